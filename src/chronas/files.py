@@ -1,0 +1,75 @@
+"""Files that are whole or absent: atomic writes, checksums, and JSON with a schema version."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import tempfile
+from pathlib import Path
+from typing import Any
+
+from chronas.errors import DataError
+
+
+def write_bytes(path: Path, content: bytes) -> None:
+    """Write `content` to `path` by one atomic rename, so that a reader sees the old file or the new one.
+
+    Raises:
+        DataError: the disk is full or the folder cannot be written; an older file at `path` stays as it was.
+    """
+    temporary = None
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with tempfile.NamedTemporaryFile(dir=path.parent, prefix=f".{path.name}.", delete=False) as file:
+            temporary = Path(file.name)
+            file.write(content)
+            file.flush()
+            os.fsync(file.fileno())
+        temporary.chmod(0o644)
+        temporary.replace(path)
+    except OSError as error:
+        if temporary is not None:
+            temporary.unlink(missing_ok=True)
+        advice = "what was there before is untouched; free space or choose another folder"
+        raise DataError(f"cannot write {path}: {error.strerror}; {advice}") from error
+
+
+def write_text(path: Path, content: str) -> None:
+    """Write UTF-8 `content` to `path` by one atomic rename; raises as `write_bytes`."""
+    write_bytes(path, content.encode())
+
+
+def write_json(path: Path, schema: str, content: dict[str, Any]) -> None:
+    """Write `content` as indented JSON after its `schema`, such as `chronas.run/1`; raises as `write_bytes`."""
+    write_text(path, json.dumps({"schema": schema, **content}, indent=2, allow_nan=False) + "\n")
+
+
+def read_json(path: Path, schema: str) -> dict[str, Any]:
+    """Read a JSON object that `write_json` wrote with the same `schema`.
+
+    Raises:
+        DataError: the file is missing, no JSON object, or of another schema.
+    """
+    try:
+        content = json.loads(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise DataError(f"cannot read {path}: {error.strerror}") from error
+    except ValueError as error:
+        raise DataError(f"{path} is not valid JSON ({error}); it may be cut off: make it again") from error
+    if not isinstance(content, dict) or content.get("schema") != schema:
+        got = content.get("schema") if isinstance(content, dict) else type(content).__name__
+        raise DataError(f"{path} should have schema {schema!r} but has {got!r}")
+    return {key: value for key, value in content.items() if key != "schema"}
+
+
+def sha256(path: Path) -> str:
+    """SHA-256 of a file's bytes as 64 hexadecimal digits; raises `OSError` where it cannot be read."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def fingerprint(content: Any) -> str:
+    """A short stable key (16 hexadecimal digits) of anything JSON can hold, whatever the order of its keys."""
+    text = json.dumps(content, sort_keys=True, separators=(",", ":"), allow_nan=False)
+    return hashlib.sha256(text.encode()).hexdigest()[:16]

@@ -1,0 +1,49 @@
+"""What can be chosen: spaces, their architectures and skeletons. Neither torch nor polars is imported here.
+
+space = make_space("darts")
+print(space.sample(1, seed=0)[0])
+"""
+
+from __future__ import annotations
+
+import functools
+import importlib
+
+from chronas.errors import unknown_name
+from chronas.spaces.skeleton import Skeleton
+from chronas.spaces.space import Architecture, Choice, Decision, Group, Space
+from chronas.spaces.topology import Cell, CellTopology, LayerTopology, Topology
+
+__all__ = [
+    "SPACES",
+    "Architecture",
+    "Cell",
+    "CellTopology",
+    "Choice",
+    "Decision",
+    "Group",
+    "LayerTopology",
+    "Skeleton",
+    "Space",
+    "Topology",
+    "make_space",
+]
+
+SPACES = {
+    "darts": "chronas.spaces.darts:Darts",
+    "nasbench201": "chronas.spaces.nasbench201:NasBench201",
+}
+
+
+@functools.cache
+def make_space(name: str) -> Space:
+    """The space of a name in `SPACES`; the same object each time.
+
+    Raises:
+        UsageError: there is no such space.
+    """
+    if name not in SPACES:
+        raise unknown_name("space", name, SPACES)
+    module, _, attribute = SPACES[name].partition(":")
+    space: Space = getattr(importlib.import_module(module), attribute)()
+    return space

@@ -1,0 +1,227 @@
+"""The contract of a search space, and the architecture: one valid assignment of all its decisions.
+
+A space is pure data: decisions in groups, a topology, a text form. Everything that can be derived from these (counting,
+uniform sampling, encodings) is here, once for all spaces.
+
+    space = make_space("darts")
+    architecture = space.sample(1, seed=0)[0]
+    assert space.parse(str(architecture)) == architecture
+"""
+
+from __future__ import annotations
+
+import functools
+import itertools
+import math
+from abc import ABC, abstractmethod
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from chronas.errors import UsageError
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from chronas.spaces.skeleton import Skeleton
+    from chronas.spaces.topology import Topology
+
+Choice = int | None  # the number of an option, or None where the decision is not kept
+
+
+@dataclass(frozen=True)
+class Decision:
+    """One categorical choice.
+
+    Attributes:
+        name: unique in the space, for example "normal.3.0".
+        options: names of the operations that an architecture can have here.
+        unselectable: names that take part in a supernet's softmax, before the options, and are never derived
+            (DARTS's `none`).
+    """
+
+    name: str
+    options: tuple[str, ...]
+    unselectable: tuple[str, ...] = ()
+
+    @property
+    def relaxed(self) -> tuple[str, ...]:
+        """The columns of the logits: the unselectable operations, then the options."""
+        return self.unselectable + self.options
+
+
+@dataclass(frozen=True)
+class Group:
+    """Decisions of which exactly `keep` are kept: the incoming edges of a DARTS node, or a single NAS-Bench-201 edge.
+
+    Attributes:
+        decisions: their numbers in the space, ascending.
+        keep: how many of them an architecture keeps.
+    """
+
+    decisions: tuple[int, ...]
+    keep: int
+
+
+@dataclass(frozen=True, eq=False)
+class Architecture:
+    """One valid assignment of all decisions of a space; made by `Space.architecture`, `parse` or `sample`.
+
+    Attributes:
+        space: the space that it belongs to.
+        choices: for each decision, the number of its option, or None where the decision is not kept.
+    """
+
+    space: Space
+    choices: tuple[Choice, ...]
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Architecture) and (self.space.name, self.choices) == (other.space.name, other.choices)
+
+    def __hash__(self) -> int:
+        return hash((self.space.name, self.choices))
+
+    def __str__(self) -> str:
+        return self.space.text(self)
+
+    def operation(self, decision: int) -> str | None:
+        """The name of the operation that was chosen for a decision, or None where it is not kept."""
+        choice = self.choices[decision]
+        return None if choice is None else self.space.decisions[decision].options[choice]
+
+    def canonical(self) -> Architecture:
+        """The representative of all architectures that compute the same function with the same cost."""
+        return self.space.canonical(self)
+
+
+class Space(ABC):
+    """Decisions in groups, a topology, a text form, a canonical form, features.
+
+    A subclass sets the attributes and writes `parse` and `text`; `canonical` and `feature_map` have defaults.
+
+    Attributes:
+        name: the key in `SPACES`.
+        decisions: all decisions, in the order of an architecture's choices.
+        groups: a partition of the decisions.
+        topology: how decisions become a graph.
+        skeletons: published skeletons by name, the default first.
+    """
+
+    name: str
+    decisions: tuple[Decision, ...]
+    groups: tuple[Group, ...]
+    topology: Topology
+    skeletons: Mapping[str, Skeleton]
+
+    @abstractmethod
+    def parse(self, text: str) -> Architecture:
+        """The architecture of a text form.
+
+        Raises:
+            ParseError: the text is malformed, or names an operation or edge that the space does not have.
+        """
+
+    @abstractmethod
+    def text(self, architecture: Architecture) -> str:
+        """The text form of the field, on one line; `parse` gives the architecture back."""
+
+    def canonical(self, architecture: Architecture) -> Architecture:
+        """The representative of an architecture's isomorphism class; the architecture itself where none is defined."""
+        return architecture
+
+    def feature_map(self) -> NDArray[np.float64]:
+        """Structure-aware features as a matrix [F, W]: features = encoding @ matrix.T. Each is a sum over slots.
+
+        The default is the encoding itself (F = W).
+        """
+        return np.eye(self.width)
+
+    # ---- derived from the data above, for every space
+
+    @property
+    def size(self) -> int:
+        """The number of valid architectures."""
+        return math.prod(len(self.assignments(group)) for group in self.groups)
+
+    @functools.cached_property
+    def slots(self) -> tuple[tuple[int, int], ...]:
+        """(decision, option) of each of the W slots of the encoding, ascending."""
+        return tuple((d, o) for d, decision in enumerate(self.decisions) for o in range(len(decision.options)))
+
+    @property
+    def width(self) -> int:
+        """W, the length of the encoding: DARTS 196, NAS-Bench-201 30."""
+        return len(self.slots)
+
+    @functools.cached_property
+    def offsets(self) -> tuple[int, ...]:
+        """The first slot of each decision."""
+        lengths = [len(decision.options) for decision in self.decisions]
+        return tuple(itertools.accumulate(lengths[:-1], initial=0))
+
+    @functools.cache  # noqa: B019 - spaces are singletons and live as long as the process
+    def assignments(self, group: Group) -> tuple[tuple[Choice, ...], ...]:
+        """All valid choices of a group's decisions, in a fixed order; a DARTS node has at most 490."""
+        found: list[tuple[Choice, ...]] = []
+        for kept in itertools.combinations(group.decisions, group.keep):
+            ranges: list[Sequence[Choice]] = [
+                range(len(self.decisions[d].options)) if d in kept else (None,) for d in group.decisions
+            ]
+            found.extend(itertools.product(*ranges))
+        return tuple(found)
+
+    def architecture(self, choices: Sequence[Choice]) -> Architecture:
+        """The architecture with these choices, one for each decision.
+
+        Raises:
+            UsageError: the wrong number of choices, an option that does not exist, or a group with too few or many.
+        """
+        if len(choices) != len(self.decisions):
+            raise UsageError(f"{self.name} has {len(self.decisions)} decisions, got {len(choices)} choices")
+        for decision, choice in zip(self.decisions, choices, strict=True):
+            if choice is not None and not 0 <= choice < len(decision.options):
+                raise UsageError(f"decision {decision.name} has options 0..{len(decision.options) - 1}, got {choice}")
+        for group in self.groups:
+            kept = sum(choices[d] is not None for d in group.decisions)
+            if kept != group.keep:
+                names = ", ".join(self.decisions[d].name for d in group.decisions)
+                raise UsageError(f"of {names} exactly {group.keep} must be kept, got {kept}")
+        return Architecture(self, tuple(choices))
+
+    def sample(self, count: int, seed: int, exclude: frozenset[Architecture] = frozenset()) -> list[Architecture]:
+        """Architectures drawn uniformly over the valid ones, distinct, in an order that depends on `seed` alone.
+
+        A larger `count` with the same seed continues the same list.
+
+        Raises:
+            UsageError: more architectures are asked for than the space has.
+        """
+        if count + len(exclude) > self.size:
+            raise UsageError(f"{self.name} has {self.size} architectures, asked for {count} besides {len(exclude)}")
+        generator = np.random.default_rng(seed)
+        found: dict[Architecture, None] = {}
+        while len(found) < count:
+            architecture = self.draw(generator)
+            if architecture not in exclude:
+                found.setdefault(architecture)
+        return list(found)
+
+    def draw(self, generator: np.random.Generator) -> Architecture:
+        """One architecture, uniform over all valid ones."""
+        choices: list[Choice] = [None] * len(self.decisions)
+        for group in self.groups:
+            options = self.assignments(group)
+            for decision, choice in zip(group.decisions, options[int(generator.integers(len(options)))], strict=True):
+                choices[decision] = choice
+        return Architecture(self, tuple(choices))
+
+    def encode(self, architectures: Sequence[Architecture]) -> NDArray[np.float32]:
+        """Encodings [N, W]: one where a decision has an option, all zeros where it is not kept."""
+        codes = np.zeros((len(architectures), self.width), dtype=np.float32)
+        for row, architecture in enumerate(architectures):
+            for offset, choice in zip(self.offsets, architecture.choices, strict=True):
+                if choice is not None:
+                    codes[row, offset + choice] = 1.0
+        return codes

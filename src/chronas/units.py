@@ -1,0 +1,30 @@
+"""Units of chronas: latency in ms, energy in mJ, memory in MiB, work in MACs. Names carry them (`latency_ms`)."""
+
+from __future__ import annotations
+
+MS_PER_S = 1e3
+NS_PER_MS = 1e6
+BYTES_PER_MIB = 1024.0 * 1024.0
+COST_UNITS = {"latency_ms": "ms", "energy_mj": "mJ", "peak_memory_mib": "MiB"}
+
+
+def ms_from_ns(duration_ns: float) -> float:
+    """Milliseconds in `duration_ns` nanoseconds."""
+    return duration_ns / NS_PER_MS
+
+
+def mib_from_bytes(size_bytes: float) -> float:
+    """Mebibytes in `size_bytes` bytes."""
+    return size_bytes / BYTES_PER_MIB
+
+
+def duration_text(duration_s: float) -> str:
+    """A duration for people: `0.4 s`, `12 s`, `3 min 05 s`, `2 h 10 min`."""
+    if duration_s < 10:
+        return f"{duration_s:.1f} s"
+    seconds = round(duration_s)
+    if seconds < 60:
+        return f"{seconds} s"
+    if seconds < 3600:
+        return f"{seconds // 60} min {seconds % 60:02d} s"
+    return f"{seconds // 3600} h {seconds % 3600 // 60:02d} min"
