@@ -1,0 +1,93 @@
+"""Tensors and what belongs to them in one safetensors file (https://github.com/huggingface/safetensors): no pickle.
+
+The other state of a checkpoint (epoch, history, a predictor's scale) is JSON in the file's metadata, so that one atomic
+rename writes both. A checksum over the tensors' bytes stands beside it, because the format itself notices a cut file
+but not a flipped bit.
+"""
+
+from __future__ import annotations
+
+import json
+import zlib
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors import SafetensorError
+from safetensors.torch import load as load_safetensors
+from safetensors.torch import save as save_safetensors
+
+from chronas.errors import DataError
+from chronas.files import write_bytes
+
+SCHEMA = "chronas.state/1"
+
+
+def save_state(path: Path, tensors: Mapping[str, torch.Tensor], content: Mapping[str, Any]) -> None:
+    """Write named tensors and a JSON object to one file; an older file at `path` stays until the new one is whole.
+
+    Args:
+        path: where to; missing folders are made.
+        tensors: of any shape, type and device; tensors that share memory are written one by one.
+        content: what JSON can hold, without NaN and infinity.
+
+    Raises:
+        DataError: the content is not JSON, or the file cannot be written.
+    """
+    try:
+        text = json.dumps(dict(content), allow_nan=False)
+    except (TypeError, ValueError) as error:
+        raise DataError(f"cannot write {path}: its content should be JSON with finite numbers ({error})") from error
+    plain = {
+        name: tensor.detach().cpu().clone(memory_format=torch.contiguous_format) for name, tensor in tensors.items()
+    }
+    metadata = {"schema": SCHEMA, "content": text, "crc32": _checksum(plain)}
+    write_bytes(path, save_safetensors(plain, metadata))
+
+
+def load_state(path: Path) -> tuple[dict[str, torch.Tensor], dict[str, Any]]:
+    """Read back what `save_state` wrote: the tensors, on the CPU, and the JSON object.
+
+    Raises:
+        DataError: the file is missing, cut off, damaged, or was not written by `save_state`.
+    """
+    try:
+        data = path.read_bytes()
+    except OSError as error:
+        raise DataError(f"cannot read {path}: {error.strerror}") from error
+    try:
+        tensors = load_safetensors(data)
+    except (SafetensorError, ValueError, KeyError) as error:
+        raise DataError(f"{path} is cut off or no safetensors file ({error}); make it again or use a copy") from error
+    metadata = _metadata(data)
+    if metadata.get("schema") != SCHEMA:
+        raise DataError(f"{path} should have schema {SCHEMA!r} but has {metadata.get('schema')!r}: use a chronas file")
+    if metadata.get("crc32") != _checksum(tensors):
+        raise DataError(f"{path} is damaged: its tensors do not match their checksum; make it again or use a copy")
+    return tensors, _content(path, metadata)
+
+
+def _metadata(data: bytes) -> dict[str, str]:
+    """The metadata of a file that safetensors has already found well-formed."""
+    length = int.from_bytes(data[:8], "little")
+    header: dict[str, dict[str, str]] = json.loads(data[8 : 8 + length])
+    return header.get("__metadata__") or {}
+
+
+def _content(path: Path, metadata: dict[str, str]) -> dict[str, Any]:
+    try:
+        content = json.loads(metadata.get("content", ""))
+    except ValueError as error:
+        raise DataError(f"{path} is damaged: its content is not valid JSON ({error}); make it again") from error
+    if not isinstance(content, dict):
+        raise DataError(f"{path} should hold a JSON object as content but has {type(content).__name__}; make it again")
+    return content
+
+
+def _checksum(tensors: Mapping[str, torch.Tensor]) -> str:
+    """CRC-32 over the bytes of contiguous CPU tensors in the order of their names, as 8 hexadecimal digits."""
+    value = 0
+    for name in sorted(tensors):
+        value = zlib.crc32(tensors[name].reshape(-1).view(torch.uint8).numpy().data, value)
+    return f"{value:08x}"
