@@ -1,0 +1,25 @@
+"""Images as uint8 tensors from the start, and shuffled, augmented, normalised batches of them.
+
+dataset = load_dataset("digits")
+batches = Batches(dataset.train, 64, Normalisation.of(dataset.train), seed=0, augment=Augment(crop_padding=1))
+pixels, labels = next(batches)
+"""
+
+from __future__ import annotations
+
+from chronas.data.augment import Augment
+from chronas.data.datasets import SOURCES, load_dataset
+from chronas.data.images import Dataset, Images, Normalisation, split
+from chronas.data.loader import Batches, every_batch
+
+__all__ = [
+    "SOURCES",
+    "Augment",
+    "Batches",
+    "Dataset",
+    "Images",
+    "Normalisation",
+    "every_batch",
+    "load_dataset",
+    "split",
+]

@@ -1,0 +1,181 @@
+"""Images with labels, their statistics, and splits that keep the share of each class.
+
+Letters in shapes: `N` images, `B` images of a batch, `C` channels, `H` height, `W` width.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from chronas.errors import DataError, UsageError
+
+LEVELS = 256  # values of an 8-bit pixel
+
+
+@dataclass(frozen=True, eq=False)
+class Images:
+    """Images that are decoded already, and what is on them.
+
+    Attributes:
+        pixels: uint8 [N, C, H, W].
+        labels: int64 [N], the number of each image's class.
+    """
+
+    pixels: Tensor
+    labels: Tensor
+
+    def __post_init__(self) -> None:
+        pixels, labels = self.pixels, self.labels
+        if pixels.dtype != torch.uint8 or pixels.ndim != 4:
+            raise DataError(f"pixels must be uint8 [N, C, H, W], got {_kind(pixels)}: convert them to 0..255 first")
+        if labels.dtype != torch.int64 or labels.shape != pixels.shape[:1]:
+            raise DataError(f"labels must be int64 [{len(pixels)}], one an image, got {_kind(labels)}")
+        if not pixels.numel():
+            raise DataError(f"a set of images must not be empty, got {_kind(pixels)}: check the files or the share")
+
+    def __len__(self) -> int:
+        return len(self.labels)
+
+    @property
+    def shape(self) -> tuple[int, int, int]:
+        """Channels, height and width of one image, in pixels."""
+        channels, height, width = self.pixels.shape[1:]
+        return channels, height, width
+
+    def subset(self, indices: Tensor) -> Images:
+        """A copy of the images with these numbers, in this order."""
+        return Images(self.pixels[indices], self.labels[indices])
+
+    def checksum(self) -> str:
+        """16 hexadecimal digits that change with any pixel, label, shape or order; about 1 GB a second."""
+        digest = hashlib.blake2b(repr(tuple(self.pixels.shape)).encode(), digest_size=8)
+        for tensor in (self.pixels, self.labels):
+            digest.update(np.ascontiguousarray(tensor.numpy()).data)
+        return digest.hexdigest()
+
+
+def _kind(tensor: Tensor) -> str:
+    return f"{str(tensor.dtype).removeprefix('torch.')} {list(tensor.shape)}"
+
+
+@dataclass(frozen=True)
+class Dataset:
+    """A data set whose test images are set apart.
+
+    Attributes:
+        name: what the user calls it.
+        train: images that search, training and model choice may see.
+        test: images that are opened once, at the end.
+        class_names: the name of each class, by its number.
+    """
+
+    name: str
+    train: Images
+    test: Images
+    class_names: tuple[str, ...]
+
+    def __post_init__(self) -> None:
+        if self.classes < 2:
+            raise DataError(f"{self.name} must have at least two classes, got {', '.join(self.class_names) or 'none'}")
+        if self.train.shape != self.test.shape:
+            raise DataError(f"{self.name} has training images {self.train.shape} but test images {self.test.shape}")
+        for part, images in (("training", self.train), ("test", self.test)):
+            low, high = int(images.labels.min()), int(images.labels.max())
+            if low < 0 or high >= self.classes:
+                wrong = low if low < 0 else high
+                raise DataError(f"{self.name} has labels 0..{self.classes - 1}, but a {part} image has label {wrong}")
+        counts = torch.bincount(self.train.labels, minlength=self.classes)
+        if not counts.all():
+            missing = self.class_names[int(counts.argmin())]
+            raise DataError(f"{self.name} has no training image of class {missing}: use all of 0..classes-1")
+
+    @property
+    def shape(self) -> tuple[int, int, int]:
+        """Channels, height and width of one image, in pixels."""
+        return self.train.shape
+
+    @property
+    def classes(self) -> int:
+        """The number of classes."""
+        return len(self.class_names)
+
+
+@dataclass(frozen=True)
+class Normalisation:
+    """What is taken off each channel and what it is divided by, for pixels in 0..1.
+
+    Attributes:
+        mean: one number a channel.
+        std: one number a channel.
+    """
+
+    mean: tuple[float, ...]
+    std: tuple[float, ...]
+
+    @classmethod
+    def of(cls, images: Images) -> Normalisation:
+        """The exact mean and standard deviation of each channel; a constant channel is divided by one."""
+        levels = np.arange(LEVELS) / (LEVELS - 1)
+        means, stds = [], []
+        for channel in images.pixels.unbind(dim=1):
+            share = torch.bincount(channel.flatten(), minlength=LEVELS).numpy() / channel.numel()
+            mean = float(share @ levels)
+            means.append(mean)
+            stds.append(float(share @ (levels - mean) ** 2) ** 0.5 or 1.0)
+        return cls(tuple(means), tuple(stds))
+
+    def __call__(self, pixels: Tensor) -> Tensor:
+        """Float32 [B, C, H, W] with mean 0 and deviation 1, of uint8 `pixels` of the same shape."""
+        scale = torch.tensor(self.std, dtype=torch.float64, device=pixels.device).reciprocal() / (LEVELS - 1)
+        shift = torch.tensor(self.mean, dtype=torch.float64, device=pixels.device) * (LEVELS - 1) * scale
+        return pixels.float().mul_(scale.float().view(-1, 1, 1)).sub_(shift.float().view(-1, 1, 1))
+
+
+def stratified_order(labels: Tensor, seed: int) -> NDArray[np.int64]:
+    """All image numbers [N] in a random order of which every beginning has each class in its share."""
+    generator = np.random.default_rng(seed)
+    shuffled = generator.permutation(len(labels))
+    drawn = labels.numpy()[shuffled]
+    place = np.empty(len(drawn))
+    for label in np.unique(drawn):
+        members = np.flatnonzero(drawn == label)
+        place[members] = (np.arange(len(members)) + 0.5) / len(members)
+    return np.asarray(shuffled[np.argsort(place, kind="stable")])
+
+
+def split(images: Images, share: float, *, seed: int) -> tuple[Images, Images]:
+    """Two disjoint parts with each class in both: the rest, and about `share` of the images.
+
+    Raises:
+        UsageError: `share` is not between 0 and 1.
+        DataError: a class has too few images to be in both parts.
+    """
+    if not 0.0 < share < 1.0:
+        raise UsageError(f"the share of a split must lie between 0 and 1, got {share}")
+    order = torch.from_numpy(stratified_order(images.labels, seed))
+    count = round(share * len(images))
+    taken, kept = order[:count].sort().values, order[count:].sort().values
+    for label, total in zip(*np.unique(images.labels.numpy(), return_counts=True), strict=True):
+        inside = int((images.labels[taken] == int(label)).sum())
+        if inside in (0, total):
+            raise DataError(f"class {label} has {total} images: too few for a split with a share of {share}")
+    return images.subset(kept), images.subset(taken)
+
+
+def limited(images: Images, limit: int, *, seed: int) -> Images:
+    """At most `limit` images with each class in its share; a larger limit of the same seed holds the smaller one's.
+
+    Raises:
+        UsageError: `limit` leaves a class without an image.
+    """
+    order = torch.from_numpy(stratified_order(images.labels, seed))
+    present, wanted = (len(np.unique(labels)) for labels in (images.labels[order[: max(limit, 0)]], images.labels))
+    if present < wanted:
+        raise UsageError(f"a limit of {limit} images leaves {wanted - present} of {wanted} classes empty: raise it")
+    return images.subset(order[:limit].sort().values)

@@ -1,0 +1,99 @@
+"""Batches that never start over by themselves: each epoch holds every image once, in a new order.
+
+Order and augmentation are drawn from (seed, epoch, step), so the exact position is two numbers, and a restored loader
+gives bit for bit what the first one would have given.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from chronas.data.augment import Augment
+from chronas.data.images import Images, Normalisation
+from chronas.errors import MismatchError, UsageError
+
+ORDER, AUGMENT = range(2)  # what a generator is for; each has its own stream
+
+
+def _generator(*key: int) -> torch.Generator:
+    """A generator that depends on all numbers of `key` and on nothing else."""
+    seed = int(np.random.SeedSequence(key).generate_state(1, np.uint64)[0] >> np.uint64(1))
+    return torch.Generator().manual_seed(seed)
+
+
+class Batches(Iterator[tuple[Tensor, Tensor]]):
+    """Endless shuffled batches for training; `next(batches)` gives float32 [B, C, H, W] and int64 [B].
+
+    The batches of an epoch differ in size by at most one image and have at most `batch`: there is no small last one,
+    which batch norm would suffer from.
+
+    Args:
+        images: what to draw from.
+        batch: images of a batch, at most.
+        normalisation: from the training images.
+        seed: of order and augmentation.
+        augment: None changes nothing at random.
+
+    Raises:
+        UsageError: `batch` is less than one or `seed` is negative.
+    """
+
+    def __init__(
+        self, images: Images, batch: int, normalisation: Normalisation, *, seed: int, augment: Augment | None = None
+    ) -> None:
+        if batch < 1 or seed < 0:
+            raise UsageError(f"a batch needs at least one image and a seed of at least 0, got {batch} and {seed}")
+        self.images = images
+        self.batch = batch
+        self.normalisation = normalisation
+        self.seed = seed
+        self.augment = augment or Augment()
+        self.steps_per_epoch = -(-len(images) // batch)
+        self._move_to(epoch=0, step=0)
+
+    def __next__(self) -> tuple[Tensor, Tensor]:
+        if self._step == self.steps_per_epoch:
+            self._move_to(epoch=self._epoch + 1, step=0)
+        indices = self._order[self._step]
+        pixels = self.images.pixels[indices]
+        generator = _generator(self.seed, AUGMENT, self._epoch, self._step)
+        self._step += 1
+        return self.augment(pixels, self.normalisation, generator), self.images.labels[indices]
+
+    def next(self) -> tuple[Tensor, Tensor]:
+        """The next batch, as `next(batches)`."""
+        return self.__next__()
+
+    def state(self) -> dict[str, int]:
+        """The position and what it belongs to, for JSON."""
+        return {**self._identity(), "epoch": self._epoch, "step": self._step}
+
+    def restore(self, state: dict[str, int]) -> None:
+        """Go to where `state` was taken, exactly.
+
+        Raises:
+            MismatchError: the state is of other images, another batch or another seed.
+        """
+        other = {key: state.get(key) for key in self._identity()}
+        if other != self._identity():
+            raise MismatchError(f"the loader has {self._identity()} but the saved position is of {other}")
+        self._move_to(epoch=state["epoch"], step=state["step"])
+
+    def _identity(self) -> dict[str, int]:
+        return {"images": len(self.images), "batch": self.batch, "seed": self.seed}
+
+    def _move_to(self, *, epoch: int, step: int) -> None:
+        self._epoch, self._step = epoch, step
+        order = torch.randperm(len(self.images), generator=_generator(self.seed, ORDER, epoch))
+        self._order = order.tensor_split(self.steps_per_epoch)
+
+
+def every_batch(images: Images, batch: int, normalisation: Normalisation) -> Iterator[tuple[Tensor, Tensor]]:
+    """All images once, in order: float32 [B, C, H, W] and int64 [B], the last batch as small as it comes."""
+    for start in range(0, len(images), batch):
+        part = slice(start, start + batch)
+        yield normalisation(images.pixels[part]), images.labels[part]
