@@ -1,0 +1,157 @@
+"""The NAS-Bench-201 space: one cell of 4 states and 6 edges, 5 operations each, 15,625 architectures.
+
+Dong and Yang, NAS-Bench-201, https://arxiv.org/abs/2001.00326; texts, indices and isomorphism as in
+https://github.com/D-X-Y/AutoDL-Projects (`Structure.gen_all`, `Structure.to_unique_str`, `generate_meta_info`).
+"""
+
+from __future__ import annotations
+
+import functools
+import itertools
+import random
+import re
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from chronas.errors import ParseError, UsageError, unknown_name
+from chronas.spaces.features import operation_counts
+from chronas.spaces.skeleton import Skeleton
+from chronas.spaces.space import Architecture, Choice, Decision, Group, Space
+from chronas.spaces.topology import Cell, CellTopology
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+OPERATIONS = ("none", "skip_connect", "nor_conv_1x1", "nor_conv_3x3", "avg_pool_3x3")
+ZERO, SKIP = 0, 1  # options that make no node of their own in the canonical form
+STATES = 4
+EDGES = tuple((source, target) for target in range(1, STATES) for source in range(target))
+SHUFFLE_SEED = 88  # the official order: all cells, shuffled once by random.seed(88) in generate_meta_info
+LONGEST_TEXT = 1024
+EXAMPLE = "|nor_conv_3x3~0|+|nor_conv_3x3~0|none~1|+|skip_connect~0|none~1|skip_connect~2|"
+TOKEN = re.compile(r"([^~|+]+)~(\d+)")
+
+
+def layout(depth: int) -> tuple[str, ...]:
+    """Names of the blocks: three stages of `depth` cells, a residual block of stride 2 between them."""
+    stage = ("cell",) * depth
+    return (*stage, "residual", *stage, "residual", *stage)
+
+
+class NasBench201(Space):
+    """6 decisions "cell.<target>.<source>"; an edge that is `none` is an option here, not a missing decision."""
+
+    name = "nasbench201"
+    topology = CellTopology(
+        cells=(Cell("cell", inputs=1, nodes=STATES - 1, edges=EDGES, first=0, output=(STATES - 1,)),),
+        layout=layout,
+        stems=("cifar",),
+        stem_multiplier=1,
+        normalised_head=True,
+        auxiliary=False,
+    )
+    decisions = tuple(Decision(f"cell.{target}.{source}", OPERATIONS) for source, target in EDGES)
+    groups = tuple(Group((d,), 1) for d in range(len(EDGES)))
+    skeletons = {
+        "cifar10": Skeleton(input_shape=(3, 32, 32), classes=10, width=16, depth=5),
+        "cifar100": Skeleton(input_shape=(3, 32, 32), classes=100, width=16, depth=5),
+        "imagenet16": Skeleton(input_shape=(3, 16, 16), classes=120, width=16, depth=5),
+    }
+
+    def parse(self, text: str) -> Architecture:
+        """The architecture of an official arch string.
+
+        Raises:
+            ParseError: not three nodes with every edge once, or an unknown operation.
+        """
+        nodes = text.strip().split("+") if len(text) <= LONGEST_TEXT else []
+        if len(nodes) != STATES - 1:
+            raise ParseError(f"expected three nodes like {EXAMPLE}, got {_short(text)}")
+        choices: list[Choice] = []
+        for target, node in enumerate(nodes, start=1):
+            found = {int(source): name for name, source in _tokens(node)}
+            if list(found) != list(range(target)):
+                raise ParseError(f"node {target} must have the inputs 0..{target - 1} in order, got {_short(node)}")
+            choices.extend(OPERATIONS.index(name) for name in found.values())
+        return Architecture(self, tuple(choices))
+
+    def text(self, architecture: Architecture) -> str:
+        """The official arch string."""
+        names = {edge: architecture.operation(d) for d, edge in enumerate(EDGES)}
+        nodes = ("".join(f"|{names[s, t]}~{s}" for s in range(t)) + "|" for t in range(1, STATES))
+        return "+".join(nodes)
+
+    def feature_map(self) -> NDArray[np.float64]:
+        """Counts of the 5 operations, then the encoding itself [35, 30]."""
+        counts = operation_counts(self, ["cell"] * len(self.decisions))
+        return np.concatenate([counts, np.eye(self.width)])
+
+    def canonical(self, architecture: Architecture) -> Architecture:
+        """The isomorphic cell of the smallest official index; there are 6,466."""
+        return self.from_index(self._representatives[_expression(architecture.choices)])
+
+    def index(self, architecture: Architecture) -> int:
+        """The official index 0..15624."""
+        return self._indices[architecture.choices]
+
+    def from_index(self, index: int) -> Architecture:
+        """The architecture of an official index.
+
+        Raises:
+            UsageError: the index is not within 0..15624.
+        """
+        if not 0 <= index < len(self._official):
+            raise UsageError(f"NAS-Bench-201 has the indices 0..{len(self._official) - 1}, got {index}")
+        return Architecture(self, self._official[index])
+
+    @functools.cached_property
+    def _official(self) -> list[tuple[int, ...]]:
+        every = list(itertools.product(range(len(OPERATIONS)), repeat=len(EDGES)))
+        random.Random(SHUFFLE_SEED).shuffle(every)
+        return every
+
+    @functools.cached_property
+    def _indices(self) -> dict[tuple[Choice, ...], int]:
+        return {choices: index for index, choices in enumerate(self._official)}
+
+    @functools.cached_property
+    def _representatives(self) -> dict[str, int]:
+        found: dict[str, int] = {}
+        for index, choices in enumerate(self._official):
+            found.setdefault(_expression(choices), index)
+        return found
+
+
+def _tokens(node: str) -> list[tuple[str, str]]:
+    if not (len(node) > 2 and node[0] == node[-1] == "|"):
+        raise ParseError(f"a node must stand between bars, like |none~0|, got {_short(node)}")
+    tokens = []
+    for token in node[1:-1].split("|"):
+        match = TOKEN.fullmatch(token)
+        if match is None:
+            raise ParseError(f"an edge must be an operation and a node, like nor_conv_3x3~0, got {_short(token)}")
+        if match[1] not in OPERATIONS:
+            raise ParseError(str(unknown_name("operation", match[1], OPERATIONS)))
+        tokens.append((match[1], match[2]))
+    return tokens
+
+
+def _expression(choices: tuple[Choice, ...]) -> str:
+    """What the output computes, as a text that isomorphic cells share: skips vanish, zeros are one symbol, sums sort."""
+    states = ["0"]
+    by_edge = dict(zip(EDGES, choices, strict=True))
+    for target in range(1, STATES):
+        terms = []
+        for source in range(target):
+            choice = by_edge[source, target]
+            if choice == ZERO or states[source] == "#":
+                terms.append("#")
+            else:
+                terms.append(states[source] if choice == SKIP else f"({states[source]})@{choice}")
+        states.append("+".join(sorted(terms)))
+    return states[-1]
+
+
+def _short(text: str) -> str:
+    return repr(text if len(text) <= 80 else f"{text[:77]}...")
