@@ -1,0 +1,129 @@
+"""An architecture and a skeleton become a plan, and a plan a network; one builder for each kind of topology."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import torch
+
+from chronas.errors import UsageError
+from chronas.networks.cells import AuxiliaryPlan, BlockPlan, CellPlan, Network, NetworkPlan, Size
+from chronas.networks.operations import OPERATIONS, Zero
+from chronas.spaces import CellTopology
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from chronas.spaces import Architecture, Cell, Skeleton, Space
+
+
+def build(architecture: Architecture, skeleton: Skeleton, *, seed: int = 0, auxiliary: bool = False) -> Network:
+    """The network of an architecture, with torch's default initial weights.
+
+    Args:
+        architecture: of any cell space.
+        skeleton: input shape, classes, stem, width and depth.
+        seed: of the initial weights; torch's own generator stays as it was.
+        auxiliary: whether training also returns an auxiliary head's logits, where the space has one and the image is
+            large enough for it (2 pixels a side after two thirds of the cells).
+
+    Raises:
+        UsageError: as `plan`.
+    """
+    blueprint = plan(architecture, skeleton, auxiliary=auxiliary)
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(seed)
+        return Network(blueprint)
+
+
+def plan(architecture: Architecture, skeleton: Skeleton, *, auxiliary: bool = False) -> NetworkPlan:
+    """All that is needed to build a network, as plain data that needs no chronas.
+
+    Raises:
+        UsageError: the space has another topology than cells, or does not have the skeleton's stem or width.
+    """
+    cells = {cell.name: _cell(architecture, cell) for cell in cell_topology(architecture.space).cells}
+    return frame(architecture.space, skeleton, cells, auxiliary=auxiliary)
+
+
+def cell_topology(space: Space) -> CellTopology:
+    """The topology of a space of cells.
+
+    Raises:
+        UsageError: the space has another kind of topology.
+    """
+    if not isinstance(space.topology, CellTopology):
+        raise UsageError(f"space {space.name} has a {type(space.topology).__name__}; only cells can be built so far")
+    return space.topology
+
+
+def frame(space: Space, skeleton: Skeleton, cells: Mapping[str, CellPlan], *, auxiliary: bool = False) -> NetworkPlan:
+    """The plan of a network with these cells; all but the cells depends on the skeleton alone.
+
+    Raises:
+        UsageError: as `plan`.
+    """
+    topology = cell_topology(space)
+    _check(space, topology, skeleton)
+    stem_channels = skeleton.width * (topology.stem_multiplier if skeleton.stem == "cifar" else 1)
+    blocks, channels, sizes = _blocks(topology, skeleton, stem_channels)
+    after = 2 * skeleton.depth // 3
+    possible = auxiliary and topology.auxiliary and min(sizes[after]) >= 2
+    head = AuxiliaryPlan(after, channels[after], sizes[after], last_norm=skeleton.stem == "cifar")
+    return NetworkPlan(
+        stem=skeleton.stem,
+        image_channels=skeleton.input_shape[0],
+        stem_channels=stem_channels,
+        cells=dict(cells),
+        blocks=blocks,
+        output_channels=channels[-1],
+        classes=skeleton.classes,
+        normalised_head=topology.normalised_head,
+        auxiliary=head if possible else None,
+    )
+
+
+def _cell(architecture: Architecture, cell: Cell) -> CellPlan:
+    edges = []
+    for number, (source, target) in enumerate(cell.edges):
+        operation = architecture.operation(cell.decision(number))
+        if operation is not None and OPERATIONS[operation] is not Zero:
+            edges.append((source, target, operation))
+    return CellPlan(cell.inputs, cell.nodes, tuple(edges), cell.output, cell.stride)
+
+
+def _check(space: Space, topology: CellTopology, skeleton: Skeleton) -> None:
+    if skeleton.stem not in topology.stems:
+        raise UsageError(f"space {space.name} has the stems {', '.join(topology.stems)}, got {skeleton.stem!r}")
+    if min(skeleton.input_shape) < 1:
+        raise UsageError(f"an input shape has positive channels, height and width, got {skeleton.input_shape}")
+    if skeleton.width < 2 and any(cell.inputs > 1 for cell in topology.cells):
+        raise UsageError(
+            f"space {space.name} halves images in two halves of the channels: a width of 2 or more is needed"
+        )
+
+
+def _halved(size: Size) -> Size:
+    return (size[0] + 1) // 2, (size[1] + 1) // 2
+
+
+def _blocks(
+    topology: CellTopology, skeleton: Skeleton, stem_channels: int
+) -> tuple[tuple[BlockPlan, ...], list[int], list[Size]]:
+    """The chain of blocks, and the channels and size that leave each."""
+    kinds = {cell.name: (cell.inputs, len(cell.output), cell.stride) for cell in topology.cells}
+    size: Size = skeleton.input_shape[1], skeleton.input_shape[2]
+    sizes = [size, size]
+    if skeleton.stem == "imagenet":
+        sizes = [_halved(_halved(size)), _halved(_halved(_halved(size)))]
+    channels, width, stride, blocks = [stem_channels, stem_channels], skeleton.width, 1, []
+    halve_first = skeleton.stem == "imagenet"
+    for kind in topology.layout(skeleton.depth):
+        inputs, outputs, stride = kinds.get(kind, (1, 1, 2))
+        width *= stride
+        first = halve_first and inputs > 1
+        blocks.append(BlockPlan(kind, tuple(channels[-inputs:]), tuple(sizes[-inputs:]), width, first))
+        channels.append(width * outputs)
+        sizes.append(_halved(sizes[-1]) if stride > 1 else sizes[-1])
+        halve_first = stride > 1
+    return tuple(blocks), channels[2:], sizes[2:]
