@@ -1,13 +1,16 @@
-"""What an architecture becomes: plain torch networks, their graph and counts, and the files they are exported to.
+"""What an architecture becomes: plain torch networks, their counts, and the files they are exported to.
 
 network = build(make_space("darts").sample(1, seed=0)[0], make_space("darts").skeletons["cifar10"])
 logits = network.eval()(torch.zeros(1, 3, 32, 32))
+print(count(network, (3, 32, 32)).macs)
 """
 
 from __future__ import annotations
 
 from chronas.networks.build import build, plan
 from chronas.networks.cells import Network
+from chronas.networks.graph import Counts, count
 from chronas.networks.operations import OPERATIONS, make_operation
+from chronas.networks.weights import load_state, save_state
 
-__all__ = ["OPERATIONS", "Network", "build", "make_operation", "plan"]
+__all__ = ["OPERATIONS", "Counts", "Network", "build", "count", "load_state", "make_operation", "plan", "save_state"]
