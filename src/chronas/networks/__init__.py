@@ -9,8 +9,24 @@ from __future__ import annotations
 
 from chronas.networks.build import build, plan
 from chronas.networks.cells import Network
+from chronas.networks.closed_form import ClosedForm, closed_form
 from chronas.networks.graph import Counts, count
+from chronas.networks.onnx import onnx_bytes, write_onnx
 from chronas.networks.operations import OPERATIONS, make_operation
 from chronas.networks.weights import load_state, save_state
 
-__all__ = ["OPERATIONS", "Counts", "Network", "build", "count", "load_state", "make_operation", "plan", "save_state"]
+__all__ = [
+    "OPERATIONS",
+    "ClosedForm",
+    "Counts",
+    "Network",
+    "build",
+    "closed_form",
+    "count",
+    "load_state",
+    "make_operation",
+    "onnx_bytes",
+    "plan",
+    "save_state",
+    "write_onnx",
+]

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 import torch
 from torch import nn
 
-from chronas.networks.operations import FactorizedReduce, ReLUConvBN, Skip, Zero, make_operation
+from chronas.networks.operations import FactorizedReduce, ReLUConvBN, Skip, make_operation
 
 Size = tuple[int, int]  # height and width in pixels
 
@@ -182,7 +182,8 @@ class Residual(nn.Module):
     def forward(self, inputs: list[torch.Tensor]) -> torch.Tensor:
         """Tensors [B, C_in, H, W], the latest last -> [B, C, H / 2, W / 2], rounded up."""
         x = inputs[-1]
-        return self.shortcut(x) + self.conv_b(self.conv_a(x))
+        halved: torch.Tensor = self.shortcut(x) + self.conv_b(self.conv_a(x))
+        return halved
 
 
 class AuxiliaryHead(nn.Module):

@@ -72,7 +72,8 @@ class FactorizedReduce(nn.Module):
         """[B, C_in, H, W] -> [B, C_out, H / 2, W / 2], rounded up."""
         x = self.relu(x)
         further = self.pad(x)[:, :, 1:, 1:]
-        return self.bn(torch.cat([self.conv_1(x), self.conv_2(further)], dim=1))
+        halved: torch.Tensor = self.bn(torch.cat([self.conv_1(x), self.conv_2(further)], dim=1))
+        return halved
 
 
 class MaxPool3x3(nn.Sequential):

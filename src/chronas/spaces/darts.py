@@ -136,7 +136,7 @@ class Darts(Space):
         return f"Genotype({', '.join(parts)})"
 
     def feature_map(self) -> NDArray[np.float64]:
-        """Counts of each operation by cell and stride [21, 196]: in the reduction cell, inputs' edges halve the image."""
+        """Counts of each operation by cell [21, 196], those in the reduction cell that halve the image apart."""
         return operation_counts(
             self, [(c.name, c.stride > 1 and source < c.inputs) for c in self.topology.cells for source, _ in c.edges]
         )

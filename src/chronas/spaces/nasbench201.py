@@ -138,7 +138,7 @@ def _tokens(node: str) -> list[tuple[str, str]]:
 
 
 def _expression(choices: tuple[Choice, ...]) -> str:
-    """What the output computes, as a text that isomorphic cells share: skips vanish, zeros are one symbol, sums sort."""
+    """What the output computes, as a text that isomorphic cells share: no skips, one zero, sorted sums."""
     states = ["0"]
     by_edge = dict(zip(EDGES, choices, strict=True))
     for target in range(1, STATES):
@@ -148,7 +148,7 @@ def _expression(choices: tuple[Choice, ...]) -> str:
             if choice == ZERO or states[source] == "#":
                 terms.append("#")
             else:
-                terms.append(states[source] if choice == SKIP else f"({states[source]})@{choice}")
+                terms.append(states[source] if choice == SKIP else f"({states[source]})@{OPERATIONS[choice]}")
         states.append("+".join(sorted(terms)))
     return states[-1]
 

@@ -1,0 +1,121 @@
+"""MACs and parameters of all networks of a space at once: they are a sum over the slots of the encoding.
+
+The base is counted on the network without any edge, each different operation once on the meta device (no weights, no
+arithmetic), so that the constants of a skeleton take well under a second and then any number of architectures is one
+matrix product. N architectures, W slots.
+"""
+
+from __future__ import annotations
+
+import functools
+import math
+from collections import Counter
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import torch
+from torch import nn
+
+from chronas.networks.build import cell_topology, frame
+from chronas.networks.cells import CellPlan, Network
+from chronas.networks.operations import make_operation
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from numpy.typing import NDArray
+
+    from chronas.networks.cells import Size
+    from chronas.spaces import Skeleton, Space
+
+
+@dataclass(frozen=True)
+class Work:
+    """MACs (convolutions and fully connected layers, one image) and parameters of a module."""
+
+    macs: int
+    parameters: int
+
+
+@dataclass(frozen=True, eq=False)
+class ClosedForm:
+    """MACs and parameters as a base and one constant for each slot; equal to the counts of the built networks.
+
+    Attributes:
+        base_macs: of everything but the cells' edges: stem, preprocessing, residual blocks, head.
+        slot_macs: of each slot, over all cells where it stands [W].
+        base_parameters: as `base_macs`; an auxiliary head is not counted.
+        slot_parameters: as `slot_macs` [W].
+    """
+
+    base_macs: int
+    slot_macs: NDArray[np.float64]
+    base_parameters: int
+    slot_parameters: NDArray[np.float64]
+
+    def macs(self, codes: NDArray[Any]) -> NDArray[np.float64]:
+        """MACs of one image [N] for encodings [N, W]."""
+        return self.base_macs + codes.astype(np.float64) @ self.slot_macs
+
+    def parameters(self, codes: NDArray[Any]) -> NDArray[np.float64]:
+        """Parameters [N] for encodings [N, W]."""
+        return self.base_parameters + codes.astype(np.float64) @ self.slot_parameters
+
+
+def closed_form(space: Space, skeleton: Skeleton) -> ClosedForm:
+    """The closed form of a space of cells in a skeleton.
+
+    Raises:
+        UsageError: the space has another topology than cells, or does not have the skeleton's stem or width.
+    """
+    topology = cell_topology(space)
+    edgeless = {cell.name: CellPlan(cell.inputs, cell.nodes, (), cell.output, cell.stride) for cell in topology.cells}
+    plan = frame(space, skeleton, edgeless)
+    base = _work(lambda: Network(plan), *skeleton.input_shape)
+    works: dict[int, list[Work]] = {}
+    for cell in topology.cells:
+        blocks = Counter((block.channels, block.sizes[-1]) for block in plan.blocks if block.kind == cell.name)
+        for edge, (source, _) in enumerate(cell.edges):
+            stride, behind = (cell.stride, 1) if source < cell.inputs else (1, cell.stride)
+            decision = cell.decision(edge)
+            works[decision] = [_total(name, blocks, stride, behind) for name in space.decisions[decision].options]
+    return ClosedForm(
+        base.macs,
+        np.array([works[decision][option].macs for decision, option in space.slots], dtype=np.float64),
+        base.parameters,
+        np.array([works[decision][option].parameters for decision, option in space.slots], dtype=np.float64),
+    )
+
+
+def _total(name: str, blocks: Counter[tuple[int, Size]], stride: int, behind: int) -> Work:
+    """An operation's work on one edge in all blocks; the edge stands behind a stride of `behind`."""
+    macs = parameters = 0
+    for (channels, size), times in blocks.items():
+        height, width = (math.ceil(side / behind) for side in size)
+        work = _operation(name, channels, stride, height, width)
+        macs += times * work.macs
+        parameters += times * work.parameters
+    return Work(macs, parameters)
+
+
+@functools.cache
+def _operation(name: str, channels: int, stride: int, height: int, width: int) -> Work:
+    return _work(lambda: make_operation(name, channels, stride), channels, height, width)
+
+
+def _work(make: Callable[[], nn.Module], channels: int, height: int, width: int) -> Work:
+    """The work of a module on one image, counted on the meta device."""
+    macs: list[int] = []
+
+    def note(layer: nn.Module, _: object, output: torch.Tensor) -> None:
+        weight = layer.get_parameter("weight")
+        macs.append(output.numel() * weight[0].numel())
+
+    with torch.device("meta"), torch.no_grad():
+        module = make().eval()
+        for layer in module.modules():
+            if isinstance(layer, nn.Conv2d | nn.Linear):
+                layer.register_forward_hook(note)
+        module(torch.empty(1, channels, height, width))
+    return Work(sum(macs), sum(parameter.numel() for parameter in module.parameters()))
