@@ -1,0 +1,191 @@
+"""The page: one HTML file that opens anywhere, with style, script, plotly.js, drawings and data inside it.
+
+It loads nothing: its content security policy forbids every connection, and all that users wrote is escaped.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from jinja2 import Environment, FileSystemLoader, StrictUndefined
+from markupsafe import Markup
+from plotly.offline import get_plotlyjs
+
+from chronas.files import write_text
+from chronas.reports import words
+from chronas.reports.curves import operation_weights, search_curves
+from chronas.reports.draw import draw_cells
+from chronas.reports.figure import MARKS
+from chronas.reports.plots import plane, predicted_against_measured, supernet_scores
+from chronas.reports.report import Report, TrainedNetwork
+from chronas.spaces import CellTopology, make_space
+from chronas.units import duration_text
+
+FOLDER = Path(__file__).parent
+
+
+@dataclass(frozen=True)
+class Tile:
+    """One key number at the top of the page."""
+
+    label: str
+    value: str
+    note: str
+
+
+@dataclass(frozen=True)
+class Table:
+    """A table; the first column heads its rows, the others are numbers where `numeric`."""
+
+    caption: str
+    columns: Sequence[str]
+    rows: Sequence[Sequence[str]]
+    numeric: bool = True
+
+
+def write_page(path: Path, report: Report) -> None:
+    """Write the report as one self-contained HTML file, by one atomic rename.
+
+    Raises:
+        DataError: the file cannot be written, or the report's found network is not among its networks.
+        UsageError: a network names a space that does not exist.
+    """
+    environment = Environment(
+        loader=FileSystemLoader(FOLDER), autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True
+    )
+    environment.policies["json.dumps_kwargs"] = {"allow_nan": False}
+    write_text(path, environment.get_template("page.html").render(_content(report)))
+
+
+def _content(report: Report) -> dict[str, Any]:
+    """What the template shows, section by section."""
+    answer = report.answer()
+    return {
+        "report": report,
+        "answer": answer,
+        "style": Markup((FOLDER / "page.css").read_text(encoding="utf-8")),  # noqa: S704 - our own file
+        "plotly": Markup(get_plotlyjs()),  # noqa: S704 - the plotly package's file
+        "tiles": [] if answer is None else tiles(report, answer),
+        "cells": {network.name: drawings(network) for network in report.networks},
+        "facts": {} if answer is None else facts(answer),
+        "plane": plane(report.networks, report.limit_ms) if report.networks else None,
+        "networks": networks_table(report.networks),
+        "predictor": predictor_content(report),
+        "curves": search_curves(report.searches, report.limit_ms),
+        "supernet": [figure for search in report.searches if (figure := supernet_scores(search)) is not None],
+        "weights": [figure for search in report.searches for figure in operation_weights(search)],
+        "timings": timing_rows(report.timings),
+        "total": duration_text(sum(report.timings.values())),
+    }
+
+
+def drawings(network: TrainedNetwork) -> dict[str, Markup]:
+    """The SVG of each cell of a network; nothing for spaces without cells."""
+    space = make_space(network.space)
+    if not isinstance(space.topology, CellTopology):
+        return {}
+    cells = draw_cells(space.parse(network.architecture))
+    return {name: Markup(svg) for name, svg in cells.items()}  # noqa: S704 - `draw_cells` escapes its text
+
+
+def tiles(report: Report, answer: TrainedNetwork) -> list[Tile]:
+    """Accuracy and latency of the found network, and how every other network compares."""
+    measured = answer.measured
+    images = "" if report.test_images is None else f"on {report.test_images:,} images not seen before"
+    inside = "" if report.limit_ms is None else f", limit {words.number_text(report.limit_ms)} ms"
+    found = [
+        Tile("Test accuracy", f"{answer.accuracy_percent:.2f} %", images),
+        Tile(
+            "Measured latency",
+            f"{words.number_text(measured.value_ms)} ms",
+            f"{words.number_text(measured.low_ms)} to {words.number_text(measured.high_ms)} ms{inside}",
+        ),
+    ]
+    others = [
+        Tile(
+            f"Against {words.ROLE_WORDS[other.role]}",
+            words.compare_latency(answer, other).removesuffix(" than").removesuffix(" as"),
+            f"{words.compare_accuracy(answer, other, report.test_images)}: it has {other.accuracy_percent:.2f} % "
+            f"at {words.number_text(other.measured.value_ms)} ms",
+        )
+        for other in report.networks
+        if other is not answer
+    ]
+    return found + others
+
+
+def facts(network: TrainedNetwork) -> dict[str, str]:
+    """Size and training of a network, label -> value."""
+    validation = network.validation_accuracy_percent
+    return {
+        "Parameters": words.count_text(network.parameters),
+        "MACs per image": words.count_text(network.macs),
+        "Validation accuracy": "not recorded" if validation is None else f"{validation:.2f} %",
+        "Training": duration_text(network.training_s),
+        "Latency, median and p95 of single runs": (
+            f"{words.number_text(network.measured.median_ms)} ms, {words.number_text(network.measured.p95_ms)} ms"
+        ),
+    }
+
+
+def networks_table(networks: Sequence[TrainedNetwork]) -> Table:
+    """Every trained network: accuracy, predicted and measured latency with the error, size."""
+    columns = (
+        "network", "from", "test accuracy", "predicted", "measured", "95 % interval", "prediction error", "MACs", "parameters"
+    )  # fmt: skip
+    return Table("Every trained network", columns, [network_row(network) for network in networks])
+
+
+def network_row(network: TrainedNetwork) -> list[str]:
+    """A network's row of `networks_table`."""
+    predicted, measured = network.predicted_ms, network.measured
+    return [
+        network.name,
+        MARKS[network.role].label,
+        f"{network.accuracy_percent:.2f} %",
+        "none" if predicted is None else f"{words.number_text(predicted)} ms",
+        f"{words.number_text(measured.value_ms)} ms",
+        f"{words.number_text(measured.low_ms)} to {words.number_text(measured.high_ms)}",
+        "none" if predicted is None else f"{100 * (predicted / measured.value_ms - 1):+.1f} %",
+        words.count_text(network.macs),
+        words.count_text(network.parameters),
+    ]
+
+
+def predictor_content(report: Report) -> dict[str, Any] | None:
+    """Sentences, figure and scores of the predictor, or None where the run had none."""
+    if report.predictor is None:
+        return None
+    predictor, again = report.predictor, report.predictor.repeatability
+    columns = ("", "Kendall", "Spearman", "mean error", "RMSE", "within 5 %", "within 10 %")
+    named = {f"{predictor.predictor} (used)": predictor.scores, **predictor.baselines}
+    rows = [
+        [
+            name,
+            f"{scores.kendall:.3f}",
+            f"{scores.spearman:.3f}",
+            f"{scores.mape_percent:.1f} %",
+            f"{words.number_text(scores.rmse_ms)} ms",
+            f"{scores.within_5_percent:.0f} %",
+            f"{scores.within_10_percent:.0f} %",
+        ]
+        for name, scores in named.items()
+    ]
+    repeated = [f"{again.kendall:.3f}", f"{again.spearman:.3f}", f"{again.median_difference_percent:.1f} % (median)"]
+    rows.append(["measuring again", *repeated, "", "", ""])
+    return {
+        "words": words.predictor_words(predictor),
+        "figure": predicted_against_measured(predictor),
+        "table": Table("Scores against measured latencies, on architectures not seen", columns, rows),
+    }
+
+
+def timing_rows(timings: dict[str, float]) -> list[tuple[str, str, float]]:
+    """Step, duration in words, share of the longest step in percent."""
+    longest = max(timings.values(), default=0.0) or 1.0
+    return [(step, duration_text(seconds), 100 * seconds / longest) for step, seconds in timings.items()]
+
+

@@ -1,0 +1,167 @@
+"""What a report holds: plain frozen data that a run fills, with a JSON round trip; `page.py` makes a page of it."""
+
+from __future__ import annotations
+
+from dataclasses import field
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+from pydantic import ConfigDict, Field, TypeAdapter, ValidationError
+from pydantic.dataclasses import dataclass
+
+from chronas.errors import DataError
+from chronas.files import read_json, write_json
+from chronas.measurement import Latency
+from chronas.predictors import PredictorReport
+
+SCHEMA = "chronas.report/1"
+STRICT = ConfigDict(extra="forbid", allow_inf_nan=False)
+Percent = Annotated[float, Field(ge=0, le=100)]
+Role = Literal["weight-0", "latency-term", "limit", "random", "random-search"]
+
+
+@dataclass(frozen=True, config=STRICT)
+class Verdict:
+    """The answer of a run in one sentence.
+
+    Attributes:
+        met: whether the limit is met; None where none was asked for.
+        text: the sentence, with its numbers.
+    """
+
+    met: bool | None
+    text: str
+
+
+@dataclass(frozen=True, config=STRICT)
+class Scored:
+    """One architecture by the shared weights of a supernet: accuracy on the search's validation images, and latency."""
+
+    architecture: str
+    accuracy_percent: Percent
+    latency_ms: float
+
+
+@dataclass(frozen=True, config=STRICT)
+class SearchSummary:
+    """One search and what it recorded.
+
+    Attributes:
+        name: for people, for example "weight 0".
+        space: name of its space, by which the logits' rows and columns are named.
+        history: one dict an epoch, as `Found.history`; a curve is drawn of each key that is there.
+        scored: the found architecture first, then random ones; empty where there is no supernet.
+    """
+
+    name: str
+    space: str
+    history: list[dict[str, Any]]
+    scored: list[Scored] = field(default_factory=list)
+
+
+@dataclass(frozen=True, config=STRICT)
+class TrainedNetwork:
+    """One network that was trained and measured.
+
+    Attributes:
+        name: for people, unique in the report.
+        role: what it stands for; sets its mark in the figures.
+        architecture: text form, in the space called `space`.
+        accuracy_percent: on the test images.
+        validation_accuracy_percent: of the kept checkpoint, on images that chose it.
+        predicted_ms: by the predictor, before measuring; None where there was no predictor.
+        measured: the network's latency with its interval.
+        macs: per image.
+        parameters: without an auxiliary head.
+        training_s: time that training from scratch took.
+    """
+
+    name: str
+    role: Role
+    architecture: str
+    space: str
+    accuracy_percent: Percent
+    validation_accuracy_percent: Percent | None
+    predicted_ms: float | None
+    measured: Latency
+    macs: int
+    parameters: int
+    training_s: float
+
+
+@dataclass(frozen=True, config=STRICT)
+class Report:
+    """All that the page shows.
+
+    Attributes:
+        title: the page's heading.
+        created: when, as ISO 8601.
+        command: the command line that repeats the run.
+        verdict: from `words.judge`, or one's own.
+        limit_ms: the limit that was asked for, or None.
+        found: the name of the network that is the run's answer; None where the run ended without one.
+        test_images: how many images the test accuracies are of; None where unknown.
+        asked: what was asked, label -> value.
+        device: the fingerprint.
+        plan: of measuring.
+        drift_percent: largest relative change of the reference network, or None where it was not measured.
+        predictor: quality on architectures that it was not fitted to, or None.
+        searches: in the order to show.
+        networks: all that were trained, the found one among them.
+        files: file name -> what it is.
+        timings: seconds by step, in the order of steps.
+        notes: warnings and remarks of the run.
+        versions: package -> version.
+    """
+
+    title: str
+    created: str
+    command: str
+    verdict: Verdict
+    limit_ms: float | None
+    found: str | None
+    test_images: int | None
+    asked: dict[str, str]
+    device: dict[str, str | int | float]
+    plan: dict[str, str | int | float]
+    drift_percent: float | None
+    predictor: PredictorReport | None
+    searches: list[SearchSummary]
+    networks: list[TrainedNetwork]
+    files: dict[str, str]
+    timings: dict[str, float]
+    notes: list[str]
+    versions: dict[str, str]
+
+    def answer(self) -> TrainedNetwork | None:
+        """The found network, or None where the run ended without one.
+
+        Raises:
+            DataError: no network of the report has the name in `found`.
+        """
+        if self.found is None:
+            return None
+        for network in self.networks:
+            if network.name == self.found:
+                return network
+        names = ", ".join(network.name for network in self.networks) or "none"
+        raise DataError(f"the report's found network {self.found!r} is not among its networks: {names}")
+
+
+def save_report(path: Path, report: Report) -> None:
+    """Write a report as JSON by one atomic rename; raises as `files.write_bytes`."""
+    write_json(path, SCHEMA, TypeAdapter(Report).dump_python(report, mode="json"))
+
+
+def load_report(path: Path) -> Report:
+    """Read a report that `save_report` wrote.
+
+    Raises:
+        DataError: the file is missing, damaged, or no report of this version.
+    """
+    try:
+        return TypeAdapter(Report).validate_python(read_json(path, SCHEMA))
+    except ValidationError as error:
+        first = error.errors()[0]
+        where = ".".join(map(str, first["loc"]))
+        raise DataError(f"{path} is not a report: {where}: {first['msg']}; make it again with `chronas report`") from error
