@@ -5,6 +5,8 @@ from __future__ import annotations
 import difflib
 from collections.abc import Iterable
 
+LONGEST_EXCERPT = 80
+
 
 class ChronasError(Exception):
     """Base of every error that a user can cause or mend; `exit_code` is what the command line ends with."""
@@ -53,4 +55,9 @@ def unknown_name(kind: str, got: str, valid: Iterable[str]) -> UsageError:
     names = sorted(valid)
     near = difflib.get_close_matches(got, names, n=3, cutoff=0.5)
     hint = f"did you mean {' or '.join(near)}? " if near else ""
-    return UsageError(f"unknown {kind} {got!r}: {hint}valid names are {', '.join(names)}")
+    return UsageError(f"unknown {kind} {excerpt(got)}: {hint}valid names are {', '.join(names)}")
+
+
+def excerpt(text: str) -> str:
+    """The beginning of what a user gave, quoted, short enough for a one-line error."""
+    return repr(text if len(text) <= LONGEST_EXCERPT else f"{text[: LONGEST_EXCERPT - 3]}...")

@@ -1,8 +1,9 @@
 """MACs and parameters of all networks of a space at once: they are a sum over the slots of the encoding.
 
-The base is counted on the network without any edge, each different operation once on the meta device (no weights, no
-arithmetic), so that the constants of a skeleton take well under a second and then any number of architectures is one
-matrix product. N architectures, W slots.
+The base is counted on the network without any edge, and each different operation once; both run on a batch of no images,
+which gives all shapes and costs no arithmetic (the meta device would first load torch._dynamo, 2-4 s a process). So the
+constants of a skeleton take well under a second, and any number of architectures is one matrix product.
+N architectures, W slots.
 """
 
 from __future__ import annotations
@@ -105,17 +106,16 @@ def _operation(name: str, channels: int, stride: int, height: int, width: int) -
 
 
 def _work(make: Callable[[], nn.Module], channels: int, height: int, width: int) -> Work:
-    """The work of a module on one image, counted on the meta device."""
+    """The work of a module on one image, counted on a batch of none."""
     macs: list[int] = []
 
     def note(layer: nn.Module, _: object, output: torch.Tensor) -> None:
-        weight = layer.get_parameter("weight")
-        macs.append(output.numel() * weight[0].numel())
+        macs.append(math.prod(output.shape[1:]) * layer.get_parameter("weight")[0].numel())
 
-    with torch.device("meta"), torch.no_grad():
+    with torch.random.fork_rng(devices=[]), torch.no_grad():
         module = make().eval()
         for layer in module.modules():
             if isinstance(layer, nn.Conv2d | nn.Linear):
                 layer.register_forward_hook(note)
-        module(torch.empty(1, channels, height, width))
+        module(torch.empty(0, channels, height, width))
     return Work(sum(macs), sum(parameter.numel() for parameter in module.parameters()))

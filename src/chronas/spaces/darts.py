@@ -9,7 +9,7 @@ from __future__ import annotations
 import ast
 from typing import TYPE_CHECKING
 
-from chronas.errors import ParseError, unknown_name
+from chronas.errors import ParseError, excerpt, unknown_name
 from chronas.spaces.features import operation_counts
 from chronas.spaces.skeleton import Skeleton
 from chronas.spaces.space import Architecture, Choice, Decision, Group, Space
@@ -148,20 +148,20 @@ def _fields(text: str) -> dict[str, ast.expr]:
     try:
         node = ast.parse(text.strip(), mode="eval").body
     except (SyntaxError, ValueError, RecursionError, MemoryError) as error:
-        raise ParseError(f"expected {EXAMPLE}, got {_short(text)}, which does not parse") from error
+        raise ParseError(f"expected {EXAMPLE}, got {excerpt(text)}, which does not parse") from error
     if not (isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id == "Genotype"):
-        raise ParseError(f"expected {EXAMPLE}, got {_short(text)}")
+        raise ParseError(f"expected {EXAMPLE}, got {excerpt(text)}")
     fields = {keyword.arg: keyword.value for keyword in node.keywords if keyword.arg is not None}
     expected = {f"{cell.name}{suffix}" for cell in Darts.topology.cells for suffix in ("", "_concat")}
     if node.args or len(node.keywords) != len(expected) or set(fields) != expected:
-        raise ParseError(f"a Genotype has the fields {', '.join(sorted(expected))}, each once, got {_short(text)}")
+        raise ParseError(f"a Genotype has the fields {', '.join(sorted(expected))}, each once, got {excerpt(text)}")
     return fields
 
 
 def _check_concat(cell: str, node: ast.expr) -> None:
     wanted = list(OUTPUT)
     if ast.unparse(node) != f"range({OUTPUT[0]}, {OUTPUT[-1] + 1})" and _numbers(node) != wanted:
-        raise ParseError(f"{cell}_concat must be range(2, 6) or {wanted}, got {_short(ast.unparse(node))}")
+        raise ParseError(f"{cell}_concat must be range(2, 6) or {wanted}, got {excerpt(ast.unparse(node))}")
 
 
 def _numbers(node: ast.expr) -> list[object]:
@@ -172,17 +172,13 @@ def _numbers(node: ast.expr) -> list[object]:
 def _pairs(cell: str, node: ast.expr) -> list[tuple[str, int]]:
     elements = node.elts if isinstance(node, ast.List | ast.Tuple) else []
     if len(elements) != KEPT * NODES:
-        raise ParseError(f"{cell} must be a list of {KEPT * NODES} pairs, got {_short(ast.unparse(node))}")
+        raise ParseError(f"{cell} must be a list of {KEPT * NODES} pairs, got {excerpt(ast.unparse(node))}")
     pairs = []
     for element in elements:
         values = _numbers(element)
         if len(values) != 2 or not isinstance(values[0], str) or type(values[1]) is not int:
-            raise ParseError(f"{cell} must have pairs like ('sep_conv_3x3', 0), got {_short(ast.unparse(element))}")
+            raise ParseError(f"{cell} must have pairs like ('sep_conv_3x3', 0), got {excerpt(ast.unparse(element))}")
         if values[0] not in OPERATIONS:
             raise ParseError(str(unknown_name("operation", values[0], OPERATIONS)))
         pairs.append((values[0], values[1]))
     return pairs
-
-
-def _short(text: str) -> str:
-    return repr(text if len(text) <= 80 else f"{text[:77]}...")

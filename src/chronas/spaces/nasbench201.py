@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from chronas.errors import ParseError, UsageError, unknown_name
+from chronas.errors import ParseError, UsageError, excerpt, unknown_name
 from chronas.spaces.features import operation_counts
 from chronas.spaces.skeleton import Skeleton
 from chronas.spaces.space import Architecture, Choice, Decision, Group, Space
@@ -67,13 +67,13 @@ class NasBench201(Space):
         """
         nodes = text.strip().split("+") if len(text) <= LONGEST_TEXT else []
         if len(nodes) != STATES - 1:
-            raise ParseError(f"expected three nodes like {EXAMPLE}, got {_short(text)}")
+            raise ParseError(f"expected three nodes like {EXAMPLE}, got {excerpt(text)}")
         choices: list[Choice] = []
         for target, node in enumerate(nodes, start=1):
-            found = {int(source): name for name, source in _tokens(node)}
-            if list(found) != list(range(target)):
-                raise ParseError(f"node {target} must have the inputs 0..{target - 1} in order, got {_short(node)}")
-            choices.extend(OPERATIONS.index(name) for name in found.values())
+            tokens = _tokens(node)
+            if [int(source) for _, source in tokens] != list(range(target)):
+                raise ParseError(f"node {target} must have the inputs 0..{target - 1} in order, got {excerpt(node)}")
+            choices.extend(OPERATIONS.index(name) for name, _ in tokens)
         return Architecture(self, tuple(choices))
 
     def text(self, architecture: Architecture) -> str:
@@ -89,7 +89,7 @@ class NasBench201(Space):
 
     def canonical(self, architecture: Architecture) -> Architecture:
         """The isomorphic cell of the smallest official index; there are 6,466."""
-        return self.from_index(self._representatives[_expression(architecture.choices)])
+        return self.from_index(self._representatives[self.index(architecture)])
 
     def index(self, architecture: Architecture) -> int:
         """The official index 0..15624."""
@@ -116,28 +116,26 @@ class NasBench201(Space):
         return {choices: index for index, choices in enumerate(self._official)}
 
     @functools.cached_property
-    def _representatives(self) -> dict[str, int]:
-        found: dict[str, int] = {}
-        for index, choices in enumerate(self._official):
-            found.setdefault(_expression(choices), index)
-        return found
+    def _representatives(self) -> list[int]:
+        first: dict[str, int] = {}
+        return [first.setdefault(_expression(choices), index) for index, choices in enumerate(self._official)]
 
 
 def _tokens(node: str) -> list[tuple[str, str]]:
     if not (len(node) > 2 and node[0] == node[-1] == "|"):
-        raise ParseError(f"a node must stand between bars, like |none~0|, got {_short(node)}")
+        raise ParseError(f"a node must stand between bars, like |none~0|, got {excerpt(node)}")
     tokens = []
     for token in node[1:-1].split("|"):
         match = TOKEN.fullmatch(token)
         if match is None:
-            raise ParseError(f"an edge must be an operation and a node, like nor_conv_3x3~0, got {_short(token)}")
+            raise ParseError(f"an edge must be an operation and a node, like nor_conv_3x3~0, got {excerpt(token)}")
         if match[1] not in OPERATIONS:
             raise ParseError(str(unknown_name("operation", match[1], OPERATIONS)))
         tokens.append((match[1], match[2]))
     return tokens
 
 
-def _expression(choices: tuple[Choice, ...]) -> str:
+def _expression(choices: tuple[int, ...]) -> str:
     """What the output computes, as a text that isomorphic cells share: no skips, one zero, sorted sums."""
     states = ["0"]
     by_edge = dict(zip(EDGES, choices, strict=True))
@@ -151,7 +149,3 @@ def _expression(choices: tuple[Choice, ...]) -> str:
                 terms.append(states[source] if choice == SKIP else f"({states[source]})@{OPERATIONS[choice]}")
         states.append("+".join(sorted(terms)))
     return states[-1]
-
-
-def _short(text: str) -> str:
-    return repr(text if len(text) <= 80 else f"{text[:77]}...")

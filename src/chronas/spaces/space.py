@@ -14,7 +14,7 @@ import functools
 import itertools
 import math
 from abc import ABC, abstractmethod
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from chronas.spaces.topology import Topology
 
 Choice = int | None  # the number of an option, or None where the decision is not kept
+SHUFFLED = 2**17  # spaces up to this size are sampled by one shuffle of all, so that even the last ones come quickly
 
 
 @dataclass(frozen=True)
@@ -200,22 +201,40 @@ class Space(ABC):
         """
         if count + len(exclude) > self.size:
             raise UsageError(f"{self.name} has {self.size} architectures, asked for {count} besides {len(exclude)}")
-        generator = np.random.default_rng(seed)
         found: dict[Architecture, None] = {}
+        stream = self._stream(np.random.default_rng(seed))
         while len(found) < count:
-            architecture = self.draw(generator)
+            architecture = next(stream)
             if architecture not in exclude:
                 found.setdefault(architecture)
         return list(found)
 
-    def draw(self, generator: np.random.Generator) -> Architecture:
-        """One architecture, uniform over all valid ones."""
-        choices: list[Choice] = [None] * len(self.decisions)
+    def _stream(self, generator: np.random.Generator) -> Iterator[Architecture]:
+        """Architectures in a random order: each once where the space is small enough to shuffle, else drawn."""
+        if self.size <= SHUFFLED:
+            yield from (self._numbered(int(number)) for number in generator.permutation(self.size))
+        while True:
+            yield self.draw(generator)
+
+    def _numbered(self, number: int) -> Architecture:
+        """The architecture of a number 0..size - 1, whose digits are the groups' assignments."""
+        picks = []
         for group in self.groups:
-            options = self.assignments(group)
-            for decision, choice in zip(group.decisions, options[int(generator.integers(len(options)))], strict=True):
+            number, pick = divmod(number, len(self.assignments(group)))
+            picks.append(pick)
+        return self._picked(picks)
+
+    def _picked(self, picks: Sequence[int]) -> Architecture:
+        """The architecture with these assignments, one number for each group."""
+        choices: list[Choice] = [None] * len(self.decisions)
+        for group, pick in zip(self.groups, picks, strict=True):
+            for decision, choice in zip(group.decisions, self.assignments(group)[pick], strict=True):
                 choices[decision] = choice
         return Architecture(self, tuple(choices))
+
+    def draw(self, generator: np.random.Generator) -> Architecture:
+        """One architecture, uniform over all valid ones."""
+        return self._picked([int(generator.integers(len(self.assignments(group)))) for group in self.groups])
 
     def encode(self, architectures: Sequence[Architecture]) -> NDArray[np.float32]:
         """Encodings [N, W]: one where a decision has an option, all zeros where it is not kept."""
