@@ -13,6 +13,7 @@ from chronas.networks.closed_form import ClosedForm, closed_form
 from chronas.networks.graph import Counts, count
 from chronas.networks.onnx import onnx_bytes, write_onnx
 from chronas.networks.operations import OPERATIONS, make_operation
+from chronas.networks.source import write_source
 from chronas.networks.weights import load_state, save_state
 
 __all__ = [
@@ -29,4 +30,5 @@ __all__ = [
     "plan",
     "save_state",
     "write_onnx",
+    "write_source",
 ]

@@ -5,14 +5,15 @@ closed set of our operations takes about a tenth of that. What is not in that se
 and a warning says so.
 
 Opset 17 is what runtimes since 2022 read (ONNX Runtime 1.12, OpenVINO 2022.3, TensorRT 8.6); nothing newer is needed.
-A batch norm that alone reads a convolution is folded into it, in double precision, as ONNX Runtime does at load: sessions
-start sooner, files are smaller, and runtimes that do not fold are measured fairly. Steps that nothing reads are left out.
+A batch norm that alone reads a convolution is folded into it, in double precision, as ONNX Runtime does at load:
+sessions start sooner, files are smaller, and runtimes that do not fold are measured fairly. Steps that nothing reads
+are left out.
 """
 
 from __future__ import annotations
 
-import io
 import logging
+import tempfile
 import warnings
 from pathlib import Path
 
@@ -24,7 +25,7 @@ from torch import fx, nn
 from chronas.errors import UsageError
 from chronas.files import write_bytes
 from chronas.networks.graph import Graph, trace
-from chronas.networks.onnx_forms import CONSTANTS, FORMS, Steps, UnknownStepError
+from chronas.networks.onnx_forms import CONSTANTS, FORMS, Steps, UnknownStepError, unknown_step
 
 OPSET = 17
 IR_VERSION = 8
@@ -70,7 +71,7 @@ def _model(graph: Graph) -> onnx.ModelProto:
     images, output = graph.nodes[0], graph.nodes[-1]
     logits = output.args[0]
     if not isinstance(logits, fx.Node):
-        raise UnknownStepError("a network with several outputs")
+        raise UsageError(f"a network should return one tensor in eval mode, got a {type(logits).__name__}")
     steps = Steps(graph)
     steps.names[images] = INPUT_NAME
     used = _used(output)
@@ -93,7 +94,7 @@ def _write(steps: Steps, node: fx.Node) -> None:
         return
     kind = type(steps.graph.layer(node)) if node.op == "call_module" else node.target
     if kind not in FORMS:
-        raise UnknownStepError(f"{node.name} ({getattr(kind, '__name__', kind)})")
+        raise unknown_step(steps.graph, node)
     FORMS[kind](steps, node)
 
 
@@ -112,13 +113,22 @@ def _used(output: fx.Node) -> set[fx.Node]:
 
 def _exported(network: nn.Module, images: torch.Tensor, step: str) -> bytes:
     """The model by PyTorch's exporter; the older one, because the newer one needs the package onnxscript."""
-    file = io.BytesIO()
-    names = {"input_names": [INPUT_NAME], "output_names": [OUTPUT_NAME]}
-    try:
-        with warnings.catch_warnings():
-            warnings.filterwarnings("ignore", category=DeprecationWarning)
-            torch.onnx.export(network, (images,), file, opset_version=OPSET, dynamo=False, **names)
-    except (torch.onnx.errors.OnnxExporterError, RuntimeError) as error:
-        reason = str(error).partition("\n")[0]
-        raise UsageError(f"{step} has no ONNX form here nor in torch.onnx.export ({reason}): use another") from error
-    return file.getvalue()
+    with tempfile.TemporaryDirectory() as folder, warnings.catch_warnings():
+        warnings.filterwarnings("ignore", category=DeprecationWarning)
+        path = Path(folder) / "model.onnx"
+        try:
+            torch.onnx.export(
+                network,
+                (images,),
+                path,
+                input_names=[INPUT_NAME],
+                output_names=[OUTPUT_NAME],
+                opset_version=OPSET,
+                dynamo=False,
+            )
+        except (torch.onnx.errors.OnnxExporterError, RuntimeError) as error:
+            reason = str(error).partition("\n")[0]
+            raise UsageError(
+                f"{step} has no ONNX form, in torch.onnx.export neither ({reason}): use another"
+            ) from error
+        return path.read_bytes()

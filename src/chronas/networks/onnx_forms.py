@@ -78,12 +78,15 @@ class Steps:
         )
         found = dict(zip(names, positional, strict=False)) | named
         if len(positional) > len(names) or not found.keys() <= set(names):
-            raise _unknown(node, f"with {node.args[1:]} and {node.kwargs}")
+            raise unknown_step(self.graph, node, f" with {node.args[1:]} and {node.kwargs}")
         return found
 
 
-def _unknown(node: fx.Node, why: str) -> UnknownStepError:
-    return UnknownStepError(f"{node.name} ({getattr(node.target, '__name__', node.target)} {why})")
+def unknown_step(graph: Graph, node: fx.Node, why: str = "") -> UnknownStepError:
+    """The error that names a step: its layer or function, where it stands, and what of it has no form here."""
+    if node.op == "call_module":
+        return UnknownStepError(f"{type(graph.layer(node)).__name__} {node.target}{why}")
+    return UnknownStepError(f"{getattr(node.target, '__name__', node.target)} at {node.name}{why}")
 
 
 def _source(node: fx.Node) -> fx.Node:
@@ -113,7 +116,7 @@ def _convolution(steps: Steps, node: fx.Node) -> None:
     layer = steps.graph.layer(node)
     assert isinstance(layer, nn.Conv2d)
     if layer.padding_mode != "zeros" or isinstance(layer.padding, str):
-        raise _unknown(node, f"with padding {layer.padding!r} of {layer.padding_mode}")
+        raise unknown_step(steps.graph, node, f" with padding {layer.padding!r} of {layer.padding_mode}")
     weight, bias = layer.weight.detach().double(), None if layer.bias is None else layer.bias.detach().double()
     norm = _folded(steps.graph, node)
     if norm is not None:
@@ -160,7 +163,7 @@ def _batch_norm(steps: Steps, node: fx.Node) -> None:
         _alias(steps, node)
         return
     if norm.running_mean is None or norm.running_var is None:
-        raise _unknown(node, "without running statistics")
+        raise unknown_step(steps.graph, node, " without running statistics")
     given = {"running_mean": norm.running_mean, "running_var": norm.running_var}
     weight = norm.weight if norm.affine else torch.ones_like(norm.running_mean)
     bias = norm.bias if norm.affine else torch.zeros_like(norm.running_mean)
@@ -173,7 +176,7 @@ def _max_pool(steps: Steps, node: fx.Node) -> None:
     layer = steps.graph.layer(node)
     assert isinstance(layer, nn.MaxPool2d)
     if layer.return_indices:
-        raise _unknown(node, "with indices")
+        raise unknown_step(steps.graph, node, " with indices")
     steps.emit(node, "MaxPool", [steps.first(node)], _window(steps, node, layer, _pair(layer.dilation)))
 
 
@@ -181,7 +184,7 @@ def _avg_pool(steps: Steps, node: fx.Node) -> None:
     layer = steps.graph.layer(node)
     assert isinstance(layer, nn.AvgPool2d)
     if layer.divisor_override is not None or (layer.count_include_pad and layer.ceil_mode):
-        raise _unknown(node, "with a divisor of its own")
+        raise unknown_step(steps.graph, node, " with a divisor of its own")
     attributes = _window(steps, node, layer, (1, 1)) | {"count_include_pad": int(layer.count_include_pad)}
     del attributes["dilations"]
     steps.emit(node, "AveragePool", [steps.first(node)], attributes)
@@ -202,14 +205,14 @@ def _window(
 
 def _adaptive_pool(steps: Steps, node: fx.Node) -> None:
     if steps.graph.shape(node)[2:] != (1, 1):
-        raise _unknown(node, f"to {steps.graph.shape(node)[2:]}")
+        raise unknown_step(steps.graph, node, f" to {steps.graph.shape(node)[2:]}")
     steps.emit(node, "GlobalAveragePool", [steps.first(node)])
 
 
 def _linear(steps: Steps, node: fx.Node) -> None:
     layer = steps.graph.layer(node)
     if len(steps.graph.shape(node)) != 2:
-        raise _unknown(node, f"to {steps.graph.shape(node)}")
+        raise unknown_step(steps.graph, node, f" to {steps.graph.shape(node)}")
     weights = [steps.initializer(f"{node.target}.{name}", tensor) for name, tensor in layer.named_parameters()]
     steps.emit(node, "Gemm", [steps.first(node), *weights], {"transB": 1})
 
@@ -223,7 +226,7 @@ def _pad_layer(steps: Steps, node: fx.Node) -> None:
 def _pad(steps: Steps, node: fx.Node) -> None:
     options = steps.options(node, "pad", "mode", "value")
     if options.get("mode", "constant") != "constant":
-        raise _unknown(node, f"of {options['mode']}")
+        raise unknown_step(steps.graph, node, f" of {options['mode']}")
     _emit_pad(steps, node, tuple(options["pad"]), options.get("value") or 0.0)
 
 
@@ -255,7 +258,7 @@ def _slice(steps: Steps, node: fx.Node) -> None:
     index = steps.options(node, "index")["index"]
     parts = index if isinstance(index, tuple) else (index,)
     if not all(isinstance(part, slice) for part in parts):
-        raise _unknown(node, f"of {index}")
+        raise unknown_step(steps.graph, node, f" of {index}")
     kept = {axis: part for axis, part in enumerate(parts) if part != slice(None)}
     starts = steps.integers(tuple(part.start or 0 for part in kept.values()))
     ends = steps.integers(tuple(LAST if part.stop is None else part.stop for part in kept.values()))
@@ -266,7 +269,7 @@ def _slice(steps: Steps, node: fx.Node) -> None:
 def _mean(steps: Steps, node: fx.Node) -> None:
     options = steps.options(node, "dim", "keepdim")
     if options.get("dim") is None:
-        raise _unknown(node, "over everything")
+        raise unknown_step(steps.graph, node, " over everything")
     axes = options["dim"] if isinstance(options["dim"], list | tuple) else [options["dim"]]
     attributes = {"axes": list(axes), "keepdims": int(options.get("keepdim", False))}
     steps.emit(node, "ReduceMean", [steps.first(node)], attributes)
