@@ -1,0 +1,152 @@
+"""The contract of a device, and of the runner that times one network on it.
+
+A device is told five things, in this order: whether it is there (`unavailable`), what it is (`fingerprint`), where its
+clock stands when a campaign goes on (`resume_at`), to prepare a network, and what time it is.
+"""
+
+from __future__ import annotations
+
+import math
+import time
+from abc import ABC, abstractmethod
+from collections.abc import Mapping
+from pathlib import Path
+from typing import ClassVar
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from chronas.errors import DeviceError, UsageError
+from chronas.spaces import Architecture, Skeleton
+
+Fingerprint = dict[str, str | int | float]
+
+# What a fingerprint says besides, which makes no other device: one thread is as fast beside 2 idle cores as beside 8.
+INFORMATIVE = frozenset({"os", "cores"})
+
+
+class CpuConfig(BaseModel):
+    """What is chosen about a runtime on this machine's CPU."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    threads: int = Field(default=1, ge=1, le=1024, description="threads that one network may use")
+    batch: int = Field(default=1, ge=1, le=4096, description="images in one timed run; the latency is the batch's")
+
+
+class Runner(ABC):
+    """One network, ready to be timed.
+
+    Attributes:
+        input_shape: what is really fed in one run: batch, channels, height, width.
+    """
+
+    input_shape: tuple[int, int, int, int]
+
+    def round(self, index: int, warmup: int, repeats: int) -> list[float]:
+        """Run the network `warmup` times untimed, then `repeats` times timed, in one stretch.
+
+        Args:
+            index: the number of the round in its campaign; simulated noise is drawn from it, real devices need it not.
+            warmup: untimed runs; at least one, so that the cold run never counts.
+            repeats: timed runs.
+
+        Returns:
+            Milliseconds of each timed run of the whole batch, in order.
+
+        Raises:
+            UsageError: no warm-up or no repeat.
+            DeviceError: the network's output is not finite, or a duration is not above zero.
+        """
+        if warmup < 1 or repeats < 1:
+            raise UsageError(f"a round needs at least one warm-up and one timed run, got {warmup} and {repeats}")
+        samples_ms = self._round(index, warmup, repeats)
+        if not all(math.isfinite(sample) and sample > 0 for sample in samples_ms):
+            raise DeviceError(f"a timed run should take more than 0 ms, got {samples_ms}: measure again")
+        return samples_ms
+
+    @abstractmethod
+    def _round(self, index: int, warmup: int, repeats: int) -> list[float]:
+        """Milliseconds of each timed run."""
+
+    @abstractmethod
+    def close(self) -> None:
+        """Give back what the network holds; the runner is not used after it."""
+
+
+class Device(ABC):
+    """Hardware with a runtime, threads, batch and dtype.
+
+    Attributes:
+        name: the key in `DEVICES`.
+        Config: what can be chosen; all fields have defaults.
+        prunes_dead_nodes: whether the runtime drops what the output does not need: isomorphic cells cost the same.
+        config: what was chosen.
+    """
+
+    name: ClassVar[str]
+    Config: ClassVar[type[BaseModel]]
+    prunes_dead_nodes: ClassVar[bool]
+    config: BaseModel
+
+    def __init__(self, config: BaseModel) -> None:
+        if not isinstance(config, self.Config):
+            raise UsageError(f"device {self.name} takes a {self.Config.__name__}, got a {type(config).__name__}")
+        reason = self.unavailable()
+        if reason is not None:
+            raise DeviceError(f"device {self.name} is not available: {reason}")
+        self.config = config
+
+    @classmethod
+    @abstractmethod
+    def unavailable(cls) -> str | None:
+        """Why this machine does not have the device, in one line, or None where it has it."""
+
+    @property
+    @abstractmethod
+    def hardware(self) -> str:
+        """What only one timing at a time may use: the key of `hardware_lock`."""
+
+    @abstractmethod
+    def fingerprint(self) -> Fingerprint:
+        """Name, hardware, cores, os, runtime, version, threads, batch, dtype of the device; no host or user names."""
+
+    @abstractmethod
+    def prepare(self, architecture: Architecture, skeleton: Skeleton, *, weights: Path | None = None) -> Runner:
+        """Build the network of an architecture and make it ready to run.
+
+        Args:
+            architecture: what to build.
+            skeleton: the frame to build it into.
+            weights: a file of `networks.save_state`, or None for the random weights of seed 0.
+
+        Raises:
+            DeviceError: the network's output is not finite.
+            DataError: the weights are damaged or another network's.
+        """
+
+    def now_s(self) -> float:
+        """The device's clock in seconds since an epoch of its own; a real device has the system's clock."""
+        return time.time()
+
+    def resume_at(self, now_s: float) -> None:  # noqa: B027 - real clocks go on by themselves
+        """Put a virtual clock to `now_s`, where an interrupted campaign left it; real clocks go on by themselves."""
+
+
+def device_differences(here: Mapping[str, object], there: Mapping[str, object]) -> list[str]:
+    """What makes two fingerprints different devices, one text a field; empty where they are the same device.
+
+    Every field counts (hardware, runtime, version, threads, batch, dtype, and what a device adds) but the operating
+    system and the number of cores. Of the runtime's version only major and minor count: patch releases mend bugs and
+    keep kernels, so a table stays usable over them.
+
+    Args:
+        here: the fingerprint of the device that is asked for.
+        there: the fingerprint that a table or journal carries.
+    """
+    keys = sorted((here.keys() | there.keys()) - INFORMATIVE)
+    differing = [key for key in keys if _compared(key, here.get(key)) != _compared(key, there.get(key))]
+    return [f"{key} is {there.get(key, 'not given')} there, {here.get(key, 'not given')} here" for key in differing]
+
+
+def _compared(key: str, value: object) -> object:
+    return ".".join(str(value).split("+")[0].split(".")[:2]) if key == "version" else value

@@ -1,0 +1,97 @@
+"""PyTorch in eager mode on this machine's CPU: what a network costs where nothing was done to deploy it.
+
+Mostly overhead: 5-7 times slower than ONNX Runtime on the same DARTS networks, which it also ranks differently.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import AbstractContextManager, contextmanager
+from pathlib import Path
+from typing import ClassVar, cast
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from pydantic import BaseModel
+from torch import nn
+
+from chronas.devices.device import CpuConfig, Device, Fingerprint, Runner
+from chronas.devices.hardware import cpu_model
+from chronas.devices.host import (
+    HostTimedRunner,
+    build_network,
+    check_threads,
+    cpu_fingerprint,
+    random_images,
+    torch_version,
+)
+from chronas.spaces import Architecture, Skeleton
+
+
+class EagerCpu(Device):
+    """PyTorch eager in inference mode, in fp32; all layers run, also those that the output does not need."""
+
+    name = "eager-cpu"
+    Config: ClassVar[type[BaseModel]] = CpuConfig
+    prunes_dead_nodes = False
+    config: CpuConfig
+
+    def __init__(self, config: CpuConfig) -> None:
+        super().__init__(config)
+        check_threads(config)
+
+    @classmethod
+    def unavailable(cls) -> str | None:
+        """None: PyTorch always runs on the CPU."""
+        return None
+
+    @property
+    def hardware(self) -> str:
+        """The CPU's model."""
+        return cpu_model()
+
+    def fingerprint(self) -> Fingerprint:
+        """The CPU, PyTorch's version, threads and batch."""
+        return cpu_fingerprint(self.name, "torch-eager", torch_version(), self.config)
+
+    def prepare(self, architecture: Architecture, skeleton: Skeleton, *, weights: Path | None = None) -> Runner:
+        """The module as it is; raises as `Device.prepare`."""
+        network = build_network(architecture, skeleton, weights)
+        return _EagerCpuRunner(
+            network, random_images(self.config.batch, skeleton), skeleton.classes, self.config.threads
+        )
+
+
+class _EagerCpuRunner(HostTimedRunner):
+    """A module and its input; PyTorch's number of threads is put back after each round."""
+
+    def __init__(self, network: nn.Module, images: NDArray[np.float32], classes: int, threads: int) -> None:
+        super().__init__(images, classes)
+        self.network: nn.Module | None = network
+        self.images = torch.from_numpy(images)
+        self.threads = threads
+
+    def _settings(self) -> AbstractContextManager[None]:
+        return _inference(self.threads)
+
+    def _run(self) -> object:
+        assert self.network is not None, "a closed runner is not used"
+        return self.network(self.images)
+
+    def _logits(self, output: object) -> NDArray[np.float32]:
+        return cast("NDArray[np.float32]", cast("torch.Tensor", output).numpy())
+
+    def close(self) -> None:
+        self.network = None
+
+
+@contextmanager
+def _inference(threads: int) -> Iterator[None]:
+    before = torch.get_num_threads()
+    torch.set_num_threads(threads)
+    try:
+        with torch.inference_mode():
+            yield
+    finally:
+        torch.set_num_threads(before)

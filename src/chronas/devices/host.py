@@ -1,0 +1,132 @@
+"""What the devices of this machine share: the CPU's fingerprint, the network to run, and timing by the host's clock."""
+
+from __future__ import annotations
+
+import gc
+import time
+from abc import abstractmethod
+from collections.abc import Iterator
+from contextlib import AbstractContextManager, contextmanager, nullcontext
+from pathlib import Path
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import nn
+
+from chronas.devices.device import CpuConfig, Fingerprint, Runner
+from chronas.devices.hardware import cpu_model, operating_system, usable_cores
+from chronas.errors import DataError, DeviceError
+from chronas.networks import build, load_state
+from chronas.spaces import Architecture, Skeleton
+from chronas.units import ms_from_ns
+
+
+class HostTimedRunner(Runner):
+    """A runner whose runs are over when the call returns, timed one by one with `time.perf_counter_ns`.
+
+    Python's garbage collector rests during the timed runs. The output of the last warm-up and of the last timed run is
+    checked for its shape and for numbers that are not finite, outside the timing.
+    """
+
+    def __init__(self, images: NDArray[np.float32], classes: int) -> None:
+        batch, channels, height, width = images.shape
+        self.input_shape = (batch, channels, height, width)
+        self.classes = classes
+
+    @abstractmethod
+    def _run(self) -> object:
+        """Run the network once and wait until it is done; the runtime's own output object."""
+
+    @abstractmethod
+    def _logits(self, output: object) -> NDArray[np.float32]:
+        """What `_run` returned, as an array [B, classes]."""
+
+    def _settings(self) -> AbstractContextManager[None]:
+        """What must hold during a round, and is put back after it; nothing by default."""
+        return nullcontext()
+
+    def _round(self, index: int, warmup: int, repeats: int) -> list[float]:  # noqa: ARG002 - for simulated noise alone
+        samples_ms: list[float] = []
+        with self._settings():
+            for _ in range(warmup):
+                output = self._run()
+            self._check(output)
+            with _resting_collector():
+                for _ in range(repeats):
+                    start_ns = time.perf_counter_ns()
+                    output = self._run()
+                    samples_ms.append(ms_from_ns(time.perf_counter_ns() - start_ns))
+            self._check(output)
+        return samples_ms
+
+    def _check(self, output: object) -> None:
+        logits = self._logits(output)
+        expected = (self.input_shape[0], self.classes)
+        if logits.shape != expected:
+            raise DeviceError(f"the network should give logits {expected} but gave {logits.shape}: report this fault")
+        if not np.isfinite(logits).all():
+            raise DeviceError("the network's output is not finite: its weights are broken, train or load them again")
+
+
+@contextmanager
+def _resting_collector() -> Iterator[None]:
+    was_enabled = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if was_enabled:
+            gc.enable()
+
+
+def random_images(batch: int, skeleton: Skeleton) -> NDArray[np.float32]:
+    """Normal noise [B, C, H, W], the same each time: what is in the images does not matter to their latency."""
+    return np.random.default_rng(0).standard_normal((batch, *skeleton.input_shape), dtype=np.float32)
+
+
+def build_network(architecture: Architecture, skeleton: Skeleton, weights: Path | None) -> nn.Module:
+    """The network in eval mode, with the random weights of seed 0 or those of a file; an auxiliary head is left out.
+
+    Raises:
+        DataError: the file is damaged, or its weights are another network's.
+    """
+    network = build(architecture, skeleton).eval()
+    if weights is not None:
+        tensors, _ = load_state(weights)
+        expected = network.state_dict()
+        try:
+            network.load_state_dict({key: tensors[key] for key in expected})
+        except (KeyError, RuntimeError) as error:
+            raise DataError(f"{weights} holds the weights of another network than {architecture}: {error}") from error
+    return network.requires_grad_(requires_grad=False)
+
+
+def cpu_fingerprint(name: str, runtime: str, version: str, config: CpuConfig) -> Fingerprint:
+    """The fingerprint of a runtime on this machine's CPU in fp32."""
+    return {
+        "name": name,
+        "hardware": cpu_model(),
+        "cores": usable_cores(),
+        "os": operating_system(),
+        "runtime": runtime,
+        "version": version,
+        "threads": config.threads,
+        "batch": config.batch,
+        "dtype": "float32",
+    }
+
+
+def check_threads(config: CpuConfig) -> None:
+    """Refuse more threads than there are cores, whose latency would be the scheduler's.
+
+    Raises:
+        DeviceError: more threads are asked for than this process may use cores.
+    """
+    if config.threads > usable_cores():
+        raise DeviceError(f"{config.threads} threads are asked for, this machine has {usable_cores()} cores: use fewer")
+
+
+def torch_version() -> str:
+    """PyTorch's version without its build, such as "2.13.0"."""
+    return str(torch.__version__).split("+")[0]

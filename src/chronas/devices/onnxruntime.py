@@ -1,0 +1,100 @@
+"""ONNX Runtime on this machine's CPU, the default device: what people deploy.
+
+Settings of a session, all explicit: the asked number of threads within an operation, operations one after another, all
+graph optimisations. Worker threads spin while they wait for work within a run, which is ONNX Runtime's own default and
+its lowest latency (with one thread there are none), and stop when the run ends, so that the sessions of the other
+networks of a block do not take the cores. https://onnxruntime.ai/docs/performance/tune-performance/threading.html
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import ClassVar, cast
+
+import numpy as np
+import onnxruntime
+from numpy.typing import NDArray
+from pydantic import BaseModel
+
+from chronas.devices.device import CpuConfig, Device, Fingerprint, Runner
+from chronas.devices.hardware import cpu_model
+from chronas.devices.host import HostTimedRunner, build_network, check_threads, cpu_fingerprint, random_images
+from chronas.networks import onnx_bytes
+from chronas.spaces import Architecture, Skeleton
+
+PROVIDER = "CPUExecutionProvider"
+ERRORS_ONLY = 3
+
+
+class OnnxRuntimeCpu(Device):
+    """ONNX Runtime's CPU provider in fp32. It drops nodes that the output does not need."""
+
+    name = "onnxruntime-cpu"
+    Config: ClassVar[type[BaseModel]] = CpuConfig
+    prunes_dead_nodes = True
+    config: CpuConfig
+
+    def __init__(self, config: CpuConfig) -> None:
+        super().__init__(config)
+        check_threads(config)
+
+    @classmethod
+    def unavailable(cls) -> str | None:
+        """None where ONNX Runtime has its CPU provider, as its published packages do."""
+        if PROVIDER in onnxruntime.get_available_providers():
+            return None
+        return f"this build of ONNX Runtime has no {PROVIDER}: pip install --force-reinstall onnxruntime"
+
+    @property
+    def hardware(self) -> str:
+        """The CPU's model."""
+        return cpu_model()
+
+    def fingerprint(self) -> Fingerprint:
+        """The CPU, ONNX Runtime's version, threads and batch."""
+        return cpu_fingerprint(self.name, "onnxruntime", onnxruntime.__version__, self.config)
+
+    def prepare(self, architecture: Architecture, skeleton: Skeleton, *, weights: Path | None = None) -> Runner:
+        """A session with the network's ONNX form; raises as `Device.prepare`."""
+        network = build_network(architecture, skeleton, weights)
+        model = onnx_bytes(network, skeleton.input_shape, batch=self.config.batch)
+        session = onnxruntime.InferenceSession(model, session_options(self.config.threads), providers=[PROVIDER])
+        return _SessionRunner(session, random_images(self.config.batch, skeleton), skeleton.classes)
+
+
+def session_options(threads: int) -> onnxruntime.SessionOptions:
+    """The settings that the module's docstring tells.
+
+    Args:
+        threads: threads within an operation.
+    """
+    options = onnxruntime.SessionOptions()
+    options.intra_op_num_threads = threads
+    options.inter_op_num_threads = 1
+    options.execution_mode = onnxruntime.ExecutionMode.ORT_SEQUENTIAL
+    options.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_ENABLE_ALL
+    options.log_severity_level = ERRORS_ONLY
+    options.add_session_config_entry("session.intra_op.allow_spinning", "1")
+    options.add_session_config_entry("session.force_spinning_stop", "1")
+    return options
+
+
+class _SessionRunner(HostTimedRunner):
+    """A session, its input, and the shape that the model itself declares."""
+
+    def __init__(self, session: onnxruntime.InferenceSession, images: NDArray[np.float32], classes: int) -> None:
+        super().__init__(images, classes)
+        (declared,) = session.get_inputs()
+        self.input_shape = tuple(declared.shape)
+        self.session: onnxruntime.InferenceSession | None = session
+        self.feed = {declared.name: images}
+
+    def _run(self) -> object:
+        assert self.session is not None, "a closed runner is not used"
+        return self.session.run(None, self.feed)
+
+    def _logits(self, output: object) -> NDArray[np.float32]:
+        return cast("list[NDArray[np.float32]]", output)[0]
+
+    def close(self) -> None:
+        self.session = None

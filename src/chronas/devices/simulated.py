@@ -1,0 +1,174 @@
+"""A device that computes: additive latencies that are known exactly, with chosen noise and drift, on a virtual clock.
+
+With it, measuring, predicting and searching are tested against the truth, in no time. A network's true latency is
+
+    base_ms + base MACs / speed + sum over its operations of (MACs / speed + kernels x overhead) x cells of the kind
+
+and a timed run takes that, times 1 + drift x sin(2 pi t / period) at the run's time t on the virtual clock, times
+1 + noise x e, where e is exponential with mean 1: noise of real timings is one-sided too. e is drawn from (seed,
+architecture, round, repeat) alone, and the clock goes on by what runs take, so that a campaign that was killed and
+resumed gives the same bits as one that was not. The first run of a round is cold and takes `COLD` times as long.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import math
+from pathlib import Path
+from typing import ClassVar
+
+import numpy as np
+from numpy.typing import NDArray
+from pydantic import BaseModel, ConfigDict, Field
+
+from chronas.devices.device import Device, Fingerprint, Runner
+from chronas.networks import closed_form
+from chronas.spaces import Architecture, CellTopology, Skeleton, Space
+from chronas.units import MS_PER_S
+
+COLD = 2.0
+MACS_PER_MS = 1e6  # in 1 GMAC/s
+
+# Kernels that a runtime launches for an operation once batch norms are folded and activations are fused; 1 for others.
+KERNELS = {
+    "none": 0,
+    "skip_connect": 0,
+    "max_pool_3x3": 1,
+    "avg_pool_3x3": 1,
+    "nor_conv_1x1": 2,
+    "nor_conv_3x3": 2,
+    "sep_conv_3x3": 6,
+    "sep_conv_5x5": 6,
+    "dil_conv_3x3": 3,
+    "dil_conv_5x5": 3,
+}
+
+
+class SimulatedConfig(BaseModel):
+    """What the simulated device costs, and how badly it can be measured."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    seed: int = Field(default=0, ge=0, description="what the noise is drawn from")
+    base_ms: float = Field(default=0.5, gt=0, le=1e6, description="latency of an empty network, in ms")
+    gigamacs_per_s: float = Field(
+        default=20.0, gt=0, le=1e9, description="speed of all operations, in 10^9 MACs a second"
+    )
+    overhead_us: float = Field(default=10.0, ge=0, le=1e6, description="cost of launching one kernel, in microseconds")
+    noise: float = Field(default=0.02, ge=0, le=10, description="relative standard deviation of one run, one-sided")
+    drift: float = Field(
+        default=0.0, ge=0, lt=1, description="relative amplitude of the slow sine that all latencies follow"
+    )
+    drift_period_s: float = Field(
+        default=600.0, gt=0, description="period of the drift, in seconds of the virtual clock"
+    )
+
+
+class Simulated(Device):
+    """Known additive costs with noise and drift. Nothing is built; weights and batch do not matter."""
+
+    name = "simulated"
+    Config: ClassVar[type[BaseModel]] = SimulatedConfig
+    prunes_dead_nodes = False
+    config: SimulatedConfig
+
+    def __init__(self, config: SimulatedConfig) -> None:
+        super().__init__(config)
+        self._now_s = 0.0
+        self._costs: dict[tuple[str, Skeleton], tuple[float, NDArray[np.float64]]] = {}
+
+    @classmethod
+    def unavailable(cls) -> str | None:
+        """None: it is everywhere."""
+        return None
+
+    @property
+    def hardware(self) -> str:
+        """The word "simulated"."""
+        return "simulated"
+
+    def fingerprint(self) -> Fingerprint:
+        """The config and what all fingerprints have; the machine that simulates does not matter."""
+        described: Fingerprint = {
+            "name": self.name,
+            "hardware": self.hardware,
+            "cores": 1,
+            "os": "none",
+            "runtime": "simulated",
+            "version": "1",
+            "threads": 1,
+            "batch": 1,
+            "dtype": "float32",
+        }
+        return described | self.config.model_dump()
+
+    def now_s(self) -> float:
+        """Seconds that runs on this object have taken, since 0 or since `resume_at`."""
+        return self._now_s
+
+    def resume_at(self, now_s: float) -> None:
+        """Put the virtual clock to `now_s` seconds."""
+        self._now_s = now_s
+
+    def prepare(self, architecture: Architecture, skeleton: Skeleton, *, weights: Path | None = None) -> Runner:  # noqa: ARG002
+        """A runner that computes latencies; weights do not matter to it."""
+        return _SimulatedRunner(self, architecture, skeleton)
+
+    def true_slot_costs(self, space: Space, skeleton: Skeleton) -> tuple[float, NDArray[np.float64]]:
+        """What the latencies are made of: the constant part in ms, and the part of each slot in ms [W]."""
+        key = (space.name, skeleton)
+        if key not in self._costs:
+            macs = closed_form(space, skeleton)
+            ms_per_mac = 1 / (self.config.gigamacs_per_s * MACS_PER_MS)
+            kernels = np.array(_kernels(space, skeleton), dtype=np.float64)
+            slots_ms = np.asarray(macs.slot_macs) * ms_per_mac + kernels * self.config.overhead_us / MS_PER_S
+            self._costs[key] = (self.config.base_ms + float(macs.base_macs) * ms_per_mac, slots_ms)
+        return self._costs[key]
+
+    def true_latency_ms(self, architecture: Architecture, skeleton: Skeleton) -> float:
+        """The latency without noise and drift, in ms."""
+        space = architecture.space
+        base_ms, slots_ms = self.true_slot_costs(space, skeleton)
+        choices = zip(space.offsets, architecture.choices, strict=True)
+        return math.fsum(
+            [base_ms, *(float(slots_ms[first + choice]) for first, choice in choices if choice is not None)]
+        )
+
+    def run_once(self, latency_ms: float) -> float:
+        """Let one run pass that takes `latency_ms` without drift; what it takes with drift, in ms."""
+        phase = 2 * math.pi * self._now_s / self.config.drift_period_s
+        taken_ms = latency_ms * (1 + self.config.drift * math.sin(phase))
+        self._now_s += taken_ms / MS_PER_S
+        return taken_ms
+
+
+class _SimulatedRunner(Runner):
+    """One architecture's true latency, its noise, and the clock of its device."""
+
+    def __init__(self, device: Simulated, architecture: Architecture, skeleton: Skeleton) -> None:
+        self.input_shape = (1, *skeleton.input_shape)
+        self.device = device
+        self.key = f"{architecture.space.name}|{architecture}"
+        self.true_ms = device.true_latency_ms(architecture, skeleton)
+
+    def _round(self, index: int, warmup: int, repeats: int) -> list[float]:
+        config = self.device.config
+        digest = hashlib.sha256(f"{config.seed}|{self.key}|{index}".encode()).digest()
+        noise = np.random.default_rng(int.from_bytes(digest[:8], "little")).standard_exponential(repeats)
+        for run in range(warmup):
+            self.device.run_once(self.true_ms * (COLD if run == 0 else 1.0))
+        return [self.device.run_once(self.true_ms * (1 + config.noise * float(e))) for e in noise]
+
+    def close(self) -> None:
+        """Nothing is held."""
+
+
+def _kernels(space: Space, skeleton: Skeleton) -> list[int]:
+    """Kernels that each slot launches in the whole network [W]."""
+    occurrences = [1] * len(space.decisions)
+    if isinstance(space.topology, CellTopology):
+        blocks = space.topology.layout(skeleton.depth)
+        for cell in space.topology.cells:
+            for edge in range(len(cell.edges)):
+                occurrences[cell.decision(edge)] = blocks.count(cell.name)
+    return [occurrences[d] * KERNELS.get(space.decisions[d].options[o], 1) for d, o in space.slots]

@@ -1,0 +1,27 @@
+"""How costs are found: rounds of one network, campaigns over many, and the journal that survives anything.
+
+plan = Plan(rounds=3)
+run_campaign(device, skeleton, space.sample(100, seed=0), plan, Path("journal.sqlite"))
+print(read_journal(Path("journal.sqlite")).latencies())
+"""
+
+from __future__ import annotations
+
+from chronas.measurement.campaign import run_campaign
+from chronas.measurement.contents import Contents, Header, ReferenceRound
+from chronas.measurement.journal import Journal, read_journal
+from chronas.measurement.timing import Latency, Plan, Statistic, in_round, summarise
+
+__all__ = [
+    "Contents",
+    "Header",
+    "Journal",
+    "Latency",
+    "Plan",
+    "ReferenceRound",
+    "Statistic",
+    "in_round",
+    "read_journal",
+    "run_campaign",
+    "summarise",
+]

@@ -1,0 +1,161 @@
+"""A campaign: many networks of one space and skeleton on one device, in rounds apart in time, resumable at any moment.
+
+Networks are taken in blocks that fit into memory. A block's networks are measured in `plan.rounds` rounds, each in a
+new random order, then the ones whose interval is still too wide in further rounds. What comes next follows from the
+plan's seed and the journal alone, so that a campaign goes on where it was left, whatever ended it.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+
+from chronas.devices import Device, Runner, hardware_lock
+from chronas.errors import UsageError
+from chronas.measurement.contents import PLACES, Header, ReferenceRound
+from chronas.measurement.journal import Journal
+from chronas.measurement.timing import Plan
+from chronas.progress import Progress, silent
+from chronas.spaces import Architecture, Skeleton
+from chronas.units import duration_text
+
+
+def run_campaign(
+    device: Device,
+    skeleton: Skeleton,
+    architectures: Sequence[Architecture],
+    plan: Plan,
+    journal_path: Path,
+    progress: Progress = silent,
+) -> None:
+    """Measure architectures into a journal, or go on with one; what it already holds is not measured again.
+
+    An architecture that is given twice is measured once. Architectures that the journal does not know yet are added to
+    it; others that it holds are left as they are.
+
+    Args:
+        device: where to measure.
+        skeleton: what to build them into.
+        architectures: of one space.
+        plan: rounds, repeats and when a latency is known well enough.
+        journal_path: an SQLite file on a local disk, made where there is none.
+        progress: told after each round of a network ("measure") and while networks are built ("prepare").
+
+    Raises:
+        UsageError: no architecture, architectures of several spaces, or another process writes the journal.
+        MismatchError: the journal is of another space, skeleton, device or plan.
+        DataError: the journal is damaged, or the disk is full.
+        DeviceError: a network gives numbers that are not finite, or a duration that is not above zero.
+    """
+    asked = {str(architecture): architecture for architecture in architectures}
+    spaces = {architecture.space.name: architecture.space for architecture in architectures}
+    if len(spaces) != 1:
+        raise UsageError(f"a campaign measures architectures of one space, got {len(asked)} of {sorted(spaces)}")
+    (space,) = spaces.values()
+    with Journal(journal_path, Header.of(space, skeleton, device, plan)) as journal:
+        journal.ask(list(asked))
+        device.resume_at(journal.contents.clock_s)
+        reference = space.parse(journal.contents.header.reference)
+        _Campaign(device, skeleton, journal, asked, reference, progress).run()
+
+
+class _Campaign:
+    """The networks that are held at present, and how far the campaign is."""
+
+    def __init__(
+        self,
+        device: Device,
+        skeleton: Skeleton,
+        journal: Journal,
+        asked: dict[str, Architecture],
+        reference: Architecture,
+        progress: Progress,
+    ) -> None:
+        self.device = device
+        self.skeleton = skeleton
+        self.journal = journal
+        self.contents = journal.contents
+        self.plan = journal.contents.header.plan
+        self.asked = asked
+        self.reference = reference
+        self.progress = progress
+        self.runners: dict[Architecture, Runner] = {}
+        self.done = sum(self.contents.rounds_done(text) for text in asked)
+        self.total = sum(max(self.plan.rounds, self.contents.rounds_done(text)) for text in asked)
+        self.done_before, self.began_s = self.done, time.monotonic()
+
+    def run(self) -> None:
+        """Measure what is missing, block after block."""
+        for number, block in enumerate(self.contents.blocks):
+            try:
+                for index in range(self.plan.max_rounds):
+                    wanted = [text for text in block if self._wanted(text, index)]
+                    if not wanted:
+                        break
+                    self._block_round(number, index, block, frozenset(wanted))
+            finally:
+                for runner in self.runners.values():
+                    runner.close()
+                self.runners.clear()
+
+    def _wanted(self, text: str, index: int) -> bool:
+        """Whether a network takes part in the round, as the rounds before it say; also true where it already did."""
+        if text not in self.asked or self.contents.rounds_done(text, index) < index:
+            return False
+        if index < self.plan.rounds:
+            return True
+        return self.contents.latency(text, index).half_width_percent > self.plan.interval_percent
+
+    def _block_round(self, block: int, index: int, texts: list[str], wanted: frozenset[str]) -> None:
+        """The reference, half of the wanted networks, the reference, the others, the reference."""
+        order = np.random.default_rng([self.plan.seed, block, index]).permutation(len(texts))
+        ordered = [texts[i] for i in order if texts[i] in wanted]
+        missing = [text for text in ordered if index not in self.contents.samples_ms.get(text, {})]
+        self.total += len(missing) if index >= self.plan.rounds else 0
+        self._prepare(missing)
+        half = (len(ordered) + 1) // 2
+        for place, part in enumerate((ordered[:half], ordered[half:], [])):
+            self._reference_round(block, index, place)
+            for text in part:
+                if index not in self.contents.samples_ms.get(text, {}):
+                    self.journal.add(text, index, *self._timed(self.asked[text], index))
+                    self.done += 1
+                    self._tell(self._rate())
+
+    def _reference_round(self, block: int, index: int, place: int) -> None:
+        if (block, index, place) not in self.contents.references:
+            number = (block * self.plan.max_rounds + index) * PLACES + place
+            start_s, end_s, samples_ms = self._timed(self.reference, number)
+            self.journal.add_reference(ReferenceRound(block, index, place, start_s, end_s, tuple(samples_ms)))
+
+    def _prepare(self, texts: list[str]) -> None:
+        """Build what a round needs before it begins, so that building does not stand between two timings."""
+        new = [self.asked[text] for text in texts if self.asked[text] not in self.runners]
+        for number, architecture in enumerate(new):
+            self.progress("prepare", number, len(new), "building networks")
+            self._runner(architecture)
+
+    def _runner(self, architecture: Architecture) -> Runner:
+        if architecture not in self.runners:
+            self.runners[architecture] = self.device.prepare(architecture, self.skeleton)
+        return self.runners[architecture]
+
+    def _timed(self, architecture: Architecture, index: int) -> tuple[float, float, list[float]]:
+        """The device's clock before and after one round, and its samples in ms; nobody else is timing meanwhile."""
+        runner = self._runner(architecture)
+        waiting = f"waiting: another process is timing on {self.device.hardware}"
+        with hardware_lock(self.device.hardware, lambda: self._tell(waiting)):
+            start_s = self.device.now_s()
+            samples_ms = runner.round(index, self.plan.warmup, self.plan.repeats)
+            return start_s, self.device.now_s(), samples_ms
+
+    def _rate(self) -> str:
+        """Rounds a second since the start of this call, and the time that the known rest takes at that rate."""
+        per_s = (self.done - self.done_before) / max(time.monotonic() - self.began_s, 1e-9)
+        return f"{per_s:.1f} rounds/s, {duration_text((self.total - self.done) / per_s)} left"
+
+    def _tell(self, note: str) -> None:
+        self.progress("measure", self.done, self.total, note)

@@ -1,0 +1,184 @@
+"""What a journal says: whose campaign it is, its networks in blocks, and all samples of all rounds."""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+
+import numpy as np
+
+from chronas import __version__
+from chronas.devices import Device, device_differences
+from chronas.measurement.timing import Latency, Plan, in_round, summarise
+from chronas.spaces import Skeleton, Space
+
+SCHEMA = "chronas.journal/1"
+PLACES = 3  # the reference network is measured at the start, in the middle and at the end of every round of a block
+
+
+@dataclass(frozen=True)
+class Header:
+    """Whose campaign a journal is.
+
+    Attributes:
+        space: its name.
+        skeleton: what the networks were built into.
+        device: the device's fingerprint.
+        plan: how the networks are measured.
+        reference: the text form of the reference network.
+        created: date and time (UTC, ISO 8601).
+        version: of chronas.
+    """
+
+    space: str
+    skeleton: Skeleton
+    device: Mapping[str, str | int | float]
+    plan: Plan
+    reference: str
+    created: str
+    version: str
+
+    @classmethod
+    def of(cls, space: Space, skeleton: Skeleton, device: Device, plan: Plan) -> Header:
+        """The header of a campaign that begins now. The reference is the first network of seed 0, one for a space."""
+        reference = str(space.sample(1, seed=0)[0])
+        created = datetime.now(UTC).isoformat(timespec="seconds")
+        return cls(space.name, skeleton, device.fingerprint(), plan, reference, created, __version__)
+
+    def differences(self, asked: Header) -> list[str]:
+        """What makes `asked` another campaign than this one, one text a difference; empty where it can go on."""
+        found = [] if self.space == asked.space else [f"space is {self.space} there, {asked.space} here"]
+        if self.skeleton != asked.skeleton:
+            found.append(f"skeleton is {self.skeleton} there, {asked.skeleton} here")
+        found.extend(f"device: {text}" for text in device_differences(asked.device, self.device))
+        there, here = self.plan.model_dump(), asked.plan.model_dump()
+        found.extend(f"plan: {key} is {there[key]} there, {here[key]} here" for key in there if there[key] != here[key])
+        return found
+
+    def texts(self) -> dict[str, str]:
+        """The header as texts by name, with the journal's schema."""
+        return {
+            "schema": SCHEMA,
+            "space": self.space,
+            "skeleton": self.skeleton.model_dump_json(),
+            "device": json.dumps(dict(self.device)),
+            "plan": self.plan.model_dump_json(),
+            "reference": self.reference,
+            "created": self.created,
+            "version": self.version,
+        }
+
+    @classmethod
+    def from_texts(cls, texts: Mapping[str, str]) -> Header:
+        """The header that `texts` came from; raises `KeyError` or `ValueError` where it is incomplete."""
+        return cls(
+            space=texts["space"],
+            skeleton=Skeleton.model_validate_json(texts["skeleton"]),
+            device=json.loads(texts["device"]),
+            plan=Plan.model_validate_json(texts["plan"]),
+            reference=texts["reference"],
+            created=texts["created"],
+            version=texts["version"],
+        )
+
+
+@dataclass(frozen=True)
+class ReferenceRound:
+    """One round of the reference network.
+
+    Attributes:
+        block: the number of the block.
+        round: the number of the block's round.
+        place: 0 at its start, 1 in its middle, 2 at its end.
+        start_s: the device's clock at the start.
+        end_s: the device's clock at the end.
+        samples_ms: milliseconds of each timed run.
+    """
+
+    block: int
+    round: int
+    place: int
+    start_s: float
+    end_s: float
+    samples_ms: tuple[float, ...]
+
+    @property
+    def key(self) -> tuple[int, int, int]:
+        """Block, round and place: there is one such round."""
+        return (self.block, self.round, self.place)
+
+
+@dataclass
+class Contents:
+    """All that a journal holds.
+
+    Attributes:
+        header: whose campaign it is.
+        clock_s: the device's clock at the end of the last round.
+        blocks: text forms of the networks that are measured together, in the order in which they were asked for.
+        samples_ms: by network and number of the round.
+        references: rounds of the reference network, in the order of time.
+    """
+
+    header: Header
+    clock_s: float = 0.0
+    blocks: list[list[str]] = field(default_factory=list)
+    samples_ms: dict[str, dict[int, list[float]]] = field(default_factory=dict)
+    references: dict[tuple[int, int, int], ReferenceRound] = field(default_factory=dict)
+
+    @property
+    def networks(self) -> list[str]:
+        """All networks, in the order in which they were asked for."""
+        return [text for block in self.blocks for text in block]
+
+    def add_network(self, block: int, text: str) -> None:
+        """Take up a row about a network; raises `ValueError` where blocks are not in order."""
+        if block == len(self.blocks):
+            self.blocks.append([])
+        if block != len(self.blocks) - 1:
+            raise ValueError(f"block {block} follows block {len(self.blocks) - 1}")
+        self.blocks[block].append(text)
+
+    def add_round(self, text: str, index: int, samples_ms: list[float]) -> None:
+        """Take up a row about a round; raises `ValueError` where its samples are not those of the plan."""
+        self._check(samples_ms)
+        self.samples_ms.setdefault(text, {})[index] = samples_ms
+
+    def add_reference(self, reference: ReferenceRound) -> None:
+        """Take up a row about the reference; raises `ValueError` where its samples are not those of the plan."""
+        self._check(reference.samples_ms)
+        self.references[reference.key] = reference
+
+    def _check(self, samples_ms: Sequence[float]) -> None:
+        sound = all(isinstance(sample, float) and math.isfinite(sample) and sample > 0 for sample in samples_ms)
+        if not sound or len(samples_ms) != self.header.plan.repeats:
+            raise ValueError(f"a round should hold {self.header.plan.repeats} samples above zero, got {samples_ms}")
+
+    def rounds_done(self, text: str, before: int | None = None) -> int:
+        """How many rounds of a network are there, in all or of those with a number below `before`."""
+        return sum(before is None or index < before for index in self.samples_ms.get(text, ()))
+
+    def latency(self, text: str, before: int | None = None) -> Latency:
+        """The latency of a network from all rounds, or those with a number below `before`; raises as `summarise`."""
+        rounds = sorted(self.samples_ms.get(text, {}).items())
+        samples_ms = [samples for index, samples in rounds if before is None or index < before]
+        return summarise(samples_ms, self.header.plan.statistic)
+
+    def latencies(self) -> dict[str, Latency]:
+        """The latency of each network that has all the rounds of the plan, in the order in which they were asked."""
+        rounds = self.header.plan.rounds
+        return {text: self.latency(text) for text in self.networks if self.rounds_done(text) >= rounds}
+
+    def drift_percent(self) -> float | None:
+        """How far the reference network's latency moved: from its 5th to its 95th percentile, in percent of its median.
+
+        None where it was not measured yet.
+        """
+        if not self.references:
+            return None
+        values = [in_round(reference.samples_ms, self.header.plan.statistic) for reference in self.references.values()]
+        low, middle, high = np.percentile(values, [5, 50, 95])
+        return float(100 * (high - low) / middle)

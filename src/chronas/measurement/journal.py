@@ -1,0 +1,207 @@
+"""The journal of a campaign: an SQLite file on a local disk that gets a row for each round as it is measured.
+
+It is written ahead (WAL), one transaction a row, so that a process killed at any moment leaves whole rows. It comes
+into being by one rename with its header inside. Commits do not wait for the disk (synchronous = NORMAL): a power cut
+can take the last rows, never the file. One process writes, held to that by a lock beside the file; others may read.
+https://www.sqlite.org/wal.html
+"""
+
+from __future__ import annotations
+
+import json
+import sqlite3
+from collections.abc import Iterator, Sequence
+from contextlib import closing, contextmanager
+from pathlib import Path
+from types import TracebackType
+
+from filelock import FileLock, Timeout
+
+from chronas.errors import DataError, MismatchError, UsageError
+from chronas.measurement.contents import SCHEMA, Contents, Header, ReferenceRound
+
+TABLES = """
+CREATE TABLE header (key TEXT PRIMARY KEY, value TEXT NOT NULL);
+CREATE TABLE network (position INTEGER PRIMARY KEY, block INTEGER NOT NULL, architecture TEXT NOT NULL UNIQUE);
+CREATE TABLE measurement (
+    architecture TEXT NOT NULL, round INTEGER NOT NULL,
+    start_s REAL NOT NULL, end_s REAL NOT NULL, samples_ms TEXT NOT NULL,
+    PRIMARY KEY (architecture, round)
+);
+CREATE TABLE reference (
+    block INTEGER NOT NULL, round INTEGER NOT NULL, place INTEGER NOT NULL,
+    start_s REAL NOT NULL, end_s REAL NOT NULL, samples_ms TEXT NOT NULL,
+    PRIMARY KEY (block, round, place)
+);
+"""
+
+
+class Journal:
+    """A journal that is open for writing; a context manager. `contents` holds what it says, kept up to date.
+
+    Attributes:
+        path: the SQLite file.
+        contents: header, networks and all rounds so far.
+    """
+
+    def __init__(self, path: Path, header: Header) -> None:
+        """Open the journal at `path`, or begin it with `header` where there is none.
+
+        Raises:
+            MismatchError: it is of another space, skeleton, device or plan; the message says which.
+            DataError: it is damaged, no journal, or cannot be written.
+            UsageError: another process is writing it.
+        """
+        self.path = path
+        self._lock = _locked(path)
+        try:
+            if not path.exists():
+                _create(path, header)
+            self.contents = read_journal(path)
+            differences = self.contents.header.differences(header)
+            if differences:
+                advice = "use the same settings, or another journal"
+                raise MismatchError(f"{path} is the journal of another campaign: {'; '.join(differences)}; {advice}")
+            with _clear_errors(path):
+                self._connection = _connect(path)
+                self._connection.execute("PRAGMA journal_mode = WAL")
+                self._connection.execute("PRAGMA synchronous = NORMAL")
+        except BaseException:
+            self._lock.release()
+            raise
+
+    def __enter__(self) -> Journal:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        self._connection.close()
+        self._lock.release()
+
+    def ask(self, architectures: Sequence[str]) -> None:
+        """Add the networks that the journal does not have yet, in blocks of their own.
+
+        Args:
+            architectures: text forms, distinct.
+        """
+        known = set(self.contents.networks)
+        new = [text for text in architectures if text not in known]
+        size, first = self.contents.header.plan.block, len(self.contents.blocks)
+        blocks = [new[start : start + size] for start in range(0, len(new), size)]
+        rows = [(first + number, text) for number, block in enumerate(blocks) for text in block]
+        with _clear_errors(self.path):
+            self._connection.execute("BEGIN IMMEDIATE")
+            self._connection.executemany("INSERT INTO network (block, architecture) VALUES (?, ?)", rows)
+            self._connection.execute("COMMIT")
+        self.contents.blocks.extend(blocks)
+
+    def add(self, architecture: str, index: int, start_s: float, end_s: float, samples_ms: Sequence[float]) -> None:
+        """Write one round of a network.
+
+        Args:
+            architecture: its text form, asked for before.
+            index: the number of the round, from 0.
+            start_s: the device's clock at its start.
+            end_s: the device's clock at its end.
+            samples_ms: milliseconds of each timed run.
+        """
+        row = (architecture, index, start_s, end_s, json.dumps(list(samples_ms)))
+        with _clear_errors(self.path):
+            self._connection.execute("INSERT INTO measurement VALUES (?, ?, ?, ?, ?)", row)
+        self.contents.samples_ms.setdefault(architecture, {})[index] = list(samples_ms)
+
+    def add_reference(self, reference: ReferenceRound) -> None:
+        """Write one round of the reference network."""
+        times = (reference.start_s, reference.end_s, json.dumps(list(reference.samples_ms)))
+        with _clear_errors(self.path):
+            self._connection.execute("INSERT INTO reference VALUES (?, ?, ?, ?, ?, ?)", (*reference.key, *times))
+        self.contents.references[reference.key] = reference
+
+
+def read_journal(path: Path) -> Contents:
+    """What a journal says, also while a campaign is writing it.
+
+    Raises:
+        DataError: it is missing, damaged, or no journal.
+    """
+    if not path.is_file():
+        raise DataError(f"there is no journal {path}: measure first, or name another")
+    with _clear_errors(path), closing(_connect(path)) as connection:
+        verdict = connection.execute("PRAGMA quick_check(1)").fetchone()[0]
+        if verdict != "ok":
+            raise _damaged(path, verdict)
+        names = {name for (name,) in connection.execute("SELECT name FROM sqlite_master WHERE type = 'table'")}
+        if "header" not in names:
+            raise _damaged(path, "it has no header")
+        return _contents(path, connection)
+
+
+def _contents(path: Path, connection: sqlite3.Connection) -> Contents:
+    header = dict(connection.execute("SELECT key, value FROM header"))
+    if header.get("schema") != SCHEMA:
+        raise DataError(f"{path} should have schema {SCHEMA!r} but has {header.get('schema')!r}: use another journal")
+    clock_s = "SELECT max(end_s) FROM (SELECT end_s FROM measurement UNION ALL SELECT end_s FROM reference)"
+    try:
+        contents = Contents(Header.from_texts(header), clock_s=connection.execute(clock_s).fetchone()[0] or 0.0)
+        for block, text in connection.execute("SELECT block, architecture FROM network ORDER BY position"):
+            contents.add_network(block, text)
+        for text, index, samples_ms in connection.execute("SELECT architecture, round, samples_ms FROM measurement"):
+            contents.add_round(text, index, json.loads(samples_ms))
+        for block, index, place, start_s, end_s, samples_ms in connection.execute(
+            "SELECT * FROM reference ORDER BY start_s"
+        ):
+            contents.add_reference(ReferenceRound(block, index, place, start_s, end_s, tuple(json.loads(samples_ms))))
+    except (ValueError, KeyError, TypeError) as error:
+        raise _damaged(path, str(error).splitlines()[0]) from error
+    return contents
+
+
+def _create(path: Path, header: Header) -> None:
+    """Write an empty journal beside `path` and rename it, so that no journal is ever without its header."""
+    leftover = path.with_name(path.name + "-wal")
+    if leftover.exists():
+        raise DataError(f"{leftover} holds rows of a journal that is gone: move it away, or bring {path} back")
+    unfinished = path.with_name(f".{path.name}.new")
+    unfinished.unlink(missing_ok=True)
+    with _clear_errors(path), closing(sqlite3.connect(unfinished, isolation_level=None)) as connection:
+        connection.executescript("BEGIN;" + TABLES)
+        connection.executemany("INSERT INTO header VALUES (?, ?)", header.texts().items())
+        connection.execute("COMMIT")
+    unfinished.replace(path)
+
+
+def _connect(path: Path) -> sqlite3.Connection:
+    """A connection to a file that exists; every statement is a transaction of its own."""
+    return sqlite3.connect(f"{path.absolute().as_uri()}?mode=rw", uri=True, isolation_level=None, timeout=30)
+
+
+def _locked(path: Path) -> FileLock:
+    lock = FileLock(path.with_name(path.name + ".lock"))
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        lock.acquire(timeout=0)
+    except Timeout as error:
+        raise UsageError(f"another process is writing {path}: let it finish, or use another journal") from error
+    except OSError as error:
+        raise DataError(f"cannot write {path}: {error.strerror}; choose another folder") from error
+    return lock
+
+
+@contextmanager
+def _clear_errors(path: Path) -> Iterator[None]:
+    """SQLite's errors about the file as ours; those about our own statements pass."""
+    try:
+        yield
+    except sqlite3.OperationalError as error:
+        advice = "free space or make the folder writable, and run the same again: finished rounds are kept"
+        raise DataError(f"cannot use {path}: {error}; {advice}") from error
+    except sqlite3.DatabaseError as error:
+        if isinstance(error, sqlite3.IntegrityError | sqlite3.ProgrammingError | sqlite3.NotSupportedError):
+            raise
+        raise _damaged(path, str(error)) from error
+
+
+def _damaged(path: Path, why: str) -> DataError:
+    advice = f"nothing was changed; measure into another journal, or try `sqlite3 {path.name} .recover` on a copy"
+    return DataError(f"{path} is damaged or no chronas journal ({why}): {advice}")

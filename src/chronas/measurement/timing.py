@@ -1,0 +1,102 @@
+"""From samples to a latency: a plan of rounds, one statistic within a round, the median and an interval over rounds.
+
+Why the minimum within a round: other work on a machine only ever adds time. 60 DARTS networks measured twice (30 runs
+each, minutes apart, busy 2-core machine) agreed at Kendall 0.76 between minima and at 0.59 between medians. Why the
+median over rounds: machines drift, and one round in a slow minute must not decide. Why the interval is over rounds and
+not over samples: the samples of a round share their minute, and agree with each other better than with the truth.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+from pydantic import BaseModel, ConfigDict, Field, model_validator
+from scipy.special import stdtrit
+
+from chronas.errors import UsageError
+
+Statistic = Literal["minimum", "median"]
+CONFIDENCE = 0.95
+
+
+class Plan(BaseModel):
+    """How networks are measured; kept in the journal, the table and the report."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    rounds: int = Field(default=3, ge=2, le=100, description="rounds of each network, apart in time")
+    max_rounds: int = Field(default=6, ge=2, le=100, description="most rounds of a network whose interval is too wide")
+    warmup: int = Field(default=3, ge=1, le=1000, description="untimed runs at the start of a round")
+    repeats: int = Field(default=10, ge=1, le=10000, description="timed runs of a round")
+    statistic: Statistic = Field(default="minimum", description="what a round's samples are reduced to")
+    interval_percent: float = Field(default=5.0, gt=0, description="wanted half-width of the interval, relative")
+    block: int = Field(default=200, ge=1, le=10000, description="networks that are held in memory for their rounds")
+    seed: int = Field(default=0, ge=0, description="what the order of networks in a round is drawn from")
+
+    @model_validator(mode="after")
+    def _ordered(self) -> Plan:
+        if self.max_rounds < self.rounds:
+            raise ValueError(f"max_rounds should be at least rounds ({self.rounds}), got {self.max_rounds}")
+        return self
+
+
+@dataclass(frozen=True)
+class Latency:
+    """A latency as a distribution over rounds.
+
+    Attributes:
+        value_ms: the median over rounds of the in-round statistic; what tables, predictors and limits use.
+        low_ms: lower end of the 95 % interval of `value_ms` over rounds.
+        high_ms: upper end of it.
+        median_ms: the median of all samples.
+        p95_ms: the 95th percentile of all samples.
+        rounds: the in-round statistic of each round, in ms.
+    """
+
+    value_ms: float
+    low_ms: float
+    high_ms: float
+    median_ms: float
+    p95_ms: float
+    rounds: tuple[float, ...]
+
+    @property
+    def half_width_percent(self) -> float:
+        """Half the interval's width, in percent of the value."""
+        return 100 * (self.high_ms - self.low_ms) / 2 / self.value_ms
+
+
+def in_round(samples_ms: Sequence[float], statistic: Statistic) -> float:
+    """The statistic of one round's samples, in ms."""
+    return float(np.min(samples_ms) if statistic == "minimum" else np.median(samples_ms))
+
+
+def summarise(samples_by_round: Sequence[Sequence[float]], statistic: Statistic) -> Latency:
+    """The latency of a network from all its samples.
+
+    The interval is value +- t(0.975, n - 1) x s / sqrt(n) over the n rounds' statistics, s their standard deviation.
+    Its lower end can be below zero where two or three rounds disagree wildly: that is what is known then.
+
+    Args:
+        samples_by_round: milliseconds of each timed run, for each round.
+        statistic: what a round's samples are reduced to.
+
+    Raises:
+        UsageError: fewer than two rounds, a round without samples, or a sample that is not above zero.
+    """
+    samples = [sample for samples_ms in samples_by_round for sample in samples_ms]
+    if len(samples_by_round) < 2 or not all(samples_by_round):
+        lengths = [len(samples_ms) for samples_ms in samples_by_round]
+        raise UsageError(f"a latency needs at least two rounds with samples, got rounds of {lengths} samples")
+    if not all(math.isfinite(sample) and sample > 0 for sample in samples):
+        raise UsageError(f"samples should be milliseconds above zero, got {min(samples)} to {max(samples)}")
+    rounds = tuple(in_round(samples_ms, statistic) for samples_ms in samples_by_round)
+    value_ms = float(np.median(rounds))
+    quantile = float(stdtrit(len(rounds) - 1, (1 + CONFIDENCE) / 2))
+    half_ms = quantile * float(np.std(rounds, ddof=1)) / math.sqrt(len(rounds))
+    median_ms, p95_ms = (float(q) for q in np.percentile(samples, [50, 95]))
+    return Latency(value_ms, value_ms - half_ms, value_ms + half_ms, median_ms, p95_ms, rounds)

@@ -1,0 +1,15 @@
+"""What is known: costs of many architectures of one space and skeleton on one device, with provenance.
+
+table = CostTable.from_journal(Path("journal.sqlite"))
+table.save(Path("costs.parquet"))
+print(table.repeatability(), pareto_front(errors_and_costs))
+"""
+
+from __future__ import annotations
+
+from chronas.tables.pareto import pareto_front
+from chronas.tables.provenance import Provenance
+from chronas.tables.repeatability import Repeatability
+from chronas.tables.table import CostTable
+
+__all__ = ["CostTable", "Provenance", "Repeatability", "pareto_front"]

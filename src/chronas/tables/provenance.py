@@ -1,0 +1,63 @@
+"""Where the numbers of a table come from; kept in the file's metadata."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field, fields
+from typing import Any
+
+from pydantic import ValidationError
+
+from chronas.errors import DataError
+from chronas.spaces import SPACES, Skeleton
+
+
+@dataclass(frozen=True)
+class Provenance:
+    """Where the numbers of a table come from.
+
+    Attributes:
+        space: its name in `SPACES`.
+        skeleton: what the architectures were built into.
+        device: the device's fingerprint.
+        plan: how it was measured, as `Plan` has it; empty where that is not known.
+        cost: the column that is the table's cost.
+        created: date, or date and time (UTC, ISO 8601).
+        version: of chronas.
+        source: where the numbers are from: "measured", or a paper or file with its licence.
+        drift_percent: how far the reference network's latency moved meanwhile; None where that is not known.
+    """
+
+    space: str
+    skeleton: Skeleton
+    device: Mapping[str, str | int | float]
+    plan: Mapping[str, Any] = field(default_factory=dict)
+    cost: str = "latency_ms"
+    created: str = ""
+    version: str = ""
+    source: str = "measured"
+    drift_percent: float | None = None
+
+    def to_json(self) -> str:
+        """The provenance as one line of JSON; `from_json` gives it back."""
+        return json.dumps(asdict(self) | {"skeleton": self.skeleton.model_dump(mode="json")}, allow_nan=False)
+
+    @classmethod
+    def from_json(cls, text: str) -> Provenance:
+        """The provenance that `text` came from.
+
+        Raises:
+            DataError: the text is not JSON, lacks a field, or names a space that does not exist.
+        """
+        try:
+            content = json.loads(text)
+            content["skeleton"] = Skeleton.model_validate(content["skeleton"])
+            provenance = cls(**{entry.name: content[entry.name] for entry in fields(cls)})
+        except (ValueError, KeyError, TypeError, ValidationError) as error:
+            raise DataError(
+                f"the provenance should be an object of {[f.name for f in fields(cls)]}: {error}"
+            ) from error
+        if provenance.space not in SPACES:
+            raise DataError(f"the provenance names space {provenance.space!r}, known are {', '.join(SPACES)}")
+        return provenance

@@ -1,0 +1,268 @@
+"""The cost table: one row for each architecture, as a Parquet file with its provenance in the file's metadata.
+
+The file also carries a checksum of the numbers, because a flipped bit can leave a Parquet file readable.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import io
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import polars as pl
+from numpy.typing import NDArray
+from polars.exceptions import PanicException, PolarsError
+
+from chronas.devices import Device, device_differences
+from chronas.errors import ChronasError, DataError, MismatchError
+from chronas.files import write_bytes
+from chronas.measurement import read_journal
+from chronas.spaces import Architecture, Skeleton, Space, make_space
+from chronas.tables.provenance import Provenance
+from chronas.tables.repeatability import Repeatability
+
+PROVENANCE_KEY = "chronas.provenance/1"
+CHECKSUM_KEY = "chronas.sha256"
+ROUNDS = "round_latencies_ms"
+COLUMNS: dict[str, pl.DataType] = {
+    "architecture": pl.String(),
+    "latency_ms": pl.Float64(),
+    "latency_low_ms": pl.Float64(),
+    "latency_high_ms": pl.Float64(),
+    "latency_median_ms": pl.Float64(),
+    "latency_p95_ms": pl.Float64(),
+    ROUNDS: pl.List(pl.Float64()),
+}
+
+
+class CostTable:
+    """Costs of distinct architectures of one space and skeleton on one device. It does not change once it is made.
+
+    Attributes:
+        frame: the columns of `COLUMNS`, and any others (the official `index` of NAS-Bench-201).
+        provenance: where the numbers come from.
+    """
+
+    def __init__(self, frame: pl.DataFrame, provenance: Provenance) -> None:
+        """Check and keep.
+
+        Raises:
+            DataError: no row, a missing column, one of another type, a null, an architecture twice, or a cost that is
+                NaN, infinite, zero or negative.
+        """
+        if frame.is_empty():
+            raise DataError("a table needs at least one architecture: measure some first")
+        _check_columns(frame, provenance.cost)
+        _check_numbers(frame, provenance.cost)
+        self.frame = frame
+        self.provenance = provenance
+
+    @classmethod
+    def from_journal(cls, path: Path) -> CostTable:
+        """The table of a campaign, from the networks that have all rounds of the plan.
+
+        Raises:
+            DataError: the journal is missing or damaged, or no network has all rounds yet.
+        """
+        contents = read_journal(path)
+        latencies = contents.latencies()
+        if not latencies:
+            rounds = contents.header.plan.rounds
+            raise DataError(f"no network in {path} has its {rounds} rounds yet: let the campaign go on")
+        rows = [
+            (text, lat.value_ms, lat.low_ms, lat.high_ms, lat.median_ms, lat.p95_ms, list(lat.rounds))
+            for text, lat in latencies.items()
+        ]
+        header = contents.header
+        provenance = Provenance(
+            space=header.space,
+            skeleton=header.skeleton,
+            device=header.device,
+            plan=header.plan.model_dump(mode="json"),
+            created=header.created,
+            version=header.version,
+            drift_percent=contents.drift_percent(),
+        )
+        return cls(pl.DataFrame(rows, schema=COLUMNS, orient="row"), provenance)
+
+    @classmethod
+    def from_rows(
+        cls,
+        space: Space,
+        skeleton: Skeleton,
+        device: Device,
+        rows: Sequence[tuple[Architecture, float]],
+        source: str = "given",
+    ) -> CostTable:
+        """A table of known latencies, each as one round without an interval.
+
+        Args:
+            space: of the architectures.
+            skeleton: what they were built into.
+            device: where the latencies are from.
+            rows: architectures with their latency in ms.
+            source: where the numbers come from, in words.
+
+        Raises:
+            DataError: no row, an architecture twice, or a latency that is not above zero.
+        """
+        full = [(str(architecture), *([latency_ms] * 5), [latency_ms]) for architecture, latency_ms in rows]
+        frame = pl.DataFrame(full, schema=COLUMNS, orient="row")
+        return cls(frame, Provenance(space.name, skeleton, device.fingerprint(), source=source))
+
+    @classmethod
+    def load(cls, path: Path) -> CostTable:
+        """Read a table that `save` wrote.
+
+        Raises:
+            DataError: the file is missing, cut off, damaged, no Parquet file, or has no provenance.
+        """
+        try:
+            content = path.read_bytes()
+            metadata = pl.read_parquet_metadata(io.BytesIO(content))
+            frame = pl.read_parquet(io.BytesIO(content))
+        except OSError as error:
+            raise DataError(f"cannot read {path}: {error.strerror or error}") from error
+        except (PolarsError, PanicException) as error:
+            why = str(error).splitlines()[0]
+            raise DataError(f"{path} is cut off or no Parquet file ({why}): make it again or use a copy") from error
+        if PROVENANCE_KEY not in metadata:
+            raise DataError(f"{path} has no provenance ({PROVENANCE_KEY}): it is no table of chronas, import it first")
+        try:
+            table = cls(frame, Provenance.from_json(metadata[PROVENANCE_KEY]))
+        except DataError as error:
+            raise DataError(f"{path} is damaged: {error}") from error
+        if metadata.get(CHECKSUM_KEY) != _checksum(frame):
+            raise DataError(f"{path} is damaged: its numbers do not match their checksum; use a copy or make it again")
+        return table
+
+    def save(self, path: Path) -> None:
+        """Write the table by one atomic rename.
+
+        Raises:
+            DataError: the disk is full or the folder cannot be written; an older file stays as it was.
+        """
+        buffer = io.BytesIO()
+        metadata = {PROVENANCE_KEY: self.provenance.to_json(), CHECKSUM_KEY: _checksum(self.frame)}
+        self.frame.write_parquet(buffer, metadata=metadata)
+        write_bytes(path, buffer.getvalue())
+
+    def __len__(self) -> int:
+        return len(self.frame)
+
+    @property
+    def space(self) -> Space:
+        """The space of the architectures."""
+        return make_space(self.provenance.space)
+
+    @property
+    def drift_percent(self) -> float | None:
+        """How far the reference network's latency moved while the table was measured; None where that is not known."""
+        return self.provenance.drift_percent
+
+    def architectures(self) -> list[Architecture]:
+        """The architectures, parsed, in the order of rows.
+
+        Raises:
+            DataError: a text is not an architecture of the table's space.
+        """
+        space = self.space
+        try:
+            return [space.parse(text) for text in self.frame["architecture"]]
+        except ChronasError as error:
+            raise DataError(f"a row of the table is no architecture of {space.name}: {error}") from error
+
+    def costs(self) -> NDArray[np.float64]:
+        """The table's cost of each architecture [N], in the unit that its column's name tells."""
+        return self.frame[self.provenance.cost].to_numpy().astype(np.float64)
+
+    def rounds(self) -> list[list[float]]:
+        """The latencies of each architecture's rounds, in ms."""
+        rounds: list[list[float]] = self.frame[ROUNDS].to_list()
+        return rounds
+
+    def repeatability(self) -> Repeatability:
+        """How well odd rounds agree with even rounds; empty fields where architectures have one round."""
+        return Repeatability.of(self.rounds())
+
+    def require(
+        self, space: Space | None = None, skeleton: Skeleton | None = None, device: Device | None = None
+    ) -> None:
+        """Hold that the table is of this space, skeleton and device; None asks for nothing.
+
+        Raises:
+            MismatchError: it is not; the message says what differs.
+        """
+        found = []
+        if space is not None and space.name != self.provenance.space:
+            found.append(f"space is {self.provenance.space} there, {space.name} here")
+        if skeleton is not None and skeleton != self.provenance.skeleton:
+            found.append(f"skeleton is {self.provenance.skeleton} there, {skeleton} here")
+        if device is not None:
+            found.extend(f"device: {text}" for text in device_differences(device.fingerprint(), self.provenance.device))
+        if found:
+            raise MismatchError(f"the table is of another kind than asked: {'; '.join(found)}; measure one for this")
+
+    def describe(self) -> list[tuple[str, str]]:
+        """What to tell people about the table: rows of a name and a text."""
+        provenance, costs = self.provenance, self.costs()
+        device = provenance.device
+        width = 100 * (self.frame["latency_high_ms"] - self.frame["latency_low_ms"]) / 2 / self.frame["latency_ms"]
+        return [
+            ("space", provenance.space),
+            ("skeleton", str(provenance.skeleton)),
+            ("device", f"{device.get('name')} on {device.get('hardware')}, {device.get('threads')} thread(s)"),
+            ("batch", str(device.get("batch"))),
+            ("source", f"{provenance.source} {provenance.created}".strip()),
+            ("architectures", str(len(self))),
+            (provenance.cost, f"{costs.min():.4g} min, {np.median(costs):.4g} median, {costs.max():.4g} max"),
+            ("interval", f"+-{np.median(width.to_numpy()):.2g} % (median architecture, 95 %)"),
+            ("repeatability", _repeatability_text(self.repeatability())),
+            ("drift", "unknown" if self.drift_percent is None else f"{self.drift_percent:.2g} %"),
+        ]
+
+
+def _check_columns(frame: pl.DataFrame, cost: str) -> None:
+    wanted: dict[str, Any] = COLUMNS | {cost: pl.Float64()}
+    wrong = [f"{name} ({dtype})" for name, dtype in wanted.items() if frame.schema.get(name) != dtype]
+    if wrong:
+        raise DataError(f"a table needs the column(s) {', '.join(wrong)}, got {dict(frame.schema)}")
+    empty = [name for name in wanted if frame[name].null_count()]
+    if empty:
+        raise DataError(f"a table needs a value everywhere, but {', '.join(empty)} has gaps: leave those rows out")
+    if frame["architecture"].n_unique() != len(frame):
+        twice = frame["architecture"].filter(frame["architecture"].is_duplicated())[0]
+        raise DataError(f"a table has each architecture once, but this one twice: {twice}")
+
+
+def _check_numbers(frame: pl.DataFrame, cost: str) -> None:
+    numbers = [name for name, dtype in COLUMNS.items() if dtype == pl.Float64()]
+    flat = {name: frame[name] for name in {*numbers, cost}} | {ROUNDS: frame[ROUNDS].explode()}
+    for name, values in flat.items():
+        array = values.to_numpy()
+        wrong = array[~np.isfinite(array) | ((array <= 0) & (name != "latency_low_ms"))]
+        if len(wrong):
+            raise DataError(
+                f"{name} should be finite and above zero, got {wrong[0]} ({len(wrong)} such): measure again"
+            )
+
+
+def _checksum(frame: pl.DataFrame) -> str:
+    """SHA-256 of what `COLUMNS` hold."""
+    digest = hashlib.sha256("\n".join(frame["architecture"]).encode())
+    for name, dtype in COLUMNS.items():
+        if dtype == pl.Float64():
+            digest.update(frame[name].to_numpy().tobytes())
+    digest.update(frame[ROUNDS].list.len().to_numpy().tobytes())
+    digest.update(frame[ROUNDS].explode().to_numpy().tobytes())
+    return digest.hexdigest()
+
+
+def _repeatability_text(repeatability: Repeatability) -> str:
+    if repeatability.median_difference_percent is None:
+        return "unknown (one round each)"
+    kendall = "undefined" if repeatability.kendall is None else f"{repeatability.kendall:.3f}"
+    return f"Kendall {kendall} between odd and even rounds, {repeatability.median_difference_percent:.2g} % apart"
