@@ -1,0 +1,38 @@
+"""Proving one network: train it from scratch by a recipe, resumable to the bit, and count what it gets right.
+
+training = train(network, images, validation, normalisation, make_recipe("digits-small"), folder=folder, seed=0)
+accuracy_percent = evaluate(network, dataset.test, normalisation)
+"""
+
+from __future__ import annotations
+
+import importlib
+from collections.abc import Callable
+
+from chronas.errors import unknown_name
+from chronas.training.checkpoint import load_best
+from chronas.training.evaluation import evaluate
+from chronas.training.recipe import Recipe
+from chronas.training.trainer import Training, train
+
+__all__ = ["RECIPES", "Recipe", "Training", "evaluate", "load_best", "make_recipe", "train"]
+
+RECIPES = {
+    "darts-cifar10": "chronas.training.recipe:darts_cifar10",
+    "pcdarts-cifar10": "chronas.training.recipe:pcdarts_cifar10",
+    "cifar10-cpu": "chronas.training.recipe:cifar10_cpu",
+    "digits-small": "chronas.training.recipe:digits_small",
+}
+
+
+def make_recipe(name: str) -> Recipe:
+    """The recipe of a name in `RECIPES`.
+
+    Raises:
+        UsageError: there is no such recipe.
+    """
+    if name not in RECIPES:
+        raise unknown_name("recipe", name, RECIPES)
+    module, _, attribute = RECIPES[name].partition(":")
+    preset: Callable[[], Recipe] = getattr(importlib.import_module(module), attribute)
+    return preset()

@@ -1,0 +1,38 @@
+"""The share of images that a network gets right."""
+
+from __future__ import annotations
+
+import torch
+from torch import nn
+
+from chronas.data import Images, Normalisation, every_batch
+from chronas.errors import DataError
+
+
+def evaluate(network: nn.Module, images: Images, normalisation: Normalisation, *, batch: int = 500) -> float:
+    """Accuracy in percent of a network in `eval()`; it is left in the mode it had.
+
+    Args:
+        network: images [B, C, H, W] -> logits [B, classes], on any device.
+        images: all of them are used once.
+        normalisation: the one that the network was trained with.
+        batch: images computed at once; the answer does not depend on it.
+
+    Raises:
+        DataError: the network gives NaN or infinite logits, of which the largest would mean nothing.
+    """
+    device = next(network.parameters()).device
+    mode, correct = network.training, 0
+    network.eval()
+    try:
+        with torch.inference_mode():
+            for pixels, labels in every_batch(images, batch, normalisation):
+                logits = network(pixels.to(device, memory_format=torch.channels_last))
+                if not logits.isfinite().all():
+                    raise DataError(
+                        "the network gives NaN or infinite logits: train it again with a lower learning rate"
+                    )
+                correct += int((logits.argmax(dim=1).cpu() == labels).sum())
+    finally:
+        network.train(mode)
+    return 100.0 * correct / len(images)

@@ -1,0 +1,74 @@
+"""How a network is trained from scratch, and the settings that are known to work.
+
+`darts_cifar10` and `pcdarts_cifar10` are what `train.py` of quark0/darts @f276dd3 and yuhuixu1993/PC-DARTS @b74702f use
+with `--auxiliary --cutout` (20 cells, width 36). The others are smaller, ours, and measured on two CPU cores.
+"""
+
+from __future__ import annotations
+
+import math
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from chronas.data import Augment
+
+
+class Recipe(BaseModel):
+    """Stochastic gradient descent with momentum, a cosine learning rate and DARTS's regularisation."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    epochs: int = Field(default=600, ge=1, description="times that every training image is seen")
+    batch: int = Field(default=96, ge=2, description="images of a step, at most")
+    learning_rate: float = Field(default=0.025, gt=0, description="at the start")
+    final_learning_rate: float = Field(default=0.0, ge=0, description="at the end; a cosine over all steps in between")
+    momentum: float = Field(default=0.9, ge=0, lt=1, description="of the gradient")
+    weight_decay: float = Field(default=3e-4, ge=0, description="L2 penalty on all parameters")
+    gradient_clip: float = Field(default=5.0, gt=0, description="largest norm of all gradients together")
+    auxiliary_weight: float = Field(default=0.4, ge=0, description="weight of the auxiliary head's loss, 0 for no head")
+    drop_path: float = Field(default=0.2, ge=0, lt=1, description="probability in the last epoch; grows from 0, linear")
+    crop_padding: int = Field(default=4, ge=0, le=64, description="black pixels on each side before a random crop")
+    flip: bool = Field(default=True, description="mirror every second image, left to right")
+    cutout: int = Field(default=16, ge=0, le=512, description="side of the square that is set to the mean, in pixels")
+    label_smoothing: float = Field(default=0.0, ge=0, lt=1, description="share of the target spread over all classes")
+
+    def augment(self) -> Augment:
+        """What is done to training images at random."""
+        return Augment(crop_padding=self.crop_padding, flip=self.flip, cutout=self.cutout)
+
+    def learning_rate_at(self, done: float) -> float:
+        """The learning rate when a share `done` (0..1) of all steps is behind."""
+        cosine = (1.0 + math.cos(math.pi * done)) / 2.0
+        return self.final_learning_rate + (self.learning_rate - self.final_learning_rate) * cosine
+
+
+def darts_cifar10() -> Recipe:
+    """DARTS's evaluation on CIFAR-10: 600 epochs, about a day on a V100."""
+    return Recipe()
+
+
+def pcdarts_cifar10() -> Recipe:
+    """PC-DARTS's evaluation on CIFAR-10: DARTS's, with drop path 0.3."""
+    return Recipe(drop_path=0.3)
+
+
+def cifar10_cpu() -> Recipe:
+    """CIFAR-10 in minutes on two CPU cores. Smaller than the paper's: few epochs, light regularisation."""
+    return Recipe(
+        epochs=12, batch=96, learning_rate=0.1, auxiliary_weight=0.0, drop_path=0.0, cutout=8, label_smoothing=0.05
+    )
+
+
+def digits_small() -> Recipe:
+    """8x8 digits in seconds on a CPU core. Smaller than the paper's; no flip, which would make other digits."""
+    return Recipe(
+        epochs=20,
+        batch=64,
+        learning_rate=0.1,
+        auxiliary_weight=0.0,
+        drop_path=0.0,
+        crop_padding=1,
+        flip=False,
+        cutout=2,
+        label_smoothing=0.05,
+    )
