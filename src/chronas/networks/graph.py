@@ -1,8 +1,9 @@
 """A network's graph by torch.fx with the shape of everything in it, and what can be counted there without running it.
 
-Shapes come from the meta device, and equal layers on equal inputs are asked once, so that a 20-cell DARTS network takes
-about 0.1 s. Conventions are the field's: MACs are those of convolutions and fully connected layers for one image,
-without biases, norms, pooling and sums (`flops_M` of NAS-Bench-201 is this plus 10 for the classifier's bias).
+Shapes come from a batch of no images, which costs no arithmetic (the meta device would first load torch._dynamo,
+seconds a process), and equal layers on equal inputs are asked once: a 20-cell DARTS network takes about 0.1 s.
+Conventions are the field's: MACs are those of convolutions and fully connected layers for one image, without biases,
+norms, pooling and sums (`flops_M` of NAS-Bench-201 is this plus 10 for the classifier's bias).
 """
 
 from __future__ import annotations
@@ -31,16 +32,18 @@ class Graph:
     Attributes:
         layers: the network's modules by name; `call_module` targets are such names.
         nodes: all steps in the order in which they run, those that nothing uses included.
-        values: what each step gives: a tensor on the meta device (shape and type, no numbers), an int, a tuple, ...
+        batch: the number of images.
+        values: what each step gives for no images: a tensor, a number, a tuple, ...
     """
 
     layers: dict[str, nn.Module]
     nodes: tuple[fx.Node, ...]
+    batch: int
     values: dict[fx.Node, Any]
 
     def shape(self, node: fx.Node) -> tuple[int, ...]:
-        """The shape of a node that gives a tensor."""
-        return tuple(self.values[node].shape)
+        """The shape of a node that gives a tensor, for `batch` images."""
+        return tuple(size or self.batch for size in self.values[node].shape)
 
     def layer(self, node: fx.Node) -> nn.Module:
         """The layer that a `call_module` node runs."""
@@ -89,17 +92,23 @@ def trace(network: nn.Module, input_shape: tuple[int, int, int], batch: int = 1)
     """The graph of a network in eval mode for `batch` images; the network's own mode stays as it is.
 
     Raises:
-        UsageError: the network cannot be traced (its steps depend on numbers), or does not fit the input.
+        UsageError: fewer than one image, or the network cannot be traced (its steps depend on numbers, or the images of
+            a batch are not kept along the first dimension), or it does not fit the input.
     """
+    if batch < 1:
+        raise UsageError(f"a batch has at least one image, got {batch}")
     try:
         with _eval_mode(network):
-            graph = Graph(dict(network.named_modules()), tuple(fx.Tracer().trace(network).nodes), {})
-            _propagate(graph, torch.empty(batch, *input_shape, device="meta"))
+            graph = Graph(dict(network.named_modules()), tuple(fx.Tracer().trace(network).nodes), batch, {})
+            device = next((weight.device for weight in network.parameters()), None)
+            _propagate(graph, torch.empty(0, *input_shape, device=device))
     except fx.proxy.TraceError as error:
         raise UsageError(f"a network's steps should not depend on its input: {_first_line(error)}") from error
     except (RuntimeError, ValueError, IndexError) as error:
         size = "x".join(map(str, input_shape))
-        raise UsageError(f"the network does not fit images of {size} ({_first_line(error)}): use larger") from error
+        raise UsageError(
+            f"the network does not fit images of {size} ({_first_line(error)}): use larger ones"
+        ) from error
     return graph
 
 
@@ -115,19 +124,21 @@ def _eval_mode(network: nn.Module) -> Iterator[None]:
 
 
 def _propagate(graph: Graph, images: torch.Tensor) -> None:
-    """Fill in the values, from meta tensors; a step that was seen with equal inputs is not run again."""
+    """Fill in the values, for no images; a step that was seen with equal inputs is not run again."""
     seen: dict[str, Any] = {}
     with torch.no_grad():
         for node in graph.nodes:
             if node.op == "placeholder":
                 graph.values[node] = images
             elif node.op == "get_attr":
-                graph.values[node] = graph.attribute(node).to("meta")
+                graph.values[node] = graph.attribute(node)
             else:
                 key = _key(graph, node)
                 if key not in seen:
                     seen[key] = _run(graph, node)
                 graph.values[node] = seen[key]
+                if isinstance(seen[key], torch.Tensor) and 0 in seen[key].shape[1:]:
+                    raise ValueError(f"{node.name} gives {tuple(seen[key].shape)} for no images")
 
 
 def _key(graph: Graph, node: fx.Node) -> str:
@@ -153,10 +164,7 @@ def _run(graph: Graph, node: fx.Node) -> Any:
         return getattr(args[0], str(node.target))(*args[1:], **options)
     if callable(node.target):
         return node.target(*args, **options)
-    layer = graph.layer(node)
-    tensors = dict(layer.named_parameters()) | dict(layer.named_buffers())
-    weightless = {name: tensor.to("meta") for name, tensor in tensors.items()}
-    return torch.func.functional_call(layer, weightless, args, options)
+    return graph.layer(node)(*args, **options)
 
 
 def _macs(graph: Graph, node: fx.Node) -> int:
@@ -205,10 +213,9 @@ def _peak_activation_bytes(graph: Graph) -> int:
 
 
 def _activation_bytes(graph: Graph, node: fx.Node) -> int:
-    value = graph.values[node]
-    if node.op in ("get_attr", "output") or not isinstance(value, torch.Tensor):
+    if node.op in ("get_attr", "output") or not isinstance(graph.values[node], torch.Tensor):
         return 0
-    return value.numel() * BYTES_PER_NUMBER
+    return math.prod(graph.shape(node)) * BYTES_PER_NUMBER
 
 
 def _first_line(error: Exception) -> str:
