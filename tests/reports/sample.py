@@ -47,7 +47,14 @@ def sample_report(space: str = "darts", *, limit: bool = True, answer: bool = Tr
             "batch": 1,
             "dtype": "float32",
         },
-        plan={"rounds": 3, "max_rounds": 6, "warmup": 3, "repeats": 10, "statistic": "minimum", "interval_percent": 5.0},
+        plan={
+            "rounds": 3,
+            "max_rounds": 6,
+            "warmup": 3,
+            "repeats": 10,
+            "statistic": "minimum",
+            "interval_percent": 5.0,
+        },
         drift_percent=2.7,
         predictor=sample_predictor(space),
         searches=[sample_search("weight 0", space, pull=0.0), sample_search(own, space, pull=1.0)],
@@ -58,8 +65,17 @@ def sample_report(space: str = "darts", *, limit: bool = True, answer: bool = Tr
             "model.py": "its source, which needs torch alone",
             "costs.parquet": "all measured latencies",
         },
-        timings={"measure 300 networks": 212.0, "fit predictor": 9.1, "search": 148.0, "train 4 networks": 264.0, "export": 2.2},
-        notes=["12 of 300 intervals stayed wider than 5 % after 6 rounds: the machine was busy.", "<b>escaped</b> & shown"],
+        timings={
+            "measure 300 networks": 212.0,
+            "fit predictor": 9.1,
+            "search": 148.0,
+            "train 4 networks": 264.0,
+            "export": 2.2,
+        },
+        notes=[
+            "12 of 300 intervals stayed wider than 5 % after 6 rounds: the machine was busy.",
+            "<b>escaped</b> & shown",
+        ],
         versions={"chronas": "0.1.0", "torch": "2.13.0", "onnxruntime": "1.22.0", "python": "3.11.9"},
     )
 
@@ -68,7 +84,15 @@ def sample_networks(space: str, own_role: str) -> list[TrainedNetwork]:
     """Four trained networks, the found one first."""
     texts = [str(a) for a in make_space(space).sample(4, seed=5)]
     rows: list[tuple[str, Any, float, float, float, int, int]] = [
-        ("within the limit" if own_role == "limit" else "latency term", own_role, 98.33, 2.38, 2.44, 9_410_000, 118_000),
+        (
+            "within the limit" if own_role == "limit" else "latency term",
+            own_role,
+            98.33,
+            2.38,
+            2.44,
+            9_410_000,
+            118_000,
+        ),
         ("weight 0", "weight-0", 98.61, 3.52, 3.41, 15_200_000, 187_000),
         ("random search", "random-search", 97.78, 2.57, 2.49, 10_900_000, 131_000),
         ("random of equal cost", "random", 97.22, 2.41, 2.45, 9_900_000, 122_000),
@@ -122,7 +146,9 @@ def sample_search(name: str, space: str, *, pull: float) -> SearchSummary:
     """A search whose logits drift apart; `pull` towards cheap operations and lower latency."""
     generator = np.random.default_rng(1)
     decisions = make_space(space).decisions
-    aims = [generator.normal(0, 0.3, len(d.relaxed)) + np.linspace(0.2, 1.2 - 1.4 * pull, len(d.relaxed)) for d in decisions]
+    aims = [
+        generator.normal(0, 0.3, len(d.relaxed)) + np.linspace(0.2, 1.2 - 1.4 * pull, len(d.relaxed)) for d in decisions
+    ]
     history = []
     for epoch in range(EPOCHS):
         share = epoch / (EPOCHS - 1)

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import itertools
+from collections.abc import Mapping, Sequence
 from html import escape
 from typing import Any
 
@@ -10,38 +11,60 @@ import numpy as np
 from numpy.typing import NDArray
 
 from chronas.reports.draw import human_name
-from chronas.reports.figure import LINES, Figure, Json, axis, layout, limit_line
-from chronas.reports.report import SearchSummary
+from chronas.reports.figure import MARKS, Figure, Json, Mark, axis, layout, limit_line
+from chronas.reports.report import Role, SearchSummary
 from chronas.spaces import Cell, CellTopology, Space, make_space
 
 CURVES = (
-    ("train_loss", "Training loss", "cross-entropy"),
-    ("validation_loss", "Validation loss", "cross-entropy"),
-    ("validation_accuracy", "Validation accuracy of the supernet", "accuracy (%)"),
-    ("expected_latency_ms", "Expected latency", "latency (ms)"),
-    ("multiplier", "Multiplier of the limit", "multiplier"),
-    ("skip_connections", "Skip connections in the derived cells", "count"),
+    ("train_loss", "Training loss", "cross-entropy", "On the images that train the weights."),
+    ("validation_loss", "Validation loss", "cross-entropy", "On the images that train the choice of operations."),
+    (
+        "validation_accuracy",
+        "Validation accuracy",
+        "accuracy (%)",
+        "Of the search's own network, on its validation images.",
+    ),
+    (
+        "expected_latency_ms",
+        "Expected latency",
+        "latency (ms)",
+        "The predictor's mean over what the search would derive.",
+    ),
+    ("multiplier", "Multiplier of the limit", "multiplier", "Grows while the expected latency is above the limit."),
+    (
+        "skip_connections",
+        "Skip connections",
+        "count",
+        "In the cells that would be derived; many are a sign of collapse.",
+    ),
 )
 
 
-def search_curves(searches: Sequence[SearchSummary], limit_ms: float | None) -> list[Figure]:
-    """A figure for each key of `CURVES` that was recorded and is not zero throughout."""
+def search_curves(searches: Sequence[SearchSummary], roles: Mapping[str, Role], limit_ms: float | None) -> list[Figure]:
+    """A figure for each key of `CURVES` that was recorded and is not zero throughout.
+
+    Args:
+        searches: one line each.
+        roles: of networks by name; a search of the same name has its network's colour.
+        limit_ms: drawn where latencies are.
+    """
     figures = []
-    for key, title, unit in CURVES:
-        traces = [curve(search, key, number) for number, search in enumerate(searches)]
+    others = itertools.cycle(MARKS.values())
+    marks = [MARKS[roles[search.name]] if search.name in roles else next(others) for search in searches]
+    for key, title, unit, description in CURVES:
+        traces = [curve(search, key, mark) for search, mark in zip(searches, marks, strict=True)]
         drawn = [trace for trace in traces if trace["x"]]
         if any(value != 0 for trace in drawn for value in trace["y"]):
             frame = layout(axis("epoch"), axis(unit))
             if limit_ms is not None and key.endswith("_ms"):
                 frame |= limit_line(limit_ms, vertical=False)
-            figures.append(Figure(title, f"{title} by epoch of the search.", drawn, frame))
+            figures.append(Figure(title, description, drawn, frame))
     return figures
 
 
-def curve(search: SearchSummary, key: str, number: int) -> Json:
+def curve(search: SearchSummary, key: str, mark: Mark) -> Json:
     """The line of one key of a search's history; epochs without a value are left out."""
     rows = [(row.get("epoch", n), row[key]) for n, row in enumerate(search.history) if row.get(key) is not None]
-    colour, dash = LINES[number % len(LINES)]
     return {
         "type": "scatter",
         "mode": "lines+markers" if len(rows) < 3 else "lines",
@@ -49,19 +72,24 @@ def curve(search: SearchSummary, key: str, number: int) -> Json:
         "showlegend": True,
         "x": [epoch for epoch, _ in rows],
         "y": [float(value) for _, value in rows],
-        "line": {"color": colour, "dash": dash, "width": 2.2},
+        "line": {"color": mark.colour, "dash": mark.dash, "width": 2.2},
     }
 
 
 def operation_weights(search: SearchSummary) -> list[Figure]:
-    """A heat map for each cell: how the mean softmax weight of each operation moves over epochs."""
+    """A heat map for each cell: how the mean softmax weight of each operation moves over epochs.
+
+    Colours mean the same in all cells of the search: zero at the dark end, the heaviest operation at the light one.
+    """
     space = make_space(search.space)
     rows = [row for row in search.history if row.get("logits") is not None]
     if not rows or not isinstance(space.topology, CellTopology):
         return []
     epochs = [row.get("epoch", number) for number, row in enumerate(rows)]
     weights = [softmax(row["logits"]) for row in rows]
-    return [heat_map(search.name, cell, epochs, mean_weights(space, cell, weights)) for cell in space.topology.cells]
+    means = {cell.name: mean_weights(space, cell, weights) for cell in space.topology.cells}
+    highest = max(value for cell in means.values() for row in cell.values() for value in row)
+    return [heat_map(f"{search.name}: {name} cell", epochs, cell, highest) for name, cell in means.items()]
 
 
 def softmax(logits: Sequence[Sequence[float]]) -> list[NDArray[np.float64]]:
@@ -77,13 +105,15 @@ def mean_weights(space: Space, cell: Cell, weights: Sequence[list[NDArray[np.flo
     means = {}
     for operation in operations:
         places = [
-            (d, space.decisions[d].relaxed.index(operation)) for d in decisions if operation in space.decisions[d].relaxed
+            (d, space.decisions[d].relaxed.index(operation))
+            for d in decisions
+            if operation in space.decisions[d].relaxed
         ]
         means[operation] = [float(sum(epoch[d][o] for d, o in places)) / len(decisions) for epoch in weights]
     return means
 
 
-def heat_map(name: str, cell: Cell, epochs: list[Any], means: dict[str, list[float]]) -> Figure:
+def heat_map(title: str, epochs: list[Any], means: dict[str, list[float]], highest: float) -> Figure:
     """Operations by rows, epochs by columns; the operation that ends heaviest stands on top."""
     operations = sorted(means, key=lambda operation: means[operation][-1])
     trace = {
@@ -92,8 +122,10 @@ def heat_map(name: str, cell: Cell, epochs: list[Any], means: dict[str, list[flo
         "y": [human_name(operation) for operation in operations],
         "z": [means[operation] for operation in operations],
         "colorscale": "Cividis",
+        "zmin": 0,
+        "zmax": highest,
         "colorbar": {"thickness": 10, "outlinewidth": 0, "tickformat": ".0%", "nticks": 5},
         "hovertemplate": "epoch %{x}: %{y} %{z:.1%}<extra></extra>",
     }
-    description = f"Mean softmax weight of each operation over the edges of the {cell.name} cell, by epoch."
-    return Figure(f"{escape(name)}: {cell.name} cell", description, [trace], layout(axis("epoch"), axis("") | {"ticks": ""}))
+    description = "Mean softmax weight of each operation over the cell's edges, by epoch."
+    return Figure(title, description, [trace], layout(axis("epoch"), axis("") | {"ticks": ""}))

@@ -1,7 +1,7 @@
 """Cells as SVG: states from top to bottom, one curve an edge, the operation's name on it.
 
-Any `CellTopology` can be drawn: ranks are longest paths, operation names have ranks of their own between the states, and
-a curve has a lane in every rank that it passes, so that names overlap neither each other nor states nor foreign curves.
+Any `CellTopology` can be drawn: ranks are longest paths, operation names have ranks of their own between the states,
+and a curve has a lane in every rank that it passes, so that names overlap no state, no curve and no name.
 Lines and text take `currentColor`, so a drawing follows the theme of the page around it; it is at most some 380 wide.
 """
 
@@ -16,7 +16,7 @@ from chronas.errors import UsageError
 from chronas.reports.layout import Layered, positions, reduce_crossings
 from chronas.spaces import Architecture, Cell, CellTopology
 
-# Mid-dark fills that carry white text at a contrast of at least 4.5 : 1; hues from Okabe and Ito's colour-blind safe set.
+# Fills that carry white text at a contrast of at least 4.5 : 1; hues near Okabe and Ito's colour-blind safe set.
 COLOURS = {
     "separable": "#0067a5",
     "dilated": "#7a4a9c",
@@ -120,7 +120,7 @@ def _name_ranks(edges: list[_Edge], depths: list[int]) -> tuple[list[int], list[
     for number in sorted(named, key=lambda n: depths[edges[n].target] - depths[edges[n].source]):
         stretch = between[depths[edges[number].source] : depths[edges[number].target]]
         min(stretch, key=len).append(number)
-    state_ranks, label_ranks = [0], [None] * len(edges)
+    state_ranks, label_ranks = [0], list[int | None]([None] * len(edges))
     for numbers in between:
         rows = -(-len(numbers) // LABELS_IN_A_RANK)
         for position, number in enumerate(sorted(numbers)):
@@ -218,5 +218,6 @@ def _box(kind: str, text: str, box: int, placed: _Placed, paint: str, ink: str, 
     width, height, x, top = placed.layered.widths[box], placed.heights[box], placed.centres[box], placed.tops[box]
     return (
         f'<g class="{kind}"><rect x="{x - width / 2:.1f}" y="{top:.1f}" width="{width:.1f}" height="{height:.1f}" '
-        f'rx="{radius:g}" {paint}/><text x="{x:.1f}" y="{top + height / 2 + 4.2:.1f}" fill="{ink}">{escape(text)}</text></g>'
+        f'rx="{radius:g}" {paint}/><text x="{x:.1f}" y="{top + height / 2 + 4.2:.1f}" fill="{ink}">'
+        f"{escape(text)}</text></g>"
     )

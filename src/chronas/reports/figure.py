@@ -40,22 +40,27 @@ class Mark:
     label: str
     colour: str
     symbol: str
+    dash: str
 
 
 MARKS = {
-    "limit": Mark("search within the limit", "#0f9d74", "star"),
-    "latency-term": Mark("search with latency term", "#2a8ccb", "square"),
-    "weight-0": Mark("search, weight 0", "#d55e00", "circle"),
-    "random-search": Mark("random search", "#c2649a", "diamond"),
-    "random": Mark("random", "#858b94", "x"),
+    "limit": Mark("search within the limit", "#0f9d74", "star", "solid"),
+    "latency-term": Mark("search with latency term", "#2a8ccb", "square", "solid"),
+    "weight-0": Mark("search, weight 0", "#d55e00", "circle", "dash"),
+    "random-search": Mark("random search", "#c2649a", "diamond", "dot"),
+    "random": Mark("random", "#858b94", "x", "dashdot"),
 }
-LINES = (("#2a8ccb", "solid"), ("#d55e00", "dash"), ("#0f9d74", "dot"), ("#c2649a", "dashdot"), ("#858b94", "longdash"))
-LIMIT_COLOUR = "#c03a2b"
+LIMIT_COLOUR = "#dc4a3d"
 
 
 def axis(title: str) -> Json:
     """An axis with our look."""
-    return {"title": {"text": title, "standoff": 8}, "automargin": True, "zeroline": False, "ticks": "outside"}
+    return {
+        "title": {"text": title, "standoff": 8, "font": {"size": 13}},
+        "automargin": True,
+        "zeroline": False,
+        "ticks": "outside",
+    }
 
 
 def layout(x: Json, y: Json) -> Json:
@@ -80,7 +85,11 @@ def limit_line(limit_ms: float, *, vertical: bool) -> Json:
     ends = {f"{across}0": limit_ms, f"{across}1": limit_ms, f"{along}0": 0, f"{along}1": 1}
     where = {"x": limit_ms, "y": 0.02, "yref": "paper", "xanchor": "left", "yanchor": "bottom"}
     flat = {"y": limit_ms, "x": 0.99, "xref": "paper", "xanchor": "right", "yanchor": "bottom"}
-    text = {"text": f"limit {number_text(limit_ms)} ms", "showarrow": False, "font": {"color": LIMIT_COLOUR, "size": 12}}
+    text = {
+        "text": f"limit {number_text(limit_ms)} ms",
+        "showarrow": False,
+        "font": {"color": LIMIT_COLOUR, "size": 12},
+    }
     line = {"color": LIMIT_COLOUR, "dash": "dash", "width": 1.5}
     return {
         "shapes": [{"type": "line", f"{along}ref": "paper", "line": line, **ends}],

@@ -110,7 +110,9 @@ def positions(layered: Layered, gap: float) -> list[float]:
     above, below = layered.neighbours()
     numbers = range(len(layered.ranks))
     for sweep in range(SWEEPS):
-        neighbours = (above, below)[sweep % 2] if sweep < SWEEPS - 2 else [a + b for a, b in zip(above, below, strict=True)]
+        neighbours = (
+            (above, below)[sweep % 2] if sweep < SWEEPS - 2 else [a + b for a, b in zip(above, below, strict=True)]
+        )
         for number in numbers if sweep % 2 == 0 else numbers[::-1]:
             rank = layered.ranks[number]
             wanted = [fmean(centres[n] for n in neighbours[box]) if neighbours[box] else centres[box] for box in rank]

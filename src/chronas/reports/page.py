@@ -38,12 +38,11 @@ class Tile:
 
 @dataclass(frozen=True)
 class Table:
-    """A table; the first column heads its rows, the others are numbers where `numeric`."""
+    """A table of texts; the first column heads its rows."""
 
     caption: str
     columns: Sequence[str]
     rows: Sequence[Sequence[str]]
-    numeric: bool = True
 
 
 def write_page(path: Path, report: Report) -> None:
@@ -54,7 +53,11 @@ def write_page(path: Path, report: Report) -> None:
         UsageError: a network names a space that does not exist.
     """
     environment = Environment(
-        loader=FileSystemLoader(FOLDER), autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True
+        loader=FileSystemLoader(FOLDER),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
     )
     environment.policies["json.dumps_kwargs"] = {"allow_nan": False}
     write_text(path, environment.get_template("page.html").render(_content(report)))
@@ -63,9 +66,11 @@ def write_page(path: Path, report: Report) -> None:
 def _content(report: Report) -> dict[str, Any]:
     """What the template shows, section by section."""
     answer = report.answer()
+    roles = {network.name: network.role for network in report.networks}
     return {
         "report": report,
         "answer": answer,
+        "origin": "" if answer is None else MARKS[answer.role].label,
         "style": Markup((FOLDER / "page.css").read_text(encoding="utf-8")),  # noqa: S704 - our own file
         "plotly": Markup(get_plotlyjs()),  # noqa: S704 - the plotly package's file
         "tiles": [] if answer is None else tiles(report, answer),
@@ -74,7 +79,7 @@ def _content(report: Report) -> dict[str, Any]:
         "plane": plane(report.networks, report.limit_ms) if report.networks else None,
         "networks": networks_table(report.networks),
         "predictor": predictor_content(report),
-        "curves": search_curves(report.searches, report.limit_ms),
+        "curves": search_curves(report.searches, roles, report.limit_ms),
         "supernet": [figure for search in report.searches if (figure := supernet_scores(search)) is not None],
         "weights": [figure for search in report.searches for figure in operation_weights(search)],
         "timings": timing_rows(report.timings),
@@ -101,13 +106,13 @@ def tiles(report: Report, answer: TrainedNetwork) -> list[Tile]:
         Tile(
             "Measured latency",
             f"{words.number_text(measured.value_ms)} ms",
-            f"{words.number_text(measured.low_ms)} to {words.number_text(measured.high_ms)} ms{inside}",
+            f"{words.interval_text(measured)}{inside}",
         ),
     ]
     others = [
         Tile(
             f"Against {words.ROLE_WORDS[other.role]}",
-            words.compare_latency(answer, other).removesuffix(" than").removesuffix(" as"),
+            words.compare_latency(answer, other).removesuffix(" than").replace("as fast as", "equally fast"),
             f"{words.compare_accuracy(answer, other, report.test_images)}: it has {other.accuracy_percent:.2f} % "
             f"at {words.number_text(other.measured.value_ms)} ms",
         )
@@ -133,9 +138,8 @@ def facts(network: TrainedNetwork) -> dict[str, str]:
 
 def networks_table(networks: Sequence[TrainedNetwork]) -> Table:
     """Every trained network: accuracy, predicted and measured latency with the error, size."""
-    columns = (
-        "network", "from", "test accuracy", "predicted", "measured", "95 % interval", "prediction error", "MACs", "parameters"
-    )  # fmt: skip
+    latencies = ("predicted", "measured", "95 % interval", "prediction error")
+    columns = ("network", "from", "test accuracy", *latencies, "MACs", "parameters")
     return Table("Every trained network", columns, [network_row(network) for network in networks])
 
 
@@ -148,7 +152,7 @@ def network_row(network: TrainedNetwork) -> list[str]:
         f"{network.accuracy_percent:.2f} %",
         "none" if predicted is None else f"{words.number_text(predicted)} ms",
         f"{words.number_text(measured.value_ms)} ms",
-        f"{words.number_text(measured.low_ms)} to {words.number_text(measured.high_ms)}",
+        words.interval_text(measured),
         "none" if predicted is None else f"{100 * (predicted / measured.value_ms - 1):+.1f} %",
         words.count_text(network.macs),
         words.count_text(network.parameters),
@@ -174,7 +178,9 @@ def predictor_content(report: Report) -> dict[str, Any] | None:
         ]
         for name, scores in named.items()
     ]
-    repeated = [f"{again.kendall:.3f}", f"{again.spearman:.3f}", f"{again.median_difference_percent:.1f} % (median)"]
+    ranks = ["" if value is None else f"{value:.3f}" for value in (again.kendall, again.spearman)]
+    difference = again.median_difference_percent
+    repeated = [*ranks, "" if difference is None else f"{difference:.1f} % (median)"]
     rows.append(["measuring again", *repeated, "", "", ""])
     return {
         "words": words.predictor_words(predictor),
@@ -187,5 +193,3 @@ def timing_rows(timings: dict[str, float]) -> list[tuple[str, str, float]]:
     """Step, duration in words, share of the longest step in percent."""
     longest = max(timings.values(), default=0.0) or 1.0
     return [(step, duration_text(seconds), 100 * seconds / longest) for step, seconds in timings.items()]
-
-

@@ -8,37 +8,43 @@ from html import escape
 from chronas.predictors import PredictorReport
 from chronas.reports.figure import MARKS, Figure, Json, axis, layout, limit_line, padded
 from chronas.reports.report import SearchSummary, TrainedNetwork
-from chronas.reports.words import number_text
+from chronas.reports.words import interval_text
 
-LABEL_WIDTH, LABEL_HEIGHT = 0.026, 0.06  # of a letter and a line, as shares of a figure at its smallest (300 x 260 pixels)
-SIDES = {"top center": (-0.5, 0.25), "bottom center": (-0.5, -1.25), "middle right": (0.08, -0.5), "middle left": (-1.08, -0.5)}
+Box = tuple[float, float, float, float]  # left, bottom, right, top
+LABEL_WIDTH, LABEL_HEIGHT = (
+    0.026,
+    0.06,
+)  # of a letter and a line, as shares of a figure at its smallest (300 x 260 pixels)
+SIDES = {  # where a name starts from its point, in widths to the right and heights up; the first that is free is taken
+    "top center": (-0.5, 0.6),
+    "bottom center": (-0.5, -1.6),
+    "top right": (0.0, 0.6),
+    "top left": (-1.0, 0.6),
+    "bottom right": (0.0, -1.6),
+    "bottom left": (-1.0, -1.6),
+}
+POINT = 0.022  # half of a mark's size, as a share of the figure
 
 
 def plane(networks: Sequence[TrainedNetwork], limit_ms: float | None) -> Figure:
     """Accuracy over measured latency of every trained network, with intervals and the limit."""
     xs = [x for n in networks for x in (n.measured.low_ms, n.measured.high_ms)]
     x_range = padded([*xs, *([] if limit_ms is None else [limit_ms])], 0.08)
-    y_range = padded([n.accuracy_percent for n in networks], 0.18)
-    sides = label_sides(
-        [
-            ((n.measured.value_ms - x_range[0]) / (x_range[1] - x_range[0]),
-             (n.accuracy_percent - y_range[0]) / (y_range[1] - y_range[0]))
-            for n in networks
-        ],
-        [n.name for n in networks],
-    )
+    y_range = padded([n.accuracy_percent for n in networks], 0.2)
+    sides = label_sides(networks, x_range, y_range)
     data = [
         role_trace(role, [(n, side) for n, side in zip(networks, sides, strict=True) if n.role == role])
         for role in MARKS
         if any(n.role == role for n in networks)
     ]
     marks = {} if limit_ms is None else limit_line(limit_ms, vertical=True)
+    frame = layout(axis("measured latency (ms)") | {"range": x_range}, axis("test accuracy (%)") | {"range": y_range})
     return Figure(
-        "Accuracy against latency",
-        "Test accuracy and measured latency of every trained network; horizontal bars are 95 % intervals of the latency. "
-        "Up and to the left is better.",
+        "Every trained network",
+        "Test accuracy and measured latency of every trained network; horizontal bars are 95 % intervals of the "
+        "latency. Up and to the left is better.",
         data,
-        layout(axis("measured latency (ms)") | {"range": x_range}, axis("test accuracy (%)") | {"range": y_range}) | marks,
+        frame | marks,
     )
 
 
@@ -65,36 +71,50 @@ def role_trace(role: str, networks: Sequence[tuple[TrainedNetwork, str]]) -> Jso
         "textposition": [side or "top center" for _, side in networks],
         "textfont": {"size": 12},
         "cliponaxis": False,
-        "customdata": [[escape(n.name), number_text(n.measured.low_ms), number_text(n.measured.high_ms)] for n in found],
-        "hovertemplate": "%{customdata[0]}<br>%{y:.2f} % at %{x:.3f} ms (%{customdata[1]} to %{customdata[2]})<extra></extra>",
+        "customdata": [[escape(n.name), interval_text(n.measured)] for n in found],
+        "hovertemplate": "%{customdata[0]}<br>%{y:.2f} % at %{x:.3f} ms (%{customdata[1]})<extra></extra>",
     }
 
 
-def label_sides(points: Sequence[tuple[float, float]], names: Sequence[str]) -> list[str]:
-    """For each point in the unit square, the first side on which its name overlaps no point and no other name.
+def label_sides(
+    networks: Sequence[TrainedNetwork], x_range: tuple[float, float], y_range: tuple[float, float]
+) -> list[str]:
+    """For each network the first side of its point on which its name overlaps no interval and no other name.
 
-    "" where there is none: the name is then in the legend and on hover only.
+    "" where there is none: the name is then in the table and on hover only.
     """
-    taken = [(x - 0.03, y - 0.03, x + 0.03, y + 0.03) for x, y in points]
+
+    def across(latency_ms: float) -> float:
+        return (latency_ms - x_range[0]) / (x_range[1] - x_range[0])
+
+    heights = [(n.accuracy_percent - y_range[0]) / (y_range[1] - y_range[0]) for n in networks]
+    taken = [
+        (across(n.measured.low_ms) - POINT, y - POINT, across(n.measured.high_ms) + POINT, y + POINT)
+        for n, y in zip(networks, heights, strict=True)
+    ]
     sides: list[str] = []
-    for own, ((x, y), name) in enumerate(zip(points, names, strict=True)):
-        chosen = ""
-        for side, (right, up) in SIDES.items():
-            width, left, bottom = LABEL_WIDTH * len(name), 0.0, y + up * LABEL_HEIGHT * 1.6
-            left = x + right * width + (0.02 if right > 0 else -0.02 if right < -1 else 0)
-            box = (left, bottom, left + width, bottom + LABEL_HEIGHT)
-            others = [other for number, other in enumerate(taken) if number != own]
-            if box[0] >= 0 and box[2] <= 1 and not any(overlap(box, other) for other in others):
-                chosen = side
-                taken.append(box)
-                break
-        sides.append(chosen)
+    for network, y in zip(networks, heights, strict=True):
+        boxes = {side: label_box(network, across(network.measured.value_ms), y, side) for side in SIDES}
+        free = (side for side, box in boxes.items() if is_free(box, taken))
+        sides.append(next(free, ""))
+        if sides[-1]:
+            taken.append(boxes[sides[-1]])
     return sides
 
 
-def overlap(a: Sequence[float], b: Sequence[float]) -> bool:
-    """Whether two boxes (left, bottom, right, top) overlap."""
-    return a[0] < b[2] and b[0] < a[2] and a[1] < b[3] and b[1] < a[3]
+def label_box(network: TrainedNetwork, x: float, y: float, side: str) -> Box:
+    """Where a network's name stands, as shares of a small figure, if it is on this side of the point (x, y)."""
+    width = LABEL_WIDTH * len(network.name)
+    left, bottom = x + SIDES[side][0] * width, y + SIDES[side][1] * LABEL_HEIGHT
+    return left, bottom, left + width, bottom + LABEL_HEIGHT
+
+
+def is_free(box: Box, taken: Sequence[Box]) -> bool:
+    """Whether a box (left, bottom, right, top) is inside the unit square and overlaps none of the others."""
+    inside = box[0] >= 0 and box[1] >= 0 and box[2] <= 1 and box[3] <= 1
+    return inside and not any(
+        box[0] < other[2] and other[0] < box[2] and box[1] < other[3] and other[1] < box[3] for other in taken
+    )
 
 
 def predicted_against_measured(report: PredictorReport) -> Figure:
@@ -140,7 +160,7 @@ def supernet_scores(search: SearchSummary) -> Figure | None:
     ]
     return Figure(
         f"{search.name}: found and random, same supernet",
-        "Validation accuracy with the supernet's shared weights over latency: the found architecture beside random ones.",
+        "Validation accuracy with the supernet's shared weights over latency: found beside random architectures.",
         data,
         layout(axis("latency (ms)"), axis("accuracy (%)")),
     )

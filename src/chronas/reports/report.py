@@ -164,4 +164,6 @@ def load_report(path: Path) -> Report:
     except ValidationError as error:
         first = error.errors()[0]
         where = ".".join(map(str, first["loc"]))
-        raise DataError(f"{path} is not a report: {where}: {first['msg']}; make it again with `chronas report`") from error
+        raise DataError(
+            f"{path} is not a report: {where}: {first['msg']}; make it again with `chronas report`"
+        ) from error

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
-from chronas.predictors import PredictorReport
+from chronas.measurement import Latency
+from chronas.predictors import PredictorReport, Scores
 from chronas.reports.report import TrainedNetwork, Verdict
 
 NORMAL_975 = 1.959964  # the normal distribution's 0.975 quantile
-AS_WELL = 0.03  # Kendall's tau within this of the repeatability counts as equal: about one standard error at 400 networks
+AS_WELL = (
+    0.03  # Kendall's tau within this of the repeatability counts as equal: about one standard error at 400 networks
+)
 ROLE_WORDS = {
     "weight-0": "the network searched without a latency term",
     "latency-term": "the network searched with the latency term",
@@ -25,6 +28,11 @@ def number_text(value: float) -> str:
     return f"{value:.{digits}f}"
 
 
+def interval_text(latency: Latency) -> str:
+    """The 95 % interval of a latency: `2.37 to 2.51 ms`."""
+    return f"{number_text(latency.low_ms)} to {number_text(latency.high_ms)} ms"
+
+
 def count_text(value: float) -> str:
     """A large count: `412 k`, `3.35 M`, `1.20 G`."""
     for size, unit in ((1e9, "G"), (1e6, "M"), (1e3, "k")):
@@ -34,7 +42,7 @@ def count_text(value: float) -> str:
 
 
 def chance_points(network: TrainedNetwork, other: TrainedNetwork, test_images: int) -> float:
-    """Half-width of the 95 % interval of an accuracy difference in points, by sampling `test_images` images for each."""
+    """Half-width in points of the 95 % interval of an accuracy difference, each on `test_images` images."""
     shares = [n.accuracy_percent / 100 for n in (network, other)]
     return 100 * NORMAL_975 * math.sqrt(sum(p * (1 - p) for p in shares) / test_images)
 
@@ -72,7 +80,7 @@ def judge(
     start = "Found" if met is None else f"Limit of {number_text(limit_ms or 0)} ms {'met' if met else 'missed'}"
     parts = [
         f"{start}: {network.accuracy_percent:.2f} % test accuracy at {number_text(measured.value_ms)} ms "
-        f"(95 % interval {number_text(measured.low_ms)} to {number_text(measured.high_ms)} ms)"
+        f"(95 % interval {interval_text(measured)})"
     ]
     for role in ("weight-0", "random-search"):
         for other in networks:
@@ -86,24 +94,53 @@ def judge(
 
 def predictor_words(predictor: PredictorReport) -> list[str]:
     """What a predictor's scores mean, each beside what it must be compared with."""
-    scores, again = predictor.scores, predictor.repeatability
-    difference = scores.kendall - again.kendall
-    rank = (
-        "better than" if difference > AS_WELL else "as well as" if difference >= -AS_WELL else "not as well as"
-    )
+    scores = predictor.scores
     sentences = [
-        f"It ranks architectures {rank} measuring them again would: Kendall's tau {scores.kendall:.2f} against measured "
-        f"latencies, {again.kendall:.2f} between two halves of the measurements (odd and even rounds).",
-        f"A prediction is off by {scores.mape_percent:.1f} % on average; two measurements of one network differ by "
-        f"{again.median_difference_percent:.1f} % (median). {scores.within_5_percent:.0f} % of predictions are within 5 %, "
-        f"{scores.within_10_percent:.0f} % within 10 %.",
+        ranking_words(scores.kendall, predictor.repeatability.kendall),
+        *baseline_words(scores.kendall, predictor.baselines),
+        error_words(scores, predictor.repeatability.median_difference_percent),
         f"Intervals that should hold 90 % of measured latencies hold {predictor.coverage_90_percent:.0f} %.",
     ]
-    if predictor.baselines:
-        name, best = max(predictor.baselines.items(), key=lambda item: item[1].kendall)
-        gain = scores.kendall - best.kendall
-        word = "better than" if gain > AS_WELL else "no better than" if gain >= -AS_WELL else "worse than"
-        sentences.insert(1, f"It ranks {word} the best simple baseline ({name}, {best.kendall:.2f}).")
     if predictor.degenerate:
-        sentences.append(f"{len(predictor.degenerate)} degenerate architectures are in the table and flagged, not clamped.")
+        count = len(predictor.degenerate)
+        sentences.append(f"{count} degenerate architectures (next to no latency) are left out of these scores.")
     return sentences
+
+
+def ranking_words(kendall: float, again: float | None) -> str:
+    """How well the predictor ranks, beside how well a second measurement would."""
+    if again is None:
+        return (
+            f"Kendall's tau is {kendall:.2f}; too few networks were measured twice to say what measuring again gives."
+        )
+    word = against(kendall, again, ("better than", "as well as", "not as well as"))
+    return (
+        f"It ranks architectures {word} measuring them again would: Kendall's tau {kendall:.2f} against the measured "
+        f"latencies, {again:.2f} between two halves of the measurements (odd and even rounds)."
+    )
+
+
+def baseline_words(kendall: float, baselines: Mapping[str, Scores]) -> list[str]:
+    """One sentence on the baseline that ranks best, none where there is no baseline."""
+    if not baselines:
+        return []
+    name, best = max(baselines.items(), key=lambda item: item[1].kendall)
+    word = against(kendall, best.kendall, ("better than", "no better than", "worse than"))
+    return [f"It ranks {word} the best simple baseline ({name}, {best.kendall:.2f})."]
+
+
+def error_words(scores: Scores, difference_percent: float | None) -> str:
+    """How far predictions are off, beside how far two measurements are apart."""
+    again = ""
+    if difference_percent is not None:
+        again = f"; two halves of the measurements differ by {difference_percent:.1f} % (median)"
+    return (
+        f"A prediction is off by {scores.mape_percent:.1f} % on average{again}. {scores.within_5_percent:.0f} % of "
+        f"predictions are within 5 %, {scores.within_10_percent:.0f} % within 10 %."
+    )
+
+
+def against(value: float, other: float, words: tuple[str, str, str]) -> str:
+    """The word for above, about equal (`AS_WELL`) and below."""
+    difference = value - other
+    return words[0] if difference > AS_WELL else words[1] if difference >= -AS_WELL else words[2]
