@@ -62,7 +62,7 @@ def onnx_bytes(network: nn.Module, input_shape: tuple[int, int, int], *, batch: 
     try:
         model: bytes = _model(graph).SerializeToString(deterministic=True)
     except UnknownStepError as error:
-        logger.warning("%s has no direct ONNX form: the network goes through torch.onnx.export, which is slow", error)
+        logger.warning("%s has no direct ONNX form: torch.onnx.export writes the network, slowly; check it", error)
         model = _exported(network, torch.zeros(batch, *input_shape), str(error))
     return model
 
@@ -70,8 +70,9 @@ def onnx_bytes(network: nn.Module, input_shape: tuple[int, int, int], *, batch: 
 def _model(graph: Graph) -> onnx.ModelProto:
     images, output = graph.nodes[0], graph.nodes[-1]
     logits = output.args[0]
-    if not isinstance(logits, fx.Node):
-        raise UsageError(f"a network should return one tensor in eval mode, got a {type(logits).__name__}")
+    if not isinstance(logits, fx.Node) or not isinstance(graph.values[output], torch.Tensor):
+        got = type(graph.values[output]).__name__
+        raise UsageError(f"a network should return one tensor in eval mode to become an ONNX file, got a {got}")
     steps = Steps(graph)
     steps.names[images] = INPUT_NAME
     used = _used(output)
@@ -115,6 +116,7 @@ def _exported(network: nn.Module, images: torch.Tensor, step: str) -> bytes:
     """The model by PyTorch's exporter; the older one, because the newer one needs the package onnxscript."""
     with tempfile.TemporaryDirectory() as folder, warnings.catch_warnings():
         warnings.filterwarnings("ignore", category=DeprecationWarning)
+        warnings.filterwarnings("ignore", message="Constant folding", category=UserWarning)
         path = Path(folder) / "model.onnx"
         try:
             torch.onnx.export(

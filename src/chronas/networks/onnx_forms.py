@@ -18,6 +18,7 @@ from onnx import helper, numpy_helper
 from torch import fx, nn
 from torch.nn import functional as F  # noqa: N812 - the field's name
 
+from chronas.errors import UsageError
 from chronas.networks.graph import Graph
 
 LAST = np.iinfo(np.int64).max
@@ -163,7 +164,8 @@ def _batch_norm(steps: Steps, node: fx.Node) -> None:
         _alias(steps, node)
         return
     if norm.running_mean is None or norm.running_var is None:
-        raise unknown_step(steps.graph, node, " without running statistics")
+        what = f"BatchNorm2d {node.target} has no running statistics"
+        raise UsageError(f"{what}: what it gives depends on the batch; build it with track_running_stats=True")
     given = {"running_mean": norm.running_mean, "running_var": norm.running_var}
     weight = norm.weight if norm.affine else torch.ones_like(norm.running_mean)
     bias = norm.bias if norm.affine else torch.zeros_like(norm.running_mean)
@@ -184,7 +186,8 @@ def _avg_pool(steps: Steps, node: fx.Node) -> None:
     layer = steps.graph.layer(node)
     assert isinstance(layer, nn.AvgPool2d)
     if layer.divisor_override is not None or (layer.count_include_pad and layer.ceil_mode):
-        raise unknown_step(steps.graph, node, " with a divisor of its own")
+        what = f"AvgPool2d {node.target} has a divisor of its own or counts padding while rounding up"
+        raise UsageError(f"{what}: ONNX has no such mean (torch.onnx.export writes another one); use a plain one")
     attributes = _window(steps, node, layer, (1, 1)) | {"count_include_pad": int(layer.count_include_pad)}
     del attributes["dilations"]
     steps.emit(node, "AveragePool", [steps.first(node)], attributes)
