@@ -1,0 +1,77 @@
+"""What it costs without measuring: predictors learned from a table, with an uncertainty and an honest report.
+
+predictor, report = fit_and_report("lpm", CostTable.load(Path("run/costs.parquet")))
+print(report.scores.kendall, report.baselines["lookup"].kendall)
+prediction = predictor.predict(space.encode(architectures))
+"""
+
+from __future__ import annotations
+
+import importlib
+from pathlib import Path
+
+from pydantic import BaseModel
+
+from chronas.errors import DataError, unknown_name
+from chronas.networks import load_state
+from chronas.predictors.evaluation import PredictorReport, Scores, fit_and_report
+from chronas.predictors.predictor import Prediction, Predictor
+from chronas.spaces import Skeleton, Space
+
+__all__ = [
+    "PREDICTORS",
+    "Prediction",
+    "Predictor",
+    "PredictorReport",
+    "Scores",
+    "fit_and_report",
+    "load_predictor",
+    "make_predictor",
+    "predictor_class",
+]
+
+PREDICTORS = {
+    "macs": "chronas.predictors.macs:Macs",
+    "lookup": "chronas.predictors.lookup:Lookup",
+    "lpm": "chronas.predictors.mlp:LatencyPredictionModule",
+}
+
+
+def predictor_class(name: str) -> type[Predictor]:
+    """The class of a name in `PREDICTORS`.
+
+    Raises:
+        UsageError: there is no such predictor.
+    """
+    if name not in PREDICTORS:
+        raise unknown_name("predictor", name, PREDICTORS)
+    module, _, attribute = PREDICTORS[name].partition(":")
+    found: type[Predictor] = getattr(importlib.import_module(module), attribute)
+    return found
+
+
+def make_predictor(name: str, space: Space, skeleton: Skeleton, config: BaseModel | None = None) -> Predictor:
+    """An unfitted predictor of the costs of `space` in `skeleton`.
+
+    Args:
+        name: a key of `PREDICTORS`.
+        space: whose encodings it reads.
+        skeleton: that all networks share.
+        config: of the predictor's own `Config` class; None means its defaults.
+
+    Raises:
+        UsageError: there is no such predictor, or the config is another's.
+    """
+    return predictor_class(name)(space, skeleton, config)
+
+
+def load_predictor(path: Path) -> Predictor:
+    """The predictor that `Predictor.save` wrote; its predictions are bit-identical.
+
+    Raises:
+        DataError: the file is missing, damaged or holds something else than a fitted predictor.
+    """
+    tensors, content = load_state(path)
+    if content.get("predictor") not in PREDICTORS:
+        raise DataError(f"{path} should hold one of the predictors {', '.join(PREDICTORS)}: fit and save one again")
+    return predictor_class(content["predictor"]).restored(path, tensors, content)

@@ -1,0 +1,203 @@
+"""How good a predictor is: out-of-fold predictions beside two baselines and the measurements' own repeatability.
+
+Isomorphic architectures share a fold, so that no network is predicted from its own twin. Degenerate networks are listed and
+left out of the scores: a disconnected cell that runs in a thousandth of the median makes any relative error meaningless.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, fields
+from typing import TYPE_CHECKING, Any, Self
+
+import numpy as np
+from pydantic import BaseModel
+from scipy import stats
+
+from chronas import predictors
+from chronas.errors import DataError, UsageError
+from chronas.predictors.predictor import NORMAL_90, Prediction, Predictor
+from chronas.spaces import Architecture, make_space
+from chronas.tables import CostTable, Repeatability
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+BASELINES = ("macs", "lookup")
+DEGENERATE_SHARE = 0.1  # of the table's median; below it a NAS-Bench-201 cell on a Raspberry Pi 4 was folded away
+TIE = 1e-6  # predictions closer than this share of the median are a tie, not a ranking of rounding errors
+
+
+@dataclass(frozen=True)
+class Scores:
+    """Predicted against measured costs.
+
+    Attributes:
+        mape_percent: mean absolute error over the measured cost.
+        rmse_ms: root of the mean squared error.
+        within_5_percent: share of networks, in percent, whose error is at most 5 % of the measured cost.
+        within_10_percent: the same for 10 %.
+        kendall: tau-b; 0 where all predictions are tied.
+        spearman: rho; 0 where all predictions are tied.
+    """
+
+    mape_percent: float
+    rmse_ms: float
+    within_5_percent: float
+    within_10_percent: float
+    kendall: float
+    spearman: float
+
+    @classmethod
+    def of(cls, measured_ms: NDArray[np.float64], predicted_ms: NDArray[np.float64]) -> Self:
+        """Scores of predictions [N] against measurements [N]."""
+        error = predicted_ms - measured_ms
+        relative = np.abs(error) / measured_ms
+        ranked = np.round(predicted_ms / (TIE * np.median(measured_ms)))
+        tied = ranked.min() == ranked.max()
+        return cls(
+            mape_percent=float(100 * relative.mean()),
+            rmse_ms=float(np.sqrt(np.mean(error**2))),
+            within_5_percent=float(100 * np.mean(relative <= 0.05)),
+            within_10_percent=float(100 * np.mean(relative <= 0.10)),
+            kendall=0.0 if tied else float(stats.kendalltau(measured_ms, ranked).statistic),
+            spearman=0.0 if tied else float(stats.spearmanr(measured_ms, ranked).statistic),
+        )
+
+
+@dataclass(frozen=True)
+class PredictorReport:
+    """What is known about a predictor's quality; N networks in the order of the table.
+
+    Attributes:
+        predictor: its name.
+        architectures: text forms [N].
+        measured_ms: [N].
+        predicted_ms: [N], each by a predictor that has not seen the network.
+        predicted_std_ms: [N], standard deviations of these.
+        scores: of these predictions, degenerate networks left out.
+        baselines: scores of other predictors on the same folds.
+        repeatability: how well the measurements agree with themselves: no predictor can rank better.
+        coverage_90_percent: percent of networks whose measured cost lies in the 90 % interval of the prediction.
+        degenerate: text forms of networks that cost less than a tenth of the median, or are predicted at or below zero.
+        folds: number of folds.
+    """
+
+    predictor: str
+    architectures: tuple[str, ...]
+    measured_ms: tuple[float, ...]
+    predicted_ms: tuple[float, ...]
+    predicted_std_ms: tuple[float, ...]
+    scores: Scores
+    baselines: dict[str, Scores]
+    repeatability: Repeatability
+    coverage_90_percent: float
+    degenerate: tuple[str, ...]
+    folds: int
+
+    def to_json(self) -> dict[str, Any]:
+        """What JSON can hold; `from_json` gives the report back."""
+        return {key: list(value) if isinstance(value, tuple) else value for key, value in asdict(self).items()}
+
+    @classmethod
+    def from_json(cls, content: Mapping[str, Any]) -> Self:
+        """The report of a JSON object that `to_json` made.
+
+        Raises:
+            DataError: fields are missing, unknown or of another form.
+        """
+        if set(content) != {field.name for field in fields(cls)}:
+            raise DataError("this is no predictor report of this version: fit the predictor again")
+        try:
+            values = {key: tuple(value) if isinstance(value, list) else value for key, value in content.items()}
+            values["scores"] = Scores(**content["scores"])
+            values["baselines"] = {name: Scores(**scores) for name, scores in content["baselines"].items()}
+            values["repeatability"] = Repeatability(**content["repeatability"])
+            return cls(**values)
+        except (TypeError, AttributeError) as error:
+            raise DataError(f"this predictor report is damaged ({error}): fit the predictor again") from error
+
+
+def fit_and_report(
+    name: str, table: CostTable, *, config: BaseModel | None = None, folds: int = 5, seed: int = 0
+) -> tuple[Predictor, PredictorReport]:
+    """Fit a predictor on a whole table, and report how it does on networks that it has not seen.
+
+    Args:
+        name: a key of `PREDICTORS`.
+        table: of one space, skeleton and device.
+        config: of the predictor's own `Config` class; None means its defaults.
+        folds: number of parts of the k-fold cross-validation.
+        seed: of the folds and the fits.
+
+    Returns:
+        The predictor fitted on all networks, and the report from the folds.
+
+    Raises:
+        UsageError: no such predictor, another's config, or fewer than two folds.
+        DataError: too few networks for these folds, or costs that nothing can be learned from.
+    """
+    if folds < 2:
+        raise UsageError(f"cross-validation needs at least 2 folds, got {folds}")
+    space, skeleton = make_space(table.provenance.space), table.provenance.skeleton
+    predictor = predictors.make_predictor(name, space, skeleton, config)
+    architectures, measured = table.architectures(), table.costs()
+    _require_enough(predictor, len(architectures), folds)
+    codes, fold = space.encode(architectures), assign_folds(architectures, folds, seed)
+    predictor.fit(codes, measured, seed=seed)
+    held_out = _out_of_fold(predictor, codes, measured, fold, seed)
+    other = {
+        baseline: _out_of_fold(predictors.make_predictor(baseline, space, skeleton), codes, measured, fold, seed)
+        for baseline in BASELINES
+    }
+    degenerate = (measured < DEGENERATE_SHARE * np.median(measured)) | (held_out.mean_ms <= 0)
+    kept = ~degenerate
+    inside = np.abs(measured - held_out.mean_ms) <= NORMAL_90 * held_out.std_ms
+    texts = [str(architecture) for architecture in architectures]
+    return predictor, PredictorReport(
+        predictor=name,
+        architectures=tuple(texts),
+        measured_ms=tuple(measured.tolist()),
+        predicted_ms=tuple(held_out.mean_ms.tolist()),
+        predicted_std_ms=tuple(held_out.std_ms.tolist()),
+        scores=Scores.of(measured[kept], held_out.mean_ms[kept]),
+        baselines={key: Scores.of(measured[kept], value.mean_ms[kept]) for key, value in other.items()},
+        repeatability=table.repeatability(),
+        coverage_90_percent=float(100 * inside[kept].mean()),
+        degenerate=tuple(text for text, flag in zip(texts, degenerate, strict=True) if flag),
+        folds=folds,
+    )
+
+
+def assign_folds(architectures: Sequence[Architecture], folds: int, seed: int) -> NDArray[np.int64]:
+    """The fold of each architecture: random, of equal sizes up to isomorphic architectures, which share one."""
+    numbers: dict[Architecture, int] = {}
+    group = np.array([numbers.setdefault(a.canonical(), len(numbers)) for a in architectures])
+    fold_of_group = np.random.default_rng(seed).permutation(len(numbers)) % folds
+    return fold_of_group[group]
+
+
+def _require_enough(predictor: Predictor, count: int, folds: int) -> None:
+    needed = math.ceil(predictor.minimum * folds / (folds - 1)) + folds
+    if count < needed:
+        raise DataError(
+            f"{predictor.name} with {folds} folds needs {needed} networks, got {count}: measure {needed - count} more"
+        )
+
+
+def _out_of_fold(
+    predictor: Predictor,
+    codes: NDArray[np.float32],
+    measured_ms: NDArray[np.float64],
+    fold: NDArray[np.int64],
+    seed: int,
+) -> Prediction:
+    mean, std = np.empty(len(codes)), np.empty(len(codes))
+    for number in np.unique(fold):
+        out = fold == number
+        learner = predictors.make_predictor(predictor.name, predictor.space, predictor.skeleton, predictor.config)
+        learner.fit(codes[~out], measured_ms[~out], seed=seed)
+        prediction = learner.predict(codes[out])
+        mean[out], std[out] = prediction.mean_ms, prediction.std_ms
+    return Prediction(mean, std)

@@ -1,0 +1,229 @@
+"""The contract of a predictor: encodings of architectures -> cost in ms, with a standard deviation.
+
+Everything that a fitted predictor knows is a dict of tensors, its state. So saving, loading and moving to another device
+are here, once for all predictors, and a prediction never depends on anything that is not saved.
+
+Letters: N networks, B batch, W slots of the space's encoding.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, ClassVar, Self
+
+import numpy as np
+import torch
+from pydantic import BaseModel, ValidationError
+from torch import Tensor
+
+from chronas.errors import DataError, MismatchError, UsageError
+from chronas.networks import save_state
+from chronas.spaces import SPACES, Skeleton, Space, make_space
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+State = Mapping[str, Tensor]
+SCHEMA = "chronas.predictor/1"
+MAX_DISAGREEMENT = 2.0  # two costs of one architecture further apart than this factor are no measurement noise
+NORMAL_90 = 1.6448536269514722  # half-width of a 90 % interval of a normal distribution, in standard deviations
+
+
+@dataclass(frozen=True)
+class Prediction:
+    """Predicted costs.
+
+    Attributes:
+        mean_ms: [N]; may be zero or negative for degenerate networks, and is not clamped.
+        std_ms: [N], above zero; mean +- 1.645 std holds about 90 % of what would be measured.
+    """
+
+    mean_ms: NDArray[np.float64]
+    std_ms: NDArray[np.float64]
+
+
+class Predictor(ABC):
+    """Learned from the costs of some architectures of one space and skeleton; predicts those of all others.
+
+    Call `fit`, then `predict` or `cost` as often as wanted. A subclass sets the class variables and writes `_fit`,
+    `_mean_ms`, `_std_ms` and `_shapes`.
+
+    Attributes:
+        name: the key in `PREDICTORS`.
+        Config: class of its settings.
+        differentiable: whether `cost` has a gradient, so that a search can descend on it.
+        minimum: number of networks that a fit needs at least.
+        space: whose encodings it reads.
+        skeleton: that all networks share.
+        config: its settings.
+    """
+
+    name: ClassVar[str]
+    Config: ClassVar[type[BaseModel]]
+    differentiable: ClassVar[bool] = True
+    minimum: ClassVar[int]
+
+    def __init__(self, space: Space, skeleton: Skeleton, config: BaseModel | None = None) -> None:
+        config = self.Config() if config is None else config
+        if type(config) is not self.Config:
+            raise UsageError(f"predictor {self.name} takes a config of its own, got {type(config).__name__}")
+        self.space = space
+        self.skeleton = skeleton
+        self.config = config
+        self._state: dict[str, Tensor] = {}
+
+    def fit(self, codes: NDArray[np.float32], costs_ms: NDArray[np.float64], *, seed: int) -> None:
+        """Learn from measured costs; the same data and seed give the same bits.
+
+        Args:
+            codes: encodings [N, W].
+            costs_ms: measured costs [N].
+            seed: of everything random in the fit.
+
+        Raises:
+            MismatchError: the encodings are not of this space.
+            DataError: too few networks; a cost that is not a positive number; all costs equal; one architecture with
+                costs that contradict each other.
+        """
+        inputs = self._checked(codes)
+        costs = np.asarray(costs_ms, dtype=np.float64)
+        _check_costs(costs, len(inputs))
+        if len(costs) < self.minimum:
+            raise DataError(f"{self.name} needs at least {self.minimum} networks, got {len(costs)}: measure more")
+        _check_duplicates(codes, costs)
+        state = self._fit(inputs.numpy(), costs, seed)
+        self._state = {**state, "median_ms": torch.tensor(float(np.median(costs)), dtype=torch.float64)}
+
+    def predict(self, codes: NDArray[np.float32]) -> Prediction:
+        """Costs of encodings [N, W], in ms, with standard deviations.
+
+        Raises:
+            UsageError: not fitted yet.
+            MismatchError: the encodings are not of this space.
+        """
+        inputs = self._checked(codes)
+        state = self._fitted(inputs)
+        with torch.no_grad():
+            mean = self._mean_ms(inputs, state)
+            std = self._std_ms(inputs, state)
+        return Prediction(mean.numpy(), std.numpy())
+
+    def cost(self, codes: Tensor) -> Tensor:
+        """Costs [B] in ms of encodings [B, W], valid or relaxed, with a gradient to the encodings.
+
+        Raises:
+            UsageError: not fitted yet, or not differentiable.
+            MismatchError: the encodings are not of this space.
+        """
+        if not self.differentiable:
+            raise UsageError(f"predictor {self.name} is not differentiable: choose another to search by gradient")
+        self._check_width(tuple(codes.shape))
+        return self._mean_ms(codes, self._fitted(codes))
+
+    @property
+    def median_ms(self) -> float:
+        """Median of the costs that it was fitted on, in ms.
+
+        Raises:
+            UsageError: not fitted yet.
+        """
+        return float(self._fitted(torch.zeros((), dtype=torch.float64))["median_ms"])
+
+    def save(self, path: Path) -> None:
+        """Write the fitted predictor to one safetensors file; `load_predictor` reads it.
+
+        Raises:
+            UsageError: not fitted yet.
+            DataError: the file cannot be written.
+        """
+        self.median_ms  # noqa: B018 - refuses what is not fitted
+        content = {
+            "schema": SCHEMA,
+            "predictor": self.name,
+            "space": self.space.name,
+            "skeleton": self.skeleton.model_dump(mode="json"),
+            "config": self.config.model_dump(mode="json"),
+        }
+        save_state(path, self._state, content)
+
+    @classmethod
+    def restored(cls, path: Path, tensors: State, content: Mapping[str, Any]) -> Self:
+        """The predictor of a file's tensors and content; `load_predictor` calls this.
+
+        Raises:
+            DataError: they are not a fitted predictor of this class.
+        """
+        if content.get("schema") != SCHEMA or content.get("space") not in SPACES:
+            raise DataError(f"{path} is no predictor of this version and its spaces ({SCHEMA}): fit and save it again")
+        try:
+            skeleton = Skeleton.model_validate(content.get("skeleton"))
+            predictor = cls(make_space(content["space"]), skeleton, cls.Config.model_validate(content.get("config")))
+        except ValidationError as error:
+            raise DataError(f"{path} has a skeleton or config that {cls.name} does not know: fit again") from error
+        expected = {**predictor._shapes(), "median_ms": ()}
+        if {name: tuple(tensor.shape) for name, tensor in tensors.items()} != expected:
+            raise DataError(f"{path} does not hold the tensors of predictor {cls.name}: fit and save it again")
+        if not all(bool(torch.isfinite(tensor).all()) for tensor in tensors.values()):
+            raise DataError(f"{path} holds numbers that are not finite: fit and save it again")
+        predictor._state = dict(tensors)
+        return predictor
+
+    @abstractmethod
+    def _fit(self, codes: NDArray[np.float64], costs_ms: NDArray[np.float64], seed: int) -> dict[str, Tensor]:
+        """The state after learning from checked encodings [N, W] and costs [N]."""
+
+    @abstractmethod
+    def _mean_ms(self, codes: Tensor, state: State) -> Tensor:
+        """Costs [B] of encodings [B, W]; the state has their type and device."""
+
+    @abstractmethod
+    def _std_ms(self, codes: Tensor, state: State) -> Tensor:
+        """Standard deviations [B], above zero, of encodings [B, W]."""
+
+    @abstractmethod
+    def _shapes(self) -> dict[str, tuple[int, ...]]:
+        """Shape of every tensor of the state."""
+
+    def _fitted(self, like: Tensor) -> State:
+        if not self._state:
+            raise UsageError(f"predictor {self.name} is not fitted yet: call fit, or load a saved one")
+        return {name: tensor.to(like) for name, tensor in self._state.items()}
+
+    def _checked(self, codes: NDArray[np.float32]) -> Tensor:
+        self._check_width(codes.shape)
+        if not np.isfinite(codes).all():
+            raise DataError("encodings must be finite numbers, got NaN or infinity: encode the architectures again")
+        return torch.from_numpy(np.ascontiguousarray(codes, dtype=np.float64))
+
+    def _check_width(self, shape: tuple[int, ...]) -> None:
+        if len(shape) != 2 or shape[1] != self.space.width:
+            expected = f"[N, {self.space.width}] of space {self.space.name}"
+            raise MismatchError(f"expected encodings {expected}, got {list(shape)}: encode with that space")
+
+
+def _check_costs(costs_ms: NDArray[np.float64], count: int) -> None:
+    if costs_ms.shape != (count,):
+        raise MismatchError(f"expected one cost for each of {count} encodings, got {list(costs_ms.shape)}")
+    bad = np.flatnonzero(~(np.isfinite(costs_ms) & (costs_ms > 0)))
+    if len(bad):
+        raise DataError(
+            f"costs must be positive numbers in ms, got {costs_ms[bad[0]]} for network {bad[0]}: measure again"
+        )
+    if count > 1 and costs_ms.min() == costs_ms.max():
+        raise DataError(f"all {count} costs are {costs_ms[0]:g} ms: nothing to learn; check the device that gave them")
+
+
+def _check_duplicates(codes: NDArray[np.float32], costs_ms: NDArray[np.float64]) -> None:
+    _, group = np.unique(codes, axis=0, return_inverse=True)
+    lowest = np.full(group.max() + 1, np.inf)
+    highest = np.zeros(group.max() + 1)
+    np.minimum.at(lowest, group, costs_ms)
+    np.maximum.at(highest, group, costs_ms)
+    worst = int(np.argmax(highest / lowest))
+    if highest[worst] > MAX_DISAGREEMENT * lowest[worst]:
+        rows = ", ".join(map(str, np.flatnonzero(group == worst)))
+        both = f"{lowest[worst]:g} and {highest[worst]:g} ms"
+        raise DataError(f"networks {rows} are one architecture but cost {both}: keep one, or measure it again")
