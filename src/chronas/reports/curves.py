@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from chronas.reports.draw import human_name
+from chronas.reports.draw import cell_title, human_name
 from chronas.reports.figure import MARKS, Figure, Json, Mark, axis, layout, limit_line
 from chronas.reports.report import Role, SearchSummary
 from chronas.spaces import Cell, CellTopology, Space, make_space
@@ -89,7 +89,7 @@ def operation_weights(search: SearchSummary) -> list[Figure]:
     weights = [softmax(row["logits"]) for row in rows]
     means = {cell.name: mean_weights(space, cell, weights) for cell in space.topology.cells}
     highest = max(value for cell in means.values() for row in cell.values() for value in row)
-    return [heat_map(f"{search.name}: {name} cell", epochs, cell, highest) for name, cell in means.items()]
+    return [heat_map(f"{search.name}: {cell_title(name)}", epochs, cell, highest) for name, cell in means.items()]
 
 
 def softmax(logits: Sequence[Sequence[float]]) -> list[NDArray[np.float64]]:

@@ -68,6 +68,11 @@ def human_name(operation: str) -> str:
     return OPERATIONS[operation][0] if operation in OPERATIONS else operation.replace("_", " ")
 
 
+def cell_title(name: str) -> str:
+    """What a cell is called for people: `normal cell`, and `cell` for a cell of that name."""
+    return name if name.endswith("cell") else f"{name} cell"
+
+
 def draw_cells(architecture: Architecture) -> dict[str, str]:
     """SVG text of each cell of an architecture, by the cell's name; edges that are not kept are not drawn.
 
@@ -91,7 +96,7 @@ def _draw(cell: Cell, architecture: Architecture) -> str:
     if len(cell.output) > 1:
         edges += [_Edge(state, len(names), None) for state in cell.output]
         names.append("output")
-    return _svg(f"{cell.name} cell: {words}", names, edges, _place(names, edges))
+    return _svg(f"{cell_title(cell.name)}: {words}", names, edges, _place(names, edges))
 
 
 def _state_name(cell: Cell, state: int) -> str:

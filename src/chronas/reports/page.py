@@ -17,7 +17,7 @@ from plotly.offline import get_plotlyjs
 from chronas.files import write_text
 from chronas.reports import words
 from chronas.reports.curves import operation_weights, search_curves
-from chronas.reports.draw import draw_cells
+from chronas.reports.draw import cell_title, draw_cells
 from chronas.reports.figure import MARKS
 from chronas.reports.plots import plane, predicted_against_measured, supernet_scores
 from chronas.reports.report import Report, TrainedNetwork
@@ -93,7 +93,7 @@ def drawings(network: TrainedNetwork) -> dict[str, Markup]:
     if not isinstance(space.topology, CellTopology):
         return {}
     cells = draw_cells(space.parse(network.architecture))
-    return {name: Markup(svg) for name, svg in cells.items()}  # noqa: S704 - `draw_cells` escapes its text
+    return {cell_title(name): Markup(svg) for name, svg in cells.items()}  # noqa: S704 - `draw_cells` escapes its text
 
 
 def tiles(report: Report, answer: TrainedNetwork) -> list[Tile]:

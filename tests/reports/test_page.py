@@ -1,0 +1,142 @@
+from __future__ import annotations
+
+import re
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from plotly.offline import get_plotlyjs
+from sample import sample_report
+
+from chronas.errors import DataError
+from chronas.reports import Report, write_page
+
+if TYPE_CHECKING:
+    from selenium.webdriver import Chrome
+
+REPORTS: dict[str, Report] = {
+    "darts": sample_report("darts"),
+    "nasbench201": sample_report("nasbench201", limit=False),
+    "missed": replace(sample_report("darts", answer=False), predictor=None, searches=[], notes=[], drift_percent=None),
+}
+PLOTS = {"darts": 14, "nasbench201": 12, "missed": 0}
+DRAWN = """
+return [...document.querySelectorAll('.chart')].map(chart => {
+  const marks = [...chart.querySelectorAll('.points path, .js-line, .heatmaplayer image')];
+  return chart.matches('.js-plotly-plot') && marks.some(mark => mark.getBoundingClientRect().width > 0);
+});
+"""
+CELLS = """
+return [...document.querySelectorAll('#found svg.cell')].map(svg => {
+  const box = svg.getBoundingClientRect();
+  const fits = [...svg.querySelectorAll('g')].every(g =>
+    g.querySelector('text').getBBox().width <= g.querySelector('rect').getBBox().width);
+  return [box.width, box.height, fits];
+});
+"""
+
+
+def text_of(path: Path) -> str:
+    """The page without plotly.js."""
+    return path.read_text(encoding="utf-8").replace(get_plotlyjs(), "")
+
+
+def open_page(browser: Chrome, path: Path, width: int, *, dark: bool = False) -> list[dict[str, Any]]:
+    """Open a page at a width and give what the console said."""
+    scheme = {"name": "prefers-color-scheme", "value": "dark" if dark else "light"}
+    browser.execute_cdp_cmd("Emulation.setEmulatedMedia", {"features": [scheme]})
+    size = {"width": width, "height": 900, "deviceScaleFactor": 1, "mobile": False}
+    browser.execute_cdp_cmd("Emulation.setDeviceMetricsOverride", size)
+    browser.get(path.as_uri())
+    messages: list[dict[str, Any]] = browser.get_log("browser")
+    return messages
+
+
+def test_the_page_loads_nothing(tmp_path: Path) -> None:
+    write_page(tmp_path / "report.html", sample_report())
+    text = text_of(tmp_path / "report.html")
+    assert (tmp_path / "report.html").read_text(encoding="utf-8").count(get_plotlyjs()) == 1
+    assert (
+        re.findall(r"<(?:img|iframe|object|embed|link(?! rel=\"icon\" href=\"data:)|script [^>]*src)[ >]", text) == []
+    )
+    assert re.findall(r"(?:src|href)=\"(?!#|data:)", text) == []
+    assert "@import" not in text
+    assert "url(" not in text
+    assert "default-src 'none'" in text
+
+
+def test_what_users_wrote_is_escaped(tmp_path: Path) -> None:
+    evil = "</script><script>alert(1)</script>"
+    report = sample_report()
+    networks = [replace(report.networks[0], name=evil), *report.networks[1:]]
+    searches = [replace(search, name=evil) for search in report.searches]
+    hostile = replace(
+        report,
+        title=evil,
+        notes=[evil],
+        networks=networks,
+        found=evil,
+        searches=searches,
+        asked={evil: evil},
+        command=evil,
+    )
+    write_page(tmp_path / "report.html", hostile)
+    assert "<script>alert" not in text_of(tmp_path / "report.html")
+    assert "&lt;/script&gt;&lt;script&gt;alert(1)" in text_of(tmp_path / "report.html")
+
+
+def test_headings_have_an_order_and_ids_are_unique(tmp_path: Path) -> None:
+    write_page(tmp_path / "report.html", sample_report())
+    text = text_of(tmp_path / "report.html")
+    levels = [int(level) for level in re.findall(r"<h([1-6])[ >]", text)]
+    assert levels[0] == 1
+    assert levels.count(1) == 1
+    assert all(after <= before + 1 for before, after in zip(levels, levels[1:], strict=False))
+    ids = re.findall(r" id=\"([^\"]+)\"", text)
+    assert len(ids) == len(set(ids))
+    assert set(re.findall(r"href=\"#([^\"]+)\"", text)) <= set(ids)
+
+
+def test_a_report_whose_network_is_lost_is_refused_and_writes_nothing(tmp_path: Path) -> None:
+    with pytest.raises(DataError, match="not among its networks"):
+        write_page(tmp_path / "report.html", replace(sample_report(), found="lost"))
+    assert not (tmp_path / "report.html").exists()
+
+
+@pytest.mark.parametrize("width", [1280, 400])
+@pytest.mark.parametrize("name", REPORTS)
+def test_a_browser_draws_all_of_it(browser: Chrome, pages: Path, name: str, width: int) -> None:
+    path = pages / f"{name}.html"
+    write_page(path, REPORTS[name])
+    assert open_page(browser, path, width) == []
+    assert browser.execute_script(DRAWN) == [True] * PLOTS[name]
+    assert browser.execute_script("return document.documentElement.scrollWidth <= innerWidth")
+    assert browser.execute_script("return performance.getEntriesByType('resource').length") == 0
+    cells = browser.execute_script(CELLS)
+    assert len(cells) == {"darts": 2, "nasbench201": 1, "missed": 0}[name]
+    assert all(0 < box_width <= width and height > 0 and fits for box_width, height, fits in cells)
+
+
+@pytest.mark.parametrize("dark", [False, True])
+def test_figures_follow_the_theme(browser: Chrome, pages: Path, dark: bool) -> None:
+    path = pages / "theme.html"
+    write_page(path, REPORTS["darts"])
+    open_page(browser, path, 1280, dark=dark)
+    fills = browser.execute_script(
+        "return [...document.querySelectorAll('.xtick text, .g-ytitle text, .legendtext, .textpoint text')]"
+        ".map(text => getComputedStyle(text).fill)"
+    )
+    assert set(fills) == {"rgb(230, 233, 236)" if dark else "rgb(29, 35, 41)"}
+    assert len(fills) > 50
+
+
+def test_the_architecture_can_be_copied(browser: Chrome, pages: Path) -> None:
+    path = pages / "copy.html"
+    write_page(path, REPORTS["darts"])
+    open_page(browser, path, 1280)
+    label = browser.execute_async_script(
+        "const done = arguments[0], button = document.querySelector('[data-copy=genotype-text]');"
+        "new MutationObserver(() => done(button.textContent)).observe(button, {childList: true}); button.click();"
+    )
+    assert label in ("Copied", "Selected")

@@ -1,0 +1,89 @@
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+from sample import latency, sample_networks, sample_predictor
+
+from chronas.reports import Verdict, judge
+from chronas.reports.words import (
+    chance_points,
+    compare_accuracy,
+    compare_latency,
+    count_text,
+    number_text,
+    predictor_words,
+)
+from chronas.tables import Repeatability
+
+FOUND, WEIGHT_0, RANDOM_SEARCH, RANDOM = sample_networks("darts", "limit")
+
+
+@pytest.mark.parametrize(
+    ("value", "text"),
+    [(0.5123, "0.512"), (4.213, "4.21"), (12.34, "12.3"), (1234.4, "1234"), (0.0, "0.00"), (1.0, "1.00")],
+)
+def test_numbers_have_three_digits_and_no_exponent(value: float, text: str) -> None:
+    assert number_text(value) == text
+
+
+def test_counts_have_a_unit() -> None:
+    assert [count_text(n) for n in (12, 118_000, 3_349_342, 1.2e9)] == ["12", "118 k", "3.35 M", "1.20 G"]
+
+
+def test_a_limit_is_met_by_the_upper_end_of_the_interval() -> None:
+    high = FOUND.measured.high_ms
+    assert judge([FOUND], FOUND.name, high) == Verdict(
+        True, "Limit of 2.51 ms met: 98.33 % test accuracy at 2.44 ms (95 % interval 2.37 to 2.51 ms)."
+    )
+    missed = judge([FOUND], FOUND.name, (high + FOUND.measured.value_ms) / 2)
+    assert missed.met is False
+    assert missed.text.startswith("Limit of 2.47 ms missed:")
+    assert judge([FOUND], FOUND.name).met is None
+
+
+def test_the_verdict_compares_with_weight_zero_and_random_search() -> None:
+    text = judge([FOUND, WEIGHT_0, RANDOM_SEARCH, RANDOM], FOUND.name, 2.6, test_images=10_000).text
+    assert "; 28 % faster than the network searched without a latency term and 0.28 points less accurate" in text
+    assert "; as fast as the best of random search and 0.55 points more accurate." in text
+    assert "a random network" not in text
+
+
+def test_comparisons_say_slower_equal_and_within_chance() -> None:
+    assert compare_latency(WEIGHT_0, FOUND) == "40 % slower than"
+    assert compare_latency(FOUND, RANDOM) == "as fast as"
+    assert compare_accuracy(FOUND, FOUND, None) == "equally accurate"
+    assert compare_accuracy(FOUND, WEIGHT_0, 360) == "0.28 points less accurate (within chance)"
+    assert compare_accuracy(FOUND, WEIGHT_0, 100_000) == "0.28 points less accurate"
+
+
+def test_chance_is_the_binomial_interval_of_a_difference() -> None:
+    half = replace(FOUND, accuracy_percent=50.0)
+    assert chance_points(half, half, 10_000) == pytest.approx(1.386, abs=1e-3)
+
+
+@pytest.mark.parametrize(
+    ("kendall", "words"),
+    [(0.95, "not as well as measuring"), (0.87, " as well as measuring"), (0.7, "better than measuring")],
+)
+def test_the_predictor_is_judged_by_the_repeatability(kendall: float, words: str) -> None:
+    again = Repeatability(kendall=kendall, spearman=0.9, median_difference_percent=2.0, networks=300)
+    sentences = predictor_words(replace(sample_predictor("darts"), repeatability=again))
+    assert words in sentences[0]
+    assert "better than the best simple baseline (lookup" in sentences[1]
+    assert "differ by 2.0 % (median)" in sentences[2]
+
+
+def test_what_is_not_known_of_a_predictor_is_not_claimed() -> None:
+    nothing = Repeatability(kendall=None, spearman=None, median_difference_percent=None, networks=0)
+    predictor = replace(sample_predictor("darts"), repeatability=nothing, baselines={}, degenerate=("a", "b"))
+    text = " ".join(predictor_words(predictor))
+    assert "too few networks were measured twice" in text
+    assert "baseline" not in text
+    assert "halves" not in text
+    assert "2 degenerate architectures" in text
+
+
+def test_latency_of_the_sample_has_an_interval_around_its_value() -> None:
+    sample = latency(2.0)
+    assert sample.low_ms < sample.value_ms == 2.0 < sample.high_ms
