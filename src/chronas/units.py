@@ -20,7 +20,7 @@ def mib_from_bytes(size_bytes: float) -> float:
 
 def duration_text(duration_s: float) -> str:
     """A duration for people: `0.4 s`, `12 s`, `3 min 05 s`, `2 h 10 min`."""
-    if duration_s < 10:
+    if round(duration_s, 1) < 10:
         return f"{duration_s:.1f} s"
     seconds = round(duration_s)
     if seconds < 60:

@@ -7,23 +7,30 @@ print(count(network, (3, 32, 32)).macs)
 
 from __future__ import annotations
 
-from chronas.networks.build import build, plan
-from chronas.networks.cells import Network
+from chronas.networks.build import build, cell_topology, edgeless, plan
+from chronas.networks.cells import BlockPlan, CellPlan, Network, NetworkPlan, is_even
 from chronas.networks.closed_form import ClosedForm, closed_form
 from chronas.networks.graph import Counts, count
 from chronas.networks.onnx import onnx_bytes, write_onnx
-from chronas.networks.operations import OPERATIONS, make_operation
+from chronas.networks.operations import OPERATIONS, Zero, make_operation
 from chronas.networks.source import write_source
 from chronas.networks.weights import load_state, save_state
 
 __all__ = [
     "OPERATIONS",
+    "BlockPlan",
+    "CellPlan",
     "ClosedForm",
     "Counts",
     "Network",
+    "NetworkPlan",
+    "Zero",
     "build",
+    "cell_topology",
     "closed_form",
     "count",
+    "edgeless",
+    "is_even",
     "load_state",
     "make_operation",
     "onnx_bytes",

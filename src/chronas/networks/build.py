@@ -83,6 +83,17 @@ def frame(space: Space, skeleton: Skeleton, cells: Mapping[str, CellPlan], *, au
     )
 
 
+def edgeless(space: Space, skeleton: Skeleton) -> NetworkPlan:
+    """The plan of a network whose cells have no edges: what every architecture of a space has in common.
+
+    Raises:
+        UsageError: as `plan`.
+    """
+    cells = cell_topology(space).cells
+    empty = {cell.name: CellPlan(cell.inputs, cell.nodes, (), cell.output, cell.stride) for cell in cells}
+    return frame(space, skeleton, empty)
+
+
 def _cell(architecture: Architecture, cell: Cell) -> CellPlan:
     edges = []
     for number, (source, target) in enumerate(cell.edges):

@@ -1,8 +1,8 @@
 """Networks of repeated cells, from a plan that is plain data.
 
 The evaluation networks of DARTS (https://github.com/quark0/darts, cnn/model.py) and NAS-Bench-201
-(https://github.com/D-X-Y/AutoDL-Projects, `TinyNetwork`). Unlike DARTS, nothing works in place, the auxiliary head adapts
-to the size of the image, and a network in eval mode returns one tensor, so that torch.fx can trace it.
+(https://github.com/D-X-Y/AutoDL-Projects, `TinyNetwork`). Unlike there, nothing works in place, the auxiliary head
+adapts to the size of the image, and a network in eval mode returns one tensor, so that torch.fx can trace it.
 This file needs torch and operations.py alone and stands as it is in an exported model.py.
 """
 

@@ -18,8 +18,8 @@ import numpy as np
 import torch
 from torch import nn
 
-from chronas.networks.build import cell_topology, frame
-from chronas.networks.cells import CellPlan, Network
+from chronas.networks.build import cell_topology, edgeless
+from chronas.networks.cells import Network
 from chronas.networks.operations import make_operation
 
 if TYPE_CHECKING:
@@ -70,12 +70,10 @@ def closed_form(space: Space, skeleton: Skeleton) -> ClosedForm:
     Raises:
         UsageError: the space has another topology than cells, or does not have the skeleton's stem or width.
     """
-    topology = cell_topology(space)
-    edgeless = {cell.name: CellPlan(cell.inputs, cell.nodes, (), cell.output, cell.stride) for cell in topology.cells}
-    plan = frame(space, skeleton, edgeless)
+    plan = edgeless(space, skeleton)
     base = _work(lambda: Network(plan), *skeleton.input_shape)
     works: dict[int, list[Work]] = {}
-    for cell in topology.cells:
+    for cell in cell_topology(space).cells:
         blocks = Counter((block.channels, block.sizes[-1]) for block in plan.blocks if block.kind == cell.name)
         for edge, (source, _) in enumerate(cell.edges):
             stride, behind = (cell.stride, 1) if source < cell.inputs else (1, cell.stride)

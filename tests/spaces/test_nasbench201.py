@@ -1,0 +1,78 @@
+from __future__ import annotations
+
+import time
+from pathlib import Path
+
+import polars as pl
+import pytest
+
+from chronas.errors import ParseError, UsageError
+from chronas.spaces.nasbench201 import NasBench201, layout
+
+SPACE = NasBench201()
+TEXT = "|nor_conv_3x3~0|+|nor_conv_1x1~0|none~1|+|skip_connect~0|avg_pool_3x3~1|skip_connect~2|"
+
+
+def test_index_text_and_canonical_form_are_the_official_ones(shared_data: Path) -> None:
+    table = pl.read_parquet(shared_data / "nasbench201" / "accuracy.parquet").sort("arch_idx")
+    every = [SPACE.from_index(index) for index in range(15_625)]
+    assert [str(architecture) for architecture in every] == table["arch_str"].to_list()
+    assert [SPACE.index(SPACE.parse(text)) for text in table["arch_str"]] == table["arch_idx"].to_list()
+    assert [SPACE.index(architecture.canonical()) for architecture in every] == table["rep_arch_idx"].to_list()
+
+
+def test_there_are_6466_classes_of_cells() -> None:
+    every = [SPACE.from_index(index) for index in range(SPACE.size)]
+    assert len({architecture.canonical() for architecture in every}) == 6466
+
+
+def test_cells_that_differ_by_a_skip_and_a_zero_are_one() -> None:
+    one = SPACE.parse("|skip_connect~0|+|none~0|nor_conv_3x3~1|+|none~0|none~1|skip_connect~2|")
+    other = SPACE.parse("|none~0|+|nor_conv_3x3~0|none~1|+|none~0|none~1|skip_connect~2|")
+    third = SPACE.parse("|none~0|+|nor_conv_1x1~0|none~1|+|none~0|none~1|skip_connect~2|")
+    assert one.canonical() == other.canonical() != third.canonical()
+
+
+def test_the_whole_space_is_sampled_quickly_and_evenly() -> None:
+    start = time.perf_counter()
+    every = SPACE.sample(SPACE.size, seed=0)
+    assert time.perf_counter() - start < 5
+    assert len(set(every)) == SPACE.size
+    assert SPACE.sample(1, seed=0, exclude=frozenset(every[:-1])) == every[-1:]
+
+
+def test_layout_has_residual_blocks_between_three_stages() -> None:
+    assert layout(2) == ("cell", "cell", "residual", "cell", "cell", "residual", "cell", "cell")
+
+
+def test_features_are_counts_and_the_encoding() -> None:
+    architecture = SPACE.parse(TEXT)
+    code = SPACE.encode([architecture])
+    features = (code @ SPACE.feature_map().T)[0]
+    assert features[:5].tolist() == [1, 2, 1, 1, 1]
+    assert features[5:].tolist() == code[0].tolist()
+
+
+@pytest.mark.parametrize("index", [-1, 15_625])
+def test_an_index_outside_the_table_is_refused(index: int) -> None:
+    with pytest.raises(UsageError, match=rf"0\.\.15624, got {index}"):
+        SPACE.from_index(index)
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("", "expected three nodes"),
+        ("|none~0|+|none~0|none~1|", "expected three nodes"),
+        (TEXT.replace("nor_conv_1x1", "nor_conv_1x2"), "did you mean nor_conv_1x1"),
+        (TEXT.replace("none~1", "none~2"), r"node 2 must have the inputs 0\.\.1"),
+        (TEXT.replace("|none~1", ""), r"node 2 must have the inputs 0\.\.1"),
+        (TEXT.replace("|nor_conv_3x3~0|", "|none~0|none~0|"), r"node 1 must have the inputs 0\.\.0"),
+        (TEXT.replace("none~1", "none"), "an operation and a node"),
+        (TEXT[1:], "between bars"),
+        (TEXT * 100, "expected three nodes"),
+    ],
+)
+def test_malformed_texts_are_refused(text: str, message: str) -> None:
+    with pytest.raises(ParseError, match=message):
+        SPACE.parse(text)
