@@ -19,6 +19,8 @@ from chronas.progress import Progress
 
 LAYOUTS = (("x_train", "y_train", "x_test", "y_test"), ("images", "labels"))
 CHANNELS = (1, 3)
+DAMAGED = (OSError, ValueError, EOFError, KeyError, NotImplementedError, zipfile.BadZipFile, zlib.error)
+UNREADABLE = (*DAMAGED, RuntimeError, MemoryError)  # an encrypted member, or a shape that a flipped bit made huge
 
 
 def read_archive(path: Path, progress: Progress) -> Source:
@@ -42,11 +44,12 @@ def read_archive(path: Path, progress: Progress) -> Source:
 def _arrays(path: Path) -> dict[str, NDArray[Any]]:
     wanted = {name for names in LAYOUTS for name in names}
     try:
-        with np.load(path, allow_pickle=False) as archive:
+        with path.open("rb") as file:
+            archive = np.load(file, allow_pickle=False)
             if not isinstance(archive, np.lib.npyio.NpzFile):
                 raise DataError(f"{path} must be an .npz archive of named arrays, got one array")
             return {name: archive[name] for name in archive.files if name in wanted}
-    except (OSError, ValueError, EOFError, KeyError, zipfile.BadZipFile, zlib.error) as error:
+    except UNREADABLE as error:
         pickled = "allow_pickle" in str(error)
         advice = "it holds pickled objects, which are refused: save plain arrays" if pickled else "get it again"
         raise DataError(f"{path} cannot be read as an .npz archive ({error}): {advice}") from error

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import io
 import struct
+import warnings
 import zlib
 from collections import Counter
 from collections.abc import Sequence
@@ -43,10 +44,12 @@ def decode(names: Sequence[str], sources: Sequence[bytes | Path], progress: Prog
     if not sources:
         raise DataError("there are no images to decode: check the folder or file")
     arrays = []
-    for done, (name, source) in enumerate(zip(names, sources, strict=True)):
-        arrays.append(_decode_one(name, source))
-        if done % EVERY == 0 or done + 1 == len(sources):
-            progress("decode", done + 1, len(sources), "")
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # Pillow's are about metadata, not pixels
+        for done, (name, source) in enumerate(zip(names, sources, strict=True)):
+            arrays.append(_decode_one(name, source))
+            if done % EVERY == 0 or done + 1 == len(sources):
+                progress("decode", done + 1, len(sources), "")
     sizes = Counter(array.shape[:2] for array in arrays)
     if len(sizes) > 1:
         raise DataError(_mixed(sizes, names, arrays))
