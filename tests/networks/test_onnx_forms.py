@@ -2,10 +2,9 @@ from __future__ import annotations
 
 import logging
 import re
+from collections.abc import Callable
 
-import numpy as np
 import onnx
-import onnxruntime
 import pytest
 import torch
 from torch import nn
@@ -13,6 +12,9 @@ from torch.nn import functional as F
 
 from chronas.errors import UsageError
 from chronas.networks import OPERATIONS, make_operation, onnx_bytes
+
+Change = Callable[[nn.Module], nn.Module]
+Check = Callable[..., onnx.ModelProto]
 
 
 class Function(nn.Module):
@@ -65,41 +67,16 @@ class OwnWeight(nn.Module):
         return x * self.scale
 
 
-def lived_in(network: nn.Module, seed: int = 0) -> nn.Module:
-    """The network with statistics, scales and shifts as training leaves them: none at 0 or 1."""
-    generator = torch.Generator().manual_seed(seed)
-    with torch.no_grad():
-        for norm in network.modules():
-            if isinstance(norm, nn.BatchNorm2d):
-                norm.running_mean.normal_(0, 0.5, generator=generator)
-                norm.running_var.uniform_(0.3, 3, generator=generator)
-                if norm.affine:
-                    norm.weight.uniform_(0.5, 1.5, generator=generator)
-                    norm.bias.normal_(0, 0.5, generator=generator)
-    return network
-
-
-def check(network: nn.Module, shape: tuple[int, int, int], batch: int = 1) -> onnx.ModelProto:
-    """Assert that ONNX Runtime gives what PyTorch gives, to 1e-5 of the largest number; give the model."""
-    data = onnx_bytes(network, shape, batch=batch)
-    model = onnx.load_from_string(data)
-    onnx.checker.check_model(model, full_check=True)
-    images = torch.randn(batch, *shape, generator=torch.Generator().manual_seed(1))
-    with torch.no_grad():
-        expected = network.eval()(images).numpy()
-    got = onnxruntime.InferenceSession(data).run(None, {"images": images.numpy()})[0]
-    assert got.shape == expected.shape
-    assert np.abs(got - expected).max() <= 1e-5 * max(np.abs(expected).max(), 1e-6)
-    return model
-
-
 @pytest.mark.parametrize("name", OPERATIONS)
 @pytest.mark.parametrize("stride", [1, 2])
 @pytest.mark.parametrize(("shape", "even"), [((6, 8, 8), True), ((6, 7, 9), False), ((7, 1, 1), False)])
-def test_every_operation_of_every_space(name: str, stride: int, shape: tuple[int, int, int], *, even: bool) -> None:
+def test_every_operation_of_every_space(
+    name: str, stride: int, shape: tuple[int, int, int], even: bool, lived_in: Change, same_in_onnxruntime: Check
+) -> None:
     for affine in (True, False):
         operation = make_operation(name, shape[0], stride, affine=affine, even=even)
-        check(nn.Sequential(nn.Conv2d(shape[0], shape[0], 1), lived_in(operation)), shape, batch=1 if affine else 5)
+        network = nn.Sequential(nn.Conv2d(shape[0], shape[0], 1), lived_in(operation))
+        same_in_onnxruntime(network, shape, batch=1 if affine else 5)
 
 
 LAYERS = {
@@ -132,25 +109,28 @@ FUNCTIONS = {
 
 
 @pytest.mark.parametrize("name", LAYERS)
-def test_layers(name: str) -> None:
+def test_layers(name: str, lived_in: Change, same_in_onnxruntime: Check) -> None:
     network = nn.Sequential(LAYERS[name])
-    check(lived_in(network), (4, 7, 9), batch=2)
+    same_in_onnxruntime(lived_in(network), (4, 7, 9), batch=2)
 
 
 @pytest.mark.parametrize("name", FUNCTIONS)
-def test_functions(name: str) -> None:
-    check(Function(FUNCTIONS[name]), (4, 7, 9), batch=2)
+def test_functions(name: str, same_in_onnxruntime: Check) -> None:
+    same_in_onnxruntime(Function(FUNCTIONS[name]), (4, 7, 9), batch=2)
 
 
-def test_what_is_not_needed_is_not_written() -> None:
-    names = {weight.name for weight in check(nn.Sequential(OwnWeight()), (4, 7, 9)).graph.initializer}
+def test_what_is_not_needed_is_not_written(same_in_onnxruntime: Check) -> None:
+    names = {weight.name for weight in same_in_onnxruntime(nn.Sequential(OwnWeight()), (4, 7, 9)).graph.initializer}
     assert names == {"0.scale"}
 
 
-def test_norms_after_convolutions_are_folded_and_others_stay() -> None:
-    kinds = [node.op_type for node in check(lived_in(make_operation("sep_conv_3x3", 4, 1)), (4, 8, 8)).graph.node]
+def test_norms_after_convolutions_are_folded_and_others_stay(lived_in: Change, same_in_onnxruntime: Check) -> None:
+    kinds = [
+        node.op_type
+        for node in same_in_onnxruntime(lived_in(make_operation("sep_conv_3x3", 4, 1)), (4, 8, 8)).graph.node
+    ]
     assert kinds == ["Relu", "Conv", "Conv", "Relu", "Conv", "Conv", "Identity"]
-    kinds = [node.op_type for node in check(lived_in(TwoReaders()), (4, 8, 8)).graph.node]
+    kinds = [node.op_type for node in same_in_onnxruntime(lived_in(TwoReaders()), (4, 8, 8)).graph.node]
     assert kinds == ["Conv", "BatchNormalization", "Add", "Identity"]
 
 
@@ -169,11 +149,11 @@ def test_norms_after_convolutions_are_folded_and_others_stay() -> None:
     ],
 )
 def test_what_has_no_form_goes_through_the_exporter_and_says_so(
-    layer: nn.Module, named: str, caplog: pytest.LogCaptureFixture
+    layer: nn.Module, named: str, caplog: pytest.LogCaptureFixture, same_in_onnxruntime: Check
 ) -> None:
     network = nn.Sequential(nn.Conv2d(4, 4, 1), layer)
     with caplog.at_level(logging.WARNING):
-        check(network, (4, 7, 9), batch=2)
+        same_in_onnxruntime(network, (4, 7, 9), batch=2)
     assert len(caplog.messages) == 1
     assert "torch.onnx.export writes the network" in caplog.text
     assert re.search(named, caplog.text)

@@ -1,7 +1,8 @@
 """A network as one readable Python file that needs only torch: `model.py`, next to `model.safetensors`.
 
 The classes are those of operations.py and cells.py as they stand there, without the operations that this architecture
-does not have; the architecture is a plan of plain data below them.
+does not have; the architecture is a plan of plain data below them. Annotations are evaluated, so that the file can be
+loaded in any way: with them as strings, dataclasses look for the module in `sys.modules`.
 """
 
 from __future__ import annotations
@@ -37,8 +38,6 @@ HEADER = '''\
     model = network("model.safetensors")
     logits = model(images)  # [B, {channels}, {height}, {width}], normalised as in training -> [B, {classes}]
 """
-
-from __future__ import annotations
 '''
 NETWORK = '''\
 def network(weights: str | Path | None = None) -> Network:
