@@ -14,9 +14,7 @@ NUMBERS = st.lists(st.floats(-100, 100), min_size=1, max_size=12)
 
 
 @given(NUMBERS, st.floats(0, 30))
-def test_spread_is_the_least_squares_answer_that_keeps_order_and_distances(
-    wanted: list[float], distance: float
-) -> None:
+def test_spread_is_the_least_squares_answer_with_order_and_distances(wanted: list[float], distance: float) -> None:
     got = spread(wanted, [distance] * (len(wanted) - 1))
 
     assert all(b - a >= distance - 1e-6 for a, b in itertools.pairwise(got))

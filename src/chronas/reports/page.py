@@ -139,7 +139,7 @@ def facts(network: TrainedNetwork) -> dict[str, str]:
 def networks_table(networks: Sequence[TrainedNetwork]) -> Table:
     """Every trained network: accuracy, predicted and measured latency with the error, size."""
     latencies = ("predicted", "measured", "95 % interval", "prediction error")
-    columns = ("network", "from", "test accuracy", *latencies, "MACs", "parameters")
+    columns = ("network", "test accuracy", *latencies, "MACs", "parameters")
     return Table("Every trained network", columns, [network_row(network) for network in networks])
 
 
@@ -148,7 +148,6 @@ def network_row(network: TrainedNetwork) -> list[str]:
     predicted, measured = network.predicted_ms, network.measured
     return [
         network.name,
-        MARKS[network.role].label,
         f"{network.accuracy_percent:.2f} %",
         "none" if predicted is None else f"{words.number_text(predicted)} ms",
         f"{words.number_text(measured.value_ms)} ms",
