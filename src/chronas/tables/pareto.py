@@ -26,16 +26,17 @@ def pareto_front(costs: NDArray[np.float64]) -> NDArray[np.bool_]:
 
 
 def _front_of_two(costs: NDArray[np.float64]) -> NDArray[np.bool_]:
-    """Sorted by the first cost, a row is on the front if its second is below all before, or it equals such a row."""
-    order = np.lexsort((costs[:, 1], costs[:, 0]))
+    """Of the rows with one first cost, those with the least second are on the front, if all before have a larger one."""
+    mask = np.zeros(len(costs), dtype=np.bool_)
+    if not len(costs):
+        return mask
+    order = np.argsort(costs[:, 0])
     first, second = costs[order, 0], costs[order, 1]
-    leading = np.ones(len(order), dtype=np.bool_)
-    leading[1:] = second[1:] < np.minimum.accumulate(second)[:-1]
-    starts = np.ones(len(order), dtype=np.bool_)
-    starts[1:] = (first[1:] != first[:-1]) | (second[1:] != second[:-1])
+    starts = np.concatenate(([True], first[1:] != first[:-1]))
+    least = np.minimum.reduceat(second, np.flatnonzero(starts))
+    leading = np.concatenate(([True], least[1:] < np.minimum.accumulate(least)[:-1]))
     group = np.cumsum(starts) - 1
-    mask = np.zeros(len(order), dtype=np.bool_)
-    mask[order] = leading[starts][group]
+    mask[order] = leading[group] & (second == least[group])
     return mask
 
 

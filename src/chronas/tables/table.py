@@ -1,6 +1,7 @@
 """The cost table: one row for each architecture, as a Parquet file with its provenance in the file's metadata.
 
-The file also carries a checksum of the numbers, because a flipped bit can leave a Parquet file readable.
+The file also carries a checksum of the columns in `COLUMNS` and of the provenance, because a flipped bit can leave a
+Parquet file readable.
 """
 
 from __future__ import annotations
@@ -135,7 +136,7 @@ class CostTable:
             table = cls(frame, Provenance.from_json(metadata[PROVENANCE_KEY]))
         except DataError as error:
             raise DataError(f"{path} is damaged: {error}") from error
-        if metadata.get(CHECKSUM_KEY) != _checksum(frame):
+        if metadata.get(CHECKSUM_KEY) != _checksum(frame, metadata[PROVENANCE_KEY]):
             raise DataError(f"{path} is damaged: its numbers do not match their checksum; use a copy or make it again")
         return table
 
@@ -146,7 +147,8 @@ class CostTable:
             DataError: the disk is full or the folder cannot be written; an older file stays as it was.
         """
         buffer = io.BytesIO()
-        metadata = {PROVENANCE_KEY: self.provenance.to_json(), CHECKSUM_KEY: _checksum(self.frame)}
+        provenance = self.provenance.to_json()
+        metadata = {PROVENANCE_KEY: provenance, CHECKSUM_KEY: _checksum(self.frame, provenance)}
         self.frame.write_parquet(buffer, metadata=metadata)
         write_bytes(path, buffer.getvalue())
 
@@ -231,6 +233,8 @@ def _check_columns(frame: pl.DataFrame, cost: str) -> None:
     if wrong:
         raise DataError(f"a table needs the column(s) {', '.join(wrong)}, got {dict(frame.schema)}")
     empty = [name for name in wanted if frame[name].null_count()]
+    if frame[ROUNDS].list.len().min() == 0:
+        empty.append(ROUNDS)
     if empty:
         raise DataError(f"a table needs a value everywhere, but {', '.join(empty)} has gaps: leave those rows out")
     if frame["architecture"].n_unique() != len(frame):
@@ -250,9 +254,9 @@ def _check_numbers(frame: pl.DataFrame, cost: str) -> None:
             )
 
 
-def _checksum(frame: pl.DataFrame) -> str:
-    """SHA-256 of what `COLUMNS` hold."""
-    digest = hashlib.sha256("\n".join(frame["architecture"]).encode())
+def _checksum(frame: pl.DataFrame, provenance: str) -> str:
+    """SHA-256 of the provenance and of what `COLUMNS` hold."""
+    digest = hashlib.sha256("\n".join([provenance, *frame["architecture"]]).encode())
     for name, dtype in COLUMNS.items():
         if dtype == pl.Float64():
             digest.update(frame[name].to_numpy().tobytes())

@@ -1,0 +1,164 @@
+"""Journals that are damaged, locked, foreign, or on a full disk."""
+
+from __future__ import annotations
+
+import shutil
+import sqlite3
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from chronas.devices.simulated import Simulated, SimulatedConfig
+from chronas.errors import DataError, UsageError
+from chronas.measurement import Header, Journal, Plan, read_journal, run_campaign
+from chronas.spaces import Skeleton, make_space
+
+SKELETON = Skeleton(input_shape=(3, 32, 32), classes=10, width=16, depth=8)
+SPACE = make_space("nasbench201")
+PLAN = Plan()
+DEVICE = Simulated(SimulatedConfig())
+
+
+def measure(path: Path) -> None:
+    run_campaign(DEVICE, SKELETON, SPACE.sample(12, seed=0), PLAN, path)
+
+
+@pytest.fixture(scope="module")
+def sound(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    path = tmp_path_factory.mktemp("sound") / "journal.sqlite"
+    measure(path)
+    return path
+
+
+@pytest.fixture
+def copy(sound: Path, tmp_path: Path) -> Path:
+    shutil.copy(sound, tmp_path / "journal.sqlite")
+    return tmp_path / "journal.sqlite"
+
+
+def test_a_header_round_trips() -> None:
+    header = Header.of(SPACE, SKELETON, DEVICE, PLAN)
+    assert Header.from_texts(header.texts()) == header
+    assert header.differences(header) == []
+
+
+@pytest.mark.parametrize("share", [0.0, 0.001, 0.1, 0.5, 0.9, 0.999])
+def test_a_cut_journal_is_refused_and_left_as_it_was(share: float, copy: Path) -> None:
+    left = copy.read_bytes()[: int(copy.stat().st_size * share)]
+    copy.write_bytes(left)
+    with pytest.raises(DataError, match=r"is damaged or no chronas journal.*another journal"):
+        read_journal(copy)
+    with pytest.raises(DataError, match="is damaged"):
+        measure(copy)
+    assert copy.read_bytes() == left
+
+
+@pytest.mark.parametrize("page", range(0, 10, 3))
+def test_an_overwritten_page_is_noticed(page: int, copy: Path) -> None:
+    content = bytearray(copy.read_bytes())
+    content[page * 4096 : (page + 1) * 4096] = b"\xa5" * 4096
+    copy.write_bytes(bytes(content))
+    with pytest.raises(DataError, match="is damaged"):
+        read_journal(copy)
+
+
+@pytest.mark.parametrize(
+    "statement",
+    [
+        "UPDATE measurement SET samples_ms = '[1.0, NaN]'",
+        "UPDATE measurement SET samples_ms = '[0.1'",
+        "UPDATE measurement SET samples_ms = '[-1.0, 1, 1, 1, 1, 1, 1, 1, 1, 1]'",
+        "UPDATE reference SET samples_ms = '3'",
+        "UPDATE header SET value = '{}' WHERE key = 'skeleton'",
+        "DELETE FROM header WHERE key = 'plan'",
+        "UPDATE network SET block = 7",
+    ],
+)
+def test_rows_that_make_no_sense_are_refused(statement: str, copy: Path) -> None:
+    with sqlite3.connect(copy) as connection:
+        connection.execute(statement)
+    connection.close()
+    with pytest.raises(DataError, match="is damaged"):
+        read_journal(copy)
+
+
+def test_other_files_are_no_journal(tmp_path: Path) -> None:
+    (tmp_path / "text.sqlite").write_text("not a database " * 1000)
+    with pytest.raises(DataError, match="is damaged or no chronas journal"):
+        read_journal(tmp_path / "text.sqlite")
+    with sqlite3.connect(tmp_path / "other.sqlite") as connection:
+        connection.execute("CREATE TABLE other (x)")
+    connection.close()
+    with pytest.raises(DataError, match="no header"):
+        read_journal(tmp_path / "other.sqlite")
+    with pytest.raises(DataError, match="there is no journal"):
+        read_journal(tmp_path / "none.sqlite")
+
+
+def test_a_journal_of_another_schema_is_refused(copy: Path) -> None:
+    with sqlite3.connect(copy) as connection:
+        connection.execute("UPDATE header SET value = 'chronas.journal/99' WHERE key = 'schema'")
+    connection.close()
+    with pytest.raises(DataError, match=r"schema 'chronas.journal/1' but has 'chronas.journal/99'"):
+        read_journal(copy)
+
+
+def test_one_process_writes_and_others_read(copy: Path) -> None:
+    header = Header.of(SPACE, SKELETON, DEVICE, PLAN)
+    with Journal(copy, header):
+        with pytest.raises(UsageError, match="another process is writing"):
+            Journal(copy, header)
+        assert len(read_journal(copy).latencies()) == 12
+    with Journal(copy, header):
+        pass
+
+
+def test_a_round_cannot_be_written_twice(copy: Path) -> None:
+    with Journal(copy, Header.of(SPACE, SKELETON, DEVICE, PLAN)) as journal, pytest.raises(sqlite3.IntegrityError):
+        journal.add(journal.contents.networks[0], 0, 0.0, 1.0, [1.0] * 10)
+
+
+def test_rows_of_a_journal_that_is_gone_are_not_mixed_into_a_new_one(tmp_path: Path) -> None:
+    (tmp_path / "journal.sqlite-wal").write_bytes(b"rows")
+    with pytest.raises(DataError, match="journal that is gone"):
+        measure(tmp_path / "journal.sqlite")
+    assert (tmp_path / "journal.sqlite-wal").read_bytes() == b"rows"
+
+
+def test_what_a_kill_left_before_the_journal_was_there_does_not_matter(tmp_path: Path) -> None:
+    (tmp_path / ".journal.sqlite.new").write_bytes(b"half a header")
+    measure(tmp_path / "journal.sqlite")
+    assert len(read_journal(tmp_path / "journal.sqlite").latencies()) == 12
+
+
+def test_a_folder_that_cannot_be_made_says_so(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("in the way")
+    with pytest.raises(DataError, match="cannot write"):
+        measure(tmp_path / "file" / "journal.sqlite")
+
+
+FULL = """
+import resource, sys
+sys.path.insert(0, sys.argv[1])
+from pathlib import Path
+import test_journal
+resource.setrlimit(resource.RLIMIT_FSIZE, (40_000, 40_000))
+try:
+    test_journal.measure(Path(sys.argv[2]))
+except test_journal.DataError as error:
+    print(error)
+"""
+
+
+def test_a_full_disk_is_told_and_nothing_is_lost(sound: Path, tmp_path: Path) -> None:
+    path = tmp_path / "journal.sqlite"
+    command = [sys.executable, "-c", FULL, str(Path(__file__).parent), str(path)]
+    answer = subprocess.run(command, capture_output=True, text=True, check=True)
+    assert answer.stdout.startswith(f"cannot use {path}") and "free space" in answer.stdout
+    assert len(answer.stdout.splitlines()) == 1
+    kept = read_journal(path).samples_ms
+    assert 0 < sum(map(len, kept.values())) < 36
+    measure(path)
+    assert read_journal(path).samples_ms == read_journal(sound).samples_ms
