@@ -7,8 +7,58 @@ for candidate in found.candidates(limit_ms=12.0):
 
 from __future__ import annotations
 
+import importlib
+
+from pydantic import BaseModel
+
+from chronas.errors import UsageError, unknown_name
 from chronas.search.derive import Candidate, candidates
 from chronas.search.objective import CostFunction, Objective, ObjectiveConfig
 from chronas.search.relaxation import Relaxation
+from chronas.search.searcher import Found, Searcher, Task
 
-__all__ = ["Candidate", "CostFunction", "Objective", "ObjectiveConfig", "Relaxation", "candidates"]
+__all__ = [
+    "SEARCHERS",
+    "Candidate",
+    "CostFunction",
+    "Found",
+    "Objective",
+    "ObjectiveConfig",
+    "Relaxation",
+    "Searcher",
+    "Task",
+    "candidates",
+    "make_searcher",
+    "searcher_class",
+]
+
+SEARCHERS = {
+    "darts": "chronas.search.bilevel:Darts",
+    "pc-darts": "chronas.search.partial:PCDarts",
+    "random": "chronas.search.random:RandomSearch",
+}
+
+
+def searcher_class(name: str) -> type[Searcher]:
+    """The class of a name in `SEARCHERS`.
+
+    Raises:
+        UsageError: there is no such searcher.
+    """
+    if name not in SEARCHERS:
+        raise unknown_name("searcher", name, SEARCHERS)
+    module, _, attribute = SEARCHERS[name].partition(":")
+    found: type[Searcher] = getattr(importlib.import_module(module), attribute)
+    return found
+
+
+def make_searcher(name: str, config: BaseModel | None = None) -> Searcher:
+    """The searcher of a name in `SEARCHERS`, with the given or its default settings.
+
+    Raises:
+        UsageError: there is no such searcher, the config is of another one, or its settings do not fit together.
+    """
+    searcher = searcher_class(name)
+    if config is not None and not isinstance(config, searcher.Config):
+        raise UsageError(f"searcher {name} takes a {searcher.Config.__name__}, got a {type(config).__name__}")
+    return searcher(config)

@@ -1,0 +1,105 @@
+"""DARTS: descend on the weights of a supernet and on its logits in turn (Liu et al., arXiv 1806.09055).
+
+Where we differ from the original code: the derived cell is that of the final logits, not of those at the start of the
+last epoch; each step takes the next validation batch without restarting the loader; a latency term may be added to
+the validation loss (DESIGN 7 and 8 in short: exact gradient, one weight for every table, a limit with a learned
+multiplier).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from typing import Any, ClassVar
+
+import torch
+
+from chronas.data import every_batch
+from chronas.errors import UsageError
+from chronas.progress import Progress
+from chronas.search import checkpoint
+from chronas.search.config import BilevelConfig
+from chronas.search.derive import Candidate, candidates
+from chronas.search.descent import Descent
+from chronas.search.objective import Objective
+from chronas.search.searcher import Found, Searcher, Task
+from chronas.spaces import Architecture
+from chronas.supernets import discrete_weights
+
+SCORED = 500  # images of a batch in scoring; large, as batch norms use the batch's statistics
+
+
+class BilevelFound(Found):
+    """A supernet with its logits."""
+
+    def __init__(self, descent: Descent) -> None:
+        self.history = descent.history
+        self._descent = descent
+        with torch.no_grad():
+            self._relaxation = descent.relaxation()
+
+    def candidates(self, limit_ms: float | None) -> Iterator[Candidate]:
+        """Architectures by falling probability, all predicted inside the limit; raises as `Found.candidates`."""
+        return candidates(self._relaxation, self._descent.task.cost, limit_ms)
+
+    def score(self, architectures: Sequence[Architecture]) -> list[float]:
+        """Validation accuracy in percent of each, with the shared weights and the statistics of each batch."""
+        return [self._accuracy(architecture) for architecture in architectures]
+
+    def _accuracy(self, architecture: Architecture) -> float:
+        task, supernet = self._descent.task, self._descent.supernet
+        operation_weights, edge_weights = discrete_weights(architecture)
+        images = task.search_validation
+        batch = -(-len(images) // -(-len(images) // SCORED))
+        correct = 0
+        with torch.no_grad():
+            for pixels, labels in every_batch(images, batch, task.normalisation):
+                edges = edge_weights if self._descent.config.edge_normalisation else None
+                correct += int((supernet(pixels, operation_weights, edges).argmax(1) == labels).sum())
+        return 100.0 * correct / len(images)
+
+
+class Darts(Searcher):
+    """First and second order; PC-DARTS is the same with other settings."""
+
+    name: ClassVar[str] = "darts"
+    Config: ClassVar[type[BilevelConfig]] = BilevelConfig
+
+    def __init__(self, config: BilevelConfig | None = None) -> None:
+        """Take the settings, the paper's where none are given.
+
+        Raises:
+            UsageError: the warm-up leaves the logits no epoch.
+        """
+        self.config = config or self.Config()
+        if self.config.warmup_epochs >= self.config.epochs:
+            raise UsageError(
+                f"a warm-up of {self.config.warmup_epochs} epochs leaves the logits none of {self.config.epochs}: "
+                f"give at most {self.config.epochs - 1}"
+            )
+
+    def _search(self, task: Task, objective: Objective, progress: Progress) -> BilevelFound:
+        identity: dict[str, Any] = {
+            "searcher": self.name,
+            "config": self.config.model_dump(mode="json"),
+            **task.identity(),
+        }
+        descent = Descent(task, self.config, objective)
+        checkpoint.restore(descent, task.folder, identity)
+        steps = descent.train.steps_per_epoch
+        while len(descent.history) < self.config.epochs:
+            descent.begin_epoch()
+            for step in range(steps):
+                descent.step()
+                done = len(descent.history) * steps + step + 1
+                progress("search", done, self.config.epochs * steps, self._note(descent))
+            descent.end_epoch()
+            checkpoint.save(descent, task.folder, identity)
+        return BilevelFound(descent)
+
+    def _note(self, descent: Descent) -> str:
+        last = descent.history[-1] if descent.history else {}
+        accuracy, latency_ms = last.get("validation_accuracy"), last.get("expected_latency_ms")
+        parts = [f"epoch {len(descent.history) + 1} of {self.config.epochs}"]
+        parts += [f"validation {accuracy:.1f} %"] if accuracy is not None else []
+        parts += [f"expected {latency_ms:.3g} ms"] if latency_ms is not None else []
+        return ", ".join(parts)

@@ -1,0 +1,65 @@
+"""Settings of the bilevel searchers, with the papers' as defaults, and smaller ones that say that they are smaller."""
+
+from __future__ import annotations
+
+from typing import Literal, Self
+
+from pydantic import BaseModel, ConfigDict, Field
+
+
+class BilevelConfig(BaseModel):
+    """Settings of a search by descent on weights and logits in turn; the defaults are DARTS's for CIFAR-10.
+
+    Source: https://github.com/quark0/darts, cnn/train_search.py. `digits` and `cifar10_cpu` are smaller.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    epochs: int = Field(default=50, ge=1, le=10_000, description="passes over the search's training images")
+    batch: int = Field(default=64, ge=2, le=65_536, description="images of a step, of weights and of logits")
+    width: int = Field(default=16, ge=2, le=1024, description="channels of the supernet's first cells (C)")
+    depth: int = Field(default=8, ge=1, le=200, description="cells of the supernet (nasbench201: cells a stage)")
+    order: Literal[1, 2] = Field(
+        default=1, description="2 looks one step of the weights ahead; about three times slower"
+    )
+    partial_channels: int = Field(default=1, ge=1, le=64, description="one in so many channels goes through operations")
+    edge_normalisation: bool = Field(default=False, description="learn a weight for each edge of a node")
+    warmup_epochs: int = Field(default=0, ge=0, le=10_000, description="first epochs, in which the logits stay")
+    learning_rate: float = Field(default=0.025, gt=0, le=10, description="of SGD on the weights, at first")
+    final_learning_rate: float = Field(default=0.001, ge=0, le=10, description="of SGD on the weights, at last; cosine")
+    momentum: float = Field(default=0.9, ge=0, lt=1, description="of SGD on the weights")
+    weight_decay: float = Field(default=3e-4, ge=0, le=1, description="of the weights")
+    gradient_clip: float = Field(default=5.0, gt=0, le=1e6, description="largest norm of the weights' gradient")
+    logits_learning_rate: float = Field(default=3e-4, gt=0, le=10, description="of Adam on the logits")
+    logits_beta_1: float = Field(default=0.5, ge=0, lt=1, description="of Adam on the logits")
+    logits_beta_2: float = Field(default=0.999, ge=0, lt=1, description="of Adam on the logits")
+    logits_weight_decay: float = Field(default=1e-3, ge=0, le=1, description="of the logits")
+    crop_padding: int = Field(default=4, ge=0, le=64, description="pixels around an image before a random crop")
+    flip: bool = Field(default=True, description="mirror every second image")
+
+    @classmethod
+    def digits(cls) -> Self:
+        """Much smaller than the paper's, for 8x8 digits: see docs for what a search of this size can tell."""
+        return cls(
+            epochs=15, width=8, depth=5, learning_rate=0.05, logits_learning_rate=0.02, crop_padding=1, flip=False
+        )
+
+    @classmethod
+    def cifar10_cpu(cls) -> Self:
+        """Much smaller than the paper's, for some thousand 32x32 images on a CPU."""
+        return cls(epochs=10, width=8, depth=5, learning_rate=0.05, logits_learning_rate=0.02)
+
+
+class PCDartsConfig(BilevelConfig):
+    """Settings of PC-DARTS; the defaults are the paper's for CIFAR-10.
+
+    Source: https://github.com/yuhuixu1993/PC-DARTS, train_search.py.
+    """
+
+    batch: int = Field(default=256, ge=2, le=65_536, description="images of a step, of weights and of logits")
+    partial_channels: int = Field(default=4, ge=1, le=64, description="one in so many channels goes through operations")
+    edge_normalisation: bool = Field(default=True, description="learn a weight for each edge of a node")
+    warmup_epochs: int = Field(default=15, ge=0, le=10_000, description="first epochs, in which the logits stay")
+    learning_rate: float = Field(default=0.1, gt=0, le=10, description="of SGD on the weights, at first")
+    final_learning_rate: float = Field(default=0.0, ge=0, le=10, description="of SGD on the weights, at last; cosine")
+    logits_learning_rate: float = Field(default=6e-4, gt=0, le=10, description="of Adam on the logits")

@@ -1,0 +1,82 @@
+"""The gradient of the validation loss with respect to the logits, first and second order (DARTS, arXiv 1806.09055).
+
+First order takes the weights as they are. Second order takes the weights after one step of SGD on the training loss,
+w' = w - rate * (momentum * buffer + dL_train/dw + weight_decay * w), and differentiates through that step; the
+product of Hessian and vector is a finite difference of the logits' gradients at w +- r v, with r = 0.01 / |v| as in
+the original code.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+RADIUS = 1e-2  # quark0/darts, cnn/architect.py
+
+Loss = Callable[[], Tensor]
+
+
+@dataclass(frozen=True)
+class SgdStep:
+    """The step of the weights that second order looks ahead by; `buffers` are the momentum buffers, one a weight."""
+
+    learning_rate: float
+    momentum: float
+    weight_decay: float
+    buffers: Sequence[Tensor | None]
+
+
+def first_order(validation_loss: Loss, logits: Sequence[Tensor]) -> list[Tensor]:
+    """dL_validation / dlogits at the present weights, one for each of `logits`; no weight's gradient is computed."""
+    return list(torch.autograd.grad(validation_loss(), logits))
+
+
+def second_order(
+    validation_loss: Loss, train_loss: Loss, weights: Sequence[Tensor], logits: Sequence[Tensor], step: SgdStep
+) -> list[Tensor]:
+    """dL_validation(w'(logits), logits) / dlogits, one tensor for each of `logits`; the weights are left as they were.
+
+    Args:
+        validation_loss: computes the loss on one validation batch at the present weights and logits.
+        train_loss: the same on one training batch.
+        weights: parameters of both losses.
+        logits: what to differentiate by.
+        step: the look-ahead.
+    """
+    before = [weight.detach().clone() for weight in weights]
+    slopes = torch.autograd.grad(train_loss(), weights)
+    with torch.no_grad():
+        for weight, slope, buffer in zip(weights, slopes, step.buffers, strict=True):
+            change = slope + step.weight_decay * weight
+            if buffer is not None:
+                change += step.momentum * buffer
+            weight -= step.learning_rate * change
+    found = torch.autograd.grad(validation_loss(), [*logits, *weights])
+    direct, vector = found[: len(logits)], found[len(logits) :]
+    radius = RADIUS / float(torch.cat([each.flatten() for each in vector]).norm())
+    forth = _slopes_at(train_loss, weights, logits, before, vector, radius)
+    back = _slopes_at(train_loss, weights, logits, before, vector, -radius)
+    with torch.no_grad():
+        for weight, saved in zip(weights, before, strict=True):
+            weight.copy_(saved)
+    return [
+        slope - step.learning_rate * (plus - minus) / (2 * radius)
+        for slope, plus, minus in zip(direct, forth, back, strict=True)
+    ]
+
+
+def _slopes_at(
+    loss: Loss,
+    weights: Sequence[Tensor],
+    logits: Sequence[Tensor],
+    before: Sequence[Tensor],
+    vector: Sequence[Tensor],
+    distance: float,
+) -> list[Tensor]:
+    with torch.no_grad():
+        for weight, saved, direction in zip(weights, before, vector, strict=True):
+            weight.copy_(saved + distance * direction)
+    return list(torch.autograd.grad(loss(), logits))

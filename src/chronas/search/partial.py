@@ -1,0 +1,19 @@
+"""PC-DARTS: partial channels, edge normalisation and a warm-up (Xu et al., arXiv 1907.05737).
+
+The loop is DARTS's; the settings differ. As in the published code the first C / K channels go through the operations
+and the others around them. Unlike it, the derived cell is that of the final logits.
+"""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+from chronas.search.bilevel import Darts
+from chronas.search.config import BilevelConfig, PCDartsConfig
+
+
+class PCDarts(Darts):
+    """DARTS with the settings of PC-DARTS."""
+
+    name: ClassVar[str] = "pc-darts"
+    Config: ClassVar[type[BilevelConfig]] = PCDartsConfig

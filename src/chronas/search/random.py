@@ -1,0 +1,205 @@
+"""Random search: networks drawn uniformly, each trained briefly on the deployed skeleton, best first.
+
+The baseline that differentiable search has to beat at equal time (Li and Talwalkar, arXiv 1902.07638). With a limit,
+only networks that are predicted inside it are drawn.
+"""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any, ClassVar
+
+import numpy as np
+import torch
+from pydantic import BaseModel, ConfigDict, Field
+
+from chronas.errors import UsageError
+from chronas.files import read_json, write_json
+from chronas.networks import build
+from chronas.progress import Progress
+from chronas.search.derive import Candidate
+from chronas.search.objective import Objective, predicted_ms
+from chronas.search.searcher import Found, Searcher, Task, check_same, skip_connections
+from chronas.spaces import Architecture
+from chronas.training import Recipe, train
+
+SCHEMA = "chronas.random-search/1"
+CHUNK = 256
+DRAWS = 64 * CHUNK  # drawn in a row outside the limit before giving up
+
+
+class RandomConfig(BaseModel):
+    """Settings of random search; it ends when either budget is spent."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    architectures: int = Field(default=16, ge=1, le=100_000, description="networks to train, at most")
+    seconds: float | None = Field(default=None, gt=0, description="time for all trainings; at least one is done")
+    epochs: int = Field(default=5, ge=1, le=10_000, description="of each brief training")
+    batch: int = Field(default=96, ge=2, le=65_536, description="images of a step")
+    learning_rate: float = Field(default=0.025, gt=0, le=10, description="at first; falls to zero on a cosine")
+    crop_padding: int = Field(default=4, ge=0, le=64, description="pixels around an image before a random crop")
+    flip: bool = Field(default=True, description="mirror every second image")
+
+    @classmethod
+    def digits(cls) -> RandomConfig:
+        """Briefer than a fair verdict needs, for 8x8 digits."""
+        return cls(architectures=8, epochs=4, batch=64, learning_rate=0.1, crop_padding=1, flip=False)
+
+    @classmethod
+    def cifar10_cpu(cls) -> RandomConfig:
+        """Briefer than a fair verdict needs, for some thousand 32x32 images on a CPU."""
+        return cls(architectures=8, epochs=3, learning_rate=0.1)
+
+    def recipe(self) -> Recipe:
+        """The brief training, without the regularisation that only long ones need."""
+        return Recipe(
+            epochs=self.epochs,
+            batch=self.batch,
+            learning_rate=self.learning_rate,
+            auxiliary_weight=0.0,
+            drop_path=0.0,
+            crop_padding=self.crop_padding,
+            flip=self.flip,
+            cutout=0,
+        )
+
+
+@dataclass(frozen=True)
+class Trained:
+    """A candidate that was trained, and its validation accuracy in percent."""
+
+    candidate: Candidate
+    validation_accuracy: float
+
+
+class RandomFound(Found):
+    """Networks that were drawn and trained; there is no supernet to score others with."""
+
+    def __init__(self, history: list[dict[str, Any]], trained: Sequence[Trained]) -> None:
+        self.history = history
+        self._trained = sorted(trained, key=lambda each: -each.validation_accuracy)
+
+    def candidates(self, limit_ms: float | None) -> Iterator[Candidate]:
+        """What was trained, most accurate first, all predicted inside the limit; raises as `Found.candidates`."""
+        found = [each.candidate for each in self._trained]
+        if limit_ms is None:
+            yield from found
+            return
+        costs = [each.predicted_ms for each in found if each.predicted_ms is not None]
+        if not costs:
+            raise UsageError(f"a limit of {limit_ms:g} ms needs a fitted predictor, got none: run `chronas fit` first")
+        if min(costs) > limit_ms:
+            raise UsageError(
+                f"of {len(found)} random networks none is predicted within {limit_ms:g} ms; the fastest is predicted "
+                f"at {min(costs):.4g} ms: search with this limit, or give at least that"
+            )
+        yield from (each for each in found if each.predicted_ms is not None and each.predicted_ms <= limit_ms)
+
+    def score(self, architectures: Sequence[Architecture]) -> None:
+        """None: nothing was learned about networks that were not trained."""
+
+
+class RandomSearch(Searcher):
+    """Draw, train briefly, keep the best."""
+
+    name: ClassVar[str] = "random"
+    Config: ClassVar[type[RandomConfig]] = RandomConfig
+
+    def __init__(self, config: RandomConfig | None = None) -> None:
+        self.config = config or RandomConfig()
+
+    def _search(self, task: Task, objective: Objective, progress: Progress) -> RandomFound:  # noqa: ARG002 - the limit is kept by drawing
+        path = task.folder / "search.json"
+        identity: dict[str, Any] = {
+            "searcher": self.name,
+            "config": self.config.model_dump(mode="json"),
+            **task.identity(),
+        }
+        history: list[dict[str, Any]] = []
+        if path.exists():
+            saved = read_json(path, SCHEMA)
+            check_same(saved["identity"], identity, path)
+            history = saved["history"]
+        trained: list[Trained] = []
+        for number, candidate in enumerate(_draw(task)):
+            if number >= len(history):
+                if self._spent(history):
+                    break
+                history.append(self._train(task, candidate, number, progress))
+                write_json(path, SCHEMA, {"identity": identity, "history": history})
+            trained.append(Trained(candidate, history[number]["validation_accuracy"]))
+        return RandomFound(history, trained)
+
+    def _spent(self, history: list[dict[str, Any]]) -> bool:
+        """Whether another network would be one too many, or would probably not end in time."""
+        times_s = [row["seconds"] for row in history]
+        late = self.config.seconds is not None and times_s and sum(times_s) + max(times_s) > self.config.seconds
+        return bool(late) or len(history) >= self.config.architectures
+
+    def _train(self, task: Task, candidate: Candidate, number: int, progress: Progress) -> dict[str, Any]:
+        def inner(step: str, done: int, total: int, note: str) -> None:  # noqa: ARG001 - a `Progress`
+            progress(
+                "search", number * total + done, self.config.architectures * total, f"network {number + 1}, {note}"
+            )
+
+        start_s = time.perf_counter()
+        training = train(
+            build(candidate.architecture, task.skeleton, seed=task.seed),
+            task.search_train,
+            task.search_validation,
+            task.normalisation,
+            self.config.recipe(),
+            folder=task.folder / f"network-{number:04d}",
+            seed=task.seed,
+            progress=inner,
+        )
+        return {
+            "epoch": number + 1,
+            "train_loss": training.history[-1]["train_loss"],
+            "validation_accuracy": training.best_validation_accuracy,
+            "expected_latency_ms": candidate.predicted_ms,
+            "skip_connections": skip_connections(candidate.architecture),
+            "mode": str(candidate.architecture),
+            "seconds": time.perf_counter() - start_s,
+        }
+
+
+def _draw(task: Task) -> Iterator[Candidate]:
+    """Distinct architectures, uniform over those predicted inside the limit, in an order that the seed alone decides.
+
+    Raises:
+        UsageError: `DRAWS` in a row were outside the limit or drawn before.
+    """
+    generator = np.random.default_rng(task.seed)
+    limit_ms = task.objective.limit_ms
+    log_p = -math.log(task.space.size)
+    seen: set[Architecture] = set()
+    fastest_ms, missed = math.inf, 0
+    while missed < DRAWS:
+        drawn = [task.space.draw(generator) for _ in range(CHUNK)]
+        costs = _costs(task, drawn)
+        missed += CHUNK
+        for architecture, cost_ms in zip(drawn, costs, strict=True):
+            fastest_ms = min(fastest_ms, math.inf if cost_ms is None else cost_ms)
+            if architecture not in seen and (limit_ms is None or (cost_ms is not None and cost_ms <= limit_ms)):
+                seen.add(architecture)
+                missed = 0
+                yield Candidate(architecture, log_p, cost_ms)
+    if limit_ms is None:
+        return
+    raise UsageError(
+        f"of {DRAWS} random architectures of {task.space.name} none more is predicted within {limit_ms:g} ms; the "
+        f"fastest is predicted at {fastest_ms:.4g} ms: raise the limit or ask for fewer than {len(seen) + 1} architectures"
+    )
+
+
+def _costs(task: Task, architectures: Sequence[Architecture]) -> list[float | None]:
+    if task.cost is None:
+        return [None] * len(architectures)
+    with torch.no_grad():
+        costs: list[float | None] = predicted_ms(task.cost, torch.from_numpy(task.space.encode(architectures))).tolist()
+    return costs

@@ -1,0 +1,155 @@
+"""The contract of a searcher: a task goes in, what was found comes out."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, ClassVar
+
+from pydantic import BaseModel
+
+from chronas.data import Images, Normalisation
+from chronas.errors import MismatchError, UsageError
+from chronas.progress import Progress, silent
+from chronas.search.derive import Candidate
+from chronas.search.objective import CostFunction, Objective, ObjectiveConfig
+from chronas.spaces import Architecture, Skeleton, Space
+
+IDENTITY = "skip_connect"
+
+
+@dataclass(frozen=True)
+class Task:
+    """What to search for, on which images.
+
+    Attributes:
+        space: what can be chosen.
+        skeleton: of the deployed network; a supernet has its own width and depth.
+        search_train: images that weights learn from.
+        search_validation: images that architectures are judged by; disjoint from `search_train`.
+        normalisation: of both.
+        cost: frozen predictor, encodings [N, W] -> ms [N], differentiable in them; None to search by accuracy alone.
+        median_ms: median of the table that the predictor was fitted on.
+        objective: how much the cost matters.
+        folder: where checkpoints go.
+        seed: everything random follows from it.
+    """
+
+    space: Space
+    skeleton: Skeleton
+    search_train: Images
+    search_validation: Images
+    normalisation: Normalisation
+    cost: CostFunction | None
+    median_ms: float | None
+    objective: ObjectiveConfig
+    folder: Path
+    seed: int
+
+    def identity(self) -> dict[str, Any]:
+        """What a checkpoint must have been made with, as JSON."""
+        return {
+            "space": self.space.name,
+            "skeleton": self.skeleton.model_dump(mode="json"),
+            "search_train": self.search_train.checksum(),
+            "search_validation": self.search_validation.checksum(),
+            "median_ms": self.median_ms,
+            "objective": self.objective.model_dump(mode="json"),
+            "seed": self.seed,
+        }
+
+
+class Found(ABC):
+    """What a search gives back.
+
+    Attributes:
+        history: one JSON object an epoch (random search: a network). All have `epoch`, `train_loss`,
+            `validation_accuracy` in percent, `expected_latency_ms` and `skip_connections`; None stands for
+            what was not looked at, such as a latency without a predictor.
+    """
+
+    history: list[dict[str, Any]]
+
+    @abstractmethod
+    def candidates(self, limit_ms: float | None) -> Iterator[Candidate]:
+        """Architectures, best first, all predicted inside the limit.
+
+        Raises:
+            UsageError: a limit without a predictor, or below anything that is reachable; says what is.
+        """
+
+    @abstractmethod
+    def score(self, architectures: Sequence[Architecture]) -> list[float] | None:
+        """Validation accuracy in percent of each by the search's own supernet; None where it has none."""
+
+
+class Searcher(ABC):
+    """An algorithm that finds architectures.
+
+    Attributes:
+        name: the key in `SEARCHERS`.
+        Config: its settings.
+    """
+
+    name: ClassVar[str]
+    Config: ClassVar[type[BaseModel]]
+
+    @abstractmethod
+    def __init__(self, config: BaseModel | None = None) -> None:
+        """Take the settings, the defaults where none are given; each searcher takes its own `Config`."""
+
+    def search(self, task: Task, progress: Progress = silent) -> Found:
+        """Search, or go on from the last checkpoint in the task's folder; a finished search only loads it.
+
+        Args:
+            task: what to search for.
+            progress: told of every step.
+
+        Raises:
+            UsageError: settings that do not fit together, or a loss that is no longer finite.
+            MismatchError: images of another shape than the skeleton's, or a checkpoint of another task.
+            DataError: a damaged checkpoint, a full disk, or a predictor that gives no finite number.
+        """
+        for images in (task.search_train, task.search_validation):
+            if images.shape != task.skeleton.input_shape:
+                raise MismatchError(f"the skeleton has images {task.skeleton.input_shape}, the data {images.shape}")
+        objective = Objective(task.objective, task.cost, task.median_ms)
+        return self._search(task, objective, progress)
+
+    @abstractmethod
+    def _search(self, task: Task, objective: Objective, progress: Progress) -> Found:
+        """Search a task that has been checked."""
+
+
+def skip_connections(architecture: Architecture) -> int:
+    """How many operations of an architecture are skip connections, by which a collapsed DARTS search is known."""
+    return sum(architecture.operation(d) == IDENTITY for d in range(len(architecture.choices)))
+
+
+def check_same(saved: dict[str, Any], wanted: dict[str, Any], path: Path) -> None:
+    """Refuse a checkpoint of another task or of other settings.
+
+    Raises:
+        MismatchError: says which setting differs.
+    """
+    for key in sorted(saved.keys() | wanted.keys()):
+        old, new = saved.get(key), wanted.get(key)
+        if isinstance(old, dict) and isinstance(new, dict):
+            check_same({f"{key}.{k}": v for k, v in old.items()}, {f"{key}.{k}": v for k, v in new.items()}, path)
+        elif old != new:
+            raise MismatchError(
+                f"{path} is of a search with {key} = {old}, but {new} is asked for: "
+                "use the same settings or a new folder"
+            )
+
+
+def check_finite(value: float, what: str, epoch: int, learning_rate: float) -> None:
+    """Stop a search that diverged.
+
+    Raises:
+        UsageError: the value is nan or infinite.
+    """
+    if not abs(value) < float("inf"):
+        raise UsageError(f"the {what} became {value} in epoch {epoch}: lower the learning rate ({learning_rate:g})")

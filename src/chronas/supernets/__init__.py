@@ -1,0 +1,12 @@
+"""All networks of a space at once, with shared weights.
+
+supernet = build_supernet(make_space("darts"), skeleton, seed=0)
+logits = supernet(images, relaxation.operation_weights(), relaxation.edge_weights())
+logits = supernet(images, *discrete_weights(architecture))
+"""
+
+from __future__ import annotations
+
+from chronas.supernets.build import Supernet, build_supernet, discrete_weights
+
+__all__ = ["Supernet", "build_supernet", "discrete_weights"]
