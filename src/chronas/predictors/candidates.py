@@ -1,4 +1,4 @@
-"""Ways to set up an ensemble of ridge regressions with small networks on top, judged on rows that its members have not seen.
+"""Ways to set up an ensemble of ridge regressions with small networks on top, judged on rows not seen in training.
 
 Letters: N rows, W slots of the encoding, P inputs, K members, A candidates, H hidden units.
 """
@@ -137,7 +137,7 @@ def best_stage(
     targets = torch.stack([candidate.scale.targets(costs_ms) for candidate in candidates])
     residuals = targets[:, None] - torch.stack([c.bases[:, None] + c.slopes @ codes.T for c in candidates])
     inputs = torch.stack([codes @ candidate.projection.T for candidate in candidates]).float()
-    stages = []
+    best: list[Stage] = []
     for layers, output in train(
         initial_layers(len(candidates) * members, inputs.shape[-1], config.hidden, generator),
         inputs.repeat_interleave(members, dim=0),
@@ -148,14 +148,14 @@ def best_stage(
         learning_rate=config.learning_rate,
         weight_decay=config.weight_decay,
     ):
-        unseen = (output.unflatten(0, (-1, members)) * held_out).sum(dim=1).double()
+        unseen = (output.view(-1, members, len(codes)) * held_out).sum(dim=1).double()
         left = (residuals * held_out).sum(dim=1)
         judged = [
-            _stage(candidate, Layers(*(w.unflatten(0, (-1, members))[number] for w in layers)), costs_ms, *rows)
+            _stage(candidate, Layers(*(w[number * members : (number + 1) * members] for w in layers)), costs_ms, *rows)
             for number, (candidate, *rows) in enumerate(zip(candidates, targets, left, unseen, strict=True))
         ]
-        stages = [min(stages + judged, key=lambda stage: stage.error_ms)]
-    return stages[0]
+        best = [min(best + judged, key=lambda stage: stage.error_ms)]
+    return best[0]
 
 
 def _stage(

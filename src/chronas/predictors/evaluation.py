@@ -1,7 +1,7 @@
 """How good a predictor is: out-of-fold predictions beside two baselines and the measurements' own repeatability.
 
-Isomorphic architectures share a fold, so that no network is predicted from its own twin. Degenerate networks are listed and
-left out of the scores: a disconnected cell that runs in a thousandth of the median makes any relative error meaningless.
+Isomorphic architectures share a fold, so that no network is predicted from its own twin. Degenerate networks are listed
+and left out of the scores: a disconnected cell that runs in a thousandth of the median spoils all relative errors.
 """
 
 from __future__ import annotations
@@ -110,7 +110,7 @@ class PredictorReport:
         if set(content) != {field.name for field in fields(cls)}:
             raise DataError("this is no predictor report of this version: fit the predictor again")
         try:
-            values = {key: tuple(value) if isinstance(value, list) else value for key, value in content.items()}
+            values: dict[str, Any] = {k: tuple(v) if isinstance(v, list) else v for k, v in content.items()}
             values["scores"] = Scores(**content["scores"])
             values["baselines"] = {name: Scores(**scores) for name, scores in content["baselines"].items()}
             values["repeatability"] = Repeatability(**content["repeatability"])
@@ -174,8 +174,8 @@ def assign_folds(architectures: Sequence[Architecture], folds: int, seed: int) -
     """The fold of each architecture: random, of equal sizes up to isomorphic architectures, which share one."""
     numbers: dict[Architecture, int] = {}
     group = np.array([numbers.setdefault(a.canonical(), len(numbers)) for a in architectures])
-    fold_of_group = np.random.default_rng(seed).permutation(len(numbers)) % folds
-    return fold_of_group[group]
+    fold_of_group: NDArray[np.int64] = np.random.default_rng(seed).permutation(len(numbers)) % folds
+    return fold_of_group.take(group)
 
 
 def _require_enough(predictor: Predictor, count: int, folds: int) -> None:

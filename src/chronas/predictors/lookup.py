@@ -1,7 +1,7 @@
 """A look-up table: one cost for each slot of the encoding, added up.
 
-The table is fitted by ridge regression to whole networks, not measured operation by operation as in FBNet (arXiv 1812.03443):
-overheads between operations then land where they belong. Exact where costs are additive (Eyeriss, FPGA).
+The table is fitted by ridge regression to whole networks, not measured operation by operation as in FBNet (arXiv
+1812.03443): so it holds what runtimes fuse or add between operations. Exact where costs are additive (Eyeriss, FPGA).
 """
 
 from __future__ import annotations

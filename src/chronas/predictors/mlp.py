@@ -1,12 +1,12 @@
-"""The latency prediction module (LPM) of LA-DARTS (arXiv 2001.06392): a multi-layer regressor, differentiable in its input.
+"""The latency prediction module (LPM) of LA-DARTS (arXiv 2001.06392): a differentiable multi-layer regressor.
 
 The paper's network and code are not public. We differ where measurements are few (hundreds, not its 80,000):
-- The input is structure-aware features (how often an operation occurs where), MACs and parameters, and the encoding with less
-  weight: on 526 DARTS networks ridge reached Kendall 0.79 with 14 counts and 0.55 with the 196-wide encoding.
-- A ridge regression comes first and the networks learn what it leaves, so that they cannot do worse than a linear model:
-  their share of the prediction is the one that is best on rows they have not seen, and may be zero.
-- There are five members, each blind to another fifth of the rows. These held-out rows choose the target's scale (ms or log), how
-  much the networks listen to the encoding, when training stops, and how wide the intervals are.
+- The input is structure-aware features (how often an operation occurs where), MACs and parameters, and the encoding
+  with less weight: on 526 DARTS networks ridge reached Kendall 0.79 with 14 counts, 0.55 with the 196-wide encoding.
+- A ridge regression comes first and the networks learn what it leaves. Their share of the prediction is the one that
+  is best on rows they have not seen, and may be zero: so they do not do worse than a linear model.
+- There are five members, each blind to another fifth of the rows. These held-out rows choose the target's scale (ms or
+  log), how much the networks listen to the encoding, when training stops, and how wide the intervals are.
 
 The first layer is stored in terms of the encoding, as all inputs are linear in it: features cost nothing afterwards.
 
@@ -57,9 +57,10 @@ class LatencyPredictionModule(Predictor):
     name = "lpm"
     Config = LpmConfig
     minimum = 16
+    config: LpmConfig
 
     def _fit(self, codes: NDArray[np.float64], costs_ms: NDArray[np.float64], seed: int) -> dict[str, Tensor]:
-        config = self._settings
+        config = self.config
         generator = torch.Generator().manual_seed(seed)
         part = torch.randperm(len(codes), generator=generator) % config.members
         held_out = part == torch.arange(config.members)[:, None]
@@ -77,11 +78,6 @@ class LatencyPredictionModule(Predictor):
         stage = best_stage(candidates, offsets, costs, held_out, config, generator)
         state = _from_stage(stage, centre)
         return state | _calibration(stage, state, torch.from_numpy(codes), costs, held_out)
-
-    @property
-    def _settings(self) -> LpmConfig:
-        assert isinstance(self.config, LpmConfig)
-        return self.config
 
     def _blocks(self, codes: NDArray[np.float64]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
         """Features [F, W] with variance 1 each on these codes, and the encoding [W, W] with variance F in total."""
@@ -102,7 +98,7 @@ class LatencyPredictionModule(Predictor):
         return std * _costs_ms(targets.mean(dim=0), state) if state["scale"][0] else std
 
     def _shapes(self) -> dict[str, tuple[int, ...]]:
-        members, hidden, width = self._settings.members, self._settings.hidden, self.space.width
+        members, hidden, width = self.config.members, self.config.hidden, self.space.width
         return {
             "slopes": (members, width),
             "bases": (members,),

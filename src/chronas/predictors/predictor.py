@@ -1,7 +1,7 @@
 """The contract of a predictor: encodings of architectures -> cost in ms, with a standard deviation.
 
-Everything that a fitted predictor knows is a dict of tensors, its state. So saving, loading and moving to another device
-are here, once for all predictors, and a prediction never depends on anything that is not saved.
+Everything that a fitted predictor knows is a dict of tensors, its state. So saving, loading and moving to another
+device are here, once for all predictors, and a prediction never depends on anything that is not saved.
 
 Letters: N networks, B batch, W slots of the space's encoding.
 """
