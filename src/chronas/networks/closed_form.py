@@ -1,6 +1,6 @@
 """MACs and parameters of all networks of a space at once: they are a sum over the slots of the encoding.
 
-The base is counted on the network without any edge, and each different operation once; both run on a batch of no images,
+The base is counted on the network without any edge, and each different operation once; both run on no images at all,
 which gives all shapes and costs no arithmetic (the meta device would first load torch._dynamo, 2-4 s a process). So the
 constants of a skeleton take well under a second, and any number of architectures is one matrix product.
 N architectures, W slots.
