@@ -160,6 +160,8 @@ def sample_search(name: str, space: str, *, pull: float) -> SearchSummary:
                 "validation_accuracy": 98 - 84 * float(np.exp(-6 * share)),
                 "expected_latency_ms": 3.3 + 0.3 * share - 1.25 * pull * (1 - float(np.exp(-5 * share))),
                 "multiplier": pull * max(0.0, 1.4 * share * float(np.exp(-2.2 * share))),
+                "mode_latency_ms": 3.3 - 0.9 * pull * (epoch > 4) + 0.1 * (epoch % 3),
+                "entropy": 40.0 * (1 - 0.3 * share),
                 "skip_connections": int(2 + 4 * share * pull),
                 "logits": [list(map(float, 1.6 * share * aim)) for aim in aims],
             }

@@ -29,7 +29,7 @@ def all_figures(space: str) -> list[Figure]:
 @pytest.mark.parametrize("space", ["darts", "nasbench201"])
 def test_plotly_accepts_every_figure(space: str) -> None:
     figures = all_figures(space)
-    assert len(figures) == 10 + 2 * len(operation_weights(sample_report(space).searches[0]))
+    assert len(figures) == 12 + 2 * len(operation_weights(sample_report(space).searches[0]))
     for figure in figures:
         go.Figure(data=figure.data, layout=figure.layout)
 
@@ -91,6 +91,16 @@ def test_curves_show_what_was_recorded_and_nothing_else() -> None:
     assert "Multiplier of the limit" not in titles
     assert operation_weights(bare) == []
     assert supernet_scores(replace(search, scored=[])) is None
+
+
+def test_tries_of_random_search_are_not_joined_by_a_line() -> None:
+    search = sample_search("weight 0", "darts", pull=0.0)
+    tries = replace(
+        search, name="random search", history=[{"epoch": n, "validation_accuracy": 90.0 + n} for n in range(5)]
+    )
+    (figure,) = [f for f in search_curves([search, tries], {}, None) if f.title == "Validation accuracy"]
+    assert [trace["mode"] for trace in figure.data] == ["lines", "markers"]
+    assert figure.layout["xaxis"]["title"]["text"] == "epoch, or number of the try"
 
 
 def test_a_search_has_the_colour_of_its_network() -> None:

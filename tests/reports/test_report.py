@@ -31,7 +31,7 @@ def test_a_report_comes_back_as_it_was(tmp_path: Path, space: str) -> None:
     limit_ms=st.none() | NUMBER,
     device=st.dictionaries(TEXT, st.integers(-(2**40), 2**40) | NUMBER | TEXT, max_size=3),
 )
-@settings(max_examples=40, suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
+@settings(max_examples=20, suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
 def test_any_content_comes_back_as_it_was(tmp_path: Path, **content: object) -> None:
     report = replace(EMPTY, **content)  # type: ignore[arg-type]
     save_report(tmp_path / "report.json", report)

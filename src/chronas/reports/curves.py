@@ -30,6 +30,7 @@ CURVES = (
         "latency (ms)",
         "The predictor's mean over what the search would derive.",
     ),
+    ("mode_latency_ms", "Latency of the derived network", "latency (ms)", "Predicted, for what an epoch would derive."),
     ("multiplier", "Multiplier of the limit", "multiplier", "Grows while the expected latency is above the limit."),
     (
         "skip_connections",
@@ -55,24 +56,30 @@ def search_curves(searches: Sequence[SearchSummary], roles: Mapping[str, Role], 
         traces = [curve(search, key, mark) for search, mark in zip(searches, marks, strict=True)]
         drawn = [trace for trace in traces if trace["x"]]
         if any(value != 0 for trace in drawn for value in trace["y"]):
-            frame = layout(axis("epoch"), axis(unit))
+            frame = layout(axis("epoch" if all(map(descends, searches)) else "epoch, or number of the try"), axis(unit))
             if limit_ms is not None and key.endswith("_ms"):
                 frame |= limit_line(limit_ms, vertical=False)
             figures.append(Figure(title, description, drawn, frame))
     return figures
 
 
+def descends(search: SearchSummary) -> bool:
+    """Whether a search moved logits; one that did not tried networks one by one, and no line joins these."""
+    return any(row.get("logits") is not None for row in search.history)
+
+
 def curve(search: SearchSummary, key: str, mark: Mark) -> Json:
-    """The line of one key of a search's history; epochs without a value are left out."""
+    """One key of a search's history, as a line or as points; epochs without a value are left out."""
     rows = [(row.get("epoch", n), row[key]) for n, row in enumerate(search.history) if row.get(key) is not None]
     return {
         "type": "scatter",
-        "mode": "lines+markers" if len(rows) < 3 else "lines",
+        "mode": "markers" if not descends(search) else "lines" if len(rows) > 2 else "lines+markers",
         "name": escape(search.name),
         "showlegend": True,
         "x": [epoch for epoch, _ in rows],
         "y": [float(value) for _, value in rows],
         "line": {"color": mark.colour, "dash": mark.dash, "width": 2.2},
+        "marker": {"color": mark.colour, "symbol": mark.symbol, "size": 8},
     }
 
 
