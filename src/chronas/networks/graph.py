@@ -41,6 +41,12 @@ class Graph:
     batch: int
     values: dict[fx.Node, Any]
 
+    @property
+    def device(self) -> torch.device:
+        """Where the network's weights are, and its images have to be."""
+        device: torch.device = self.values[self.nodes[0]].device
+        return device
+
     def shape(self, node: fx.Node) -> tuple[int, ...]:
         """The shape of a node that gives a tensor, for `batch` images."""
         return tuple(size or self.batch for size in self.values[node].shape)

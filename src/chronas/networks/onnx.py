@@ -63,7 +63,7 @@ def onnx_bytes(network: nn.Module, input_shape: tuple[int, int, int], *, batch: 
         model: bytes = _model(graph).SerializeToString(deterministic=True)
     except UnknownStepError as error:
         logger.warning("%s has no direct ONNX form: torch.onnx.export writes the network, slowly; check it", error)
-        model = _exported(network, torch.zeros(batch, *input_shape), str(error))
+        model = _exported(network, torch.zeros(batch, *input_shape, device=graph.device), str(error))
     return model
 
 

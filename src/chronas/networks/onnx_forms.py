@@ -177,8 +177,6 @@ def _batch_norm(steps: Steps, node: fx.Node) -> None:
 def _max_pool(steps: Steps, node: fx.Node) -> None:
     layer = steps.graph.layer(node)
     assert isinstance(layer, nn.MaxPool2d)
-    if layer.return_indices:
-        raise unknown_step(steps.graph, node, " with indices")
     steps.emit(node, "MaxPool", [steps.first(node)], _window(steps, node, layer, _pair(layer.dilation)))
 
 
