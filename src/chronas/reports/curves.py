@@ -22,22 +22,13 @@ CURVES = (
         "validation_accuracy",
         "Validation accuracy",
         "accuracy (%)",
-        "Of the search's own network, on its validation images.",
+        "Of the search's network, on its validation images.",
     ),
-    (
-        "expected_latency_ms",
-        "Expected latency",
-        "latency (ms)",
-        "The predictor's mean over what the search would derive.",
-    ),
+    ("expected_latency_ms", "Expected latency", "latency (ms)", "The predictor's mean over the search's samples."),
     ("mode_latency_ms", "Latency of the derived network", "latency (ms)", "Predicted, for what an epoch would derive."),
     ("multiplier", "Multiplier of the limit", "multiplier", "Grows while the expected latency is above the limit."),
-    (
-        "skip_connections",
-        "Skip connections",
-        "count",
-        "In the cells that would be derived; many are a sign of collapse.",
-    ),
+    ("entropy", "Entropy", "nats", "Of the choice of operations; falls as the search makes up its mind."),
+    ("skip_connections", "Skip connections", "count", "In the derived cells; many are a sign of collapse."),
 )
 
 
