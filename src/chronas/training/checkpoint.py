@@ -15,15 +15,15 @@ from torch import Tensor, nn
 from chronas.errors import DataError, MismatchError
 from chronas.networks import load_state, save_state
 
-SCHEMA = "chronas.training/1"
 LAST, BEST = "last.safetensors", "best.safetensors"
+SCHEMAS = {LAST: "chronas.training/1", BEST: "chronas.weights/1"}
 NETWORK, MOMENTUM = "network.", "momentum."
 AUXILIARY = "auxiliary"  # first part of the names of what exists in training only
 
 
 def save_best(folder: Path, network: nn.Module, epoch: int) -> None:
     """Write the weights and buffers of a network under their own names; raises `DataError` where it cannot."""
-    save_state(folder / BEST, network.state_dict(), {"schema": SCHEMA, "epoch": epoch})
+    save_state(folder / BEST, network.state_dict(), {"schema": SCHEMAS[BEST], "epoch": epoch})
 
 
 def load_best(network: nn.Module, folder: Path) -> None:
@@ -33,7 +33,7 @@ def load_best(network: nn.Module, folder: Path) -> None:
         DataError: `best.safetensors` is missing or damaged.
         MismatchError: the weights are those of another architecture or skeleton.
     """
-    tensors, _ = load_state(folder / BEST)
+    tensors, _ = _load(folder / BEST)
     wanted = network.state_dict()
     given = {name: tensor for name, tensor in tensors.items() if name in wanted or not name.startswith(AUXILIARY)}
     _require_same(folder / BEST, wanted, given)
@@ -50,7 +50,7 @@ def save_last(
     """Write all that resuming needs: weights, momentum, what they belong to, and `content` (JSON)."""
     tensors = {NETWORK + name: tensor for name, tensor in network.state_dict().items()}
     tensors |= {MOMENTUM + name: tensor for name, tensor in _momentum(network, optimiser)}
-    save_state(folder / LAST, tensors, {"schema": SCHEMA, "identity": identity, **content})
+    save_state(folder / LAST, tensors, {"schema": SCHEMAS[LAST], "identity": identity, **content})
 
 
 def load_last(
@@ -65,9 +65,7 @@ def load_last(
     path = folder / LAST
     if not path.exists():
         return None
-    tensors, content = load_state(path)
-    if content.get("schema") != SCHEMA:
-        raise DataError(f"{path} should have schema {SCHEMA!r} but has {content.get('schema')!r}: use another folder")
+    tensors, content = _load(path)
     _require_identity(path, identity, content["identity"])
     weights = {name.removeprefix(NETWORK): tensor for name, tensor in tensors.items() if name.startswith(NETWORK)}
     _require_same(path, network.state_dict(), weights)
@@ -76,6 +74,15 @@ def load_last(
         if MOMENTUM + name in tensors:  # in the parameter's own memory format, so that the arithmetic stays the same
             optimiser.state[parameter]["momentum_buffer"] = torch.empty_like(parameter).copy_(tensors[MOMENTUM + name])
     return content
+
+
+def _load(path: Path) -> tuple[dict[str, Tensor], dict[str, Any]]:
+    """The tensors and content of one of the two files."""
+    tensors, content = load_state(path)
+    schema, got = SCHEMAS[path.name], content.get("schema")
+    if got != schema:
+        raise DataError(f"{path} should have schema {schema!r} but has {got!r}: use another folder")
+    return tensors, content
 
 
 def _momentum(network: nn.Module, optimiser: torch.optim.Optimizer) -> Iterator[tuple[str, Tensor]]:
