@@ -26,7 +26,7 @@ def pareto_front(costs: NDArray[np.float64]) -> NDArray[np.bool_]:
 
 
 def _front_of_two(costs: NDArray[np.float64]) -> NDArray[np.bool_]:
-    """Of the rows with one first cost, those with the least second are on the front, if all before have a larger one."""
+    """Of rows with equal first cost, those with the least second are on the front, if it is below all before."""
     mask = np.zeros(len(costs), dtype=np.bool_)
     if not len(costs):
         return mask
