@@ -12,7 +12,10 @@ from chronas.devices import hardware
 @pytest.mark.parametrize(
     ("text", "expected"),
     [
-        ("model name\t: Fast CPU 9\ncpu family\t: 6\nmodel\t\t: 143\n\nmodel name\t: other\n", "Fast CPU 9 (family 6, model 143)"),
+        (
+            "model name\t: Fast CPU 9\ncpu family\t: 6\nmodel\t\t: 143\n\nmodel name\t: other\n",
+            "Fast CPU 9 (family 6, model 143)",
+        ),
         ("model name : Small Board rev 1\nBogoMIPS : 38.40\n", "Small Board rev 1"),
     ],
 )

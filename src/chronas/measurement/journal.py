@@ -11,7 +11,7 @@ from __future__ import annotations
 import json
 import sqlite3
 from collections.abc import Iterator, Sequence
-from contextlib import closing, contextmanager
+from contextlib import ExitStack, closing, contextmanager
 from pathlib import Path
 from types import TracebackType
 
@@ -53,8 +53,8 @@ class Journal:
             UsageError: another process is writing it.
         """
         self.path = path
-        self._lock = _locked(path)
-        try:
+        with ExitStack() as held:
+            held.enter_context(_locked(path))
             if not path.exists():
                 _create(path, header)
             self.contents = read_journal(path)
@@ -63,12 +63,10 @@ class Journal:
                 advice = "use the same settings, or another journal"
                 raise MismatchError(f"{path} is the journal of another campaign: {'; '.join(differences)}; {advice}")
             with _clear_errors(path):
-                self._connection = _connect(path)
+                self._connection = held.enter_context(closing(_connect(path)))
                 self._connection.execute("PRAGMA journal_mode = WAL")
                 self._connection.execute("PRAGMA synchronous = NORMAL")
-        except BaseException:
-            self._lock.release()
-            raise
+            self._held = held.pop_all()
 
     def __enter__(self) -> Journal:
         return self
@@ -76,8 +74,7 @@ class Journal:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> None:
-        self._connection.close()
-        self._lock.release()
+        self._held.close()
 
     def ask(self, architectures: Sequence[str]) -> None:
         """Add the networks that the journal does not have yet, in blocks of their own.
@@ -176,7 +173,9 @@ def _connect(path: Path) -> sqlite3.Connection:
     return sqlite3.connect(f"{path.absolute().as_uri()}?mode=rw", uri=True, isolation_level=None, timeout=30)
 
 
-def _locked(path: Path) -> FileLock:
+@contextmanager
+def _locked(path: Path) -> Iterator[None]:
+    """Be the only one who writes the journal."""
     lock = FileLock(path.with_name(path.name + ".lock"))
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -185,7 +184,10 @@ def _locked(path: Path) -> FileLock:
         raise UsageError(f"another process is writing {path}: let it finish, or use another journal") from error
     except OSError as error:
         raise DataError(f"cannot write {path}: {error.strerror}; choose another folder") from error
-    return lock
+    try:
+        yield
+    finally:
+        lock.release()
 
 
 @contextmanager

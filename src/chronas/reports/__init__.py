@@ -9,11 +9,21 @@ from __future__ import annotations
 
 from chronas.reports.draw import draw_cells
 from chronas.reports.page import write_page
-from chronas.reports.report import Report, Scored, SearchSummary, TrainedNetwork, Verdict, load_report, save_report
-from chronas.reports.words import judge
+from chronas.reports.report import (
+    Report,
+    Role,
+    Scored,
+    SearchSummary,
+    TrainedNetwork,
+    Verdict,
+    load_report,
+    save_report,
+)
+from chronas.reports.words import judge, predictor_words
 
 __all__ = [
     "Report",
+    "Role",
     "Scored",
     "SearchSummary",
     "TrainedNetwork",
@@ -21,6 +31,7 @@ __all__ = [
     "draw_cells",
     "judge",
     "load_report",
+    "predictor_words",
     "save_report",
     "write_page",
 ]

@@ -72,7 +72,11 @@ class Descent:
             (INITIAL_SPREAD * torch.randn(shape, generator=self.generator)).requires_grad_() for shape in shapes
         ]
         self.weights_optimiser = torch.optim.SGD(
-            self.weights, config.learning_rate, momentum=config.momentum, weight_decay=config.weight_decay
+            self.weights,
+            config.learning_rate,
+            momentum=config.momentum,
+            weight_decay=config.weight_decay,
+            foreach=True,
         )
         self.logits_optimiser = torch.optim.Adam(
             self.logits,
@@ -135,7 +139,7 @@ class Descent:
         for parameter, gradient in zip(parameters, gradients, strict=True):
             parameter.grad = gradient
         if optimiser is self.weights_optimiser:
-            torch.nn.utils.clip_grad_norm_(parameters, self.config.gradient_clip)
+            torch.nn.utils.clip_grad_norm_(parameters, self.config.gradient_clip, foreach=True)
         optimiser.step()
         optimiser.zero_grad(set_to_none=True)
 

@@ -192,8 +192,8 @@ def _draw(task: Task) -> Iterator[Candidate]:
     if limit_ms is None:
         return
     raise UsageError(
-        f"of {DRAWS} random architectures of {task.space.name} none more is predicted within {limit_ms:g} ms; the "
-        f"fastest is predicted at {fastest_ms:.4g} ms: raise the limit or ask for fewer than {len(seen) + 1} architectures"
+        f"of {DRAWS} random architectures of {task.space.name} none more is predicted within {limit_ms:g} ms, "
+        f"the fastest at {fastest_ms:.4g} ms: raise the limit or ask for fewer than {len(seen) + 1} architectures"
     )
 
 

@@ -2,7 +2,8 @@
 
 Stem, preprocessing, residual blocks and head are those of the deployed network. All batch norms use the statistics of
 the batch, in training and in scoring, because moving averages over a mixture fit no single architecture; inside cells
-they have no scale and shift, as in the original.
+they have no scale and shift, as in the original. Tensors are channels-last inside: on one CPU core a step at 32x32 takes a
+fraction of the time so, mostly in the gradients of depthwise convolutions.
 
 Letters: `B` images, `D` decisions, `O` relaxed options.
 """
@@ -66,7 +67,7 @@ class Supernet(nn.Module):
         """
         non_zero = operation_weights.ne(0).tolist()
         active = [[o for o in self.selectable if row[o]] for row in non_zero]
-        states = [self.stem[0](images)]
+        states = [self.stem[0](images.contiguous(memory_format=torch.channels_last))]
         states.append(self.stem[1](states[0]) if len(self.stem) > 1 else states[0])
         for kind, block in zip(self.kinds, self.blocks, strict=True):
             if kind in self.cells:
@@ -100,7 +101,9 @@ def build_supernet(space: Space, skeleton: Skeleton, *, partial_channels: int = 
         )
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
-        return Supernet(space, skeleton, partial_channels)
+        supernet = Supernet(space, skeleton, partial_channels)
+    supernet.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+    return supernet
 
 
 def discrete_weights(architecture: Architecture) -> tuple[Tensor, Tensor]:

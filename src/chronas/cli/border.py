@@ -1,0 +1,77 @@
+"""The border between chronas and its user: every error becomes one line on stderr and an exit code."""
+
+from __future__ import annotations
+
+import os
+import sys
+import traceback
+from collections.abc import Iterator
+from contextlib import contextmanager
+from types import TracebackType
+
+from chronas.errors import ChronasError
+
+FAULT = 70
+INTERRUPTED = 130
+
+
+class InterruptedWithResume(KeyboardInterrupt):
+    """Ctrl-C during a step that can go on; `resume` is the command that does."""
+
+    def __init__(self, resume: str) -> None:
+        super().__init__(resume)
+        self.resume = resume
+
+
+@contextmanager
+def resumable(resume: str) -> Iterator[None]:
+    """Name the command that goes on with the block's work when the user interrupts it."""
+    try:
+        yield
+    except KeyboardInterrupt:
+        raise InterruptedWithResume(resume) from None
+
+
+class Border:
+    """Context manager that turns what is raised inside into one line and `exit_code`.
+
+    Args:
+        debug: show the traceback as well.
+    """
+
+    def __init__(self, *, debug: bool) -> None:
+        self.debug = debug
+        self.exit_code = 0
+
+    def __enter__(self) -> Border:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> bool:
+        if error is None or isinstance(error, SystemExit | GeneratorExit):
+            return False
+        if self.debug:
+            traceback.print_exception(kind, error, trace)
+        if isinstance(error, BrokenPipeError):
+            _silence_stdout()
+            return True
+        self.exit_code, line = _line(error)
+        sys.stderr.write(f"chronas: {line}\n")
+        return True
+
+
+def _line(error: BaseException) -> tuple[int, str]:
+    if isinstance(error, InterruptedWithResume):
+        return INTERRUPTED, f"interrupted; nothing measured is lost; go on with: {error.resume}"
+    if isinstance(error, KeyboardInterrupt):
+        return INTERRUPTED, "interrupted"
+    message = " ".join(str(error).split())
+    if isinstance(error, ChronasError):
+        return error.exit_code, f"error: {message}"
+    return FAULT, f"a fault of chronas, please report it with the output of --debug: {type(error).__name__}: {message}"
+
+
+def _silence_stdout() -> None:
+    """Whoever read our output has gone: let the interpreter's last flush find a place to write."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

@@ -1,0 +1,78 @@
+"""`chronas fit`: learn a cost predictor from a table, as a step of a run or from a loose file."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from pydantic import Field
+
+from chronas.cli.answers import write, write_json, write_table
+from chronas.cli.folders import take_run
+from chronas.cli.options import Options, part, read_names, read_options, with_parts
+from chronas.cli.progress import progress_display
+from chronas.errors import UsageError
+from chronas.predictors import PREDICTORS, PredictorReport, fit_and_report, predictor_class
+from chronas.reports import predictor_words
+from chronas.runs import Run, fit, measure
+from chronas.tables import CostTable
+
+DESCRIPTION = """Learn a cost predictor from a table, and report how well it predicts architectures not seen.
+
+`chronas fit RUN` does this step of a run folder. `--predictor NAME` decides which options there are."""
+
+
+class FitOptions(Options):
+    """Options of `chronas fit` that do not depend on names."""
+
+    table: Path = Field(description="Parquet file of `chronas measure`")
+    out: Path = Field(default=Path("predictor.safetensors"), description="file to write")
+    folds: int = Field(default=5, ge=2, le=100, description="folds of the cross-validation")
+    seed: int = Field(default=0, ge=0, description="of folds and fitting")
+
+
+def main(words: list[str]) -> int:
+    """Fit, then tell how good it is."""
+    run, again, words = take_run(words, "chronas fit")
+    if run is not None:
+        return _of_run(run, words, again=again)
+    names, words = read_names(words, {"predictor": PREDICTORS}, {"predictor": "lpm"})
+    model = with_parts(FitOptions, {"predictor": predictor_class(names["predictor"]).Config()})
+    options = read_options(model, words, prog="chronas fit", description=DESCRIPTION)
+    if options.out.exists():
+        raise UsageError(f"{options.out} exists; choose another --out, nothing is overwritten")
+    table = CostTable.load(options.table)
+    config = part(options, "predictor")
+    predictor, report = fit_and_report(names["predictor"], table, config=config, folds=options.folds, seed=options.seed)
+    predictor.save(options.out)
+    show_fit(report, options.out, as_json=options.json_answer)
+    return 0
+
+
+def _of_run(run: Run, words: list[str], *, again: bool) -> int:
+    options = read_options(Options, words, prog="chronas fit RUN", description=DESCRIPTION)
+    with run.locked(), progress_display() as progress:
+        if again:
+            run.set_aside("predictor")
+        _, report = fit(run, measure(run, progress), progress)
+    show_fit(report, run.folder / "predictor" / "predictor.safetensors", as_json=options.json_answer)
+    return 0
+
+
+def show_fit(report: PredictorReport, path: Path, *, as_json: bool) -> None:
+    """Scores beside the baselines', then what they mean."""
+    if as_json:
+        write_json({"path": str(path), **report.to_json()})
+        return
+    columns = ("", "Kendall", "Spearman", "MAPE %", "RMSE ms", "within 5 %", "within 10 %")
+    scores = {
+        "this predictor": report.scores,
+        **{f"baseline {name}": score for name, score in report.baselines.items()},
+    }
+    write_table(
+        columns,
+        [
+            (name, s.kendall, s.spearman, s.mape_percent, s.rmse_ms, s.within_5_percent, s.within_10_percent)
+            for name, s in scores.items()
+        ],
+    )
+    write("\n".join(["", *predictor_words(report), f"predictor: {path}"]))

@@ -1,0 +1,33 @@
+"""Step commands on a run folder: `chronas fit runs/mine`, and `--again` to do one anew; the old result is kept."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from chronas.errors import UsageError
+from chronas.runs import Run
+
+
+def take_run(words: list[str], command: str) -> tuple[Run | None, bool, list[str]]:
+    """The run that a command line names by its first word, if it does.
+
+    Args:
+        words: after the command.
+        command: for messages.
+
+    Returns:
+        The run or None, whether `--again` was given, and the words that are left: with a run only `--json` may be.
+
+    Raises:
+        UsageError: options beside a run folder; its settings are in it.
+        DataError: the folder holds no run.
+    """
+    if not words or words[0].startswith("-"):
+        return None, False, words
+    rest = [word for word in words[1:] if word != "--again"]
+    if set(rest) - {"--json", "--help", "-h"}:
+        raise UsageError(
+            f"`{command} RUN` takes its settings from the run, so {' '.join(rest)} cannot be given; "
+            f"give --again to do the step anew, or start another run"
+        )
+    return Run.open(Path(words[0])), "--again" in words, rest

@@ -1,0 +1,68 @@
+"""`chronas measure`: a table of costs, as a step of a run or as a loose file."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from pydantic import Field
+
+from chronas.cli.border import resumable
+from chronas.cli.folders import take_run
+from chronas.cli.options import Options, part, read_names, read_options, with_parts
+from chronas.cli.progress import progress_display
+from chronas.cli.table import show_table
+from chronas.devices import DEVICES, device_class, make_device
+from chronas.errors import UsageError
+from chronas.measurement import Plan, run_campaign
+from chronas.runs import Run, measure
+from chronas.spaces import SPACES, Skeleton, make_space
+from chronas.tables import CostTable
+
+DESCRIPTION = """Measure random networks of a space on a device: a table of costs, and a journal of every sample.
+
+`chronas measure RUN` does this step of a run folder. --space and --device NAME decide which options there are."""
+
+
+class MeasureOptions(Options):
+    """Options of `chronas measure` that do not depend on names."""
+
+    networks: int = Field(default=500, ge=1, description="random architectures, distinct, uniform over the space")
+    seed: int = Field(default=0, ge=0, description="of the architectures")
+    out: Path = Field(default=Path("costs.parquet"), description="table to write; the journal lies beside it (.sqlite)")
+    plan: Plan = Field(default=Plan())
+
+
+def main(words: list[str]) -> int:
+    """Measure, then describe the table."""
+    run, again, words = take_run(words, "chronas measure")
+    if run is not None:
+        return _of_run(run, words, again=again)
+    names, words = read_names(
+        words, {"space": SPACES, "device": DEVICES}, {"space": "darts", "device": "onnxruntime-cpu"}
+    )
+    space = make_space(names["space"])
+    skeleton = next(iter(space.skeletons.values()))
+    model = with_parts(MeasureOptions, {"skeleton": skeleton, "device": device_class(names["device"]).Config()})
+    options = read_options(model, words, prog="chronas measure", description=DESCRIPTION)
+    if options.out.exists():
+        raise UsageError(f"{options.out} exists; choose another --out, nothing is overwritten")
+    device = make_device(names["device"], part(options, "device"))
+    journal = options.out.with_suffix(".sqlite")
+    architectures = space.sample(options.networks, options.seed)
+    chosen = Skeleton.model_validate(part(options, "skeleton"))
+    with resumable("the same command"), progress_display() as progress:
+        run_campaign(device, chosen, architectures, options.plan, journal, progress)
+    table = CostTable.from_journal(journal)
+    table.save(options.out)
+    show_table(table, options.out, as_json=options.json_answer)
+    return 0
+
+
+def _of_run(run: Run, words: list[str], *, again: bool) -> int:
+    options = read_options(Options, words, prog="chronas measure RUN", description=DESCRIPTION)
+    with run.locked(), resumable(f"chronas measure {run.folder}"), progress_display() as progress:
+        if again:
+            run.set_aside("costs.parquet", "journal.sqlite")
+        table = measure(run, progress)
+    show_table(table, run.folder / "costs.parquet", as_json=options.json_answer)
+    return 0

@@ -1,0 +1,125 @@
+"""`chronas run`: the whole loop in one folder, resumable at any point."""
+
+from __future__ import annotations
+
+import shlex
+import sys
+from pathlib import Path
+from typing import Any, TypeVar
+
+from pydantic import Field, create_model
+
+from chronas.cli.answers import write, write_json, write_table
+from chronas.cli.border import resumable
+from chronas.cli.options import Options, part, read_names, read_options
+from chronas.cli.progress import progress_display
+from chronas.devices import DEVICES
+from chronas.errors import UsageError
+from chronas.predictors import PREDICTORS
+from chronas.reports import Report
+from chronas.runs import PRESETS, Run, RunConfig, execute, make_preset
+from chronas.search import SEARCHERS
+from chronas.spaces import SPACES
+
+CHOICES = {"space": SPACES, "device": DEVICES, "searcher": SEARCHERS, "predictor": PREDICTORS}
+PARTS = ("device", "searcher", "predictor")
+DEFAULT_PRESET = "digits-cpu"
+DESCRIPTION = f"""Measure the device, learn its latency, search, train, export, measure again, report.
+
+A preset sets everything, flags change it; a run that was stopped goes on with the same command or --resume FOLDER.
+Presets: {"; ".join(f"{name}: {what}" for name, (_, what) in PRESETS.items())}.
+--space ({", ".join(SPACES)}), --device ({", ".join(DEVICES)}),
+--searcher ({", ".join(SEARCHERS)}) and --predictor ({", ".join(PREDICTORS)}) decide which options there are."""
+
+
+def main(words: list[str]) -> int:
+    """Run or resume, then tell what was found."""
+    if "--resume" in words:
+        return _resume(words)
+    return run_preset(words, DEFAULT_PRESET, prog="chronas run", description=DESCRIPTION)
+
+
+def run_preset(words: list[str], preset: str, *, prog: str, description: str) -> int:
+    """Run a preset with the changes that flags ask for."""
+    line = shlex.join([*prog.split(), *words])
+    chosen, rest = read_names(words, {"preset": PRESETS, **CHOICES}, {"preset": preset})
+    base = make_preset(chosen.pop("preset"), chosen)
+    model = options_model(RunOptions, base, Path("runs") / preset_folder(words, preset))
+    options = read_options(model, rest, prog=prog, description=description)
+    run = Run.create(options.out, config_of(base, options), command=line)
+    return finish(run, as_json=options.json_answer)
+
+
+def preset_folder(words: list[str], preset: str) -> str:
+    """The folder's name below `runs/` where none is given: the preset's."""
+    chosen, _ = read_names(words, {"preset": PRESETS}, {"preset": preset})
+    return chosen["preset"]
+
+
+class RunOptions(Options):
+    """Options of `chronas run` besides the config's."""
+
+    out: Path = Field(description="folder of the run")
+
+
+Model = TypeVar("Model", bound=RunOptions)
+
+
+def options_model(model: type[Model], base: RunConfig, out: Path) -> type[Model]:
+    """The options of a run with these defaults: `device_config` becomes the group `--device.*`, and so on."""
+    fields: dict[str, Any] = {"out": (Path, Field(default=out, description="folder of the run"))}
+    for name, field in RunConfig.model_fields.items():
+        if name in CHOICES:
+            continue
+        value = getattr(base, name)
+        group = name.removesuffix("_config")
+        kind = type(value) if group in PARTS else field.annotation
+        fields[group] = (kind, Field(default=value, description=field.description))
+    return create_model(model.__name__, __base__=model, **fields)
+
+
+def config_of(base: RunConfig, options: RunOptions) -> RunConfig:
+    """The config that the options ask for, in the space, device, searcher and predictor of `base`."""
+    values = {name: getattr(options, name) for name in RunConfig.model_fields if hasattr(options, name)}
+    names = {name: getattr(base, name) for name in CHOICES}
+    return RunConfig(**{**values, **names, **{f"{name}_config": part(options, name) for name in PARTS}})
+
+
+def finish(run: Run, *, as_json: bool) -> int:
+    """Execute a run to its end and tell the answer; 1 where the limit is missed."""
+    sys.stderr.write(f"run folder: {run.folder}\n")
+    with resumable(f"chronas run --resume {shlex.quote(str(run.folder))}"), progress_display() as progress:
+        report = execute(run, progress)
+    tell(run, report, as_json=as_json)
+    return 1 if report.verdict.met is False else 0
+
+
+def tell(run: Run, report: Report, *, as_json: bool) -> None:
+    """The answer on stdout."""
+    rows = [
+        {
+            "network": network.name,
+            "accuracy_percent": network.accuracy_percent,
+            "latency_ms": network.measured.value_ms,
+            "latency_high_ms": network.measured.high_ms,
+            "predicted_ms": network.predicted_ms,
+            "parameters": network.parameters,
+            "macs": network.macs,
+            "architecture": network.architecture,
+        }
+        for network in report.networks
+    ]
+    path = str(run.folder / "report.html")
+    if as_json:
+        write_json({"verdict": report.verdict.text, "met": report.verdict.met, "networks": rows, "report": path})
+        return
+    columns = ("network", "accuracy %", "latency ms", "at most", "predicted", "parameters", "MACs")
+    write_table(columns, [list(row.values())[:-1] for row in rows])
+    write(f"\n{report.verdict.text}\nreport: {path}")
+
+
+def _resume(words: list[str]) -> int:
+    rest = [word for word in words if word != "--json"]
+    if len(rest) != 2 or rest[0] != "--resume":
+        raise UsageError("expected `chronas run --resume FOLDER`, with nothing else but --json: its settings are in it")
+    return finish(Run.open(Path(rest[1])), as_json="--json" in words)

@@ -1,0 +1,93 @@
+"""`chronas train`: one architecture from scratch, or all that a run has found."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from pydantic import Field
+
+from chronas.cli.answers import write_json, write_table
+from chronas.cli.border import resumable
+from chronas.cli.folders import take_run
+from chronas.cli.options import Options, part, read_names, read_options, with_parts
+from chronas.cli.progress import progress_display
+from chronas.data import load_dataset
+from chronas.runs import Frame, Run, Trained, read_choices, read_trained, train_architecture, train_network
+from chronas.spaces import SPACES, make_space
+from chronas.training import RECIPES, Recipe, make_recipe
+
+DESCRIPTION = f"""Train one architecture from scratch; keep the checkpoint that validates best; test it once at the end.
+
+`chronas train RUN` trains what a run has found. A training that was stopped goes on with the same command.
+`--space NAME` ({", ".join(SPACES)}) says how to read the architecture; `--preset NAME` ({", ".join(RECIPES)})
+sets the recipe, and `--recipe.*` changes it."""
+
+
+class TrainOptions(Options):
+    """Options of `chronas train` besides the recipe."""
+
+    architecture: str = Field(description="text form: Genotype(normal=[...], ...) or |nor_conv_3x3~0|+|...")
+    data: str = Field(default="digits", description="digits, cifar10, cifar100, a folder or an .npz file")
+    out: Path = Field(default=Path("trained"), description="folder of the training")
+    validation_share: float = Field(default=0.1, gt=0, lt=0.9, description="share that only chooses the checkpoint")
+    seed: int = Field(default=0, ge=0, description="of weights, split, order and augmentation")
+    frame: Frame = Field(default=Frame())
+
+
+def main(words: list[str]) -> int:
+    """Train, then tell accuracy and size."""
+    run, again, words = take_run(words, "chronas train")
+    if run is not None:
+        return _of_run(run, words, again=again)
+    names, words = read_names(words, {"space": SPACES, "preset": RECIPES}, {"space": "darts", "preset": "digits-small"})
+    model = with_parts(TrainOptions, {"recipe": make_recipe(names["preset"])})
+    options = read_options(model, words, prog="chronas train", description=DESCRIPTION)
+    space = make_space(names["space"])
+    architecture = space.parse(options.architecture)
+    data = load_dataset(options.data)
+    with resumable("the same command"), progress_display() as progress:
+        train_architecture(
+            options.out,
+            architecture,
+            options.frame.skeleton(space, data.shape, data.classes),
+            data,
+            Recipe.model_validate(part(options, "recipe")),
+            validation_share=options.validation_share,
+            seed=options.seed,
+            progress=progress,
+        )
+    show_trained([read_trained(options.out)], as_json=options.json_answer)
+    return 0
+
+
+def _of_run(run: Run, words: list[str], *, again: bool) -> int:
+    options = read_options(Options, words, prog="chronas train RUN", description=DESCRIPTION)
+    with run.locked(), resumable(f"chronas train {run.folder}"), progress_display() as progress:
+        trained = []
+        for role, architecture in read_choices(run).items():
+            if again:
+                run.set_aside(f"networks/{role}/training", f"networks/{role}/result.json")
+            trained.append(train_network(run, role, architecture, progress))
+    show_trained(trained, as_json=options.json_answer)
+    return 0
+
+
+def show_trained(networks: list[Trained], *, as_json: bool) -> None:
+    """Accuracies and sizes on stdout."""
+    rows = [
+        {
+            "network": network.role,
+            "accuracy_percent": network.accuracy_percent,
+            "validation_accuracy_percent": network.validation_accuracy_percent,
+            "parameters": network.parameters,
+            "macs": network.macs,
+            "training_s": network.training_s,
+            "architecture": str(network.architecture),
+        }
+        for network in networks
+    ]
+    if as_json:
+        write_json(rows)
+    else:
+        columns = ("network", "accuracy %", "validation %", "parameters", "MACs", "seconds")
+        write_table(columns, [list(row.values())[:-1] for row in rows])
