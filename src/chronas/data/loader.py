@@ -64,10 +64,6 @@ class Batches(Iterator[tuple[Tensor, Tensor]]):
         self._step += 1
         return self.augment(pixels, self.normalisation, generator), self.images.labels[indices]
 
-    def next(self) -> tuple[Tensor, Tensor]:
-        """The next batch, as `next(batches)`."""
-        return self.__next__()
-
     def state(self) -> dict[str, int]:
         """The position and what it belongs to, for JSON."""
         return {**self._identity(), "epoch": self._epoch, "step": self._step}

@@ -2,8 +2,8 @@
 
 Stem, preprocessing, residual blocks and head are those of the deployed network. All batch norms use the statistics of
 the batch, in training and in scoring, because moving averages over a mixture fit no single architecture; inside cells
-they have no scale and shift, as in the original. Tensors are channels-last inside: on one CPU core a step at 32x32 takes a
-fraction of the time so, mostly in the gradients of depthwise convolutions.
+they have no scale and shift, as in the original. Tensors are channels-last inside: on a CPU core
+depthwise convolutions of 32x32 images and their gradients take a fraction of the time so.
 
 Letters: `B` images, `D` decisions, `O` relaxed options.
 """

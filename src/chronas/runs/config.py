@@ -1,0 +1,108 @@
+"""What a run is asked to do: one frozen config that holds the configs of all its parts, and its JSON form.
+
+Names (space, device, searcher, predictor) choose the classes; their own configs sit beside them in fields of the same
+name with `_config`. `RunConfig.from_json` reads the names first and so knows which classes to read the rest with.
+"""
+
+from __future__ import annotations
+
+from typing import Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, SerializeAsAny, ValidationError
+
+from chronas.devices import device_class
+from chronas.errors import DataError, UsageError
+from chronas.measurement import Plan
+from chronas.predictors import predictor_class
+from chronas.search import ObjectiveConfig, searcher_class
+from chronas.spaces import Skeleton, Space
+from chronas.training import Recipe
+
+
+class Frame(BaseModel):
+    """The size of the network that is deployed; input shape and classes come from the data."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    width: int = Field(default=36, ge=1, le=1024, description="channels of the first cells (C)")
+    depth: int = Field(default=20, ge=1, le=200, description="cells (darts) or cells a stage (nasbench201)")
+    stem: Literal["cifar", "imagenet"] = Field(
+        default="cifar", description="cifar keeps the size, imagenet divides by 8"
+    )
+
+    def skeleton(self, space: Space, input_shape: tuple[int, int, int], classes: int) -> Skeleton:
+        """The skeleton for data of this input shape [C, H, W] and number of classes.
+
+        Raises:
+            UsageError: the space does not have the frame's stem.
+        """
+        if self.stem not in space.topology.stems:
+            valid = ", ".join(space.topology.stems)
+            raise UsageError(f"space {space.name} has no {self.stem} stem: valid stems are {valid}")
+        return Skeleton(input_shape=input_shape, classes=classes, **self.model_dump())
+
+
+class RunConfig(BaseModel):
+    """Everything that decides what a run does; two runs with equal configs on one machine do the same."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    space: str = Field(default="darts", description="search space")
+    device: str = Field(default="onnxruntime-cpu", description="device that is measured and searched for")
+    searcher: str = Field(default="darts", description="search algorithm")
+    predictor: str = Field(default="lpm", description="latency predictor; must be differentiable for gradient search")
+    data: str = Field(default="digits", description="digits, cifar10, cifar100, a folder or an .npz file")
+    data_limit: int | None = Field(default=None, ge=20, description="use so many training images only (stratified)")
+    validation_share: float = Field(
+        default=0.1, gt=0, lt=0.9, description="share of the training images kept for choosing checkpoints"
+    )
+    networks: int = Field(default=500, ge=10, description="random architectures that are measured for the predictor")
+    limit_ms: float | None = Field(
+        default=None, gt=0, description="the found network must not take longer on the device"
+    )
+    latency_weight: float = Field(
+        default=0.0, ge=0, description="weight of (latency / median latency of the space) beside the task's loss"
+    )
+    baseline: bool = Field(
+        default=False,
+        description="compare: search without latency, a random network of equal cost, random search in equal time",
+    )
+    seed: int = Field(default=0, ge=0, description="everything random follows from it")
+    frame: Frame = Field(default=Frame())
+    plan: Plan = Field(default=Plan())
+    recipe: Recipe = Field(default=Recipe())
+    device_config: SerializeAsAny[BaseModel]
+    searcher_config: SerializeAsAny[BaseModel]
+    predictor_config: SerializeAsAny[BaseModel]
+
+    @classmethod
+    def from_json(cls, content: dict[str, Any]) -> RunConfig:
+        """The config that `model_dump(mode="json")` gave.
+
+        Raises:
+            DataError: a field is missing, unknown or out of its range.
+            UsageError: a name that this version of chronas does not have.
+        """
+        try:
+            classes = {
+                "device_config": device_class(content["device"]).Config,
+                "searcher_config": searcher_class(content["searcher"]).Config,
+                "predictor_config": predictor_class(content["predictor"]).Config,
+            }
+            parts = {field: model.model_validate(content[field]) for field, model in classes.items()}
+            return cls.model_validate({**content, **parts})
+        except (KeyError, ValidationError) as error:
+            raise DataError(f"the run's config is not one of this version of chronas: {first_line(error)}") from error
+
+    @property
+    def objective(self) -> ObjectiveConfig:
+        """What the search descends on."""
+        return ObjectiveConfig(weight=self.latency_weight, limit_ms=self.limit_ms)
+
+
+def first_line(error: Exception) -> str:
+    """What a pydantic or key error says, on one line: field and reason."""
+    if isinstance(error, ValidationError):
+        first = error.errors()[0]
+        return f"{'.'.join(map(str, first['loc']))}: {first['msg']}"
+    return str(error)

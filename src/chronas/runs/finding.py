@@ -1,0 +1,134 @@
+"""Where each network of a run comes from: its own search, and the three that it is compared with.
+
+Each of them ends in `networks/<role>/choice.json`; one that is there is taken as it is, so a killed run goes on.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from chronas.errors import UsageError
+from chronas.files import read_json, write_json
+from chronas.predictors import Predictor
+from chronas.progress import Progress, silent
+from chronas.runs.folder import Run
+from chronas.runs.searching import Choice, choose, search
+from chronas.search import Found, ObjectiveConfig, Searcher, make_searcher, searcher_class
+from chronas.spaces import Architecture
+from chronas.tables import CostTable
+
+CHOICE_SCHEMA = "chronas.choice/1"
+HISTORY_SCHEMA = "chronas.history/1"
+SCORED_SCHEMA = "chronas.scored/1"
+SCORED = 10  # random architectures that the supernet scores beside the found one
+
+
+@dataclass(frozen=True)
+class Finder:
+    """The parts that all four ways of finding share."""
+
+    run: Run
+    predictor: Predictor
+    table: CostTable
+    progress: Progress = silent
+
+    def own(self) -> Architecture:
+        """What the run was asked for; the same supernet also scores random architectures that the table has measured.
+
+        Raises:
+            LimitMissedError: nothing that was derived keeps the limit when it is measured.
+            UsageError: the limit is below anything that is predicted to be reachable.
+        """
+        return self._searched(self.run.role, self.run.config.objective)
+
+    def weight_zero(self) -> Architecture:
+        """The same search with the same seed, without any latency term."""
+        return self._searched("weight-0", ObjectiveConfig())
+
+    def random(self) -> Architecture:
+        """The random architecture of the table whose measured cost is nearest to the run's own network's."""
+        folder = self._folder("random")
+        if not (folder / "choice.json").exists():
+            wanted_ms = read_choice(self._folder(self.run.role))["latency_ms"]
+            costs = self.table.costs()
+            row = int(np.argmin(np.abs(costs - wanted_ms)))
+            content = {
+                "architecture": str(self.table.architectures()[row]),
+                "predicted_ms": self._predicted_ms(self.table.architectures()[row]),
+                "latency_ms": float(costs[row]),
+                "tried": [],
+            }
+            write_json(folder / "choice.json", CHOICE_SCHEMA, content)
+        return self._chosen("random")
+
+    def random_search(self) -> Architecture:
+        """Random search for as long as the run's own search took, inside the same limit or the found network's cost."""
+        own = read_choice(self._folder(self.run.role))
+        limit_ms = self.run.config.limit_ms or max(own["predicted_ms"], own["latency_ms"])
+        seconds = self.run.timings[f"search {self.run.role}"]
+        searcher = make_searcher("random", searcher_class("random").Config(seconds=seconds))
+        return self._searched("random-search", ObjectiveConfig(limit_ms=limit_ms), searcher)
+
+    def _searched(self, role: str, objective: ObjectiveConfig, searcher: Searcher | None = None) -> Architecture:
+        if not (self._folder(role) / "choice.json").exists():
+            found = search(self.run, role, objective, self.predictor, searcher=searcher, progress=self.progress)
+            write_json(self._search(role) / "history.json", HISTORY_SCHEMA, {"epochs": found.history})
+            limit_ms = self.run.config.limit_ms if role == self.run.role else None
+            choice = choose(self.run, role, found, limit_ms, self.progress)
+            self._score(role, found, choice)
+            write_json(self._folder(role) / "choice.json", CHOICE_SCHEMA, self._content(choice))
+        return self._chosen(role)
+
+    def _score(self, role: str, found: Found, choice: Choice) -> None:
+        """Accuracy by the supernet's shared weights: the found architecture first, then random ones of the table."""
+        architectures = [choice.candidate.architecture, *self.table.architectures()[:SCORED]]
+        scores = found.score(architectures)
+        if scores is not None:
+            costs = [choice.latency.value_ms, *map(float, self.table.costs()[:SCORED])]
+            rows = [
+                {"architecture": str(architecture), "accuracy_percent": score, "latency_ms": cost}
+                for architecture, score, cost in zip(architectures, scores, costs, strict=True)
+            ]
+            write_json(self._search(role) / "scored.json", SCORED_SCHEMA, {"rows": rows})
+
+    def _content(self, choice: Choice) -> dict[str, Any]:
+        architecture = choice.candidate.architecture
+        return {
+            "architecture": str(architecture),
+            "predicted_ms": self._predicted_ms(architecture),
+            "latency_ms": choice.latency.value_ms,
+            "tried": list(choice.tried),
+        }
+
+    def _predicted_ms(self, architecture: Architecture) -> float:
+        return float(self.predictor.predict(self.run.space.encode([architecture])).mean_ms[0])
+
+    def _chosen(self, role: str) -> Architecture:
+        return self.run.space.parse(read_choice(self._folder(role))["architecture"])
+
+    def _folder(self, role: str) -> Path:
+        return self.run.folder / "networks" / role
+
+    def _search(self, role: str) -> Path:
+        return self.run.folder / "search" / role
+
+
+def read_choice(folder: Path) -> dict[str, Any]:
+    """The choice that `Finder` left in `networks/<role>`; raises `DataError` where it is missing or damaged."""
+    return read_json(folder / "choice.json", CHOICE_SCHEMA)
+
+
+def read_choices(run: Run) -> dict[str, Architecture]:
+    """The architectures that a run has chosen so far, by role.
+
+    Raises:
+        UsageError: there is none yet.
+    """
+    found = sorted(path.parent for path in (run.folder / "networks").glob("*/choice.json"))
+    if not found:
+        raise UsageError(f"{run.folder} has chosen no architecture yet: run `chronas search {run.folder}` first")
+    return {folder.name: run.space.parse(read_choice(folder)["architecture"]) for folder in found}

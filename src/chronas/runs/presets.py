@@ -1,0 +1,114 @@
+"""Presets: whole configs by name. Each says what it is from, or that it is smaller than a paper's.
+
+config = make_preset("cifar10-cpu", {"searcher": "pc-darts"})
+"""
+
+from __future__ import annotations
+
+import importlib
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from chronas.devices import device_class
+from chronas.errors import unknown_name
+from chronas.measurement import Plan
+from chronas.predictors import predictor_class
+from chronas.runs.config import Frame, RunConfig
+from chronas.search import searcher_class
+from chronas.training import make_recipe
+
+PRESETS = {
+    "digits-cpu": ("chronas.runs.presets:digits_cpu", "8x8 digits in minutes, much smaller than a paper's settings"),
+    "cifar10-cpu": (
+        "chronas.runs.presets:cifar10_cpu",
+        "CIFAR-10 in an hour on two cores, smaller than a paper's",
+    ),
+    "darts-cifar10": ("chronas.runs.presets:darts_cifar10", "the DARTS paper's settings; a GPU and days"),
+    "pcdarts-cifar10": ("chronas.runs.presets:pcdarts_cifar10", "the PC-DARTS paper's settings; a GPU and days"),
+}
+Names = Mapping[str, str]
+
+
+def make_preset(name: str, names: Names | None = None) -> RunConfig:
+    """The config of a preset.
+
+    Args:
+        name: a key of `PRESETS`.
+        names: space, device, searcher or predictor to take instead of the preset's.
+
+    Raises:
+        UsageError: there is no such preset, or no such name.
+    """
+    if name not in PRESETS:
+        raise unknown_name("preset", name, PRESETS)
+    module, _, attribute = PRESETS[name][0].partition(":")
+    preset: Callable[[Names], RunConfig] = getattr(importlib.import_module(module), attribute)
+    return preset(names or {})
+
+
+def digits_cpu(names: Names) -> RunConfig:
+    """What `chronas demo` runs: handwritten digits of 8x8 pixels, a short search, everything compared. Ours."""
+    searcher = names.get("searcher", "darts")
+    return RunConfig(
+        **_names({"searcher": searcher, **names}),
+        searcher_config=searcher_class(searcher).Config.digits(),
+        data="digits",
+        networks=200,
+        frame=Frame(width=16, depth=5),
+        recipe=make_recipe("digits-small"),
+        latency_weight=1.0,
+        baseline=True,
+    )
+
+
+def cifar10_cpu(names: Names) -> RunConfig:
+    """CIFAR-10 on two CPU cores: fewer images, channels, cells and epochs than any paper's. Ours."""
+    searcher = names.get("searcher", "darts")
+    return RunConfig(
+        **_names({"searcher": searcher, **names}),
+        searcher_config=searcher_class(searcher).Config.cifar10_cpu(),
+        data="cifar10",
+        data_limit=10_000,
+        networks=200,
+        frame=Frame(width=16, depth=5),
+        recipe=make_recipe("cifar10-cpu"),
+        latency_weight=0.5,
+        baseline=True,
+    )
+
+
+def darts_cifar10(names: Names) -> RunConfig:
+    """DARTS, first order, as published for CIFAR-10 (arXiv 1806.09055; quark0/darts @f276dd3), no latency term."""
+    return _published("darts", "darts-cifar10", names)
+
+
+def pcdarts_cifar10(names: Names) -> RunConfig:
+    """PC-DARTS as published for CIFAR-10 (arXiv 1907.05737; yuhuixu1993/PC-DARTS @b74702f), no latency term."""
+    return _published("pc-darts", "pcdarts-cifar10", names)
+
+
+def _published(searcher: str, recipe: str, names: Names) -> RunConfig:
+    searcher = names.get("searcher", searcher)
+    return RunConfig(
+        **_names({"searcher": searcher, **names}),
+        searcher_config=searcher_class(searcher).Config(),
+        data="cifar10",
+        networks=2000,
+        frame=Frame(width=36, depth=20),
+        plan=Plan(),
+        recipe=make_recipe(recipe),
+    )
+
+
+def _names(names: Names) -> dict[str, Any]:
+    """The names of a run, the defaults where they are not given, and the configs of device and predictor."""
+    device = names.get("device", "onnxruntime-cpu")
+    predictor = names.get("predictor", "lpm")
+    return {
+        "space": names.get("space", "darts"),
+        "device": device,
+        "searcher": names["searcher"],
+        "predictor": predictor,
+        "device_config": device_class(device).Config(),
+        "predictor_config": predictor_class(predictor).Config(),
+    }

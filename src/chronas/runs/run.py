@@ -1,0 +1,63 @@
+"""The loop, callable from Python: measure, fit, search, train, export, measure again, report.
+
+config = demo()
+report = execute(Run.create(Path("runs/demo"), config, command="chronas demo"))
+print(report.verdict.text)
+"""
+
+from __future__ import annotations
+
+from chronas.errors import LimitMissedError
+from chronas.progress import Progress, silent
+from chronas.reports import Report, write_page
+from chronas.runs.finding import Finder
+from chronas.runs.folder import Run
+from chronas.runs.measuring import fit, measure, measure_again
+from chronas.runs.summary import FINAL, summarise, write_missed
+from chronas.runs.training import export, train_network
+from chronas.spaces import Architecture
+
+
+def execute(run: Run, progress: Progress = silent) -> Report:
+    """Do what the run's config asks, going on where an earlier attempt stopped; ends in `report.html`.
+
+    Args:
+        run: the folder and its config.
+        progress: told of each step.
+
+    Raises:
+        LimitMissedError: no architecture keeps the limit; the report, which says so, is written all the same.
+        ChronasError: anything that the user can mend; what is already done stays.
+    """
+    with run.locked():
+        table = measure(run, progress)
+        predictor, _ = fit(run, table, progress)
+        try:
+            networks = find(run, Finder(run, predictor, table, progress))
+        except LimitMissedError as missed:
+            write_missed(run, missed)
+            show(run)
+            raise
+        for role, architecture in networks.items():
+            train_network(run, role, architecture, progress)
+        export(run.folder / "networks" / run.role, run.folder)
+        measure_again(run, FINAL, list(dict.fromkeys(networks.values())), progress)
+        return show(run)
+
+
+def find(run: Run, finder: Finder) -> dict[str, Architecture]:
+    """The architectures to train, by role: the run's own, and with `baseline` those it is compared with."""
+    networks: dict[str, Architecture] = {run.role: finder.own()}
+    if run.config.baseline:
+        if run.role != "weight-0":
+            networks["weight-0"] = finder.weight_zero()
+        networks["random"] = finder.random()
+        networks["random-search"] = finder.random_search()
+    return networks
+
+
+def show(run: Run) -> Report:
+    """Write `report.html` from what the folder holds, and return what it shows."""
+    report = summarise(run)
+    write_page(run.folder / "report.html", report)
+    return report

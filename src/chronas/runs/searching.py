@@ -1,0 +1,95 @@
+"""The step that searches, and the choice of one architecture that keeps the limit when it is measured (DESIGN 8)."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from chronas.errors import LimitMissedError, UsageError
+from chronas.measurement import Latency
+from chronas.predictors import Predictor
+from chronas.progress import Progress, silent
+from chronas.runs.folder import Run
+from chronas.runs.measuring import measure_again
+from chronas.search import Candidate, Found, ObjectiveConfig, Searcher, Task, make_searcher
+from chronas.spaces import Architecture
+
+TRIES = 4  # the derived network and three more, each with the limit tightened by the error seen
+
+
+@dataclass(frozen=True)
+class Choice:
+    """An architecture that was chosen and measured, and what was tried before it."""
+
+    candidate: Candidate
+    latency: Latency
+    tried: tuple[str, ...]
+
+
+def search(
+    run: Run,
+    name: str,
+    objective: ObjectiveConfig,
+    predictor: Predictor,
+    *,
+    searcher: Searcher | None = None,
+    progress: Progress = silent,
+) -> Found:
+    """Search with the run's searcher (or another), under `search/<name>`; resumes from its last checkpoint.
+
+    Args:
+        run: the run.
+        name: of the search, for example "latency-term".
+        objective: weight or limit.
+        predictor: gives the cost that is descended on, and the median of its table that the cost is divided by.
+        searcher: another searcher than the run's own.
+        progress: told of each step.
+
+    Raises:
+        UsageError: the latency has a part in the search but the predictor is not differentiable.
+    """
+    searcher = searcher or make_searcher(run.config.searcher, run.config.searcher_config)
+    wants_cost = objective.weight > 0 or objective.limit_ms is not None
+    if wants_cost and not predictor.differentiable:
+        raise UsageError(f"predictor {predictor.name} is not differentiable: choose another to search with latency")
+    train, validation = run.search_split
+    task = Task(
+        space=run.space,
+        skeleton=run.skeleton,
+        search_train=train,
+        search_validation=validation,
+        normalisation=run.normalisation,
+        cost=predictor.cost if predictor.differentiable else None,
+        median_ms=predictor.median_ms,
+        objective=objective,
+        folder=run.folder / "search" / name,
+        seed=run.config.seed,
+    )
+    with run.timed(f"search {name}"):
+        return searcher.search(task, progress)
+
+
+def choose(run: Run, name: str, found: Found, limit_ms: float | None, progress: Progress = silent) -> Choice:
+    """The best architecture of a search whose measured cost is inside the limit, or the best of all without a limit.
+
+    A candidate that misses tightens the limit of the next by the error that was seen.
+
+    Raises:
+        LimitMissedError: no candidate of `TRIES` was inside; the message tells what was measured.
+    """
+    tried: list[str] = []
+    wanted_ms = limit_ms
+    excluded: set[Architecture] = set()
+    for _ in range(TRIES):
+        candidate = next((c for c in found.candidates(wanted_ms) if c.architecture not in excluded), None)
+        if candidate is None:
+            break
+        measured = measure_again(run, f"choose {name}", [candidate.architecture], progress)
+        latency = measured[str(candidate.architecture)]
+        if limit_ms is None or latency.high_ms <= limit_ms:
+            return Choice(candidate, latency, tuple(tried))
+        tried.append(f"predicted {candidate.predicted_ms:.3f} ms, measured up to {latency.high_ms:.3f} ms")
+        excluded.add(candidate.architecture)
+        assert wanted_ms is not None
+        assert candidate.predicted_ms is not None
+        wanted_ms = min(wanted_ms, candidate.predicted_ms) * limit_ms / latency.high_ms
+    raise LimitMissedError(f"no architecture within {limit_ms} ms: {'; '.join(tried) or 'none is predicted inside'}")

@@ -1,0 +1,166 @@
+"""From a run folder to the report that the page shows; reads files only, so a report can be made again at any time."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from chronas.errors import LimitMissedError
+from chronas.files import read_json, write_json
+from chronas.measurement import read_journal
+from chronas.predictors import PredictorReport
+from chronas.reports import Report, Role, Scored, SearchSummary, TrainedNetwork, Verdict, judge
+from chronas.runs.finding import HISTORY_SCHEMA, SCORED_SCHEMA, read_choice
+from chronas.runs.folder import SCHEMA, Run
+from chronas.runs.measuring import REPORT_SCHEMA
+from chronas.runs.training import read_trained
+from chronas.tables import CostTable
+
+MISSED_SCHEMA = "chronas.missed/1"
+FINAL = "final"  # the campaign that measures all trained networks together, at the end
+NAMES: dict[Role, str] = {
+    "weight-0": "no latency term",
+    "latency-term": "latency term",
+    "limit": "limit",
+    "random": "random, equal latency",
+    "random-search": "random search",
+}
+FILES = {
+    "model.safetensors": "trained weights",
+    "model.onnx": "the network with its weights, checked against PyTorch",
+    "model.py": "the network's source; needs only torch",
+    "architecture.json": "space, architecture and skeleton",
+    "costs.parquet": "measured costs of the random networks",
+    "journal.sqlite": "every sample that was measured",
+    "predictor/predictor.safetensors": "the fitted predictor",
+}
+
+
+def summarise(run: Run) -> Report:
+    """Everything that the run has done so far, as a report; steps that are not done are left out of it.
+
+    Raises:
+        DataError: a file of the run is damaged.
+    """
+    content = read_json(run.folder / "run.json", SCHEMA)
+    networks = trained_networks(run)
+    found = NAMES[run.role] if any(network.role == run.role for network in networks) else None
+    table = CostTable.load(run.folder / "costs.parquet") if (run.folder / "costs.parquet").exists() else None
+    images = run.data_facts["test"]
+    verdict = unfinished(run) if found is None else judge(networks, found, run.config.limit_ms, images)
+    return Report(
+        title=f"{run.space.name} on {run.data_facts['name']} for {run.config.device}",
+        created=content["created"],
+        command=run.command,
+        verdict=verdict,
+        limit_ms=run.config.limit_ms,
+        found=found,
+        test_images=images,
+        asked=asked(run),
+        device=content["device"],
+        plan=run.config.plan.model_dump(mode="json"),
+        drift_percent=table.drift_percent if table else None,
+        predictor=predictor_report(run),
+        searches=searches(run),
+        networks=networks,
+        files={name: what for name, what in FILES.items() if (run.folder / name).exists()},
+        timings=run.timings,
+        notes=notes(run),
+        versions=content["versions"],
+    )
+
+
+def write_missed(run: Run, missed: LimitMissedError) -> None:
+    """Keep why no architecture was chosen, for the report."""
+    write_json(run.folder / "missed.json", MISSED_SCHEMA, {"message": str(missed)})
+
+
+def unfinished(run: Run) -> Verdict:
+    """The verdict on a run without a network: the limit is missed and how, or it is not done."""
+    path = run.folder / "missed.json"
+    if path.exists():
+        return Verdict(met=False, text=str(read_json(path, MISSED_SCHEMA)["message"]))
+    return Verdict(met=None, text="The run is not finished.")
+
+
+def asked(run: Run) -> dict[str, str]:
+    """What the user asked for, label -> value."""
+    config, facts = run.config, run.data_facts
+    limit = "none" if config.limit_ms is None else f"{config.limit_ms:g} ms"
+    return {
+        "data": f"{facts['name']}: {facts['train']} training and {facts['test']} test images",
+        "space": config.space,
+        "network": str(run.skeleton),
+        "device": config.device,
+        "limit": limit,
+        "latency weight": f"{config.latency_weight:g}",
+        "searcher": config.searcher,
+        "predictor": f"{config.predictor}, from {config.networks} measured networks",
+        "training": f"{config.recipe.epochs} epochs, batch {config.recipe.batch}",
+        "seed": str(config.seed),
+    }
+
+
+def predictor_report(run: Run) -> PredictorReport | None:
+    """The predictor's quality, if it is fitted."""
+    path = run.folder / "predictor" / "report.json"
+    return PredictorReport.from_json(read_json(path, REPORT_SCHEMA)) if path.exists() else None
+
+
+def searches(run: Run) -> list[SearchSummary]:
+    """The finished searches, the run's own first."""
+    found = []
+    for role in sorted(NAMES, key=lambda name: name != run.role):
+        folder = run.folder / "search" / role
+        if (folder / "history.json").exists():
+            history = read_json(folder / "history.json", HISTORY_SCHEMA)["epochs"]
+            found.append(SearchSummary(NAMES[role], run.space.name, history, scored(folder)))
+    return found
+
+
+def scored(folder: Path) -> list[Scored]:
+    """What the supernet of a search said of the found architecture and of random ones."""
+    path = folder / "scored.json"
+    return [Scored(**row) for row in read_json(path, SCORED_SCHEMA)["rows"]] if path.exists() else []
+
+
+def trained_networks(run: Run) -> list[TrainedNetwork]:
+    """All networks that are trained and measured, the run's own first."""
+    journal = run.folder / f"{FINAL}.sqlite"
+    if not journal.exists():
+        return []
+    measured = read_journal(journal).latencies()
+    networks = []
+    for role in sorted(NAMES, key=lambda name: name != run.role):
+        folder = run.folder / "networks" / role
+        if (folder / "result.json").exists():
+            trained = read_trained(folder)
+            networks.append(
+                TrainedNetwork(
+                    name=NAMES[role],
+                    role=role,
+                    architecture=str(trained.architecture),
+                    space=run.space.name,
+                    accuracy_percent=trained.accuracy_percent,
+                    validation_accuracy_percent=trained.validation_accuracy_percent,
+                    predicted_ms=read_choice(folder)["predicted_ms"],
+                    measured=measured[str(trained.architecture)],
+                    macs=trained.macs,
+                    parameters=trained.parameters,
+                    training_s=trained.training_s,
+                )
+            )
+    return networks
+
+
+def notes(run: Run) -> list[str]:
+    """What a reader should know: settings smaller than a paper's, limits that were tightened."""
+    found = [
+        "The test images were used once for each network, after its training; no search or choice has seen them.",
+    ]
+    for role in NAMES:
+        path = run.folder / "networks" / role / "choice.json"
+        if path.exists():
+            found += [
+                f"{NAMES[role]}: a candidate missed the limit ({tried})" for tried in read_choice(path.parent)["tried"]
+            ]
+    return found
