@@ -9,7 +9,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-import numpy as np
 import torch
 from torch import Tensor
 
@@ -17,8 +16,6 @@ from chronas.predictors.ensemble import Layers, initial_layers, train
 from chronas.predictors.linear import fit_ridge
 
 if TYPE_CHECKING:
-    from numpy.typing import NDArray
-
     from chronas.predictors.mlp import LpmConfig
 
 CHECK_EVERY = 10  # steps
@@ -89,12 +86,7 @@ class Stage:
     layers: Layers
 
 
-def fit_ridges(
-    codes: NDArray[np.float64],
-    targets: NDArray[np.float64],
-    designs: Sequence[NDArray[np.float64]],
-    held_out: NDArray[np.bool_],
-) -> tuple[Tensor, Tensor]:
+def fit_ridges(codes: Tensor, targets: Tensor, designs: Sequence[Tensor], held_out: Tensor) -> tuple[Tensor, Tensor]:
     """A ridge regression for each member on the rows that it may see, by the design with the least leave-one-out error.
 
     Args:
@@ -112,7 +104,7 @@ def fit_ridges(
         ridge, design = min(ridges, key=lambda pair: pair[0].error)
         slopes.append(ridge.slopes @ design)
         bases.append(ridge.base)
-    return torch.from_numpy(np.array(slopes)), torch.tensor(bases, dtype=torch.float64)
+    return torch.stack(slopes), torch.stack(bases)
 
 
 def best_stage(

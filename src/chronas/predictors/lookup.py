@@ -6,15 +6,11 @@ The table is fitted by ridge regression to whole networks, not measured operatio
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
-import numpy as np
+import torch
 from pydantic import BaseModel, ConfigDict
+from torch import Tensor
 
 from chronas.predictors.linear import LinearPredictor
-
-if TYPE_CHECKING:
-    from numpy.typing import NDArray
 
 
 class LookupConfig(BaseModel):
@@ -30,5 +26,5 @@ class Lookup(LinearPredictor):
     Config = LookupConfig
     minimum = 8
 
-    def _design(self) -> NDArray[np.float64]:
-        return np.eye(self.space.width)
+    def _design(self) -> Tensor:
+        return torch.eye(self.space.width, dtype=torch.float64)

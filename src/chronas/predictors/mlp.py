@@ -15,7 +15,7 @@ Letters: N rows, W slots of the encoding, F features, K members, H hidden units,
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Literal
+from typing import Literal
 
 import numpy as np
 import torch
@@ -27,9 +27,6 @@ from chronas.predictors.candidates import Candidate, Scale, Stage, best_stage, f
 from chronas.predictors.ensemble import Layers, outputs
 from chronas.predictors.linear import RESOLUTION, noise_scale
 from chronas.predictors.predictor import Predictor, State
-
-if TYPE_CHECKING:
-    from numpy.typing import NDArray
 
 RIDGE_SHARES = (0.0, 0.1, 0.3, 1.0)  # tried: spread of the encoding's part of the input over that of the features
 NETWORK_SHARES = (0.3, 1.0)  # tried: the same, for the networks
@@ -59,34 +56,38 @@ class LatencyPredictionModule(Predictor):
     minimum = 16
     config: LpmConfig
 
-    def _fit(self, codes: NDArray[np.float64], costs_ms: NDArray[np.float64], seed: int) -> dict[str, Tensor]:
-        config = self.config
+    def _fit(self, codes: Tensor, costs_ms: Tensor, seed: int) -> dict[str, Tensor]:
         generator = torch.Generator().manual_seed(seed)
-        part = torch.randperm(len(codes), generator=generator) % config.members
-        held_out = part == torch.arange(config.members)[:, None]
-        centre = torch.from_numpy(codes.mean(axis=0))
-        offsets, costs = torch.from_numpy(codes) - centre, torch.from_numpy(costs_ms)
-        features, encoding = self._blocks(codes)
-        candidates = []
-        for logarithmic in SCALES[config.scale]:
-            scale = Scale.of(costs, logarithmic=logarithmic)
-            designs = [np.vstack([features, share * encoding]) for share in RIDGE_SHARES]
-            ridges = fit_ridges(offsets.numpy(), scale.targets(costs).numpy(), designs, held_out.numpy())
-            for share in NETWORK_SHARES:
-                projection = torch.from_numpy(np.vstack([features, share * encoding]))
-                candidates.append(Candidate(scale, projection, *ridges))
-        stage = best_stage(candidates, offsets, costs, held_out, config, generator)
+        part = torch.randperm(len(codes), generator=generator) % self.config.members
+        held_out = part == torch.arange(self.config.members)[:, None]
+        centre = codes.mean(dim=0)
+        candidates = self._candidates(codes - centre, costs_ms, held_out)
+        stage = best_stage(candidates, codes - centre, costs_ms, held_out, self.config, generator)
         state = _from_stage(stage, centre)
-        return state | _calibration(stage, state, torch.from_numpy(codes), costs, held_out)
+        return state | _calibration(stage.candidate.scale, state, codes, costs_ms, held_out)
 
-    def _blocks(self, codes: NDArray[np.float64]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    def _candidates(self, codes: Tensor, costs_ms: Tensor, held_out: Tensor) -> list[Candidate]:
+        """Each scale with each share of the encoding; `codes` [N, W] are centred."""
+        features, encoding = self._blocks(codes)
+        found = []
+        for logarithmic in SCALES[self.config.scale]:
+            scale = Scale.of(costs_ms, logarithmic=logarithmic)
+            designs = [torch.cat([features, share * encoding]) for share in RIDGE_SHARES]
+            ridges = fit_ridges(codes, scale.targets(costs_ms), designs, held_out)
+            for share in NETWORK_SHARES:
+                found.append(Candidate(scale, torch.cat([features, share * encoding]), *ridges))
+        return found
+
+    def _blocks(self, codes: Tensor) -> tuple[Tensor, Tensor]:
         """Features [F, W] with variance 1 each on these codes, and the encoding [W, W] with variance F in total."""
         form = closed_form(self.space, self.skeleton)
-        rows = np.vstack([self.space.feature_map(), form.slot_macs, form.slot_parameters])
-        spread = (codes @ rows.T).std(axis=0)
-        varying = spread > RESOLUTION * np.abs(rows).max(axis=1)
+        rows = torch.from_numpy(np.vstack([self.space.feature_map(), form.slot_macs, form.slot_parameters]))
+        spread = (codes @ rows.T).std(dim=0)
+        varying = spread > RESOLUTION * rows.abs().amax(dim=1)
         features = rows[varying] / spread[varying, None]
-        return features, np.eye(self.space.width) * np.sqrt(len(features) / codes.var(axis=0).sum())
+        return features, torch.eye(self.space.width, dtype=torch.float64) * (
+            len(features) / codes.var(dim=0).sum()
+        ).sqrt()
 
     def _mean_ms(self, codes: Tensor, state: State) -> Tensor:
         mean = _member_targets(codes, state).mean(dim=0)
@@ -130,15 +131,14 @@ def _from_stage(stage: Stage, centre: Tensor) -> dict[str, Tensor]:
     }
 
 
-def _calibration(stage: Stage, state: State, codes: Tensor, costs_ms: Tensor, held_out: Tensor) -> dict[str, Tensor]:
+def _calibration(scale: Scale, state: State, codes: Tensor, costs_ms: Tensor, held_out: Tensor) -> dict[str, Tensor]:
     """Noise and width of the intervals, from what members get wrong on rows that they have not seen."""
-    scale = stage.candidate.scale
     members = _member_targets(codes, state)
     left = scale.targets(costs_ms) - (members * held_out).sum(dim=0)
     noise = (left**2).mean()
     floor = RESOLUTION * (1.0 if scale.logarithmic else float(costs_ms.median())) / scale.spread
     noise = noise.clamp_min(floor**2)
-    factor = noise_scale(left.numpy(), (noise + members.var(dim=0)).sqrt().numpy(), RESOLUTION)
+    factor = noise_scale(left, (noise + members.var(dim=0)).sqrt(), RESOLUTION)
     return {"noise": noise, "calibration": torch.tensor(factor, dtype=torch.float64)}
 
 

@@ -94,7 +94,7 @@ class Predictor(ABC):
         if len(costs) < self.minimum:
             raise DataError(f"{self.name} needs at least {self.minimum} networks, got {len(costs)}: measure more")
         _check_duplicates(codes, costs)
-        state = self._fit(inputs.numpy(), costs, seed)
+        state = self._fit(inputs, torch.from_numpy(costs), seed)
         self._state = {**state, "median_ms": torch.tensor(float(np.median(costs)), dtype=torch.float64)}
 
     def predict(self, codes: NDArray[np.float32]) -> Prediction:
@@ -172,8 +172,8 @@ class Predictor(ABC):
         return predictor
 
     @abstractmethod
-    def _fit(self, codes: NDArray[np.float64], costs_ms: NDArray[np.float64], seed: int) -> dict[str, Tensor]:
-        """The state after learning from checked encodings [N, W] and costs [N]."""
+    def _fit(self, codes: Tensor, costs_ms: Tensor, seed: int) -> dict[str, Tensor]:
+        """The state, all of it float64, after learning from checked float64 encodings [N, W] and costs [N]."""
 
     @abstractmethod
     def _mean_ms(self, codes: Tensor, state: State) -> Tensor:
