@@ -62,7 +62,7 @@ def cifar10_cpu() -> Recipe:
 def digits_small() -> Recipe:
     """8x8 digits in seconds on a CPU core. Smaller than the paper's; no flip, which would make other digits."""
     return Recipe(
-        epochs=20,
+        epochs=15,
         batch=64,
         learning_rate=0.1,
         auxiliary_weight=0.0,

@@ -8,6 +8,7 @@ and is started again gives bit for bit the same weights on a CPU.
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -37,9 +38,10 @@ class Training:
     Attributes:
         history: one row an epoch: epoch (from 1), train_loss, train_accuracy and validation_accuracy in percent
             (validation_accuracy None without validation images), learning_rate at its start, seconds.
-        best_epoch: the epoch whose weights were kept: of the best validation accuracy, the later one where two are
-            equal; the last one without validation images.
-        best_validation_accuracy: in percent, or None without validation images.
+        best_epoch: the epoch whose weights were kept: the latest one whose validation accuracy is within one standard
+            error of the highest (Breiman et al., Classification and Regression Trees, 1984), so that luck with few
+            validation images does not beat a finished training; the last one without validation images.
+        best_validation_accuracy: of that epoch, in percent, or None without validation images.
     """
 
     history: list[dict[str, Any]]
@@ -92,12 +94,12 @@ def train(
             row = _epoch(network, optimiser, batches, recipe, epoch, progress)
         row["validation_accuracy"] = None if validation is None else evaluate(network, validation, normalisation)
         history.append({**row, "seconds": time.perf_counter() - start_s})
-        if _best(history)["epoch"] == epoch + 1:
+        if _best(history, validation)["epoch"] == epoch + 1:
             save_best(folder, network, epoch + 1)
         save_last(folder, network, optimiser, identity, {"history": history, "batches": batches.state()})
     load_best(network, folder)
     network.to(memory_format=torch.contiguous_format)  # type: ignore[call-overload]
-    best = _best(history)
+    best = _best(history, validation)
     return Training(history, best["epoch"], best["validation_accuracy"])
 
 
@@ -154,9 +156,14 @@ def _step(
     return float(loss.detach()), int((logits.argmax(dim=1) == labels).sum()), len(labels)
 
 
-def _best(history: list[dict[str, Any]]) -> dict[str, Any]:
-    """The row of the epoch to keep: best validation accuracy, then latest; without validation the last."""
-    return max(history, key=lambda row: (row["validation_accuracy"] or 0.0, row["epoch"]))
+def _best(history: list[dict[str, Any]], validation: Images | None) -> dict[str, Any]:
+    """The row of the epoch to keep, as `Training.best_epoch` says."""
+    if validation is None:
+        return history[-1]
+    highest = max(row["validation_accuracy"] for row in history)
+    share = (highest / 100.0 * len(validation) + 1) / (len(validation) + 2)  # Laplace's rule: never quite 1
+    error = 100.0 * math.sqrt(share * (1.0 - share) / len(validation))
+    return next(row for row in reversed(history) if row["validation_accuracy"] >= highest - error)
 
 
 def _identity(network: Network, images: Images, validation: Images | None, recipe: Recipe, seed: int) -> dict[str, Any]:
