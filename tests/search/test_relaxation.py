@@ -1,4 +1,5 @@
-"""The distribution over architectures is exact, its mode is DARTS's derivation, and the gradient through samples is right."""
+"""The distribution over architectures is exact, its mode is DARTS's derivation, and the gradient through samples is
+right."""
 
 from __future__ import annotations
 
