@@ -155,9 +155,19 @@ def test_costs_that_teach_nothing_or_contradict_are_refused(name: str) -> None:
         predictor.fit(codes, costs_ms[:-1], seed=0)
     with pytest.raises(DataError, match="encodings must be finite"):
         predictor.fit(codes * np.nan, costs_ms, seed=0)
+    with pytest.raises(DataError, match="all 60 networks are one architecture"):
+        predictor.fit(np.tile(codes[:1], (COUNT, 1)), costs_ms, seed=0)
     codes[5], costs_ms[5] = codes[2], 4 * costs_ms[2]
     with pytest.raises(DataError, match="networks 2, 5 are one architecture"):
         predictor.fit(codes, costs_ms, seed=0)
+
+
+def test_arrays_that_cannot_be_written_are_read_and_left_alone(fitted: Predictor) -> None:
+    codes, costs_ms = data(COUNT, seed=1)
+    codes.flags.writeable = costs_ms.flags.writeable = False
+    again = make_predictor(fitted.name, SPACE, SKELETON)
+    again.fit(codes, costs_ms, seed=0)
+    assert again.predict(codes).mean_ms.tobytes() == fitted.predict(codes).mean_ms.tobytes()
 
 
 def test_a_config_of_another_class_is_refused(name: str) -> None:

@@ -143,7 +143,7 @@ def fit_and_report(
     space, skeleton = make_space(table.provenance.space), table.provenance.skeleton
     predictor = predictors.make_predictor(name, space, skeleton, config)
     architectures, measured = table.architectures(), table.costs()
-    _require_enough(predictor, len(architectures), folds)
+    _require_enough(name, len(architectures), folds)
     codes, fold = space.encode(architectures), assign_folds(architectures, folds, seed)
     predictor.fit(codes, measured, seed=seed)
     held_out = _out_of_fold(predictor, codes, measured, fold, seed)
@@ -171,18 +171,25 @@ def fit_and_report(
 
 
 def assign_folds(architectures: Sequence[Architecture], folds: int, seed: int) -> NDArray[np.int64]:
-    """The fold of each architecture: random, of equal sizes up to isomorphic architectures, which share one."""
-    numbers: dict[Architecture, int] = {}
-    group = np.array([numbers.setdefault(a.canonical(), len(numbers)) for a in architectures])
-    fold_of_group: NDArray[np.int64] = np.random.default_rng(seed).permutation(len(numbers)) % folds
-    return fold_of_group.take(group)
+    """The fold of each architecture: random, isomorphic architectures in the same one, sizes as even as that allows."""
+    classes: dict[Architecture, list[int]] = {}
+    for row, architecture in enumerate(architectures):
+        classes.setdefault(architecture.canonical(), []).append(row)
+    rows_of_class = list(classes.values())
+    fold = np.empty(len(architectures), dtype=np.int64)
+    sizes = np.zeros(folds, dtype=np.int64)
+    for number in np.random.default_rng(seed).permutation(len(rows_of_class)):
+        fold[rows_of_class[number]] = smallest = int(sizes.argmin())
+        sizes[smallest] += len(rows_of_class[number])
+    return fold
 
 
-def _require_enough(predictor: Predictor, count: int, folds: int) -> None:
-    needed = math.ceil(predictor.minimum * folds / (folds - 1)) + folds
+def _require_enough(name: str, count: int, folds: int) -> None:
+    most = max(predictors.predictor_class(each).minimum for each in (name, *BASELINES))
+    needed = math.ceil(most * folds / (folds - 1)) + folds
     if count < needed:
         raise DataError(
-            f"{predictor.name} with {folds} folds needs {needed} networks, got {count}: measure {needed - count} more"
+            f"{name} with {folds} folds needs {needed} networks, got {count}: measure {needed - count} more"
         )
 
 

@@ -39,10 +39,10 @@ class LpmConfig(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     members: int = Field(default=5, ge=2, le=20, description="networks, each blind to another part of the table")
-    hidden: int = Field(default=32, ge=1, le=1024, description="units of each of the two hidden layers")
-    steps: int = Field(default=200, ge=10, le=100_000, description="full-batch training steps, unless stopped earlier")
+    hidden: int = Field(default=16, ge=1, le=1024, description="units of each of the two hidden layers")
+    steps: int = Field(default=150, ge=20, le=100_000, description="full-batch training steps, unless stopped earlier")
     learning_rate: float = Field(default=0.01, gt=0.0, le=1.0, description="highest learning rate of AdamW")
-    weight_decay: float = Field(default=1.0, ge=0.0, le=100.0, description="decoupled weight decay of AdamW")
+    weight_decay: float = Field(default=3.0, ge=0.0, le=100.0, description="decoupled weight decay of AdamW")
     scale: Literal["auto", "ms", "log"] = Field(
         default="auto", description="what is predicted: ms, log of ms, or what is better on held-out networks"
     )

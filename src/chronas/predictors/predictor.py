@@ -94,7 +94,7 @@ class Predictor(ABC):
         if len(costs) < self.minimum:
             raise DataError(f"{self.name} needs at least {self.minimum} networks, got {len(costs)}: measure more")
         _check_duplicates(codes, costs)
-        state = self._fit(inputs, torch.from_numpy(costs), seed)
+        state = self._fit(inputs, torch.tensor(costs), seed)
         self._state = {**state, "median_ms": torch.tensor(float(np.median(costs)), dtype=torch.float64)}
 
     def predict(self, codes: NDArray[np.float32]) -> Prediction:
@@ -196,7 +196,7 @@ class Predictor(ABC):
         self._check_width(codes.shape)
         if not np.isfinite(codes).all():
             raise DataError("encodings must be finite numbers, got NaN or infinity: encode the architectures again")
-        return torch.from_numpy(np.ascontiguousarray(codes, dtype=np.float64))
+        return torch.tensor(np.asarray(codes, dtype=np.float64))
 
     def _check_width(self, shape: tuple[int, ...]) -> None:
         if len(shape) != 2 or shape[1] != self.space.width:
@@ -218,6 +218,8 @@ def _check_costs(costs_ms: NDArray[np.float64], count: int) -> None:
 
 def _check_duplicates(codes: NDArray[np.float32], costs_ms: NDArray[np.float64]) -> None:
     _, group = np.unique(codes, axis=0, return_inverse=True)
+    if not group.any():
+        raise DataError(f"all {len(codes)} networks are one architecture: measure different ones")
     lowest = np.full(group.max() + 1, np.inf)
     highest = np.zeros(group.max() + 1)
     np.minimum.at(lowest, group, costs_ms)

@@ -1,0 +1,94 @@
+"""The ridge regression against what it should equal, and the two linear predictors against known costs."""
+
+from __future__ import annotations
+
+import numpy as np
+import polars as pl
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from chronas.devices import make_device
+from chronas.predictors import Predictor, Scores, make_predictor
+from chronas.predictors.linear import fit_ridge, noise_scale
+from chronas.spaces import Skeleton, make_space
+
+SKELETON = Skeleton(input_shape=(3, 16, 16), classes=10, width=8, depth=3)
+
+
+@settings(max_examples=25, deadline=None)
+@given(count=st.integers(12, 20), width=st.integers(1, 8), noise=st.floats(0.01, 3.0), seed=st.integers(0, 1000))
+def test_leave_one_out_errors_are_those_of_really_leaving_one_out(
+    count: int, width: int, noise: float, seed: int
+) -> None:
+    generator = torch.Generator().manual_seed(seed)
+    design = torch.randn(count, width, generator=generator, dtype=torch.float64)
+    targets = design.sum(dim=1) + noise * torch.randn(count, generator=generator, dtype=torch.float64) + 5
+    ridge = fit_ridge(design, targets)
+    centred = design - design.mean(dim=0)
+    penalty = torch.linalg.inv(ridge.covariance) - centred.T @ centred
+    left_out = []
+    for row in range(count):
+        others = torch.arange(count) != row
+        # The intercept is not penalised: solve for it and the slopes together.
+        columns = torch.cat([torch.ones(count, 1, dtype=torch.float64), centred], dim=1)
+        gram = columns[others].T @ columns[others]
+        gram[1:, 1:] += penalty
+        solution = torch.linalg.solve(gram, columns[others].T @ targets[others])
+        left_out.append(targets[row] - columns[row] @ solution)
+    torch.testing.assert_close(ridge.residuals, torch.stack(left_out), rtol=1e-4, atol=1e-6)
+
+
+def test_exact_collinear_targets_are_met_and_pure_noise_is_shrunk_away() -> None:
+    generator = torch.Generator().manual_seed(0)
+    design = torch.eye(4, dtype=torch.float64)[torch.randint(4, (200,), generator=generator)]
+    exact = fit_ridge(design, design @ torch.tensor([1.0, 2, 3, 4], dtype=torch.float64))
+    assert exact.residuals.abs().max() < 1e-6
+    noise = torch.randn(200, generator=generator, dtype=torch.float64)
+    assert fit_ridge(design, noise).slopes.abs().max() < 0.1
+
+
+def test_the_noise_scale_covers_nine_of_ten() -> None:
+    residuals = torch.randn(20_000, generator=torch.Generator().manual_seed(0), dtype=torch.float64) * 3
+    assert noise_scale(residuals, torch.ones(20_000, dtype=torch.float64), 0.0) == pytest.approx(3, rel=0.03)
+    assert noise_scale(residuals * 0, torch.ones(20_000, dtype=torch.float64), 0.5) == 0.5
+
+
+def fitted_on_simulated(name: str, space_name: str, count: int) -> tuple[Predictor, np.ndarray, np.ndarray]:
+    space = make_space(space_name)
+    device = make_device("simulated")
+    architectures = space.sample(count + 100, seed=0)
+    codes = space.encode(architectures)
+    costs_ms = np.array([device.true_latency_ms(a, SKELETON) for a in architectures])
+    predictor = make_predictor(name, space, SKELETON)
+    predictor.fit(codes[:count], costs_ms[:count], seed=0)
+    return predictor, codes[count:], costs_ms[count:]
+
+
+@pytest.mark.parametrize(("space", "count"), [("nasbench201", 60), ("darts", 400)])
+def test_the_look_up_table_is_exact_on_additive_costs(space: str, count: int) -> None:
+    predictor, codes, costs_ms = fitted_on_simulated("lookup", space, count)
+    np.testing.assert_allclose(predictor.predict(codes).mean_ms, costs_ms, rtol=1e-4)
+
+
+def test_an_encoding_far_from_the_table_is_less_certain() -> None:
+    predictor, codes, _ = fitted_on_simulated("macs", "nasbench201", 60)
+    far, near = predictor.predict(codes * 30), predictor.predict(codes)
+    assert far.std_ms.mean() > 3 * near.std_ms.mean()
+    assert (far.std_ms >= near.std_ms.min()).all()
+
+
+def test_on_real_tables_the_look_up_table_is_exact_where_costs_are_additive_and_beats_macs(shared_data) -> None:
+    table = pl.read_parquet(shared_data / "nasbench201" / "latency_help.parquet").sample(1900, seed=0)
+    space = make_space("nasbench201")
+    codes = space.encode([space.parse(text) for text in table["arch_str"]])
+    for column, error in [("eyeriss_ms", 1e-3), ("fpga_ms", 1e-3), ("gold_6240_ms", 9.0)]:
+        costs_ms = table[column].to_numpy()
+        scores = {}
+        for name in ("macs", "lookup"):
+            predictor = make_predictor(name, space, space.skeletons["cifar10"])
+            predictor.fit(codes[:900], costs_ms[:900], seed=0)
+            scores[name] = Scores.of(costs_ms[900:], predictor.predict(codes[900:]).mean_ms)
+        assert scores["lookup"].mape_percent < error
+        assert scores["lookup"].kendall > scores["macs"].kendall + 0.02
