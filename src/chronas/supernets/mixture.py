@@ -16,6 +16,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from chronas.networks import make_operation
+from chronas.supernets.dilation import without_dilation
 
 
 class Mixture(nn.Module):
@@ -58,7 +59,7 @@ class Mixture(nn.Module):
 
 
 def _operation(name: str, channels: int, stride: int, *, even: bool) -> nn.Module:
-    operation = make_operation(name, channels, stride, affine=False, even=even)
+    operation = without_dilation(make_operation(name, channels, stride, affine=False, even=even))
     if any(isinstance(module, nn.MaxPool2d | nn.AvgPool2d) for module in operation.modules()):
         return nn.Sequential(operation, nn.BatchNorm2d(channels, affine=False))
     return operation

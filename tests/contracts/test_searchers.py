@@ -1,0 +1,132 @@
+"""One suite over every searcher and every space: what a search promises must hold for all of them."""
+
+from __future__ import annotations
+
+import itertools
+import json
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+import torch
+
+from chronas.data import Normalisation, load_dataset, split
+from chronas.errors import MismatchError, UsageError
+from chronas.search import SEARCHERS, Found, ObjectiveConfig, Searcher, Task, make_searcher, searcher_class
+from chronas.spaces import SPACES, Skeleton, make_space
+
+SMALL = {
+    "epochs": 2,
+    "architectures": 2,
+    "batch": 64,
+    "width": 8,
+    "depth": 1,
+    "warmup_epochs": 1,
+    "crop_padding": 0,
+    "flip": False,
+}
+
+
+def small(name: str) -> Searcher:
+    config = searcher_class(name).Config
+    return make_searcher(name, config.model_validate({key: SMALL[key] for key in SMALL.keys() & config.model_fields}))
+
+
+def a_task(space_name: str, folder: Path) -> Task:
+    space = make_space(space_name)
+    images = load_dataset("digits").train
+    train, validation = split(images, 0.5, seed=0)
+    slope = 0.1 + torch.rand(space.width, generator=torch.Generator().manual_seed(0))
+    costs = torch.from_numpy(space.encode(space.sample(100, seed=0))) @ slope
+    return Task(
+        space=space,
+        skeleton=Skeleton(input_shape=(1, 8, 8), classes=10, width=4, depth=1),
+        search_train=train.subset(torch.arange(128)),
+        search_validation=validation.subset(torch.arange(100)),
+        normalisation=Normalisation.of(images),
+        cost=lambda codes: codes @ slope,
+        median_ms=float(costs.median()),
+        objective=ObjectiveConfig(weight=0.5, limit_ms=float(costs.median())),
+        folder=folder,
+        seed=0,
+    )
+
+
+@pytest.fixture(scope="module", params=list(itertools.product(SEARCHERS, SPACES)), ids="-".join)
+def searched(
+    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
+) -> tuple[str, Task, Found, list[int]]:
+    name, space_name = request.param
+    torch.set_num_threads(1)
+    task, seen = a_task(space_name, tmp_path_factory.mktemp(f"{name}-{space_name}")), []
+    found = small(name).search(task, lambda step, done, total, note: seen.append(done) or None)
+    return name, task, found, seen
+
+
+def test_history_is_json_and_has_what_reports_draw(searched: tuple[str, Task, Found, list[int]]) -> None:
+    _, _, found, _ = searched
+    assert json.loads(json.dumps(found.history, allow_nan=False)) == found.history
+    assert [row["epoch"] for row in found.history] == [1, 2]
+    for row in found.history:
+        assert row["train_loss"] > 0
+        assert row["expected_latency_ms"] > 0
+        assert 0 <= row["skip_connections"] <= 16
+    assert 0 <= found.history[-1]["validation_accuracy"] <= 100
+
+
+def test_candidates_are_inside_and_come_in_the_same_order_again(searched: tuple[str, Task, Found, list[int]]) -> None:
+    _, task, found, _ = searched
+    limit_ms = task.objective.limit_ms
+    assert limit_ms is not None
+    first, again = (list(itertools.islice(found.candidates(limit_ms), 5)) for _ in range(2))
+    assert first
+    assert first == again
+    assert all(each.architecture.space is task.space for each in first)
+    assert all(each.predicted_ms is not None and each.predicted_ms <= limit_ms for each in first)
+    assert all(each.log_probability < 0 for each in first)
+
+
+def test_a_limit_below_everything_is_refused(searched: tuple[str, Task, Found, list[int]]) -> None:
+    with pytest.raises(UsageError, match="fastest"):
+        next(searched[2].candidates(1e-3))
+
+
+def test_scores_are_percentages_or_absent(searched: tuple[str, Task, Found, list[int]]) -> None:
+    _, task, found, _ = searched
+    scores = found.score(task.space.sample(2, seed=1))
+    assert scores is None or (len(scores) == 2 and all(0 <= score <= 100 for score in scores))
+
+
+def test_progress_only_goes_forward(searched: tuple[str, Task, Found, list[int]]) -> None:
+    assert searched[3]
+    assert searched[3] == sorted(searched[3])
+
+
+def test_the_same_seed_finds_the_same_again(searched: tuple[str, Task, Found, list[int]], tmp_path: Path) -> None:
+    name, task, found, _ = searched
+    again = small(name).search(replace(task, folder=tmp_path))
+    rows = [[{**row, "seconds": None} for row in each.history] for each in (found, again)]
+    assert rows[0] == rows[1]
+    assert next(again.candidates(None)) == next(found.candidates(None))
+
+
+def test_a_finished_search_is_loaded_and_another_is_refused(searched: tuple[str, Task, Found, list[int]]) -> None:
+    name, task, found, _ = searched
+    assert small(name).search(task).history == found.history
+    with pytest.raises(MismatchError, match="seed"):
+        small(name).search(replace(task, seed=1))
+
+
+@pytest.mark.parametrize("name", SEARCHERS)
+def test_images_of_another_shape_and_other_configs_are_refused(name: str, tmp_path: Path) -> None:
+    task = a_task("darts", tmp_path)
+    other = task.skeleton.model_copy(update={"input_shape": (3, 32, 32)})
+    with pytest.raises(MismatchError, match="images"):
+        small(name).search(replace(task, skeleton=other))
+    with pytest.raises(UsageError, match="takes a"):
+        make_searcher(name, ObjectiveConfig())
+
+
+def test_an_unknown_searcher_is_refused_with_the_nearest() -> None:
+    with pytest.raises(UsageError, match="did you mean pc-darts"):
+        make_searcher("pcdarts")

@@ -1,0 +1,68 @@
+"""Random search draws distinct networks inside the limit, keeps budget and results, and returns the best first."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+
+import pytest
+
+from chronas.errors import MismatchError, UsageError
+from chronas.search import Task, make_searcher
+from chronas.search.random import RandomConfig
+
+MakeTask = Callable[..., Task]
+SMALL = RandomConfig(architectures=3, epochs=1, batch=64, learning_rate=0.1, crop_padding=0, flip=False)
+
+
+def test_the_most_accurate_comes_first_and_a_finished_search_is_only_loaded(make_task: MakeTask) -> None:
+    task = make_task("nasbench201")
+    found = make_searcher("random", SMALL).search(task)
+    modes = [row["mode"] for row in found.history]
+    assert len(set(modes)) == 3
+    best = max(found.history, key=lambda row: float(row["validation_accuracy"]))
+    assert str(next(found.candidates(None)).architecture) == best["mode"]
+    again = make_searcher("random", SMALL).search(task)
+    assert again.history == found.history
+    assert list(again.candidates(None)) == list(found.candidates(None))
+
+
+def test_a_stopped_search_trains_what_is_missing(make_task: MakeTask) -> None:
+    straight = make_searcher("random", SMALL).search(make_task("nasbench201", folder="straight"))
+    task = make_task("nasbench201", folder="stopped")
+
+    def stop(step: str, done: int, total: int, note: str) -> None:
+        if note.startswith("network 2"):
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        make_searcher("random", SMALL).search(task, stop)
+    resumed = make_searcher("random", SMALL).search(task)
+    untimed = [[{**row, "seconds": 0} for row in found.history] for found in (straight, resumed)]
+    assert untimed[0] == untimed[1]
+    with pytest.raises(MismatchError, match="config.epochs"):
+        make_searcher("random", SMALL.model_copy(update={"epochs": 2})).search(task)
+
+
+def test_only_networks_inside_the_limit_are_trained(make_task: MakeTask) -> None:
+    found = make_searcher("random", SMALL).search(make_task("nasbench201", limit_ms=3.5))
+    assert all(row["expected_latency_ms"] <= 3.5 for row in found.history)
+    assert list(found.candidates(3.5)) == list(found.candidates(None))
+    fastest_ms = min(row["expected_latency_ms"] for row in found.history)
+    with pytest.raises(UsageError, match=f"fastest is predicted at {fastest_ms:.4g} ms"):
+        next(found.candidates(fastest_ms - 0.01))
+    with pytest.raises(UsageError, match="within 1 ms, the fastest at"):
+        make_searcher("random", SMALL).search(make_task("nasbench201", folder="tight", limit_ms=1.0))
+
+
+def test_a_budget_in_seconds_ends_the_search_after_at_least_one(make_task: MakeTask) -> None:
+    found = make_searcher("random", SMALL.model_copy(update={"seconds": 1e-3})).search(make_task("nasbench201"))
+    assert len(found.history) == 1
+
+
+def test_without_a_predictor_there_is_no_latency_and_no_limit(make_task: MakeTask) -> None:
+    config = SMALL.model_copy(update={"architectures": 1})
+    found = make_searcher("random", config).search(replace(make_task("nasbench201"), cost=None, median_ms=None))
+    assert found.history[0]["expected_latency_ms"] is None
+    with pytest.raises(UsageError, match="needs a fitted predictor"):
+        next(found.candidates(3.0))
