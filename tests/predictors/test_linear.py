@@ -72,6 +72,25 @@ def test_the_look_up_table_is_exact_on_additive_costs(space: str, count: int) ->
     np.testing.assert_allclose(predictor.predict(codes).mean_ms, costs_ms, rtol=1e-4)
 
 
+@pytest.mark.parametrize("count", [100, 160, 300])
+def test_intervals_hold_with_fewer_networks_than_slots(count: int) -> None:
+    predictor, codes, costs_ms = fitted_on_simulated("lookup", "darts", count)
+    prediction = predictor.predict(codes)
+    error = np.abs(prediction.mean_ms - costs_ms)
+    assert 0.75 <= np.mean(error <= 1.645 * prediction.std_ms) <= 1.0
+    assert np.median(prediction.std_ms) < 3 * np.median(error) + 1e-4
+
+
+def test_equal_macs_give_the_mean_and_its_spread() -> None:
+    space = make_space("nasbench201")
+    pools = [space.architecture([4, 1, 0, 1, 0, 4][k:] + [4, 1, 0, 1, 0, 4][:k]) for k in range(6)]
+    predictor, costs_ms = make_predictor("macs", space, SKELETON), np.array([1.0, 2, 3, 2, 1, 3])
+    predictor.fit(space.encode(pools), costs_ms, seed=0)
+    prediction = predictor.predict(space.encode(pools))
+    np.testing.assert_allclose(prediction.mean_ms, 2.0)
+    assert (prediction.std_ms > 0.5).all() and (prediction.std_ms < 2).all()
+
+
 def test_an_encoding_far_from_the_table_is_less_certain() -> None:
     predictor, codes, _ = fitted_on_simulated("macs", "nasbench201", 60)
     far, near = predictor.predict(codes * 30), predictor.predict(codes)

@@ -74,7 +74,7 @@ class Stage:
     """A candidate at one moment of its networks' training.
 
     Attributes:
-        error_ms: mean absolute error on held-out rows.
+        error_ms: root of the mean squared error on held-out rows.
         share: of the networks in the prediction, 0..1: the best on held-out rows.
         candidate: the candidate.
         layers: its K networks.
@@ -156,4 +156,4 @@ def _stage(
     """Judge networks by their outputs `unseen` [N] on rows where the ridges leave `left` [N]."""
     share = float(((unseen @ left) / (unseen @ unseen).clamp_min(TINY)).clamp(0, 1))
     predicted_ms = candidate.scale.costs_ms(targets - left + share * unseen)
-    return Stage(float((predicted_ms - costs_ms).abs().mean()), share, candidate, layers)
+    return Stage(float((predicted_ms - costs_ms).square().mean().sqrt()), share, candidate, layers)

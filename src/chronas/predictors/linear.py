@@ -18,7 +18,7 @@ from torch import Tensor
 
 from chronas.predictors.predictor import NORMAL_90, Predictor, State
 
-STRENGTHS = torch.logspace(-8, 4, 49, dtype=torch.float64)  # over the mean of the design's squared singular values
+STRENGTHS = torch.logspace(-8, 4, 49, dtype=torch.float64)  # over the design's mean squared singular value
 FULL_RANK = 1e-12  # squared singular values below this share of the largest are zero: one-hot columns are collinear
 RESOLUTION = 1e-6  # relative; no cost is known better than this, however exact the fit
 
@@ -30,7 +30,7 @@ class Ridge:
     Attributes:
         base: intercept [].
         slopes: [P].
-        covariance: of the slopes, over the squared noise [P, P].
+        covariance: of the slopes, over the squared noise [P, P]; wide in directions that the design never takes.
         residuals: leave-one-out errors [N].
         leverages: how much each target pulls its own prediction [N], in 0..1.
     """
@@ -56,11 +56,11 @@ def fit_ridge(design: Tensor, targets: Tensor) -> Ridge:
     """
     centre, base = design.mean(dim=0), targets.mean()
     powers, right = torch.linalg.eigh((design - centre).T @ (design - centre))
-    kept = powers > FULL_RANK * powers[-1]
-    powers, right = powers[kept], right[:, kept]
-    scores = (design - centre) @ right
+    powers = powers.where(powers > FULL_RANK * powers[-1], 0.0)
+    scores = ((design - centre) @ right).where(powers > 0, 0.0)
     projected = scores.T @ (targets - base)
-    penalised = powers + STRENGTHS[:, None] * powers.mean()
+    level = powers[powers > 0].mean() if powers[-1] > 0 else torch.ones(())
+    penalised = powers + STRENGTHS[:, None] * level
     leverages = (1 / penalised) @ (scores.T**2) + 1 / len(targets)
     residuals = (targets - base - (projected / penalised) @ scores.T) / (1 - leverages).clamp_min(FULL_RANK)
     best = int((residuals**2).mean(dim=1).argmin())

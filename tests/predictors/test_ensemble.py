@@ -1,0 +1,93 @@
+"""Networks that are trained side by side must not see each other's rows, and none its held-out ones."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+from chronas.predictors.candidates import Candidate, Scale, best_stage, fit_ridges
+from chronas.predictors.ensemble import Layers, initial_layers, outputs, train
+from chronas.predictors.mlp import LpmConfig
+
+COUNT, WIDTH, MEMBERS = 60, 6, 3
+
+
+def inputs() -> Tensor:
+    return torch.randn(COUNT, WIDTH, generator=torch.Generator().manual_seed(0), dtype=torch.float64)
+
+
+def held_out() -> Tensor:
+    return torch.arange(COUNT) % MEMBERS == torch.arange(MEMBERS)[:, None]
+
+
+def trained(targets: Tensor, seen: Tensor, steps: int = 40) -> tuple[Layers, Tensor]:
+    layers = initial_layers(MEMBERS, WIDTH, 8, torch.Generator().manual_seed(1))
+    settings = {"steps": steps, "check_every": 15, "learning_rate": 0.02, "weight_decay": 0.1}
+    rows = inputs().float().expand(MEMBERS, COUNT, WIDTH)
+    return list(train(layers, rows, targets.float(), seen.float(), **settings))[-1]
+
+
+def test_a_network_learns_from_its_own_rows_alone() -> None:
+    targets = inputs().prod(dim=1).expand(MEMBERS, COUNT).clone()
+    before, _ = trained(targets, ~held_out())
+    changed = targets.clone()
+    changed[0, held_out()[0]] += 100.0
+    changed[2] *= -3
+    after, _ = trained(changed, ~held_out())
+    for old, new in zip(before, after, strict=True):
+        assert torch.equal(old[:2], new[:2])
+    assert not torch.equal(before.first[2], after.first[2])
+
+
+def test_training_lowers_the_error_and_tells_its_outputs_at_each_check() -> None:
+    targets = (inputs()[:, 0] * inputs()[:, 1]).expand(MEMBERS, COUNT)
+    layers = initial_layers(MEMBERS, WIDTH, 8, torch.Generator().manual_seed(1))
+    rows = inputs().float()
+    assert torch.equal(outputs(layers, rows), torch.zeros(MEMBERS, COUNT))
+    settings = {"steps": 100, "check_every": 30, "learning_rate": 0.03, "weight_decay": 0.0}
+    seen = torch.ones(MEMBERS, COUNT)
+    checks = list(train(layers, rows.expand(MEMBERS, COUNT, WIDTH), targets.float(), seen, **settings))
+    assert len(checks) == 4
+    for layers_then, output in checks:
+        torch.testing.assert_close(outputs(layers_then, rows), output)
+    errors = [float(((output - targets) ** 2).mean()) for _, output in checks]
+    assert errors[-1] < 0.3 * errors[0]
+
+
+def test_a_ridge_does_not_see_held_out_rows() -> None:
+    codes, generator = inputs(), torch.Generator().manual_seed(2)
+    targets = codes.sum(dim=1) + torch.randn(COUNT, generator=generator, dtype=torch.float64)
+    designs = [torch.eye(WIDTH, dtype=torch.float64), torch.eye(WIDTH, dtype=torch.float64)[:2]]
+    slopes, bases = fit_ridges(codes, targets, designs, held_out())
+    targets[held_out()[1]] += 50
+    again, bases_again = fit_ridges(codes, targets, designs, held_out())
+    assert torch.equal(slopes[1], again[1]) and torch.equal(bases[1], bases_again[1])
+    assert not torch.equal(slopes[0], again[0])
+
+
+def stage_of(costs_ms: Tensor, steps: int) -> tuple[float, float, bool]:
+    """Error, share of the networks and scale of the best stage."""
+    candidates = []
+    for logarithmic in (False, True):
+        scale, design = Scale.of(costs_ms, logarithmic=logarithmic), torch.eye(WIDTH, dtype=torch.float64)
+        candidates.append(
+            Candidate(scale, design, *fit_ridges(inputs(), scale.targets(costs_ms), [design], held_out()))
+        )
+    config = LpmConfig(members=MEMBERS, steps=steps)
+    stage = best_stage(candidates, inputs(), costs_ms, held_out(), config, torch.Generator().manual_seed(0))
+    return stage.error_ms, stage.share, stage.candidate.scale.logarithmic
+
+
+def test_networks_have_no_part_where_a_ridge_is_exact_and_the_scale_is_the_right_one() -> None:
+    weights = torch.arange(1, WIDTH + 1, dtype=torch.float64) / 20
+    additive = 30 + inputs() @ weights
+    error_ms, _, logarithmic = stage_of(additive, steps=20)
+    assert error_ms < 1e-4 and not logarithmic
+    error_ms, _, logarithmic = stage_of((inputs() @ weights).exp(), steps=20)
+    assert error_ms < 1e-4 and logarithmic
+
+
+def test_networks_have_a_part_where_inputs_interact() -> None:
+    error_ms, share, _ = stage_of(30 + 3 * inputs()[:, 0] * inputs()[:, 1], steps=150)
+    assert share > 0.3
+    assert error_ms < 0.9 * float((inputs()[:, 0] * inputs()[:, 1] * 3).std())
