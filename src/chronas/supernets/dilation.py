@@ -31,13 +31,15 @@ class SublatticeConv(nn.Module):
         if self.stride == 2:
             halved: Tensor = self.conv(x[:, :, ::2, ::2])
             return halved
-        batch, _, height, width = x.shape
+        batch, channels, height, width = x.shape
         even = functional.pad(x, (0, width % 2, 0, height % 2)) if height % 2 or width % 2 else x
-        pixels = even.permute(0, 2, 3, 1).unflatten(2, (-1, 2)).unflatten(1, (-1, 2))  # [B, H / 2, 2, W / 2, 2, C]
-        apart = pixels.permute(2, 4, 0, 1, 3, 5).flatten(0, 2)
-        convolved = self.conv(apart.permute(0, 3, 1, 2)).permute(0, 2, 3, 1)
-        together = convolved.unflatten(0, (2, 2, batch)).permute(2, 3, 0, 4, 1, 5).flatten(3, 4).flatten(1, 2)
-        return together.permute(0, 3, 1, 2)[:, :, :height, :width]
+        rows, columns = even.shape[2] // 2, even.shape[3] // 2
+        pixels = even.permute(0, 2, 3, 1).reshape(batch, rows, 2, columns, 2, channels)
+        apart = pixels.permute(2, 4, 0, 1, 3, 5).reshape(4 * batch, rows, columns, channels)
+        convolved: Tensor = self.conv(apart.permute(0, 3, 1, 2)).permute(0, 2, 3, 1)
+        together = convolved.reshape(2, 2, batch, rows, columns, channels).permute(2, 3, 0, 4, 1, 5)
+        whole = together.reshape(batch, 2 * rows, 2 * columns, channels).permute(0, 3, 1, 2)
+        return whole[:, :, :height, :width]
 
 
 def without_dilation(operation: nn.Module) -> nn.Module:
