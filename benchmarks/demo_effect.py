@@ -2,8 +2,9 @@
 
     python benchmarks/demo_effect.py --seeds 0 1 2 --out runs/demo-effect
 
-Bars: with the latency term at least 20 % less measured latency than with weight 0; test accuracy >= 97.5 % (logistic regression has
-96.8 %); the network of weight 0 no faster than the median of random networks. Prints a table and, last, one line of JSON.
+Bars: with the latency term at least 20 % less measured latency than with weight 0; test accuracy >= 97.5 %
+(logistic regression has 96.8 %); the network of weight 0 no faster than the median of random networks. Prints a
+table and, last, one line of JSON.
 """
 
 from __future__ import annotations
@@ -33,8 +34,8 @@ def main() -> None:
     for row in rows:
         print(
             f"{row['seed']:4d}  {row['weight_zero_ms']:5.3f} ms   {row['random_median_ms']:10.3f} ms   "
-            f"{row['latency_term_ms']:9.3f} ms   {row['reduction_percent']:7.1f} %   {row['accuracy_percent']:6.2f} %   "
-            f"{row['weight_zero_accuracy_percent']:13.2f} %   {row['seconds']:7.0f}"
+            f"{row['latency_term_ms']:9.3f} ms   {row['reduction_percent']:7.1f} %   "
+            f"{row['accuracy_percent']:6.2f} %   {row['weight_zero_accuracy_percent']:13.2f} %   {row['seconds']:7.0f}"
         )
     print(json.dumps({"benchmark": "demo_effect", "met": all(row["met"] for row in rows), "rows": rows}))
 

@@ -7,9 +7,9 @@ from pathlib import Path
 
 import pytest
 import torch
-from tiny_run import tiny_config
 
 from chronas.runs import Run, execute
+from tiny_run import tiny_config
 
 SHARED = Path(__file__).resolve().parents[2] / "shared" / "data"
 

@@ -16,13 +16,13 @@ TINY: dict[str, Any] = {
 FLAGS = (
     *("--device", "simulated", "--predictor", "lookup", "--networks", "40", "--data-limit", "200"),
     *("--frame.width", "4", "--frame.depth", "3", "--recipe.epochs", "2", "--latency-weight", "2.0"),
-    *("--searcher.epochs", "2", "--searcher.width", "4", "--searcher.depth", "3"),
+    *("--searcher.epochs", "2", "--searcher.warmup-epochs", "0", "--searcher.width", "4", "--searcher.depth", "3"),
 )
 
 
 def tiny_config(**changes: Any) -> RunConfig:
     """The demo's preset on the simulated device, as small as it can be; equal to the preset with `FLAGS`."""
     base = make_preset("digits-cpu", {"device": "simulated", "predictor": "lookup"})
-    searcher = base.searcher_config.model_copy(update={"epochs": 2, "width": 4, "depth": 3})
+    searcher = base.searcher_config.model_copy(update={"epochs": 2, "warmup_epochs": 0, "width": 4, "depth": 3})
     recipe = base.recipe.model_copy(update={"epochs": 2})
     return base.model_copy(update={**TINY, "searcher_config": searcher, "recipe": recipe, **changes})

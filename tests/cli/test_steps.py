@@ -9,11 +9,11 @@ import time
 from pathlib import Path
 
 import pytest
-from tiny_run import FLAGS
 
 from chronas.cli.main import main
 from chronas.runs import Run, read_choice
 from chronas.tables import CostTable
+from tiny_run import FLAGS
 
 Capture = pytest.CaptureFixture[str]
 HANG_S = 240

@@ -2,6 +2,8 @@ from __future__ import annotations
 
 import json
 import pickle
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -122,13 +124,31 @@ def test_foreign_files_are_refused(tmp_path: Path) -> None:
         load_state(tmp_path)
 
 
-@pytest.mark.parametrize(("content", "message"), [("[1]", "list"), ("{", "not valid JSON"), (None, "not valid JSON")])
-def test_content_of_another_kind_is_refused(tmp_path: Path, content: str | None, message: str) -> None:
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ('{"schema": "chronas.state/1", "crc32": "00000000", "content": [1]}', "should have schema"),
+        ('{"schema": "chronas.state/1", "crc32": "00000000"}', "should have schema"),
+        ('{"schema": "chronas.state/1", ', "not valid JSON"),
+        ("[1]", "should have schema"),
+    ],
+)
+def test_content_of_another_kind_is_refused(tmp_path: Path, text: str, message: str) -> None:
     path = tmp_path / "a.safetensors"
-    metadata = {"schema": "chronas.state/1", "crc32": "00000000"} | ({} if content is None else {"content": content})
-    save_file({}, path, metadata)
+    save_file({}, path, {"chronas": text})
     with pytest.raises(DataError, match=message):
         load_state(path)
+
+
+def test_the_same_state_gives_the_same_bytes_in_every_process(tmp_path: Path) -> None:
+    script = (
+        "import sys, torch; from pathlib import Path; from chronas.networks import save_state; "
+        "save_state(Path(sys.argv[1]), {'a': torch.ones(2), 'b': torch.zeros(3)}, {'x': 1, 'y': [2], 'z': 'three'})"
+    )
+    paths = [tmp_path / f"{number}.safetensors" for number in range(3)]
+    for path in paths:
+        subprocess.run([sys.executable, "-c", script, str(path)], check=True)
+    assert len({path.read_bytes() for path in paths}) == 1
 
 
 def test_the_file_is_plain_safetensors(tmp_path: Path) -> None:

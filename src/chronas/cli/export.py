@@ -31,7 +31,7 @@ def main(words: list[str]) -> int:
     run, again, rest = take_run(words, "chronas export")
     if run is not None:
         as_json = read_options(Options, rest, prog="chronas export RUN", description=DESCRIPTION).json_answer
-        with run.locked():
+        with run.working():
             if again:
                 run.set_aside("model.safetensors", "model.onnx", "model.py", "architecture.json")
             paths = export(run.folder / "networks" / run.role, run.folder)

@@ -50,7 +50,7 @@ def main(words: list[str]) -> int:
 
 def _of_run(run: Run, words: list[str], *, again: bool) -> int:
     options = read_options(Options, words, prog="chronas fit RUN", description=DESCRIPTION)
-    with run.locked(), progress_display() as progress:
+    with run.working(), progress_display() as progress:
         if again:
             run.set_aside("predictor")
         _, report = fit(run, measure(run, progress), progress)

@@ -60,7 +60,7 @@ def main(words: list[str]) -> int:
 
 def _of_run(run: Run, words: list[str], *, again: bool) -> int:
     options = read_options(Options, words, prog="chronas measure RUN", description=DESCRIPTION)
-    with run.locked(), resumable(f"chronas measure {run.folder}"), progress_display() as progress:
+    with run.working(), resumable(f"chronas measure {run.folder}"), progress_display() as progress:
         if again:
             run.set_aside("costs.parquet", "journal.sqlite")
         table = measure(run, progress)

@@ -14,7 +14,7 @@ from collections.abc import Iterator, Mapping
 from typing import Annotated, Any, TypeVar
 
 import tyro
-from pydantic import BaseModel, ConfigDict, Field, create_model
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, create_model
 
 from chronas.errors import UsageError, unknown_name
 
@@ -23,7 +23,7 @@ VALIDATION = re.compile(
     r"Error parsing (\S+): \d+ validation errors? for \w+ (\S+) (.*?) \[type=.*?input_value=(.*?), input_type=\w+\].*"
 )
 WIDE = "400"  # columns, so that tyro does not wrap what we put on one line
-BOX = re.compile(r"^[│╭╰╮╯─\s]+|[│╭╰╮╯─\s]+$")
+BOX = re.compile(r"^[│╭╰╮╯─|+\s]+|[│╭╰╮╯─|+\s]+$")
 
 
 class Options(BaseModel):
@@ -101,6 +101,10 @@ def read_options(
         if end.code in {0, None}:
             raise
         raise UsageError(f"{one_line(errors.getvalue())}; see {prog} --help") from None
+    except ValidationError as error:
+        first = error.errors()[0]
+        flag = _field(".".join(map(str, first["loc"])))
+        raise UsageError(f"{flag}: {first['msg'].lower()}, got {first['input']}; see {prog} --help") from None
 
 
 @contextlib.contextmanager
@@ -124,13 +128,13 @@ def _parse(model: type[Model], words: list[str], prog: str, description: str, de
 def one_line(box: str) -> str:
     """The message and the suggestion of one of tyro's error boxes, on one line."""
     lines = [BOX.sub("", line) for line in box.splitlines()]
-    text = " ".join(line for line in lines[1:] if line and "errors.pydantic.dev" not in line)
+    text = " ".join(line for line in lines[1:] if line.strip("-") and "errors.pydantic.dev" not in line)
     text = re.sub(r"(Argument helptext:|For full helptext).*", "", re.sub(r"\s+", " ", text))
-    text = VALIDATION.sub(lambda found: f"{_field(*found.group(1, 2))}: {found[3].lower()}, got {found[4]}", text)
+    text = VALIDATION.sub(lambda found: f"{_field(f'{found[1]}.{found[2]}')}: {found[3].lower()}, got {found[4]}", text)
     return text.strip() or "the options could not be read"
 
 
-def _field(group: str, field: str) -> str:
-    """The flag of a field; a group is lower case, the options themselves are named by their class."""
-    flag = f"{group}.{field}" if group.islower() else field
-    return f"--{flag.replace('_', '-')}"
+def _field(name: str) -> str:
+    """The flag of a field such as `plan.max_rounds`; the options themselves, no group, are named by their class."""
+    group, _, rest = name.partition(".")
+    return f"--{(name if group.islower() else rest).replace('_', '-')}"

@@ -5,7 +5,7 @@ from __future__ import annotations
 import shlex
 import sys
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Annotated, Any, TypeVar
 
 from pydantic import Field, create_model
 
@@ -73,7 +73,9 @@ def options_model(model: type[Model], base: RunConfig, out: Path) -> type[Model]
             continue
         value = getattr(base, name)
         group = name.removesuffix("_config")
-        kind = type(value) if group in PARTS else field.annotation
+        kind: Any = type(value) if group in PARTS else field.annotation
+        for rule in field.metadata:
+            kind = Annotated[kind, rule]
         fields[group] = (kind, Field(default=value, description=field.description))
     return create_model(model.__name__, __base__=model, **fields)
 

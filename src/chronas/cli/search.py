@@ -48,7 +48,7 @@ def main(words: list[str]) -> int:
 
 
 def _search(run: Run, *, again: bool, as_json: bool) -> int:
-    with run.locked(), resumable(f"chronas search {run.folder}"), progress_display() as progress:
+    with run.working(), resumable(f"chronas search {run.folder}"), progress_display() as progress:
         if again:
             run.set_aside("search", "networks")
         table = measure(run, progress)

@@ -62,7 +62,7 @@ def main(words: list[str]) -> int:
 
 def _of_run(run: Run, words: list[str], *, again: bool) -> int:
     options = read_options(Options, words, prog="chronas train RUN", description=DESCRIPTION)
-    with run.locked(), resumable(f"chronas train {run.folder}"), progress_display() as progress:
+    with run.working(), resumable(f"chronas train {run.folder}"), progress_display() as progress:
         trained = []
         for role, architecture in read_choices(run).items():
             if again:

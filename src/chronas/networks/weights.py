@@ -22,6 +22,7 @@ from chronas.errors import DataError
 from chronas.files import write_bytes
 
 SCHEMA = "chronas.state/1"
+KEY = "chronas"  # one key, because safetensors writes several in an order that differs from file to file
 
 
 def save_state(path: Path, tensors: Mapping[str, torch.Tensor], content: Mapping[str, Any]) -> None:
@@ -35,15 +36,14 @@ def save_state(path: Path, tensors: Mapping[str, torch.Tensor], content: Mapping
     Raises:
         DataError: the content is not JSON, or the file cannot be written.
     """
-    try:
-        text = json.dumps(dict(content), allow_nan=False)
-    except (TypeError, ValueError) as error:
-        raise DataError(f"cannot write {path}: its content should be JSON with finite numbers ({error})") from error
     plain = {
         name: tensor.detach().cpu().clone(memory_format=torch.contiguous_format) for name, tensor in tensors.items()
     }
-    metadata = {"schema": SCHEMA, "content": text, "crc32": _checksum(plain)}
-    write_bytes(path, save_safetensors(plain, metadata))
+    try:
+        text = json.dumps({"schema": SCHEMA, "crc32": _checksum(plain), "content": dict(content)}, allow_nan=False)
+    except (TypeError, ValueError) as error:
+        raise DataError(f"cannot write {path}: its content should be JSON with finite numbers ({error})") from error
+    write_bytes(path, save_safetensors(plain, {KEY: text}))
 
 
 def load_state(path: Path) -> tuple[dict[str, torch.Tensor], dict[str, Any]]:
@@ -60,29 +60,25 @@ def load_state(path: Path) -> tuple[dict[str, torch.Tensor], dict[str, Any]]:
         tensors = load_safetensors(data)
     except (SafetensorError, ValueError, KeyError) as error:
         raise DataError(f"{path} is cut off or no safetensors file ({error}); make it again or use a copy") from error
-    metadata = _metadata(data)
+    metadata = _metadata(path, data)
     if metadata.get("schema") != SCHEMA:
         raise DataError(f"{path} should have schema {SCHEMA!r} but has {metadata.get('schema')!r}: use a chronas file")
     if metadata.get("crc32") != _checksum(tensors):
         raise DataError(f"{path} is damaged: its tensors do not match their checksum; make it again or use a copy")
-    return tensors, _content(path, metadata)
+    content: dict[str, Any] = metadata["content"]
+    return tensors, content
 
 
-def _metadata(data: bytes) -> dict[str, str]:
-    """The metadata of a file that safetensors has already found well-formed."""
+def _metadata(path: Path, data: bytes) -> dict[str, Any]:
+    """What `save_state` said of a file that safetensors has already found well-formed; empty where it said nothing."""
     length = int.from_bytes(data[:8], "little")
     header: dict[str, dict[str, str]] = json.loads(data[8 : 8 + length])
-    return header.get("__metadata__") or {}
-
-
-def _content(path: Path, metadata: dict[str, str]) -> dict[str, Any]:
+    text = (header.get("__metadata__") or {}).get(KEY, "{}")
     try:
-        content = json.loads(metadata.get("content", ""))
+        metadata = json.loads(text)
     except ValueError as error:
         raise DataError(f"{path} is damaged: its content is not valid JSON ({error}); make it again") from error
-    if not isinstance(content, dict):
-        raise DataError(f"{path} should hold a JSON object as content but has {type(content).__name__}; make it again")
-    return content
+    return metadata if isinstance(metadata, dict) and isinstance(metadata.get("content"), dict) else {}
 
 
 def _checksum(tensors: Mapping[str, torch.Tensor]) -> str:

@@ -68,6 +68,9 @@ class RunConfig(BaseModel):
         description="compare: search without latency, a random network of equal cost, random search in equal time",
     )
     seed: int = Field(default=0, ge=0, description="everything random follows from it")
+    threads: int = Field(
+        default=1, ge=1, le=1024, description="CPU threads of search and training; other sums, so other last digits"
+    )
     frame: Frame = Field(default=Frame())
     plan: Plan = Field(default=Plan())
     recipe: Recipe = Field(default=Recipe())

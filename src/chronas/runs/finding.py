@@ -24,6 +24,9 @@ from chronas.tables import CostTable
 CHOICE_SCHEMA = "chronas.choice/1"
 HISTORY_SCHEMA = "chronas.history/1"
 SCORED_SCHEMA = "chronas.scored/1"
+BRIEF = 4  # random search trains each network for a fourth of the recipe's epochs
+FASTEST = 0.1  # share of random networks that random search can always draw from
+MOST = 1000  # networks that random search trains at most, whatever the time
 SCORED = 10  # random architectures that the supernet scores beside the found one
 
 
@@ -66,11 +69,24 @@ class Finder:
         return self._chosen("random")
 
     def random_search(self) -> Architecture:
-        """Random search for as long as the run's own search took, inside the same limit or the found network's cost."""
+        """Random search for as long as the run's own search took, among networks about as fast as the found one.
+
+        Where hardly any random network is as fast, it draws among the fastest tenth.
+        """
         own = read_choice(self._folder(self.run.role))
         limit_ms = self.run.config.limit_ms or max(own["predicted_ms"], own["latency_ms"])
-        seconds = self.run.timings[f"search {self.run.role}"]
-        searcher = make_searcher("random", searcher_class("random").Config(seconds=seconds))
+        limit_ms = max(limit_ms, float(np.quantile(self.table.costs(), FASTEST)))
+        recipe, seconds = self.run.config.recipe, self.run.timings[f"search {self.run.role}"]
+        config = {
+            "architectures": MOST,
+            "seconds": seconds,
+            "epochs": max(1, recipe.epochs // BRIEF),
+            "batch": recipe.batch,
+            "learning_rate": recipe.learning_rate,
+            "crop_padding": recipe.crop_padding,
+            "flip": recipe.flip,
+        }
+        searcher = make_searcher("random", searcher_class("random").Config.model_validate(config))
         return self._searched("random-search", ObjectiveConfig(limit_ms=limit_ms), searcher)
 
     def _searched(self, role: str, objective: ObjectiveConfig, searcher: Searcher | None = None) -> Architecture:

@@ -171,8 +171,10 @@ class Run:
             write_json(self.folder / "timings.json", TIMINGS_SCHEMA, {"seconds": seconds})
 
     @contextmanager
-    def locked(self) -> Iterator[None]:
-        """Keep other processes from working in this folder; the kernel frees the lock when this one dies.
+    def working(self) -> Iterator[None]:
+        """Keep other processes out of this folder, and compute with the config's number of threads.
+
+        The kernel frees the lock when this process dies.
 
         Raises:
             UsageError: another process works here.
@@ -183,9 +185,12 @@ class Run:
             lock.acquire(timeout=0)
         except Timeout:
             raise UsageError(f"another process works in {self.folder}; wait for it or choose another --out") from None
+        threads = torch.get_num_threads()
+        torch.set_num_threads(self.config.threads)
         try:
             yield
         finally:
+            torch.set_num_threads(threads)
             lock.release()
 
 
@@ -194,7 +199,7 @@ def versions() -> dict[str, str]:
     found = {"chronas": __version__, "python": platform.python_version()}
     found |= {package: version(package) for package in PACKAGES}
     commit = _git_commit(Path(__file__))
-    return found | ({"commit": commit} if commit else {}) | {"torch threads": str(torch.get_num_threads())}
+    return found | ({"commit": commit} if commit else {})
 
 
 def _git_commit(file: Path) -> str | None:

@@ -13,6 +13,7 @@ from chronas.spaces import Architecture
 from chronas.tables import CostTable
 
 REPORT_SCHEMA = "chronas.predictor-report/1"
+FEW_NETWORKS_ROUNDS = 10  # rounds of few networks lie close in time, so there must be more of them
 
 
 def measure(run: Run, progress: Progress = silent) -> CostTable:
@@ -52,7 +53,7 @@ def fit(run: Run, table: CostTable, progress: Progress = silent) -> tuple[Predic
 def measure_again(
     run: Run, name: str, architectures: Sequence[Architecture], progress: Progress = silent
 ) -> dict[str, Latency]:
-    """Measure these architectures in one campaign of their own, rounds interleaved, under the run's plan.
+    """Measure these architectures in one campaign of their own, under the run's plan with at least ten rounds.
 
     Args:
         run: whose device, skeleton and plan are used.
@@ -64,6 +65,9 @@ def measure_again(
         The latency of everything that the journal holds, by the text of the architecture.
     """
     journal = run.folder / f"{name}.sqlite"
+    plan = run.config.plan
+    rounds = max(plan.rounds, FEW_NETWORKS_ROUNDS)
+    plan = plan.model_copy(update={"rounds": rounds, "max_rounds": max(plan.max_rounds, rounds)})
     with run.timed(name):
-        run_campaign(run.device, run.skeleton, architectures, run.config.plan, journal, progress)
+        run_campaign(run.device, run.skeleton, architectures, plan, journal, progress)
     return read_journal(journal).latencies()

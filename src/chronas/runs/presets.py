@@ -27,6 +27,7 @@ PRESETS = {
     "pcdarts-cifar10": ("chronas.runs.presets:pcdarts_cifar10", "the PC-DARTS paper's settings; a GPU and days"),
 }
 Names = Mapping[str, str]
+SMALL_PLAN = Plan(repeats=30)  # networks of about 1 ms: minima of 30 runs repeat better than of 10 (docs/log.md)
 
 
 def make_preset(name: str, names: Names | None = None) -> RunConfig:
@@ -55,6 +56,7 @@ def digits_cpu(names: Names) -> RunConfig:
         data="digits",
         networks=200,
         frame=Frame(width=16, depth=5),
+        plan=SMALL_PLAN,
         recipe=make_recipe("digits-small"),
         latency_weight=1.0,
         baseline=True,
@@ -71,6 +73,7 @@ def cifar10_cpu(names: Names) -> RunConfig:
         data_limit=10_000,
         networks=200,
         frame=Frame(width=16, depth=5),
+        plan=SMALL_PLAN,
         recipe=make_recipe("cifar10-cpu"),
         latency_weight=0.5,
         baseline=True,
@@ -95,7 +98,6 @@ def _published(searcher: str, recipe: str, names: Names) -> RunConfig:
         data="cifar10",
         networks=2000,
         frame=Frame(width=36, depth=20),
-        plan=Plan(),
         recipe=make_recipe(recipe),
     )
 

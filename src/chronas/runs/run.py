@@ -14,7 +14,7 @@ from chronas.runs.finding import Finder
 from chronas.runs.folder import Run
 from chronas.runs.measuring import fit, measure, measure_again
 from chronas.runs.summary import FINAL, summarise, write_missed
-from chronas.runs.training import export, train_network
+from chronas.runs.training import EXPORTED, export, train_network
 from chronas.spaces import Architecture
 
 
@@ -29,7 +29,7 @@ def execute(run: Run, progress: Progress = silent) -> Report:
         LimitMissedError: no architecture keeps the limit; the report, which says so, is written all the same.
         ChronasError: anything that the user can mend; what is already done stays.
     """
-    with run.locked():
+    with run.working():
         table = measure(run, progress)
         predictor, _ = fit(run, table, progress)
         try:
@@ -40,7 +40,8 @@ def execute(run: Run, progress: Progress = silent) -> Report:
             raise
         for role, architecture in networks.items():
             train_network(run, role, architecture, progress)
-        export(run.folder / "networks" / run.role, run.folder)
+        if not all((run.folder / name).exists() for name in EXPORTED):
+            export(run.folder / "networks" / run.role, run.folder)
         measure_again(run, FINAL, list(dict.fromkeys(networks.values())), progress)
         return show(run)
 

@@ -80,7 +80,12 @@ def choose(run: Run, name: str, found: Found, limit_ms: float | None, progress: 
     wanted_ms = limit_ms
     excluded: set[Architecture] = set()
     for _ in range(TRIES):
-        candidate = next((c for c in found.candidates(wanted_ms) if c.architecture not in excluded), None)
+        try:
+            candidate = next((c for c in found.candidates(wanted_ms) if c.architecture not in excluded), None)
+        except UsageError:
+            if not tried:
+                raise
+            break
         if candidate is None:
             break
         measured = measure_again(run, f"choose {name}", [candidate.architecture], progress)

@@ -20,6 +20,7 @@ from chronas.training import Recipe, evaluate, load_best, train
 
 ARCHITECTURE_SCHEMA = "chronas.architecture/1"
 RESULT_SCHEMA = "chronas.result/1"
+EXPORTED = ("model.safetensors", "model.onnx", "model.py", "architecture.json")
 TOLERANCE = 1e-4  # relative difference allowed between PyTorch and the exported ONNX file
 
 
@@ -141,7 +142,7 @@ def export(network_folder: Path, folder: Path, *, batch: int = 1) -> list[Path]:
     load_best(network, network_folder / "training")
     network.eval()
     folder.mkdir(parents=True, exist_ok=True)
-    paths = [folder / name for name in ("model.safetensors", "model.onnx", "model.py", "architecture.json")]
+    paths = [folder / name for name in EXPORTED]
     save_state(paths[0], network.state_dict(), {"architecture": str(architecture), "space": architecture.space.name})
     write_onnx(paths[1], network, skeleton.input_shape, batch=batch)
     check_onnx(paths[1], network, (batch, *skeleton.input_shape))
