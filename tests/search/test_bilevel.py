@@ -10,6 +10,7 @@ import torch
 
 from chronas.data import Normalisation
 from chronas.errors import DataError, MismatchError, UsageError
+from chronas.networks import load_state, save_state
 from chronas.search import Searcher, Task, make_searcher
 from chronas.search.config import BilevelConfig, PCDartsConfig
 
@@ -82,6 +83,13 @@ def test_a_checkpoint_of_another_search_is_refused(make_task: MakeTask) -> None:
     with pytest.raises(MismatchError, match="objective.weight = 0.0, but 2.0"):
         make_searcher("darts", SMALL).search(make_task("nasbench201", weight=2.0))
     path = task.folder / "search.safetensors"
+    tensors, content = load_state(path)
+    save_state(path, {name: value for name, value in tensors.items() if name != "logits.0"}, content)
+    with pytest.raises(DataError, match="another version"):
+        make_searcher("darts", SMALL).search(task)
+    save_state(path, tensors, {})
+    with pytest.raises(DataError, match="no checkpoint of a search"):
+        make_searcher("darts", SMALL).search(task)
     path.write_bytes(path.read_bytes()[:-100])
     with pytest.raises(DataError, match="search.safetensors"):
         make_searcher("darts", SMALL).search(task)

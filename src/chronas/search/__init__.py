@@ -7,11 +7,10 @@ for candidate in found.candidates(limit_ms=12.0):
 
 from __future__ import annotations
 
-import importlib
-
 from pydantic import BaseModel
 
-from chronas.errors import UsageError, unknown_name
+from chronas.errors import UsageError
+from chronas.names import named
 from chronas.search.derive import Candidate, candidates
 from chronas.search.objective import CostFunction, Objective, ObjectiveConfig
 from chronas.search.relaxation import Relaxation
@@ -45,10 +44,7 @@ def searcher_class(name: str) -> type[Searcher]:
     Raises:
         UsageError: there is no such searcher.
     """
-    if name not in SEARCHERS:
-        raise unknown_name("searcher", name, SEARCHERS)
-    module, _, attribute = SEARCHERS[name].partition(":")
-    found: type[Searcher] = getattr(importlib.import_module(module), attribute)
+    found: type[Searcher] = named("searcher", name, SEARCHERS)
     return found
 
 

@@ -9,7 +9,7 @@ from torch import Tensor
 from torch.optim import Optimizer
 
 from chronas.errors import DataError
-from chronas.networks.weights import load_state, save_state
+from chronas.networks import load_state, save_state
 from chronas.search.searcher import check_same
 
 if TYPE_CHECKING:
@@ -53,6 +53,13 @@ def restore(descent: Descent, folder: Path, identity: dict[str, Any]) -> None:
     if "identity" not in content:
         raise DataError(f"{path} is no checkpoint of a search: use another folder")
     check_same(content["identity"], identity, path)
+    try:
+        _fill(descent, tensors, content)
+    except (KeyError, RuntimeError) as error:
+        raise DataError(f"{path} is of another version of chronas: search again in a new folder") from error
+
+
+def _fill(descent: Descent, tensors: dict[str, Tensor], content: dict[str, Any]) -> None:
     descent.supernet.load_state_dict(_under("supernet", tensors))
     for i, logits in enumerate(descent.logits):
         logits.data.copy_(tensors[f"logits.{i}"])

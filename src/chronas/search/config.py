@@ -4,16 +4,16 @@ from __future__ import annotations
 
 from typing import Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
+
+from chronas.search.searcher import SearcherConfig
 
 
-class BilevelConfig(BaseModel):
+class BilevelConfig(SearcherConfig):
     """Settings of a search by descent on weights and logits in turn; the defaults are DARTS's for CIFAR-10.
 
     Source: https://github.com/quark0/darts, cnn/train_search.py. `digits` and `cifar10_cpu` are smaller.
     """
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
     epochs: int = Field(default=50, ge=1, le=10_000, description="passes over the search's training images")
     batch: int = Field(default=64, ge=2, le=65_536, description="images of a step, of weights and of logits")

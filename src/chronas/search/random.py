@@ -10,11 +10,11 @@ import math
 import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Self
 
 import numpy as np
 import torch
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
 
 from chronas.errors import UsageError
 from chronas.files import read_json, write_json
@@ -22,7 +22,7 @@ from chronas.networks import build
 from chronas.progress import Progress
 from chronas.search.derive import Candidate
 from chronas.search.objective import Objective, predicted_ms
-from chronas.search.searcher import Found, Searcher, Task, check_same, skip_connections
+from chronas.search.searcher import Found, Searcher, SearcherConfig, Task, check_same, skip_connections
 from chronas.spaces import Architecture
 from chronas.training import Recipe, train
 
@@ -31,10 +31,8 @@ CHUNK = 256
 DRAWS = 64 * CHUNK  # drawn in a row outside the limit before giving up
 
 
-class RandomConfig(BaseModel):
+class RandomConfig(SearcherConfig):
     """Settings of random search; it ends when either budget is spent."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
     architectures: int = Field(default=16, ge=1, le=100_000, description="networks to train, at most")
     seconds: float | None = Field(default=None, gt=0, description="time for all trainings; at least one is done")
@@ -45,12 +43,12 @@ class RandomConfig(BaseModel):
     flip: bool = Field(default=True, description="mirror every second image")
 
     @classmethod
-    def digits(cls) -> RandomConfig:
+    def digits(cls) -> Self:
         """Briefer than a fair verdict needs, for 8x8 digits."""
         return cls(architectures=8, epochs=4, batch=64, learning_rate=0.1, crop_padding=1, flip=False)
 
     @classmethod
-    def cifar10_cpu(cls) -> RandomConfig:
+    def cifar10_cpu(cls) -> Self:
         """Briefer than a fair verdict needs, for some thousand 32x32 images on a CPU."""
         return cls(architectures=8, epochs=3, learning_rate=0.1)
 

@@ -6,9 +6,9 @@ from abc import ABC, abstractmethod
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Self
 
-from pydantic import BaseModel
+from pydantic import BaseModel, ConfigDict
 
 from chronas.data import Images, Normalisation
 from chronas.errors import MismatchError, UsageError
@@ -85,6 +85,22 @@ class Found(ABC):
         """Validation accuracy in percent of each by the search's own supernet; None where it has none."""
 
 
+class SearcherConfig(BaseModel):
+    """Settings of a searcher: the published ones by default, and two smaller sets for a CPU."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    @classmethod
+    def digits(cls) -> Self:
+        """Smaller settings for 8x8 digits on a CPU; a searcher that needs none keeps its defaults."""
+        return cls()
+
+    @classmethod
+    def cifar10_cpu(cls) -> Self:
+        """Smaller settings for some thousand 32x32 images on a CPU; as `digits`."""
+        return cls()
+
+
 class Searcher(ABC):
     """An algorithm that finds architectures.
 
@@ -94,10 +110,10 @@ class Searcher(ABC):
     """
 
     name: ClassVar[str]
-    Config: ClassVar[type[BaseModel]]
+    Config: ClassVar[type[SearcherConfig]]
 
     @abstractmethod
-    def __init__(self, config: BaseModel | None = None) -> None:
+    def __init__(self, config: SearcherConfig | None = None) -> None:
         """Take the settings, the defaults where none are given; each searcher takes its own `Config`."""
 
     def search(self, task: Task, progress: Progress = silent) -> Found:
