@@ -25,7 +25,17 @@ from chronas.tables import CostTable
 RUN = (
     *("--preset", "digits-cpu", "--device", "simulated", "--networks", "60", "--data-limit", "400"),
     *("--frame.width", "4", "--frame.depth", "3", "--recipe.epochs", "3", "--latency-weight", "0.5"),
-    *("--searcher.epochs", "4", "--searcher.warmup-epochs", "0", "--searcher.width", "4", "--searcher.depth", "3", "--no-baseline"),
+    *(
+        "--searcher.epochs",
+        "4",
+        "--searcher.warmup-epochs",
+        "0",
+        "--searcher.width",
+        "4",
+        "--searcher.depth",
+        "3",
+        "--no-baseline",
+    ),
 )
 SAME = (
     "predictor/predictor.safetensors",

@@ -19,7 +19,9 @@ config = preset.model_copy(
         "networks": 60,
         "data_limit": 400,
         "frame": Frame(width=4, depth=3),
-        "searcher_config": preset.searcher_config.model_copy(update={"epochs": 3, "warmup_epochs": 1, "width": 4, "depth": 3}),
+        "searcher_config": preset.searcher_config.model_copy(
+            update={"epochs": 3, "warmup_epochs": 1, "width": 4, "depth": 3}
+        ),
         "recipe": preset.recipe.model_copy(update={"epochs": 4}),
     }
 )

@@ -15,7 +15,7 @@ LEFT_TO_RIGHT = (
     "reports > runs > explore > cli"
 )
 DESIGN = re.split(r" > ", LEFT_TO_RIGHT)
-OPEN = {"errors", "units", "files", "progress"}
+OPEN = {"errors", "units", "files", "names", "progress"}
 FORBIDDEN = {
     "spaces": {"torch", "polars"},
     "networks": {"polars", "sklearn", "plotly"},

@@ -7,13 +7,11 @@ print(runner.round(0, warmup=3, repeats=10))
 
 from __future__ import annotations
 
-import importlib
-
 from pydantic import BaseModel
 
 from chronas.devices.device import CpuConfig, Device, Runner, device_differences
 from chronas.devices.lock import hardware_lock
-from chronas.errors import unknown_name
+from chronas.names import named
 
 __all__ = [
     "DEVICES",
@@ -40,10 +38,7 @@ def device_class(name: str) -> type[Device]:
     Raises:
         UsageError: there is no such device.
     """
-    if name not in DEVICES:
-        raise unknown_name("device", name, DEVICES)
-    module, _, attribute = DEVICES[name].partition(":")
-    found: type[Device] = getattr(importlib.import_module(module), attribute)
+    found: type[Device] = named("device", name, DEVICES)
     return found
 
 

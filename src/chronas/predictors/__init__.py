@@ -7,12 +7,12 @@ prediction = predictor.predict(space.encode(architectures))
 
 from __future__ import annotations
 
-import importlib
 from pathlib import Path
 
 from pydantic import BaseModel
 
-from chronas.errors import DataError, unknown_name
+from chronas.errors import DataError
+from chronas.names import named
 from chronas.networks import load_state
 from chronas.predictors.evaluation import PredictorReport, Scores, fit_and_report
 from chronas.predictors.predictor import Prediction, Predictor
@@ -43,10 +43,7 @@ def predictor_class(name: str) -> type[Predictor]:
     Raises:
         UsageError: there is no such predictor.
     """
-    if name not in PREDICTORS:
-        raise unknown_name("predictor", name, PREDICTORS)
-    module, _, attribute = PREDICTORS[name].partition(":")
-    found: type[Predictor] = getattr(importlib.import_module(module), attribute)
+    found: type[Predictor] = named("predictor", name, PREDICTORS)
     return found
 
 

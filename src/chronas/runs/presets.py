@@ -5,13 +5,12 @@ config = make_preset("cifar10-cpu", {"searcher": "pc-darts"})
 
 from __future__ import annotations
 
-import importlib
 from collections.abc import Callable, Mapping
 from typing import Any
 
 from chronas.devices import device_class
-from chronas.errors import unknown_name
 from chronas.measurement import Plan
+from chronas.names import named
 from chronas.predictors import predictor_class
 from chronas.runs.config import Frame, RunConfig
 from chronas.search import searcher_class
@@ -40,10 +39,7 @@ def make_preset(name: str, names: Names | None = None) -> RunConfig:
     Raises:
         UsageError: there is no such preset, or no such name.
     """
-    if name not in PRESETS:
-        raise unknown_name("preset", name, PRESETS)
-    module, _, attribute = PRESETS[name][0].partition(":")
-    preset: Callable[[Names], RunConfig] = getattr(importlib.import_module(module), attribute)
+    preset: Callable[[Names], RunConfig] = named("preset", name, {key: text for key, (text, _) in PRESETS.items()})
     return preset(names or {})
 
 

@@ -7,9 +7,8 @@ print(space.sample(1, seed=0)[0])
 from __future__ import annotations
 
 import functools
-import importlib
 
-from chronas.errors import unknown_name
+from chronas.names import named
 from chronas.spaces.skeleton import Skeleton
 from chronas.spaces.space import Architecture, Choice, Decision, Group, Space
 from chronas.spaces.topology import Cell, CellTopology, LayerTopology, Topology
@@ -42,8 +41,5 @@ def make_space(name: str) -> Space:
     Raises:
         UsageError: there is no such space.
     """
-    if name not in SPACES:
-        raise unknown_name("space", name, SPACES)
-    module, _, attribute = SPACES[name].partition(":")
-    space: Space = getattr(importlib.import_module(module), attribute)()
+    space: Space = named("space", name, SPACES)()
     return space

@@ -6,10 +6,9 @@ accuracy_percent = evaluate(network, dataset.test, normalisation)
 
 from __future__ import annotations
 
-import importlib
 from collections.abc import Callable
 
-from chronas.errors import unknown_name
+from chronas.names import named
 from chronas.training.checkpoint import load_best
 from chronas.training.evaluation import evaluate
 from chronas.training.recipe import Recipe
@@ -31,8 +30,5 @@ def make_recipe(name: str) -> Recipe:
     Raises:
         UsageError: there is no such recipe.
     """
-    if name not in RECIPES:
-        raise unknown_name("recipe", name, RECIPES)
-    module, _, attribute = RECIPES[name].partition(":")
-    preset: Callable[[], Recipe] = getattr(importlib.import_module(module), attribute)
+    preset: Callable[[], Recipe] = named("recipe", name, RECIPES)
     return preset()
