@@ -11,4 +11,4 @@ write report.html. The settings are those of `chronas run --preset digits-cpu`."
 
 def main(words: list[str]) -> int:
     """Run the preset `digits-cpu`."""
-    return run_preset(words, "digits-cpu", prog="chronas demo", description=DESCRIPTION)
+    return run_preset(words, "digits-cpu", prog="chronas demo", description=DESCRIPTION, folder="demo")

@@ -39,21 +39,24 @@ def main(words: list[str]) -> int:
     return run_preset(words, DEFAULT_PRESET, prog="chronas run", description=DESCRIPTION)
 
 
-def run_preset(words: list[str], preset: str, *, prog: str, description: str) -> int:
-    """Run a preset with the changes that flags ask for."""
+def run_preset(words: list[str], preset: str, *, prog: str, description: str, folder: str | None = None) -> int:
+    """Run a preset with the changes that flags ask for.
+
+    Args:
+        words: after the command.
+        preset: the one to take where `--preset` names none.
+        prog: the command, for help and for the command line that the run keeps.
+        description: for help.
+        folder: the run's folder below `runs/` where `--out` names none; the preset's name where it is None.
+    """
     line = shlex.join([*prog.split(), *words])
     chosen, rest = read_names(words, {"preset": PRESETS, **CHOICES}, {"preset": preset})
-    base = make_preset(chosen.pop("preset"), chosen)
-    model = options_model(RunOptions, base, Path("runs") / preset_folder(words, preset))
+    name = chosen.pop("preset")
+    base = make_preset(name, chosen)
+    model = options_model(RunOptions, base, Path("runs") / (folder or name))
     options = read_options(model, rest, prog=prog, description=description)
     run = Run.create(options.out, config_of(base, options), command=line)
     return finish(run, as_json=options.json_answer)
-
-
-def preset_folder(words: list[str], preset: str) -> str:
-    """The folder's name below `runs/` where none is given: the preset's."""
-    chosen, _ = read_names(words, {"preset": PRESETS}, {"preset": preset})
-    return chosen["preset"]
 
 
 class RunOptions(Options):
