@@ -114,8 +114,11 @@ class Run:
 
     @functools.cached_property
     def search_split(self) -> tuple[Images, Images]:
-        """The images for gradient steps, halved: (for the supernet's weights, for its logits), as in DARTS."""
-        return split(self.training_split[0], 0.5, seed=self.config.seed + 1)
+        """The images for gradient steps, or `search_images` of them, halved: (for the supernet's weights, its logits)."""
+        images, wanted = self.training_split[0], self.config.search_images
+        if wanted is not None and wanted < len(images):
+            _, images = split(images, wanted / len(images), seed=self.config.seed + 2)
+        return split(images, 0.5, seed=self.config.seed + 1)
 
     @functools.cached_property
     def data_facts(self) -> dict[str, Any]:

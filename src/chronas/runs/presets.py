@@ -67,6 +67,7 @@ def cifar10_cpu(names: Names) -> RunConfig:
         searcher_config=searcher_class(searcher).Config.cifar10_cpu(),
         data="cifar10",
         data_limit=10_000,
+        search_images=5_000,
         networks=200,
         frame=Frame(width=16, depth=5),
         plan=SMALL_PLAN,
