@@ -129,7 +129,7 @@ def test_two_processes_do_not_work_in_one_folder(copied: Run) -> None:
         other.communicate("")
 
 
-@pytest.mark.parametrize("step", ["measure", "search", "train weight-0"])
+@pytest.mark.parametrize("step", ["measure", "search weight-0", "train random"])
 def test_an_interrupted_run_goes_on_to_the_same_bits(step: str, finished: Run, tmp_path: Path) -> None:
     run = Run.create(tmp_path / "run", finished.config, command="x")
     with pytest.raises(KeyboardInterrupt):

@@ -9,7 +9,26 @@ from types import TracebackType
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeElapsedColumn
 
+from chronas.units import duration_text
+
 LINE_EVERY_S = 15.0
+
+
+class Pace:
+    """How long a step will still take, from how fast it has gone since it was first told."""
+
+    def __init__(self) -> None:
+        self._began: dict[str, tuple[float, int]] = {}
+
+    def left(self, step: str, done: int, total: int) -> str:
+        """Time left, such as `2 min 05 s left`; empty where it cannot be known yet, or the step is done."""
+        now = time.monotonic()
+        began, first = self._began.setdefault(step, (now, done))
+        if done < first:
+            began, first = self._began[step] = (now, done)
+        if not first < done < total:
+            return ""
+        return f"{duration_text((now - began) / (done - first) * (total - done))} left"
 
 
 class ProgressLines:
@@ -17,6 +36,7 @@ class ProgressLines:
 
     def __init__(self) -> None:
         self._last: dict[str, float] = {}
+        self._pace = Pace()
 
     def __enter__(self) -> ProgressLines:
         return self
@@ -28,12 +48,13 @@ class ProgressLines:
 
     def __call__(self, step: str, done: int, total: int, note: str) -> None:
         """Tell where a step is; see `chronas.progress.Progress`."""
-        now = time.monotonic()
+        now, left = time.monotonic(), self._pace.left(step, done, total)
         if done < total and now - self._last.get(step, -LINE_EVERY_S) < LINE_EVERY_S:
             return
         self._last[step] = now
         count = f" {done}/{total}" if total > 1 else ""
-        sys.stderr.write(f"{step}{count}{': ' + note if note else ''}\n")
+        texts = ", ".join(text for text in (note, left) if text)
+        sys.stderr.write(f"{step}{count}{': ' + texts if texts else ''}\n")
         sys.stderr.flush()
 
 
@@ -44,6 +65,7 @@ class ProgressBars:
         columns = (TextColumn("{task.description:<22}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
         self._bars = Progress(*columns, TextColumn("{task.fields[note]}"), console=Console(stderr=True))
         self._tasks: dict[str, TaskID] = {}
+        self._pace = Pace()
 
     def __enter__(self) -> ProgressBars:
         self._bars.start()
@@ -58,7 +80,8 @@ class ProgressBars:
         """Tell where a step is; see `chronas.progress.Progress`."""
         if step not in self._tasks:
             self._tasks[step] = self._bars.add_task(step, total=total, note=note)
-        self._bars.update(self._tasks[step], completed=done, total=total, note=note)
+        texts = ", ".join(text for text in (note, self._pace.left(step, done, total)) if text)
+        self._bars.update(self._tasks[step], completed=done, total=total, note=texts)
 
 
 def progress_display() -> ProgressLines | ProgressBars:

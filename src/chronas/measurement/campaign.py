@@ -20,7 +20,6 @@ from chronas.measurement.journal import Journal
 from chronas.measurement.timing import Plan
 from chronas.progress import Progress, silent
 from chronas.spaces import Architecture, Skeleton
-from chronas.units import duration_text
 
 
 def run_campaign(
@@ -153,9 +152,8 @@ class _Campaign:
             return start_s, self.device.now_s(), samples_ms
 
     def _rate(self) -> str:
-        """Rounds a second since the start of this call, and the time that the known rest takes at that rate."""
-        per_s = (self.done - self.done_before) / max(time.monotonic() - self.began_s, 1e-9)
-        return f"{per_s:.1f} rounds/s, {duration_text((self.total - self.done) / per_s)} left"
+        """Rounds a second since the start of this call."""
+        return f"{(self.done - self.done_before) / max(time.monotonic() - self.began_s, 1e-9):.1f} rounds/s"
 
     def _tell(self, note: str) -> None:
         self.progress("measure", self.done, self.total, note)

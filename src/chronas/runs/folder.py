@@ -114,7 +114,7 @@ class Run:
 
     @functools.cached_property
     def search_split(self) -> tuple[Images, Images]:
-        """The images for gradient steps, or `search_images` of them, halved: (for the supernet's weights, its logits)."""
+        """The images for gradient steps, or `search_images` of them, halved: (for the supernet's weights, logits)."""
         images, wanted = self.training_split[0], self.config.search_images
         if wanted is not None and wanted < len(images):
             _, images = split(images, wanted / len(images), seed=self.config.seed + 2)

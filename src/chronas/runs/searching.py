@@ -65,7 +65,7 @@ def search(
         seed=run.config.seed,
     )
     with run.timed(f"search {name}"):
-        return searcher.search(task, progress)
+        return searcher.search(task, lambda _, done, total, note: progress(f"search {name}", done, total, note))
 
 
 def choose(run: Run, name: str, found: Found, limit_ms: float | None, progress: Progress = silent) -> Choice:
