@@ -106,8 +106,8 @@ def test_degenerate_networks_are_flagged_left_out_of_the_scores_and_not_clamped(
     report = fit_and_report("lookup", CostTable.from_rows(SPACE, SKELETON, make_device("simulated"), rows))[1]
     costs_ms, predicted_ms = np.array(report.measured_ms), np.array(report.predicted_ms)
     flagged = np.isin(report.architectures, report.degenerate)
-    assert (costs_ms[flagged] < 0.1 * np.median(costs_ms)).any() and flagged.sum() < 20
-    assert (costs_ms[~flagged] >= 0.1 * np.median(costs_ms)).all() and (predicted_ms[~flagged] > 0).all()
+    assert flagged.any() and flagged.tolist() == (costs_ms < 0.1 * np.median(costs_ms)).tolist()
+    assert predicted_ms[~flagged].min() < 0, "a prediction below zero is an error, not a reason to be left out"
     assert report.scores == Scores.of(costs_ms[~flagged], predicted_ms[~flagged])
     assert Scores.of(costs_ms, predicted_ms).mape_percent > 10 * report.scores.mape_percent
 

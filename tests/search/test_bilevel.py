@@ -11,8 +11,9 @@ import torch
 from chronas.data import Normalisation
 from chronas.errors import DataError, MismatchError, UsageError
 from chronas.networks import load_state, save_state
-from chronas.search import Searcher, Task, make_searcher
+from chronas.search import Objective, ObjectiveConfig, Searcher, Task, make_searcher
 from chronas.search.config import BilevelConfig, PCDartsConfig
+from chronas.search.descent import Descent
 
 MakeTask = Callable[..., Task]
 SMALL = BilevelConfig(
@@ -150,6 +151,35 @@ def test_a_loss_that_is_not_finite_stops_the_search(make_task: MakeTask) -> None
     task = replace(make_task("nasbench201"), normalisation=Normalisation((0.0,), (1e-42,)))
     with pytest.raises(UsageError, match=r"train loss became nan in epoch 1: lower the learning rate \(0.05\)"):
         make_searcher("darts", SMALL).search(task)
+
+
+@pytest.mark.parametrize("order", [1, 2])
+def test_logits_so_far_apart_that_weights_are_zero_do_not_stop_the_search(make_task: MakeTask, order: int) -> None:
+    """A weight that underflows to zero leaves its operation out; its parameters must count as having no slope."""
+    task = make_task("nasbench201", weight=1.0)
+    config = SMALL.model_copy(update={"order": order, "warmup_epochs": 0})
+    descent = Descent(task, config, Objective(task.objective, task.cost, task.median_ms))
+    descent.logits[0].data.mul_(1e6)
+    assert bool((descent.relaxation().operation_weights() == 0).any())
+    before = [weight.detach().clone() for weight in descent.weights]
+    descent.begin_epoch()
+    descent.step()
+    assert all(bool(weight.isfinite().all()) for weight in descent.weights)
+    assert any(not torch.equal(weight, old) for weight, old in zip(descent.weights, before, strict=True))
+
+
+def test_a_checkpoint_knows_its_predictor_up_to_rounding(make_task: MakeTask) -> None:
+    task = make_task("nasbench201", weight=1.0)
+    cost = task.cost
+    assert cost is not None
+    searcher = make_searcher("darts", SMALL.model_copy(update={"epochs": 2}))
+    found = searcher.search(task)
+    rounded = replace(task, cost=lambda codes: cost(codes) * (1 + 1e-7))
+    assert searcher.search(rounded).history == found.history
+    for other in (lambda codes: cost(codes) * 1.001, lambda codes: cost(codes.flip(1)), None):
+        objective = task.objective if other is not None else ObjectiveConfig()
+        with pytest.raises(MismatchError, match="mean_cost_ms"):
+            searcher.search(replace(task, cost=other, objective=objective))
 
 
 def test_settings_that_do_not_fit_are_refused() -> None:

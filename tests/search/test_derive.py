@@ -11,6 +11,7 @@ from torch import Tensor
 
 from chronas.errors import UsageError
 from chronas.search import Relaxation, candidates
+from chronas.search.derive import Climb
 from chronas.spaces import SPACES, Space, make_space
 
 ALL_SPACES = sorted(SPACES)
@@ -117,6 +118,21 @@ def test_a_limit_below_everything_says_what_is_reachable(name: str) -> None:
     space = make_space(name)
     with pytest.raises(UsageError, match=f"within 0.5 ms; the fastest .* predicted at {cheapest_ms(space):.4g} ms"):
         next(candidates(sharp(space), additive(space), 0.5))
+
+
+def test_a_climb_ends_although_a_prediction_depends_on_the_place_in_the_batch() -> None:
+    """The first row is over the limit whatever it is, all others are inside: each step would lead back to the mode."""
+    asked: list[int] = []
+
+    def cost(codes: Tensor) -> Tensor:
+        asked.append(len(codes))
+        assert len(asked) < 1000, "the climb goes round and round"
+        return torch.cat([torch.full((1,), 2.0), torch.ones(len(codes) - 1)])
+
+    climb = Climb(sharp(make_space("nasbench201")), cost, limit_ms=1.5)
+    climb.run()
+    assert climb.inside
+    assert climb.fastest_ms == 1.0
 
 
 def test_a_limit_needs_a_predictor() -> None:

@@ -60,6 +60,32 @@ def test_a_budget_in_seconds_ends_the_search_after_at_least_one(make_task: MakeT
     assert len(found.history) == 1
 
 
+def test_a_latency_weight_ranks_by_errors_and_latency_together(make_task: MakeTask) -> None:
+    task = make_task("nasbench201", weight=3.0)
+    assert task.median_ms is not None
+    found = make_searcher("random", SMALL).search(task)
+    ranked = [str(candidate.architecture) for candidate in found.candidates(None)]
+    values = {
+        row["mode"]: 1 - row["validation_accuracy"] / 100 + 3.0 * row["expected_latency_ms"] / task.median_ms
+        for row in found.history
+    }
+    assert ranked == sorted(values, key=values.__getitem__)
+    heavy = make_searcher("random", SMALL).search(make_task("nasbench201", folder="heavy", weight=1e6))
+    latencies_ms = [candidate.predicted_ms for candidate in heavy.candidates(None)]
+    assert latencies_ms == sorted(latencies_ms)
+    assert {row["mode"] for row in heavy.history} == set(values), "the weight ranks, it does not draw"
+
+
+def test_another_predictor_does_not_inherit_the_accuracies_of_other_networks(make_task: MakeTask) -> None:
+    """A limit decides what is drawn, so with another predictor the third network would be another one."""
+    task = make_task("nasbench201", limit_ms=3.9)
+    cost = task.cost
+    assert cost is not None
+    make_searcher("random", SMALL).search(task)
+    with pytest.raises(MismatchError, match="mean_cost_ms"):
+        make_searcher("random", SMALL).search(replace(task, cost=lambda codes: cost(codes.flip(1))))
+
+
 def test_without_a_predictor_there_is_no_latency_and_no_limit(make_task: MakeTask) -> None:
     config = SMALL.model_copy(update={"architectures": 1})
     found = make_searcher("random", config).search(replace(make_task("nasbench201"), cost=None, median_ms=None))

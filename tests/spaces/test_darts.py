@@ -55,7 +55,7 @@ def test_operations_stand_on_the_edges_that_the_genotype_names() -> None:
     [
         ("dil_conv_3x3", "dil_conv_3x33", "did you mean dil_conv_3x3"),
         ("dil_conv_3x3", "none", "unknown operation 'none'"),
-        ("('dil_conv_3x3', 2)", "('dil_conv_3x3', 5)", r"node 5 has inputs 0\.\.4, got 5"),
+        ("('dil_conv_3x3', 2)", "('dil_conv_3x3', 5)", r"node 5 has inputs 0\.\.4, got '5'"),
         ("('dil_conv_3x3', 2)", "('dil_conv_3x3', -1)", "pairs like"),
         ("('dil_conv_3x3', 2)", "('dil_conv_3x3', True)", "pairs like"),
         ("('dil_conv_3x3', 2)", "('dil_conv_3x3', 0)", "input 0 twice"),
@@ -75,6 +75,29 @@ def test_malformed_genotypes_are_refused(old: str, new: str, message: str) -> No
     assert old in V2
     with pytest.raises(ParseError, match=message):
         SPACE.parse(V2.replace(old, new))
+
+
+@pytest.mark.parametrize(
+    "nested",
+    [
+        "-" * 900 + "1",
+        "1" + "+1" * 600,
+        "a" + ".b" * 600,
+        "a" + "()" * 600,
+        "not " * 350 + "1",
+        "lambda:" * 200 + "1",
+        "[" * 150 + "]" * 150,
+        "0x" + "f" * 1400,
+        "9" * 1400,
+    ],
+)
+@pytest.mark.parametrize("place", ["normal_concat=[2, 3, 4, 5]", "('dil_conv_3x3', 2)"])
+def test_deep_nesting_and_huge_numbers_are_refused_in_a_short_line(nested: str, place: str) -> None:
+    there = f"normal_concat={nested}" if "concat" in place else f"('dil_conv_3x3', {nested})"
+    for spoilt in (V2.replace(place, there), V2.replace(place, there * 3)):
+        with pytest.raises(ParseError) as caught:
+            SPACE.parse(spoilt)
+        assert len(str(caught.value)) < 400
 
 
 def test_nothing_in_a_genotype_is_run() -> None:

@@ -69,6 +69,8 @@ def test_an_index_outside_the_table_is_refused(index: int) -> None:
         (TEXT.replace("|none~1", ""), r"node 2 must have the inputs 0\.\.1"),
         (TEXT.replace("|nor_conv_3x3~0|", "|none~0|none~0|"), r"node 1 must have the inputs 0\.\.0"),
         (TEXT.replace("none~1", "none"), "an operation and a node"),
+        (TEXT.replace("none~1", "none~01"), "an operation and a node"),
+        (TEXT.replace("none~1", "none~\N{ARABIC-INDIC DIGIT ONE}"), "an operation and a node"),
         (TEXT[1:], "between bars"),
         (TEXT * 100, "expected three nodes"),
     ],

@@ -95,7 +95,10 @@ def _predict(relaxation: Relaxation, cost: CostFunction, numbers: Tensor) -> Ten
 
 
 class Climb:
-    """Hill climbs over single groups, from the mode and from samples; each step improves, so each climb ends.
+    """Hill climbs over single groups, from the mode and from samples.
+
+    Each step improves, so each climb ends; one that comes back to where it was ends too, as a predictor's rounding may
+    depend on what else is in a batch.
 
     Attributes:
         inside: candidates inside the limit that were met.
@@ -115,7 +118,9 @@ class Climb:
         samples = self._relaxation.draw(STARTS - 1, torch.Generator().manual_seed(0))
         for start in torch.cat([mode, samples]):
             current: Tensor | None = start
-            while current is not None:
+            visited: set[tuple[int, ...]] = set()
+            while current is not None and (place := tuple(current.tolist())) not in visited:
+                visited.add(place)
                 current = self._step(current)
 
     def _step(self, current: Tensor) -> Tensor | None:

@@ -31,7 +31,7 @@ class SgdStep:
 
 def first_order(validation_loss: Loss, logits: Sequence[Tensor]) -> list[Tensor]:
     """dL_validation / dlogits at the present weights, one for each of `logits`; no weight's gradient is computed."""
-    return list(torch.autograd.grad(validation_loss(), logits))
+    return list(torch.autograd.grad(validation_loss(), logits, materialize_grads=True))
 
 
 def second_order(
@@ -47,14 +47,14 @@ def second_order(
         step: the look-ahead.
     """
     before = [weight.detach().clone() for weight in weights]
-    slopes = torch.autograd.grad(train_loss(), weights)
+    slopes = torch.autograd.grad(train_loss(), weights, materialize_grads=True)
     with torch.no_grad():
         for weight, slope, buffer in zip(weights, slopes, step.buffers, strict=True):
             change = slope + step.weight_decay * weight
             if buffer is not None:
                 change += step.momentum * buffer
             weight -= step.learning_rate * change
-    found = torch.autograd.grad(validation_loss(), [*logits, *weights])
+    found = torch.autograd.grad(validation_loss(), [*logits, *weights], materialize_grads=True)
     direct, vector = found[: len(logits)], found[len(logits) :]
     radius = RADIUS / float(torch.cat([each.flatten() for each in vector]).norm())
     forth = _slopes_at(train_loss, weights, logits, before, vector, radius)
@@ -79,4 +79,4 @@ def _slopes_at(
     with torch.no_grad():
         for weight, saved, direction in zip(weights, before, vector, strict=True):
             weight.copy_(saved + distance * direction)
-    return list(torch.autograd.grad(loss(), logits))
+    return list(torch.autograd.grad(loss(), logits, materialize_grads=True))

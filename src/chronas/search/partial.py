@@ -1,7 +1,8 @@
 """PC-DARTS: partial channels, edge normalisation and a warm-up (Xu et al., arXiv 1907.05737).
 
 The loop is DARTS's; the settings differ. As in the published code the first C / K channels go through the operations
-and the others around them. Unlike it, the derived cell is that of the final logits.
+and the others around them. Unlike it, the derived cell is that of the final logits. Where every edge of a node is kept
+(NAS-Bench-201) there is nothing to normalise: edge weights are one.
 """
 
 from __future__ import annotations

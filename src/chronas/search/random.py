@@ -1,7 +1,8 @@
 """Random search: networks drawn uniformly, each trained briefly on the deployed skeleton, best first.
 
 The baseline that differentiable search has to beat at equal time (Li and Talwalkar, arXiv 1902.07638). With a limit,
-only networks that are predicted inside it are drawn.
+only networks that are predicted inside it are drawn. With a latency weight, best is the smallest sum of the share of
+validation images that are wrong and weight * predicted latency / the table's median.
 """
 
 from __future__ import annotations
@@ -68,10 +69,10 @@ class RandomConfig(SearcherConfig):
 
 @dataclass(frozen=True)
 class Trained:
-    """A candidate that was trained, and its validation accuracy in percent."""
+    """A candidate that was trained, and what the search minimises: its share of wrong images plus the latency term."""
 
     candidate: Candidate
-    validation_accuracy: float
+    value: float
 
 
 class RandomFound(Found):
@@ -79,10 +80,10 @@ class RandomFound(Found):
 
     def __init__(self, history: list[dict[str, Any]], trained: Sequence[Trained]) -> None:
         self.history = history
-        self._trained = sorted(trained, key=lambda each: -each.validation_accuracy)
+        self._trained = sorted(trained, key=lambda each: each.value)
 
     def candidates(self, limit_ms: float | None) -> Iterator[Candidate]:
-        """What was trained, most accurate first, all predicted inside the limit; raises as `Found.candidates`."""
+        """What was trained, best first, all predicted inside the limit; raises as `Found.candidates`."""
         found = [each.candidate for each in self._trained]
         if limit_ms is None:
             yield from found
@@ -110,7 +111,7 @@ class RandomSearch(Searcher):
     def __init__(self, config: RandomConfig | None = None) -> None:
         self.config = config or RandomConfig()
 
-    def _search(self, task: Task, objective: Objective, progress: Progress) -> RandomFound:  # noqa: ARG002 - the limit is kept by drawing
+    def _search(self, task: Task, objective: Objective, progress: Progress) -> RandomFound:  # noqa: ARG002 - there are no logits to press on
         path = task.folder / "search.json"
         identity: dict[str, Any] = {
             "searcher": self.name,
@@ -129,7 +130,7 @@ class RandomSearch(Searcher):
                     break
                 history.append(self._train(task, candidate, number, progress))
                 write_json(path, SCHEMA, {"identity": identity, "history": history})
-            trained.append(Trained(candidate, history[number]["validation_accuracy"]))
+            trained.append(Trained(candidate, _value(task, candidate, history[number]["validation_accuracy"])))
         return RandomFound(history, trained)
 
     def _spent(self, history: list[dict[str, Any]]) -> bool:
@@ -164,6 +165,16 @@ class RandomSearch(Searcher):
             "mode": str(candidate.architecture),
             "seconds": time.perf_counter() - start_s,
         }
+
+
+def _value(task: Task, candidate: Candidate, validation_accuracy: float) -> float:
+    """The share of validation images that are wrong, plus the latency term where the task has a weight."""
+    wrong = 1.0 - validation_accuracy / 100.0
+    if not task.objective.weight:
+        return wrong
+    assert candidate.predicted_ms is not None
+    assert task.median_ms is not None
+    return wrong + task.objective.weight * candidate.predicted_ms / task.median_ms
 
 
 def _draw(task: Task) -> Iterator[Candidate]:

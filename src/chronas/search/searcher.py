@@ -2,22 +2,26 @@
 
 from __future__ import annotations
 
+import math
 from abc import ABC, abstractmethod
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, ClassVar, Self
 
+import torch
 from pydantic import BaseModel, ConfigDict
 
 from chronas.data import Images, Normalisation
 from chronas.errors import MismatchError, UsageError
 from chronas.progress import Progress, silent
 from chronas.search.derive import Candidate
-from chronas.search.objective import CostFunction, Objective, ObjectiveConfig
+from chronas.search.objective import CostFunction, Objective, ObjectiveConfig, predicted_ms
 from chronas.spaces import Architecture, Skeleton, Space
 
 IDENTITY = "skip_connect"
+PROBES = 16  # random architectures by whose costs a checkpoint knows its predictor
+ROUNDING = 1e-5  # relative; float32 sums may differ by less between machines
 
 
 @dataclass(frozen=True)
@@ -56,9 +60,18 @@ class Task:
             "search_train": self.search_train.checksum(),
             "search_validation": self.search_validation.checksum(),
             "median_ms": self.median_ms,
+            "mean_cost_ms": self._mean_cost_ms(),
             "objective": self.objective.model_dump(mode="json"),
             "seed": self.seed,
         }
+
+    def _mean_cost_ms(self) -> float | None:
+        """The mean predicted cost of a few random architectures, by which predictors are told apart."""
+        if self.cost is None:
+            return None
+        codes = torch.from_numpy(self.space.encode(self.space.sample(PROBES, seed=0)))
+        with torch.no_grad():
+            return float(predicted_ms(self.cost, codes).mean())
 
 
 class Found(ABC):
@@ -154,11 +167,15 @@ def check_same(saved: dict[str, Any], wanted: dict[str, Any], path: Path) -> Non
         old, new = saved.get(key), wanted.get(key)
         if isinstance(old, dict) and isinstance(new, dict):
             check_same({f"{key}.{k}": v for k, v in old.items()}, {f"{key}.{k}": v for k, v in new.items()}, path)
-        elif old != new:
+        elif old != new and not (isinstance(old, float) and isinstance(new, float) and _close(old, new)):
             raise MismatchError(
                 f"{path} is of a search with {key} = {old}, but {new} is asked for: "
                 "use the same settings or a new folder"
             )
+
+
+def _close(old: float, new: float) -> bool:
+    return math.isclose(old, new, rel_tol=ROUNDING)
 
 
 def check_finite(value: float, what: str, epoch: int, learning_rate: float) -> None:

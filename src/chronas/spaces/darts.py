@@ -33,7 +33,7 @@ NODES = 4
 KEPT = 2  # inputs of a node
 OUTPUT = tuple(range(INPUTS, INPUTS + NODES))
 EDGES = tuple((source, target) for target in OUTPUT for source in range(target))
-LONGEST_TEXT = 4096  # a genotype has about 500 characters; the bound keeps the parser's work small
+LONGEST_TEXT = 2048  # a genotype has about 500 characters; the bound keeps the parser's work and its numbers small
 EXAMPLE = (
     "Genotype(normal=[('sep_conv_3x3', 0), ...], normal_concat=range(2, 6), reduce=[...], reduce_concat=range(2, 6))"
 )
@@ -117,7 +117,9 @@ class Darts(Space):
             for number, (operation, source) in enumerate(pairs):
                 target = INPUTS + number // KEPT
                 if not 0 <= source < target:
-                    raise ParseError(f"{cell.name} node {target} has inputs 0..{target - 1}, got {source}")
+                    raise ParseError(
+                        f"{cell.name} node {target} has inputs 0..{target - 1}, got {excerpt(str(source))}"
+                    )
                 decision = cell.decision(EDGES.index((source, target)))
                 if choices[decision] is not None:
                     raise ParseError(
@@ -147,6 +149,7 @@ def _fields(text: str) -> dict[str, ast.expr]:
         raise ParseError(f"a Genotype has at most {LONGEST_TEXT} characters, got {len(text)}")
     try:
         node = ast.parse(text.strip(), mode="eval").body
+        ast.unparse(node)  # what is nested too deep to be shown in a message is refused here
     except (SyntaxError, ValueError, RecursionError, MemoryError) as error:
         raise ParseError(f"expected {EXAMPLE}, got {excerpt(text)}, which does not parse") from error
     if not (isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id == "Genotype"):

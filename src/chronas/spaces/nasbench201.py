@@ -30,7 +30,7 @@ EDGES = tuple((source, target) for target in range(1, STATES) for source in rang
 SHUFFLE_SEED = 88  # the official order: all cells, shuffled once by random.seed(88) in generate_meta_info
 LONGEST_TEXT = 1024
 EXAMPLE = "|nor_conv_3x3~0|+|nor_conv_3x3~0|none~1|+|skip_connect~0|none~1|skip_connect~2|"
-TOKEN = re.compile(r"([^~|+]+)~(\d+)")
+TOKEN = re.compile(r"([^~|+]+)~([0-9])")
 
 
 def layout(depth: int) -> tuple[str, ...]:
