@@ -8,7 +8,7 @@ plan's seed and the journal alone, so that a campaign goes on where it was left,
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -29,6 +29,8 @@ def run_campaign(
     plan: Plan,
     journal_path: Path,
     progress: Progress = silent,
+    *,
+    weights: Mapping[Architecture, Path] | None = None,
 ) -> None:
     """Measure architectures into a journal, or go on with one; what it already holds is not measured again.
 
@@ -42,6 +44,8 @@ def run_campaign(
         plan: rounds, repeats and when a latency is known well enough.
         journal_path: an SQLite file on a local disk, made where there is none.
         progress: told after each round of a network ("measure") and while networks are built ("prepare").
+        weights: files of `networks.save_state` for architectures that are measured as they were trained; the others
+            have random weights.
 
     Raises:
         UsageError: no architecture, architectures of several spaces, or another process writes the journal.
@@ -58,7 +62,7 @@ def run_campaign(
         journal.ask(list(asked))
         device.resume_at(journal.contents.clock_s)
         reference = space.parse(journal.contents.header.reference)
-        _Campaign(device, skeleton, journal, asked, reference, progress).run()
+        _Campaign(device, skeleton, journal, asked, reference, progress, weights or {}).run()
 
 
 class _Campaign:
@@ -72,6 +76,7 @@ class _Campaign:
         asked: dict[str, Architecture],
         reference: Architecture,
         progress: Progress,
+        weights: Mapping[Architecture, Path],
     ) -> None:
         self.device = device
         self.skeleton = skeleton
@@ -81,6 +86,7 @@ class _Campaign:
         self.asked = asked
         self.reference = reference
         self.progress = progress
+        self.weights = weights
         self.runners: dict[Architecture, Runner] = {}
         self.done = sum(self.contents.rounds_done(text) for text in asked)
         self.total = sum(max(self.plan.rounds, self.contents.rounds_done(text)) for text in asked)
@@ -139,7 +145,9 @@ class _Campaign:
 
     def _runner(self, architecture: Architecture) -> Runner:
         if architecture not in self.runners:
-            self.runners[architecture] = self.device.prepare(architecture, self.skeleton)
+            self.runners[architecture] = self.device.prepare(
+                architecture, self.skeleton, weights=self.weights.get(architecture)
+            )
         return self.runners[architecture]
 
     def _timed(self, architecture: Architecture, index: int) -> tuple[float, float, list[float]]:

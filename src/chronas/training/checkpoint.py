@@ -15,7 +15,7 @@ from torch import Tensor, nn
 from chronas.errors import DataError, MismatchError
 from chronas.networks import load_state, save_state
 
-LAST, BEST = "last.safetensors", "best.safetensors"
+LAST, BEST = "last.safetensors", "best.safetensors"  # names of the files in the folder of a training
 SCHEMAS = {LAST: "chronas.training/1", BEST: "chronas.weights/1"}
 NETWORK, MOMENTUM = "network.", "momentum."
 AUXILIARY = "auxiliary"  # first part of the names of what exists in training only
