@@ -128,7 +128,7 @@ class RandomSearch(Searcher):
             if number >= len(history):
                 if self._spent(history):
                     break
-                history.append(self._train(task, candidate, number, progress))
+                history.append(self._train(task, candidate, history, progress))
                 write_json(path, SCHEMA, {"identity": identity, "history": history})
             trained.append(Trained(candidate, _value(task, candidate, history[number]["validation_accuracy"])))
         return RandomFound(history, trained)
@@ -139,13 +139,18 @@ class RandomSearch(Searcher):
         late = self.config.seconds is not None and times_s and sum(times_s) + max(times_s) > self.config.seconds
         return bool(late) or len(history) >= self.config.architectures
 
-    def _train(self, task: Task, candidate: Candidate, number: int, progress: Progress) -> dict[str, Any]:
-        def inner(step: str, done: int, total: int, note: str) -> None:  # noqa: ARG001 - a `Progress`
-            progress(
-                "search", number * total + done, self.config.architectures * total, f"network {number + 1}, {note}"
-            )
+    def _train(
+        self, task: Task, candidate: Candidate, history: list[dict[str, Any]], progress: Progress
+    ) -> dict[str, Any]:
+        number, spent_s, start_s = len(history), sum(row["seconds"] for row in history), time.perf_counter()
 
-        start_s = time.perf_counter()
+        def inner(step: str, done: int, total: int, note: str) -> None:  # noqa: ARG001 - a `Progress`
+            at, end = number * total + done, self.config.architectures * total
+            if self.config.seconds is not None:
+                end = math.ceil(self.config.seconds)
+                at = min(int(spent_s + time.perf_counter() - start_s), end)
+            progress("search", at, end, f"network {number + 1}, {note}")
+
         training = train(
             build(candidate.architecture, task.skeleton, seed=task.seed),
             task.search_train,
