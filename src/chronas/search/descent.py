@@ -1,7 +1,7 @@
 """Descent on weights and logits in turn: the state of a bilevel search and its two steps.
 
 Each step is lean: the logits' step computes no weight's gradient, the weights' step none of the logits'. Each takes the
-next batch of its own loader. An operation whose softmax weight is zero in float32 is not computed; its gradient is zero.
+next batch of its own loader. An operation whose softmax weight is zero in float32 is not computed, and has no slope.
 """
 
 from __future__ import annotations
@@ -127,9 +127,8 @@ class Descent:
         self.objective.ascend(self.relaxation())
 
     def _step_weights(self, batch: Batch) -> None:
-        with torch.no_grad():
-            relaxation = self.relaxation()
-        loss = self._loss(batch, relaxation, "train")
+        fixed = Relaxation(self.task.space, *(logits.detach() for logits in self.logits))
+        loss = self._loss(batch, fixed, "train")
         gradients = torch.autograd.grad(loss, self.weights, materialize_grads=True)
         self._apply(self.weights_optimiser, self.weights, gradients)
 

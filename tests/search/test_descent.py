@@ -1,0 +1,176 @@
+"""The two steps of a bilevel search: whose images, whose gradients, in which order, with which optimisers."""
+
+from __future__ import annotations
+
+import itertools
+import math
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+
+import pytest
+import torch
+from torch import Tensor
+
+from chronas.search import Objective, Task
+from chronas.search.config import BilevelConfig
+from chronas.search.descent import INITIAL_SPREAD, Descent
+
+MakeTask = Callable[..., Task]
+CONFIG = BilevelConfig(
+    epochs=4, batch=64, width=4, depth=1, crop_padding=0, flip=False, learning_rate=0.1, final_learning_rate=0.02
+)
+
+
+def a_descent(task: Task, **settings: float) -> Descent:
+    config = CONFIG.model_copy(update=settings)
+    return Descent(task, config, Objective(task.objective, task.cost, task.median_ms))
+
+
+def spied(descent: Descent, monkeypatch: pytest.MonkeyPatch) -> list[tuple[str, Tensor, Tensor]]:
+    """What goes through the supernet: whether logits take part in the graph, the images, the operation weights."""
+    seen: list[tuple[str, Tensor, Tensor]] = []
+    forward = descent.supernet.forward
+
+    def spy(images: Tensor, operation_weights: Tensor, edge_weights: Tensor | None = None) -> Tensor:
+        kind = "logits" if operation_weights.requires_grad else "weights"
+        seen.append((kind, images.clone(), operation_weights.detach().clone()))
+        return forward(images, operation_weights, edge_weights)
+
+    monkeypatch.setattr(descent.supernet, "forward", spy)
+    return seen
+
+
+def is_among(images: Tensor, pixels: Tensor, descent: Descent) -> bool:
+    """Whether all images of a batch are in a set of pixels [N, C, H, W]."""
+    known = {tuple(row) for row in descent.task.normalisation(pixels).flatten(1).tolist()}
+    return all(tuple(row) in known for row in images.flatten(1).tolist())
+
+
+def test_logits_see_validation_images_alone_and_step_first(
+    make_task: MakeTask, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    descent = a_descent(make_task("nasbench201"), logits_learning_rate=0.1)
+    seen = spied(descent, monkeypatch)
+    descent.begin_epoch()
+    descent.step()
+    assert [kind for kind, _, _ in seen] == ["logits", "weights"]
+    assert is_among(seen[0][1], descent.task.search_validation.pixels, descent)
+    assert is_among(seen[1][1], descent.task.search_train.pixels, descent)
+    assert not is_among(seen[1][1], descent.task.search_validation.pixels, descent)
+    moved = float((seen[1][2] - seen[0][2]).abs().max())
+    assert moved > 0.005, "the weights' step must see the logits after their step"
+
+
+def test_every_image_of_both_halves_is_seen_once_an_epoch(make_task: MakeTask, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A loader that starts over at each step would show the logits their first batch again and again."""
+    task = make_task("nasbench201")
+    task = replace(task, search_validation=task.search_validation.subset(torch.arange(96)))
+    task = replace(task, search_train=task.search_train.subset(torch.arange(96)))
+    descent = a_descent(task, batch=32)
+    seen = spied(descent, monkeypatch)
+    descent.begin_epoch()
+    for _ in range(descent.train.steps_per_epoch):
+        descent.step()
+    for kind, images in (("logits", task.search_validation), ("weights", task.search_train)):
+        rows = torch.cat([batch for what, batch, _ in seen if what == kind]).flatten(1).tolist()
+        assert sorted(rows) == sorted(task.normalisation(images.pixels).flatten(1).tolist())
+
+
+def test_second_order_looks_at_the_training_batch_of_the_same_step(
+    make_task: MakeTask, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    descent = a_descent(make_task("nasbench201"), order=2)
+    seen = spied(descent, monkeypatch)
+    descent.begin_epoch()
+    descent.step()
+    train, validation, forth, back, weights = (images for _, images, _ in seen)
+    assert all(torch.equal(train, other) for other in (forth, back, weights))
+    assert is_among(validation, descent.task.search_validation.pixels, descent)
+    assert not torch.equal(train[:1], validation[:1])
+
+
+@pytest.mark.parametrize("order", [1, 2])
+def test_the_logits_step_changes_no_weight_and_leaves_no_gradient(make_task: MakeTask, order: int) -> None:
+    descent = a_descent(make_task("nasbench201"), order=order)
+    before = [weight.detach().clone() for weight in descent.weights]
+    logits = descent.logits[0].detach().clone()
+    descent._step_logits(next(descent.train), next(descent.validation))
+    assert all(torch.equal(weight, old) for weight, old in zip(descent.weights, before, strict=True))
+    assert all(weight.grad is None for weight in descent.weights)
+    assert not torch.equal(descent.logits[0], logits)
+
+
+def test_the_weights_step_changes_no_logit(make_task: MakeTask) -> None:
+    descent = a_descent(make_task("nasbench201"), edge_normalisation=True)
+    before = [logits.detach().clone() for logits in descent.logits]
+    descent._step_weights(next(descent.train))
+    assert all(torch.equal(logits, old) for logits, old in zip(descent.logits, before, strict=True))
+    assert not descent.logits_optimiser.state
+
+
+def test_the_first_step_of_adam_is_the_learning_rate_against_the_slope(make_task: MakeTask) -> None:
+    """Adam's first step has the size of its rate whatever the slope; weight decay pulls logits without one to zero."""
+    descent = a_descent(make_task("nasbench201"), logits_learning_rate=0.01, logits_weight_decay=0.0)
+    before = descent.logits[0].detach().clone()
+    descent._step_logits(next(descent.train), next(descent.validation))
+    step = (descent.logits[0].detach() - before).abs()
+    moved = step[step > 1e-4]
+    assert len(moved) > 20
+    torch.testing.assert_close(moved, torch.full_like(moved, 0.01), rtol=0.02, atol=0)
+    group = descent.logits_optimiser.param_groups[0]
+    assert group["betas"] == (0.5, 0.999)
+
+
+def test_the_learning_rate_falls_on_a_cosine_from_epoch_to_epoch(make_task: MakeTask) -> None:
+    descent = a_descent(make_task("nasbench201"))
+    rates = []
+    for _ in range(CONFIG.epochs):
+        descent.begin_epoch()
+        rates.append(descent.weights_optimiser.param_groups[0]["lr"])
+        descent.history.append({})
+    expected = [0.02 + 0.08 * (1 + math.cos(math.pi * epoch / 4)) / 2 for epoch in range(4)]
+    assert rates == pytest.approx(expected)
+
+
+def test_gradients_of_weights_are_clipped_and_those_of_logits_are_not(
+    make_task: MakeTask, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    descent = a_descent(make_task("nasbench201"), gradient_clip=1e-3, momentum=0.0, weight_decay=0.0)
+    before = [weight.detach().clone() for weight in descent.weights]
+    descent.begin_epoch()
+    descent._step_weights(next(descent.train))
+    change = torch.cat([(w - old).flatten() for w, old in zip(descent.weights, before, strict=True)])
+    assert float(change.detach().norm()) == pytest.approx(0.1 * 1e-3, rel=1e-2)
+    clipped: list[Sequence[Tensor]] = []
+    monkeypatch.setattr(torch.nn.utils, "clip_grad_norm_", lambda parameters, *_, **__: clipped.append(parameters))
+    descent._step_logits(next(descent.train), next(descent.validation))
+    assert clipped == []
+
+
+def test_first_logits_are_small_and_follow_the_seed(make_task: MakeTask) -> None:
+    first, again, other = (a_descent(make_task(seed=seed), edge_normalisation=True) for seed in (1, 1, 2))
+    for logits in first.logits:
+        assert 0.5 * INITIAL_SPREAD < float(logits.std()) < 2 * INITIAL_SPREAD
+    assert [tuple(each.shape) for each in first.logits] == [(28, 8), (28,)]
+    assert all(torch.equal(one, two) for one, two in zip(first.logits, again.logits, strict=True))
+    assert not torch.equal(first.logits[0], other.logits[0])
+    assert len({id(parameter) for parameter in itertools.chain(first.logits, first.weights)}) == len(first.weights) + 2
+
+
+def test_both_halves_are_shuffled_and_augmented_differently(make_task: MakeTask) -> None:
+    """With the same images in both halves the batches must differ: one stream of random numbers for each."""
+    task = make_task("nasbench201")
+    descent = a_descent(replace(task, search_validation=task.search_train), crop_padding=1)
+    assert not torch.equal(next(descent.train)[0], next(descent.validation)[0])
+
+
+def test_the_latency_term_is_in_the_gradient_of_the_logits(make_task: MakeTask) -> None:
+    """With a weight that drowns the images, one step must raise the share of cheap operations and lower costs."""
+    descent = a_descent(make_task("nasbench201", weight=1e4), logits_learning_rate=0.5)
+    cost = descent.task.cost
+    assert cost is not None
+    before = float(cost(descent.relaxation().marginals()[None])[0])
+    for _ in range(3):
+        descent._step_logits(next(descent.train), next(descent.validation))
+    after = float(cost(descent.relaxation().marginals()[None])[0])
+    assert after < 0.9 * before
