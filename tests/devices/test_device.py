@@ -1,6 +1,8 @@
 from __future__ import annotations
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from chronas.devices import CpuConfig, Runner, device_differences, make_device
 from chronas.errors import DeviceError
@@ -57,3 +59,45 @@ def test_what_makes_another_device(field: str, value: object, differs: bool) -> 
 def test_more_threads_than_cores_are_refused(name: str) -> None:
     with pytest.raises(DeviceError, match="1000 threads are asked for"):
         make_device(name, CpuConfig(threads=1000))
+
+
+fingerprints = st.dictionaries(
+    st.sampled_from(["hardware", "runtime", "version", "threads", "batch", "dtype", "os", "cores", "more"]),
+    st.integers(0, 3) | st.sampled_from(["1.2.3", "1.2.4", "1.3.0", "2"]),
+)
+
+
+@given(here=fingerprints, there=fingerprints)
+def test_being_another_device_is_mutual_and_named_field_by_field(
+    here: dict[str, object], there: dict[str, object]
+) -> None:
+    found, back = device_differences(here, there), device_differences(there, here)
+    assert [text.split(" is ")[0] for text in found] == [text.split(" is ")[0] for text in back]
+    named = [text.split(" is ")[0] for text in found]
+    for key in here.keys() | there.keys():
+        plainly = here.get(key) != there.get(key)
+        assert not (key in named and not plainly)
+        if plainly and key not in ("os", "cores", "version"):
+            assert key in named
+    assert not {"os", "cores"} & set(named)
+    assert device_differences(here | {"name": "one"}, there | {"name": "other"})
+
+
+@given(fingerprint=fingerprints, patch=st.integers(0, 99))
+def test_a_patch_release_is_the_same_device(fingerprint: dict[str, object], patch: int) -> None:
+    released = fingerprint | {"version": f"1.20.{patch}"}
+    assert not device_differences(released, fingerprint | {"version": "1.20.7+local"})
+    assert device_differences(released, fingerprint | {"version": "1.21.0"})
+
+
+@given(samples=st.lists(st.floats(1e-6, 1e6), min_size=1, max_size=5), at=st.integers(0, 4), bad=st.floats(max_value=0))
+def test_one_impossible_duration_spoils_a_round_wherever_it_stands(samples: list[float], at: int, bad: float) -> None:
+    class Given(Fixed):
+        def _round(self, index: int, warmup: int, repeats: int) -> list[float]:
+            return spoilt
+
+    spoilt = list(samples)
+    assert Given(1.0).round(0, 1, len(samples)) == samples
+    spoilt[at % len(samples)] = bad
+    with pytest.raises(DeviceError, match="more than 0 ms"):
+        Given(1.0).round(0, 1, len(samples))
