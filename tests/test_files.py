@@ -38,7 +38,7 @@ def test_a_cut_file_is_refused(folder: Path, content: dict[str, object], share: 
     write_json(path, SCHEMA, content)
     whole = path.read_bytes().rstrip()
     path.write_bytes(whole[: int(share * len(whole))])
-    with pytest.raises(DataError, match=r"cut\.json is not valid JSON .*make it again"):
+    with pytest.raises(DataError, match=r"cut\.json is not valid JSON .*run the same again"):
         read_json(path, SCHEMA)
 
 

@@ -7,9 +7,13 @@ import json
 import os
 import tempfile
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
+
+from pydantic import TypeAdapter, ValidationError
 
 from chronas.errors import DataError
+
+Content = TypeVar("Content")
 
 
 def write_bytes(path: Path, content: bytes) -> None:
@@ -56,11 +60,35 @@ def read_json(path: Path, schema: str) -> dict[str, Any]:
     except OSError as error:
         raise DataError(f"cannot read {path}: {error.strerror}") from error
     except ValueError as error:
-        raise DataError(f"{path} is not valid JSON ({error}); it may be cut off: make it again") from error
+        raise DataError(
+            f"{path} is not valid JSON ({error}): use a copy, or move it away and run the same again"
+        ) from error
     if not isinstance(content, dict) or content.get("schema") != schema:
         got = content.get("schema") if isinstance(content, dict) else type(content).__name__
         raise DataError(f"{path} should have schema {schema!r} but has {got!r}")
     return {key: value for key, value in content.items() if key != "schema"}
+
+
+def read_as(path: Path, schema: str, kind: type[Content]) -> Content:
+    """Read a JSON object that `write_json` wrote as a dataclass whose fields are its keys.
+
+    Args:
+        path: the file.
+        schema: what it must say of itself.
+        kind: the dataclass; keys that it does not have are passed over.
+
+    Raises:
+        DataError: as `read_json`, or a key is missing or has a value of another type; says which.
+    """
+    content = read_json(path, schema)
+    try:
+        return TypeAdapter(kind).validate_python(content)
+    except ValidationError as error:
+        first = error.errors()[0]
+        field = ".".join(map(str, first["loc"]))
+        raise DataError(
+            f"{path} is damaged ({field}: {first['msg'].lower()}): use a copy, or move it away and run the same again"
+        ) from error
 
 
 def sha256(path: Path) -> str:

@@ -105,7 +105,7 @@ def test_a_run_killed_by_the_kernel_goes_on_to_the_same_bits(finished: Run, tmp_
     process = start(tmp_path)
     wait_for(tmp_path / "run" / "search" / "latency-term" / "search.safetensors", process)
     process.kill()
-    process.wait()
+    process.communicate()
     assert main(["run", "--resume", str(tmp_path / "run")]) == 0
     again = tmp_path / "run"
     assert CostTable.load(again / "costs.parquet").frame.equals(CostTable.load(finished.folder / "costs.parquet").frame)

@@ -111,7 +111,7 @@ def test_images_of_another_kind_are_refused(pixels: torch.Tensor, labels: torch.
 @pytest.mark.parametrize(
     ("train", "test", "names", "message"),
     [
-        (images([0, 0]), images([0]), ("cat",), "at least two classes, got cat"),
+        (images([0, 0]), images([0]), ("cat",), "at least two classes, got 1"),
         (images([0, 1]), images([0], (3, 4, 4)), ("a", "b"), "test images"),
         (images([0, 2]), images([0]), ("a", "b"), "training image has label 2"),
         (images([0, 1]), images([-1]), ("a", "b"), "test image has label -1"),

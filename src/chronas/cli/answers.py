@@ -10,6 +10,7 @@ from typing import Any
 
 from rich.console import Console
 from rich.table import Table
+from rich.text import Text
 
 NUMBER = (int, float)
 
@@ -37,7 +38,7 @@ def write_table(columns: Sequence[str], rows: Sequence[Sequence[object]], title:
         right = any(isinstance(row[number], NUMBER) for row in rows)
         table.add_column(column, justify="right" if right else "left", overflow="fold")
     for row in rows:
-        table.add_row(*map(_text, row))
+        table.add_row(*map(Text, map(_text, row)))
     terminal = sys.stdout.isatty()
     console = Console(file=io.StringIO(), width=None if terminal else 1000, force_terminal=terminal, highlight=False)
     with console.capture() as capture:

@@ -69,6 +69,8 @@ def _line(error: BaseException) -> tuple[int, str]:
     message = " ".join(str(error).split())
     if isinstance(error, ChronasError):
         return error.exit_code, f"error: {message}"
+    if isinstance(error, OSError) and error.filename is not None:
+        return ChronasError.exit_code, f"error: cannot use {error.filename}: {error.strerror}; nothing was overwritten"
     return FAULT, f"a fault of chronas, please report it with the output of --debug: {type(error).__name__}: {message}"
 
 

@@ -10,12 +10,12 @@ from chronas.cli.answers import write, write_json
 from chronas.cli.folders import take_run
 from chronas.cli.options import Options, read_options
 from chronas.errors import UsageError
-from chronas.runs import export
+from chronas.runs import EXPORTED, export, export_own
 
 DESCRIPTION = """Write a trained network as model.safetensors, model.onnx (checked against PyTorch) and model.py, which
 needs only torch.
 
-`chronas export RUN` exports what a run found; --network exports any folder that `chronas train` wrote."""
+Given a run folder, `chronas export RUN` exports what the run found; --network exports any folder of `chronas train`."""
 
 
 class ExportOptions(Options):
@@ -33,8 +33,8 @@ def main(words: list[str]) -> int:
         as_json = read_options(Options, rest, prog="chronas export RUN", description=DESCRIPTION).json_answer
         with run.working():
             if again:
-                run.set_aside("model.safetensors", "model.onnx", "model.py", "architecture.json")
-            paths = export(run.folder / "networks" / run.role, run.folder)
+                run.set_aside(*EXPORTED)
+            paths = export_own(run)
     else:
         options = read_options(ExportOptions, rest, prog="chronas export", description=DESCRIPTION)
         if options.out.exists():

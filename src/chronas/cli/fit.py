@@ -8,7 +8,7 @@ from pydantic import Field
 
 from chronas.cli.answers import write, write_json, write_table
 from chronas.cli.folders import take_run
-from chronas.cli.options import Options, part, read_names, read_options, with_parts
+from chronas.cli.options import Options, part, read_names, read_options, with_names, with_parts
 from chronas.cli.progress import progress_display
 from chronas.errors import UsageError
 from chronas.predictors import PREDICTORS, PredictorReport, fit_and_report, predictor_class
@@ -18,7 +18,7 @@ from chronas.tables import CostTable
 
 DESCRIPTION = """Learn a cost predictor from a table, and report how well it predicts architectures not seen.
 
-`chronas fit RUN` does this step of a run folder. `--predictor NAME` decides which options there are."""
+Given a run folder, `chronas fit RUN` does this step of the run; --again does it anew and keeps the old result."""
 
 
 class FitOptions(Options):
@@ -35,8 +35,10 @@ def main(words: list[str]) -> int:
     run, again, words = take_run(words, "chronas fit")
     if run is not None:
         return _of_run(run, words, again=again)
-    names, words = read_names(words, {"predictor": PREDICTORS}, {"predictor": "lpm"})
-    model = with_parts(FitOptions, {"predictor": predictor_class(names["predictor"]).Config()})
+    valid = {"predictor": PREDICTORS}
+    names, words = read_names(words, valid, {"predictor": "lpm"})
+    named = with_names(FitOptions, valid, names)
+    model = with_parts(named, {"predictor": predictor_class(names["predictor"]).Config()})
     options = read_options(model, words, prog="chronas fit", description=DESCRIPTION)
     if options.out.exists():
         raise UsageError(f"{options.out} exists; choose another --out, nothing is overwritten")

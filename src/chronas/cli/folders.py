@@ -25,9 +25,10 @@ def take_run(words: list[str], command: str) -> tuple[Run | None, bool, list[str
     if not words or words[0].startswith("-"):
         return None, False, words
     rest = [word for word in words[1:] if word != "--again"]
-    if set(rest) - {"--json", "--help", "-h"}:
+    wrong = [word for word in rest if word not in {"--json", "--help", "-h"}]
+    if wrong:
         raise UsageError(
-            f"`{command} RUN` takes its settings from the run, so {' '.join(rest)} cannot be given; "
+            f"`{command} RUN` takes its settings from the run, so {' '.join(wrong)} cannot be given; "
             f"give --again to do the step anew, or start another run"
         )
     return Run.open(Path(words[0])), "--again" in words, rest

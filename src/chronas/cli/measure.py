@@ -8,7 +8,7 @@ from pydantic import Field
 
 from chronas.cli.border import resumable
 from chronas.cli.folders import take_run
-from chronas.cli.options import Options, part, read_names, read_options, with_parts
+from chronas.cli.options import Options, part, read_names, read_options, with_names, with_parts
 from chronas.cli.progress import progress_display
 from chronas.cli.table import show_table
 from chronas.devices import DEVICES, device_class, make_device
@@ -20,7 +20,7 @@ from chronas.tables import CostTable
 
 DESCRIPTION = """Measure random networks of a space on a device: a table of costs, and a journal of every sample.
 
-`chronas measure RUN` does this step of a run folder. --space and --device NAME decide which options there are."""
+Given a run folder, `chronas measure RUN` does this step of the run; --again does it anew and keeps the old result."""
 
 
 class MeasureOptions(Options):
@@ -37,17 +37,19 @@ def main(words: list[str]) -> int:
     run, again, words = take_run(words, "chronas measure")
     if run is not None:
         return _of_run(run, words, again=again)
-    names, words = read_names(
-        words, {"space": SPACES, "device": DEVICES}, {"space": "darts", "device": "onnxruntime-cpu"}
-    )
+    valid = {"space": SPACES, "device": DEVICES}
+    names, words = read_names(words, valid, {"space": "darts", "device": "onnxruntime-cpu"})
     space = make_space(names["space"])
     skeleton = next(iter(space.skeletons.values()))
-    model = with_parts(MeasureOptions, {"skeleton": skeleton, "device": device_class(names["device"]).Config()})
+    named = with_names(MeasureOptions, valid, names)
+    model = with_parts(named, {"skeleton": skeleton, "device": device_class(names["device"]).Config()})
     options = read_options(model, words, prog="chronas measure", description=DESCRIPTION)
     if options.out.exists():
         raise UsageError(f"{options.out} exists; choose another --out, nothing is overwritten")
-    device = make_device(names["device"], part(options, "device"))
     journal = options.out.with_suffix(".sqlite")
+    if journal == options.out:
+        raise UsageError(f"--out is the table, {journal} would be its journal: give a name that ends in .parquet")
+    device = make_device(names["device"], part(options, "device"))
     architectures = space.sample(options.networks, options.seed)
     chosen = Skeleton.model_validate(part(options, "skeleton"))
     with resumable("the same command"), progress_display() as progress:

@@ -11,7 +11,7 @@ import io
 import os
 import re
 from collections.abc import Iterator, Mapping
-from typing import Annotated, Any, TypeVar
+from typing import Annotated, Any, Literal, TypeVar
 
 import tyro
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, create_model
@@ -20,8 +20,18 @@ from chronas.errors import UsageError, unknown_name
 
 Model = TypeVar("Model", bound=BaseModel)
 VALIDATION = re.compile(
-    r"Error parsing (\S+): \d+ validation errors? for \w+ (\S+) (.*?) \[type=.*?input_value=(.*?), input_type=\w+\].*"
+    r"Error parsing (\S+): \d+ validation errors? for \w+ (?:(Value error,)|(\S+)) (.*?) "
+    r"\[type=.*?input_value=(.*?), input_type=\w+\].*"
 )
+NO_TYPE = re.compile(r"no type matching (\S+) could be instantiated from \[(.*?)\]\. Got errors:.*")
+SIMILAR = re.compile(r"(?:Perhaps you meant:|Arguments similar to (\S+):) (--\S+).*?(?=Arguments similar to|$)")
+NAMED = {  # what the names decide, for help
+    "preset": "settings to begin with",
+    "space": "search space",
+    "device": "device that is measured; decides which --device.* there are",
+    "searcher": "search algorithm; decides which --searcher.* there are",
+    "predictor": "latency predictor; decides which --predictor.* there are",
+}
 WIDE = "400"  # columns, so that tyro does not wrap what we put on one line
 BOX = re.compile(r"^[│╭╰╮╯─|+\s]+|[│╭╰╮╯─|+\s]+$")
 
@@ -73,6 +83,22 @@ def read_names(
 def with_parts(base: type[Model], parts: Mapping[str, BaseModel]) -> type[Model]:
     """A model of `base` and one more group of options for each part, which is its default: `--device.threads`."""
     fields: dict[str, Any] = {name: (type(part), Field(default=part)) for name, part in parts.items()}
+    return create_model(base.__name__, __base__=base, **fields)
+
+
+def with_names(base: type[Model], valid: Mapping[str, Mapping[str, object]], names: Mapping[str, str]) -> type[Model]:
+    """A model of `base` that lists `--<kind> NAME` in its help; `read_names` has taken them out of the words before.
+
+    Args:
+        base: the model.
+        valid: for each kind, the dict of its names.
+        names: the name of each kind that is chosen.
+    """
+    fields: dict[str, Any] = {}
+    for kind, table in valid.items():
+        choice: Any = Literal.__getitem__(tuple(table))
+        flag = Annotated[choice, tyro.conf.arg(name=kind)]
+        fields[f"{kind}_name"] = (flag, Field(default=names[kind], description=NAMED[kind]))
     return create_model(base.__name__, __base__=base, **fields)
 
 
@@ -130,8 +156,21 @@ def one_line(box: str) -> str:
     lines = [BOX.sub("", line) for line in box.splitlines()]
     text = " ".join(line for line in lines[1:] if line.strip("-") and "errors.pydantic.dev" not in line)
     text = re.sub(r"(Argument helptext:|For full helptext).*", "", re.sub(r"\s+", " ", text))
-    text = VALIDATION.sub(lambda found: f"{_field(f'{found[1]}.{found[2]}')}: {found[3].lower()}, got {found[4]}", text)
+    text = NO_TYPE.sub(r"expected \1, got \2", text)
+    text = VALIDATION.sub(_invalid, SIMILAR.sub(_similar, text))
     return text.strip() or "the options could not be read"
+
+
+def _invalid(found: re.Match[str]) -> str:
+    """A pydantic error; one about several fields of a group together tells its own story."""
+    if found[2]:
+        return f"{found[1]}: {found[4]}"
+    return f"{_field(f'{found[1]}.{found[3]}')}: {found[4].lower()}, got {found[5]}"
+
+
+def _similar(found: re.Match[str]) -> str:
+    """The first flag that tyro suggests, without its help."""
+    return f"(did you mean {found[2]}{f' for {found[1]}' if found[1] else ''}?) "
 
 
 def _field(name: str) -> str:

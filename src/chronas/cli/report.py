@@ -13,9 +13,11 @@ DESCRIPTION = "Write report.html of a run folder: chronas report RUN."
 
 def main(words: list[str]) -> int:
     """Write the page and tell what is in it."""
-    run, _, rest = take_run(words, "chronas report")
+    run, again, rest = take_run(words, "chronas report")
     options = read_options(Options, rest, prog="chronas report RUN", description=DESCRIPTION)
     if run is None:
         raise UsageError("expected a run folder: chronas report RUN")
+    if again:
+        raise UsageError("a report is made anew each time: leave --again out")
     tell(run, show(run), as_json=options.json_answer)
     return 0

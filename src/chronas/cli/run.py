@@ -5,13 +5,14 @@ from __future__ import annotations
 import shlex
 import sys
 from pathlib import Path
-from typing import Annotated, Any, TypeVar
+from typing import Annotated, Any, TypeVar, get_args
 
+import tyro
 from pydantic import Field, create_model
 
 from chronas.cli.answers import write, write_json, write_table
 from chronas.cli.border import resumable
-from chronas.cli.options import Options, part, read_names, read_options
+from chronas.cli.options import Options, part, read_names, read_options, with_names
 from chronas.cli.progress import progress_display
 from chronas.devices import DEVICES
 from chronas.errors import UsageError
@@ -26,10 +27,11 @@ PARTS = ("device", "searcher", "predictor")
 DEFAULT_PRESET = "digits-cpu"
 DESCRIPTION = f"""Measure the device, learn its latency, search, train, export, measure again, report.
 
-A preset sets everything, flags change it; a run that was stopped goes on with the same command or --resume FOLDER.
-Presets: {"; ".join(f"{name}: {what}" for name, (_, what) in PRESETS.items())}.
---space ({", ".join(SPACES)}), --device ({", ".join(DEVICES)}),
---searcher ({", ".join(SEARCHERS)}) and --predictor ({", ".join(PREDICTORS)}) decide which options there are."""
+A preset sets everything, flags change it. A run that was stopped goes on with the same command,
+or with: chronas run --resume FOLDER
+
+Presets:
+{chr(10).join(f"- {name}: {what}" for name, (_, what) in PRESETS.items())}"""
 
 
 def main(words: list[str]) -> int:
@@ -53,7 +55,7 @@ def run_preset(words: list[str], preset: str, *, prog: str, description: str, fo
     chosen, rest = read_names(words, {"preset": PRESETS, **CHOICES}, {"preset": preset})
     name = chosen.pop("preset")
     base = make_preset(name, chosen)
-    model = options_model(RunOptions, base, Path("runs") / (folder or name))
+    model = options_model(RunOptions, base, name, Path("runs") / (folder or name))
     options = read_options(model, rest, prog=prog, description=description)
     run = Run.create(options.out, config_of(base, options), command=line)
     return finish(run, as_json=options.json_answer)
@@ -68,8 +70,9 @@ class RunOptions(Options):
 Model = TypeVar("Model", bound=RunOptions)
 
 
-def options_model(model: type[Model], base: RunConfig, out: Path) -> type[Model]:
+def options_model(model: type[Model], base: RunConfig, preset: str, out: Path) -> type[Model]:
     """The options of a run with these defaults: `device_config` becomes the group `--device.*`, and so on."""
+    named = with_names(model, {"preset": PRESETS, **CHOICES}, {"preset": preset, **base.model_dump(include={*CHOICES})})
     fields: dict[str, Any] = {"out": (Path, Field(default=out, description="folder of the run"))}
     for name, field in RunConfig.model_fields.items():
         if name in CHOICES:
@@ -79,8 +82,10 @@ def options_model(model: type[Model], base: RunConfig, out: Path) -> type[Model]
         kind: Any = type(value) if group in PARTS else field.annotation
         for rule in field.metadata:
             kind = Annotated[kind, rule]
+        if type(None) in get_args(field.annotation):
+            kind = Annotated[kind, tyro.conf.arg(metavar=get_args(field.annotation)[0].__name__.upper())]
         fields[group] = (kind, Field(default=value, description=field.description))
-    return create_model(model.__name__, __base__=model, **fields)
+    return create_model(model.__name__, __base__=named, **fields)
 
 
 def config_of(base: RunConfig, options: RunOptions) -> RunConfig:
@@ -119,8 +124,10 @@ def tell(run: Run, report: Report, *, as_json: bool) -> None:
         write_json({"verdict": report.verdict.text, "met": report.verdict.met, "networks": rows, "report": path})
         return
     columns = ("network", "accuracy %", "latency ms", "at most", "predicted", "parameters", "MACs")
-    write_table(columns, [list(row.values())[:-1] for row in rows])
-    write(f"\n{report.verdict.text}\nreport: {path}")
+    if rows:
+        write_table(columns, [list(row.values())[:-1] for row in rows])
+        write("")
+    write(f"{report.verdict.text}\nreport: {path}")
 
 
 def _resume(words: list[str]) -> int:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shlex
+from dataclasses import asdict
 from pathlib import Path
 
 from pydantic import Field
@@ -13,13 +14,14 @@ from chronas.cli.folders import take_run
 from chronas.cli.options import Options, read_names, read_options
 from chronas.cli.progress import progress_display
 from chronas.cli.run import CHOICES, DEFAULT_PRESET, RunOptions, config_of, options_model
-from chronas.runs import PRESETS, Finder, Run, find, fit, make_preset, measure, read_choice
+from chronas.runs import EXPORTED, PRESETS, Finder, Run, find, fit, make_preset, measure, read_choice
 from chronas.tables import CostTable
 
 DESCRIPTION = """Search an architecture with a latency weight or limit, choose by measuring, keep it in a run folder.
 
-`chronas search RUN` does this step of a run folder. Otherwise --table gives the costs, and --out becomes a run
-folder whose later steps (train, export, report) use the same settings; the options are those of `chronas run`."""
+Given a run folder, `chronas search RUN` does this step of the run; --again does it anew and keeps the old result.
+Otherwise --table gives the costs, and --out becomes a run folder whose later steps (train, export, report) use the
+same settings; the options are those of `chronas run`."""
 
 
 class SearchOptions(RunOptions):
@@ -36,25 +38,23 @@ def main(words: list[str]) -> int:
         return _search(run, again=again, as_json=options.json_answer)
     line = shlex.join(["chronas", "search", *words])
     chosen, rest = read_names(words, {"preset": PRESETS, **CHOICES}, {"preset": DEFAULT_PRESET})
-    base = make_preset(chosen.pop("preset"), chosen)
-    model = options_model(SearchOptions, base, Path("runs/search"))
+    preset = chosen.pop("preset")
+    base = make_preset(preset, chosen)
+    model = options_model(SearchOptions, base, preset, Path("runs/search"))
     options = read_options(model, rest, prog="chronas search", description=DESCRIPTION)
-    run = Run.create(options.out, config_of(base, options), command=line)
     table = CostTable.load(options.table)
-    table.require(space=run.space, skeleton=run.skeleton, device=run.device)
-    if not (run.folder / "costs.parquet").exists():
-        table.save(run.folder / "costs.parquet")
+    run = Run.create(options.out, config_of(base, options), command=line, table=table)
     return _search(run, again=False, as_json=options.json_answer)
 
 
 def _search(run: Run, *, again: bool, as_json: bool) -> int:
     with run.working(), resumable(f"chronas search {run.folder}"), progress_display() as progress:
         if again:
-            run.set_aside("search", "networks")
+            run.set_aside("search", "networks", "missed.json", *EXPORTED)
         table = measure(run, progress)
         predictor, _ = fit(run, table, progress)
         networks = find(run, Finder(run, predictor, table, progress))
-    rows = [{"network": role, **read_choice(run.folder / "networks" / role)} for role in networks]
+    rows = [{"network": role, **asdict(read_choice(run.folder / "networks" / role))} for role in networks]
     if as_json:
         write_json(rows)
     else:

@@ -16,6 +16,7 @@ from chronas.tables import CostTable
 DESCRIPTION = (
     "Show what a table of costs holds: where it is from, its range, how well it repeats, its fastest networks."
 )
+USAGE = "usage: chronas table show TABLE [OPTIONS]"
 ACTIONS = ("show",)
 
 
@@ -29,7 +30,7 @@ class ShowOptions(Options):
 def main(words: list[str]) -> int:
     """Run `chronas table ACTION`."""
     if not words or words[0] in {"-h", "--help"}:
-        write("usage: chronas table show TABLE [OPTIONS]\n\n" + DESCRIPTION)
+        write(f"{USAGE}\n\n{DESCRIPTION}\n`chronas table show --help` tells its options.")
         return 0
     if words[0] not in ACTIONS:
         raise unknown_name("table action", words[0], ACTIONS)

@@ -9,18 +9,32 @@ from pydantic import Field
 from chronas.cli.answers import write_json, write_table
 from chronas.cli.border import resumable
 from chronas.cli.folders import take_run
-from chronas.cli.options import Options, part, read_names, read_options, with_parts
+from chronas.cli.options import Options, part, read_names, read_options, with_names, with_parts
 from chronas.cli.progress import progress_display
 from chronas.data import load_dataset
-from chronas.runs import Frame, Run, Trained, read_choices, read_trained, train_architecture, train_network
+from chronas.errors import UsageError
+from chronas.runs import (
+    EXPORTED,
+    Frame,
+    Run,
+    Trained,
+    measure_found,
+    read_choices,
+    read_trained,
+    train_architecture,
+    train_network,
+)
 from chronas.spaces import SPACES, make_space
 from chronas.training import RECIPES, Recipe, make_recipe
 
-DESCRIPTION = f"""Train one architecture from scratch; keep the checkpoint that validates best; test it once at the end.
+DESCRIPTION = """Train one architecture from scratch; keep the checkpoint that validates best; test it once at the end.
 
-`chronas train RUN` trains what a run has found. A training that was stopped goes on with the same command.
-`--space NAME` ({", ".join(SPACES)}) says how to read the architecture; `--preset NAME` ({", ".join(RECIPES)})
-sets the recipe, and `--recipe.*` changes it."""
+Given a run folder, `chronas train RUN` trains what the run has found and measures it again. A training that was
+stopped goes on with the same command. --space says how to read the architecture, --preset sets the recipe,
+--recipe.* changes it."""
+
+
+OURS = {"architecture.json", "training", "result.json"}
 
 
 class TrainOptions(Options):
@@ -39,9 +53,11 @@ def main(words: list[str]) -> int:
     run, again, words = take_run(words, "chronas train")
     if run is not None:
         return _of_run(run, words, again=again)
-    names, words = read_names(words, {"space": SPACES, "preset": RECIPES}, {"space": "darts", "preset": "digits-small"})
-    model = with_parts(TrainOptions, {"recipe": make_recipe(names["preset"])})
+    valid = {"space": SPACES, "preset": RECIPES}
+    names, words = read_names(words, valid, {"space": "darts", "preset": "digits-small"})
+    model = with_parts(with_names(TrainOptions, valid, names), {"recipe": make_recipe(names["preset"])})
     options = read_options(model, words, prog="chronas train", description=DESCRIPTION)
+    _check_folder(options.out)
     space = make_space(names["space"])
     architecture = space.parse(options.architecture)
     data = load_dataset(options.data)
@@ -60,14 +76,21 @@ def main(words: list[str]) -> int:
     return 0
 
 
+def _check_folder(folder: Path) -> None:
+    """Refuse a file, and a folder that holds other things than a training."""
+    if folder.exists() and (not folder.is_dir() or {path.name for path in folder.iterdir()} - OURS):
+        raise UsageError(f"{folder} exists and holds no training: choose another --out, nothing is overwritten")
+
+
 def _of_run(run: Run, words: list[str], *, again: bool) -> int:
     options = read_options(Options, words, prog="chronas train RUN", description=DESCRIPTION)
     with run.working(), resumable(f"chronas train {run.folder}"), progress_display() as progress:
-        trained = []
-        for role, architecture in read_choices(run).items():
-            if again:
-                run.set_aside(f"networks/{role}/training", f"networks/{role}/result.json")
-            trained.append(train_network(run, role, architecture, progress))
+        chosen = read_choices(run)
+        if again:
+            run.set_aside(*EXPORTED)
+            run.set_aside(*(f"networks/{role}/{name}" for role in chosen for name in ("training", "result.json")))
+        trained = [train_network(run, role, architecture, progress) for role, architecture in chosen.items()]
+        measure_found(run, chosen, progress)
     show_trained(trained, as_json=options.json_answer)
     return 0
 

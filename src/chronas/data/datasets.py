@@ -62,7 +62,7 @@ def _read(source: str, progress: Progress) -> Source:
         read: Callable[[Progress], Source] = getattr(importlib.import_module(module), attribute)
         return read(progress)
     path = Path(source)
-    if path.is_dir():
+    if source and path.is_dir():
         return read_parquet(path, progress) if find(path, "train") else read_folder(path, progress)
     if path.is_file():
         return read_archive(path, progress)

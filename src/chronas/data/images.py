@@ -82,7 +82,7 @@ class Dataset:
 
     def __post_init__(self) -> None:
         if self.classes < 2:
-            raise DataError(f"{self.name} must have at least two classes, got {', '.join(self.class_names) or 'none'}")
+            raise DataError(f"{self.name} must have at least two classes, got {self.classes}: {self.class_names}")
         if self.train.shape != self.test.shape:
             raise DataError(f"{self.name} has training images {self.train.shape} but test images {self.test.shape}")
         for part, images in (("training", self.train), ("test", self.test)):

@@ -144,6 +144,8 @@ def device_differences(here: Mapping[str, object], there: Mapping[str, object]) 
         there: the fingerprint that a table or journal carries.
     """
     keys = sorted((here.keys() | there.keys()) - INFORMATIVE)
+    if here.get("name") != there.get("name"):
+        keys = ["name"]  # another device differs in everything
     differing = [key for key in keys if _compared(key, here.get(key)) != _compared(key, there.get(key))]
     return [f"{key} is {there.get(key, 'not given')} there, {here.get(key, 'not given')} here" for key in differing]
 

@@ -47,7 +47,7 @@ KERNELS = {
 class SimulatedConfig(BaseModel):
     """What the simulated device costs, and how badly it can be measured."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
     seed: int = Field(default=0, ge=0, description="what the noise is drawn from")
     base_ms: float = Field(default=0.5, gt=0, le=1e6, description="latency of an empty network, in ms")

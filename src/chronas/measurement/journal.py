@@ -20,6 +20,7 @@ from filelock import FileLock, Timeout
 from chronas.errors import DataError, MismatchError, UsageError
 from chronas.measurement.contents import SCHEMA, Contents, Header, ReferenceRound
 
+UNDECODABLE = "Could not decode to UTF-8"  # sqlite3 calls it an operational error
 TABLES = """
 CREATE TABLE header (key TEXT PRIMARY KEY, value TEXT NOT NULL);
 CREATE TABLE network (position INTEGER PRIMARY KEY, block INTEGER NOT NULL, architecture TEXT NOT NULL UNIQUE);
@@ -196,6 +197,8 @@ def _clear_errors(path: Path) -> Iterator[None]:
     try:
         yield
     except sqlite3.OperationalError as error:
+        if UNDECODABLE in str(error):
+            raise _damaged(path, "a text in it is not UTF-8") from error
         advice = "free space or make the folder writable, and run the same again: finished rounds are kept"
         raise DataError(f"cannot use {path}: {error}; {advice}") from error
     except sqlite3.DatabaseError as error:

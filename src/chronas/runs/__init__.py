@@ -8,15 +8,17 @@ print(report.verdict.text)
 from __future__ import annotations
 
 from chronas.runs.config import Frame, RunConfig
-from chronas.runs.finding import Finder, read_choice, read_choices
+from chronas.runs.finding import Chosen, Finder, read_choice, read_choices
 from chronas.runs.folder import Run
 from chronas.runs.measuring import fit, measure, measure_again
 from chronas.runs.presets import PRESETS, make_preset
-from chronas.runs.run import execute, find, show
+from chronas.runs.run import execute, find, measure_found, show
 from chronas.runs.training import (
+    EXPORTED,
     Trained,
     check_onnx,
     export,
+    export_own,
     read_architecture,
     read_trained,
     train_architecture,
@@ -25,7 +27,9 @@ from chronas.runs.training import (
 )
 
 __all__ = [
+    "EXPORTED",
     "PRESETS",
+    "Chosen",
     "Finder",
     "Frame",
     "Run",
@@ -34,11 +38,13 @@ __all__ = [
     "check_onnx",
     "execute",
     "export",
+    "export_own",
     "find",
     "fit",
     "make_preset",
     "measure",
     "measure_again",
+    "measure_found",
     "read_architecture",
     "read_choice",
     "read_choices",

@@ -22,7 +22,7 @@ from chronas.training import Recipe
 class Frame(BaseModel):
     """The size of the network that is deployed; input shape and classes come from the data."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
     width: int = Field(default=36, ge=1, le=1024, description="channels of the first cells (C)")
     depth: int = Field(default=20, ge=1, le=200, description="cells (darts) or cells a stage (nasbench201)")
@@ -45,7 +45,7 @@ class Frame(BaseModel):
 class RunConfig(BaseModel):
     """Everything that decides what a run does; two runs with equal configs on one machine do the same."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
     space: str = Field(default="darts", description="search space")
     device: str = Field(default="onnxruntime-cpu", description="device that is measured and searched for")

@@ -5,14 +5,13 @@ Each of them ends in `networks/<role>/choice.json`; one that is there is taken a
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
 from chronas.errors import UsageError
-from chronas.files import read_json, write_json
+from chronas.files import read_as, write_json
 from chronas.predictors import Predictor
 from chronas.progress import Progress, silent
 from chronas.runs.folder import Run
@@ -28,6 +27,16 @@ BRIEF = 4  # random search trains each network for a fourth of the recipe's epoc
 FASTEST = 0.1  # share of random networks that random search can always draw from
 MOST = 1000  # networks that random search trains at most, whatever the time
 SCORED = 10  # random architectures that the supernet scores beside the found one
+
+
+@dataclass(frozen=True)
+class Chosen:
+    """What `choice.json` says: an architecture, its latency as predicted and as measured, and what was tried before."""
+
+    architecture: str
+    predicted_ms: float
+    latency_ms: float
+    tried: tuple[str, ...]
 
 
 @dataclass(frozen=True)
@@ -54,18 +63,11 @@ class Finder:
 
     def random(self) -> Architecture:
         """The random architecture of the table whose measured cost is nearest to the run's own network's."""
-        folder = self._folder("random")
-        if not (folder / "choice.json").exists():
-            wanted_ms = read_choice(self._folder(self.run.role))["latency_ms"]
+        if not (self._folder("random") / "choice.json").exists():
+            wanted_ms = read_choice(self._folder(self.run.role)).latency_ms
             costs = self.table.costs()
             row = int(np.argmin(np.abs(costs - wanted_ms)))
-            content = {
-                "architecture": str(self.table.architectures()[row]),
-                "predicted_ms": self._predicted_ms(self.table.architectures()[row]),
-                "latency_ms": float(costs[row]),
-                "tried": [],
-            }
-            write_json(folder / "choice.json", CHOICE_SCHEMA, content)
+            self._keep("random", self.table.architectures()[row], float(costs[row]))
         return self._chosen("random")
 
     def random_search(self) -> Architecture:
@@ -74,7 +76,7 @@ class Finder:
         Where hardly any random network is as fast, it draws among the fastest tenth.
         """
         own = read_choice(self._folder(self.run.role))
-        limit_ms = self.run.config.limit_ms or max(own["predicted_ms"], own["latency_ms"])
+        limit_ms = self.run.config.limit_ms or max(own.predicted_ms, own.latency_ms)
         limit_ms = max(limit_ms, float(np.quantile(self.table.costs(), FASTEST)))
         recipe, seconds = self.run.config.recipe, self.run.timings[f"search {self.run.role}"]
         config = {
@@ -96,7 +98,7 @@ class Finder:
             limit_ms = self.run.config.limit_ms if role == self.run.role else None
             choice = choose(self.run, role, found, limit_ms, self.progress)
             self._score(role, found, choice)
-            write_json(self._folder(role) / "choice.json", CHOICE_SCHEMA, self._content(choice))
+            self._keep(role, choice.candidate.architecture, choice.latency.value_ms, choice.tried)
         return self._chosen(role)
 
     def _score(self, role: str, found: Found, choice: Choice) -> None:
@@ -111,20 +113,15 @@ class Finder:
             ]
             write_json(self._search(role) / "scored.json", SCORED_SCHEMA, {"rows": rows})
 
-    def _content(self, choice: Choice) -> dict[str, Any]:
-        architecture = choice.candidate.architecture
-        return {
-            "architecture": str(architecture),
-            "predicted_ms": self._predicted_ms(architecture),
-            "latency_ms": choice.latency.value_ms,
-            "tried": list(choice.tried),
-        }
+    def _keep(self, role: str, architecture: Architecture, latency_ms: float, tried: tuple[str, ...] = ()) -> None:
+        chosen = Chosen(str(architecture), self._predicted_ms(architecture), latency_ms, tried)
+        write_json(self._folder(role) / "choice.json", CHOICE_SCHEMA, asdict(chosen))
 
     def _predicted_ms(self, architecture: Architecture) -> float:
         return float(self.predictor.predict(self.run.space.encode([architecture])).mean_ms[0])
 
     def _chosen(self, role: str) -> Architecture:
-        return self.run.space.parse(read_choice(self._folder(role))["architecture"])
+        return self.run.space.parse(read_choice(self._folder(role)).architecture)
 
     def _folder(self, role: str) -> Path:
         return self.run.folder / "networks" / role
@@ -133,9 +130,9 @@ class Finder:
         return self.run.folder / "search" / role
 
 
-def read_choice(folder: Path) -> dict[str, Any]:
+def read_choice(folder: Path) -> Chosen:
     """The choice that `Finder` left in `networks/<role>`; raises `DataError` where it is missing or damaged."""
-    return read_json(folder / "choice.json", CHOICE_SCHEMA)
+    return read_as(folder / "choice.json", CHOICE_SCHEMA, Chosen)
 
 
 def read_choices(run: Run) -> dict[str, Architecture]:
@@ -147,4 +144,4 @@ def read_choices(run: Run) -> dict[str, Architecture]:
     found = sorted(path.parent for path in (run.folder / "networks").glob("*/choice.json"))
     if not found:
         raise UsageError(f"{run.folder} has chosen no architecture yet: run `chronas search {run.folder}` first")
-    return {folder.name: run.space.parse(read_choice(folder)["architecture"]) for folder in found}
+    return {folder.name: run.space.parse(read_choice(folder).architecture) for folder in found}

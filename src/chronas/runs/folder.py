@@ -12,6 +12,7 @@ import subprocess
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from importlib.metadata import version
 from pathlib import Path
@@ -24,14 +25,53 @@ from chronas import __version__
 from chronas.data import Dataset, Images, Normalisation, load_dataset, split
 from chronas.devices import Device, make_device
 from chronas.errors import UsageError
-from chronas.files import read_json, write_json
+from chronas.files import read_as, write_json
 from chronas.runs.config import RunConfig
+from chronas.search import make_searcher
 from chronas.spaces import Skeleton, Space, make_space
+from chronas.tables import CostTable
 
 SCHEMA = "chronas.run/1"
 DATA_SCHEMA = "chronas.data/1"
 TIMINGS_SCHEMA = "chronas.timings/1"
 PACKAGES = ("torch", "numpy", "polars", "onnx", "onnxruntime", "scikit-learn")
+
+
+@dataclass(frozen=True)
+class Facts:
+    """What `run.json` says beside the config: the command that repeats the run, and what it began with.
+
+    Attributes:
+        command: the command line.
+        created: date and time (UTC, ISO 8601).
+        versions: of chronas and of the packages that results depend on.
+        device: the device's fingerprint.
+        config: as JSON.
+    """
+
+    command: str
+    created: str
+    versions: dict[str, str]
+    device: dict[str, str | int | float]
+    config: dict[str, Any]
+
+
+@dataclass(frozen=True)
+class DataFacts:
+    """What is known of a data set without decoding it: name, shape [C, H, W], classes, and how many images."""
+
+    name: str
+    shape: tuple[int, int, int]
+    classes: int
+    train: int
+    test: int
+
+
+@dataclass(frozen=True)
+class Timings:
+    """Seconds by step."""
+
+    seconds: dict[str, float]
 
 
 class Run:
@@ -49,12 +89,24 @@ class Run:
         self.command = command
 
     @classmethod
-    def create(cls, folder: Path, config: RunConfig, *, command: str) -> Run:
+    def create(cls, folder: Path, config: RunConfig, *, command: str, table: CostTable | None = None) -> Run:
         """Begin a run, or go on with the one in `folder` where its config is the same.
 
+        Whatever can be known to be wrong is refused before anything is written.
+
+        Args:
+            folder: of the run.
+            config: what to do.
+            command: the command line that repeats it.
+            table: costs to use instead of measuring them.
+
         Raises:
-            UsageError: the folder holds a run with another config, or files that are no run's.
+            UsageError: the folder holds a run with another config or table, or files that are no run's.
+            MismatchError: the table is of another space, skeleton or device.
+            ChronasError: the data or the settings of the search are not usable.
         """
+        if folder.exists() and not folder.is_dir():
+            raise UsageError(f"{folder} is a file, a run needs a folder: choose another --out")
         if (folder / "run.json").exists():
             run = cls.open(folder)
             if run.config != config:
@@ -63,19 +115,35 @@ class Run:
                     f"{folder} holds a run with other settings ({changed}); choose another --out, or go on with "
                     f"it: chronas run --resume {folder}"
                 )
+            run._take(table)
             return run
         if folder.exists() and any(folder.iterdir()):
             raise UsageError(f"{folder} is not empty and holds no run; choose another --out")
         run = cls(folder, config, command)
-        content = {
-            "command": command,
-            "created": datetime.now(UTC).isoformat(timespec="seconds"),
-            "versions": versions(),
-            "device": run.device.fingerprint(),
-            "config": config.model_dump(mode="json"),
-        }
-        write_json(folder / "run.json", SCHEMA, content)
+        run._check(table)
+        created = datetime.now(UTC).isoformat(timespec="seconds")
+        facts = Facts(command, created, versions(), run.device.fingerprint(), config.model_dump(mode="json"))
+        write_json(folder / "run.json", SCHEMA, asdict(facts))
+        write_json(folder / "data.json", DATA_SCHEMA, asdict(run.data_facts))
+        run._take(table)
         return run
+
+    def _check(self, table: CostTable | None) -> None:
+        """Refuse what can be known to be wrong before anything is measured."""
+        make_searcher(self.config.searcher, self.config.searcher_config)
+        _ = self.skeleton, self.search_split  # these fail where the data does not fit
+        if table is not None:
+            table.require(space=self.space, skeleton=self.skeleton, device=self.device)
+
+    def _take(self, table: CostTable | None) -> None:
+        """Keep a given table as the run's own, which must not have another."""
+        path = self.folder / "costs.parquet"
+        if table is None:
+            return
+        if not path.exists():
+            table.save(path)
+        elif not CostTable.load(path).frame.equals(table.frame):
+            raise UsageError(f"{self.folder} holds a run with another table than the given one; choose another --out")
 
     @classmethod
     def open(cls, folder: Path) -> Run:
@@ -84,8 +152,13 @@ class Run:
         Raises:
             DataError: there is none, or its `run.json` is damaged.
         """
-        content = read_json(folder / "run.json", SCHEMA)
-        return cls(folder, RunConfig.from_json(content["config"]), content["command"])
+        facts = read_as(folder / "run.json", SCHEMA, Facts)
+        return cls(folder, RunConfig.from_json(facts.config), facts.command)
+
+    @property
+    def facts(self) -> Facts:
+        """What `run.json` says."""
+        return read_as(self.folder / "run.json", SCHEMA, Facts)
 
     @functools.cached_property
     def space(self) -> Space:
@@ -121,25 +194,18 @@ class Run:
         return split(images, 0.5, seed=self.config.seed + 1)
 
     @functools.cached_property
-    def data_facts(self) -> dict[str, Any]:
-        """Name, shape [C, H, W], classes and image counts of the data; kept in `data.json`, to need no decoding."""
+    def data_facts(self) -> DataFacts:
+        """Name, shape [C, H, W], classes and image counts of the data; `data.json` has them, to need no decoding."""
         path = self.folder / "data.json"
-        if not path.exists():
-            facts = {
-                "name": self.data.name,
-                "shape": list(self.data.shape),
-                "classes": self.data.classes,
-                "train": len(self.data.train),
-                "test": len(self.data.test),
-            }
-            write_json(path, DATA_SCHEMA, facts)
-        return read_json(path, DATA_SCHEMA)
+        if path.exists():
+            return read_as(path, DATA_SCHEMA, DataFacts)
+        data = self.data
+        return DataFacts(data.name, data.shape, data.classes, len(data.train), len(data.test))
 
     @functools.cached_property
     def skeleton(self) -> Skeleton:
         """The frame of the deployed network."""
-        channels, height, width = self.data_facts["shape"]
-        return self.config.frame.skeleton(self.space, (channels, height, width), self.data_facts["classes"])
+        return self.config.frame.skeleton(self.space, self.data_facts.shape, self.data_facts.classes)
 
     @property
     def role(self) -> Literal["limit", "latency-term", "weight-0"]:
@@ -152,7 +218,7 @@ class Run:
     def timings(self) -> dict[str, float]:
         """Seconds that each step has taken so far, all attempts together."""
         path = self.folder / "timings.json"
-        return dict(read_json(path, TIMINGS_SCHEMA)["seconds"]) if path.exists() else {}
+        return read_as(path, TIMINGS_SCHEMA, Timings).seconds if path.exists() else {}
 
     def set_aside(self, *names: str) -> None:
         """Rename files or folders to `<name>.old-<n>`, so that a step can be done anew and nothing is lost."""

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from pathlib import Path
 
-from chronas.files import read_json, write_json
+from chronas.files import read_as, write_json
 from chronas.measurement import Latency, read_journal, run_campaign
 from chronas.predictors import Predictor, PredictorReport, fit_and_report, load_predictor
 from chronas.progress import Progress, silent
@@ -37,7 +38,7 @@ def measure(run: Run, progress: Progress = silent) -> CostTable:
 def fit(run: Run, table: CostTable, progress: Progress = silent) -> tuple[Predictor, PredictorReport]:
     """Fit the run's predictor on its table, with a report from cross-validation."""
     folder = run.folder / "predictor"
-    if not (folder / "report.json").exists():
+    if not all((folder / name).exists() for name in ("predictor.safetensors", "report.json")):
         progress("fit", 0, 1, f"{run.config.predictor} on {len(table)} networks")
         with run.timed("fit"):
             predictor, report = fit_and_report(
@@ -46,12 +47,17 @@ def fit(run: Run, table: CostTable, progress: Progress = silent) -> tuple[Predic
         predictor.save(folder / "predictor.safetensors")
         write_json(folder / "report.json", REPORT_SCHEMA, report.to_json())
         progress("fit", 1, 1, f"Kendall {report.scores.kendall:.2f}, error {report.scores.mape_percent:.1f} %")
-    report = PredictorReport.from_json(read_json(folder / "report.json", REPORT_SCHEMA))
+    report = read_as(folder / "report.json", REPORT_SCHEMA, PredictorReport)
     return load_predictor(folder / "predictor.safetensors"), report
 
 
 def measure_again(
-    run: Run, name: str, architectures: Sequence[Architecture], progress: Progress = silent
+    run: Run,
+    name: str,
+    architectures: Sequence[Architecture],
+    progress: Progress = silent,
+    *,
+    weights: Mapping[Architecture, Path] | None = None,
 ) -> dict[str, Latency]:
     """Measure these architectures in one campaign of their own, under the run's plan with at least ten rounds.
 
@@ -60,6 +66,7 @@ def measure_again(
         name: of the journal in the run folder; the same name goes on with the same journal.
         architectures: what to measure.
         progress: told of each round.
+        weights: trained weights of those that have them.
 
     Returns:
         The latency of everything that the journal holds, by the text of the architecture.
@@ -69,5 +76,5 @@ def measure_again(
     rounds = max(plan.rounds, FEW_NETWORKS_ROUNDS)
     plan = plan.model_copy(update={"rounds": rounds, "max_rounds": max(plan.max_rounds, rounds)})
     with run.timed(name):
-        run_campaign(run.device, run.skeleton, architectures, plan, journal, progress)
+        run_campaign(run.device, run.skeleton, architectures, plan, journal, progress, weights=weights)
     return read_journal(journal).latencies()

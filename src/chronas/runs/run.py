@@ -1,11 +1,13 @@
 """The loop, callable from Python: measure, fit, search, train, export, measure again, report.
 
-config = demo()
+config = make_preset("digits-cpu")
 report = execute(Run.create(Path("runs/demo"), config, command="chronas demo"))
 print(report.verdict.text)
 """
 
 from __future__ import annotations
+
+from collections.abc import Mapping
 
 from chronas.errors import LimitMissedError
 from chronas.progress import Progress, silent
@@ -14,7 +16,7 @@ from chronas.runs.finding import Finder
 from chronas.runs.folder import Run
 from chronas.runs.measuring import fit, measure, measure_again
 from chronas.runs.summary import FINAL, summarise, write_missed
-from chronas.runs.training import EXPORTED, export, train_network
+from chronas.runs.training import export_own, train_network, trained_weights
 from chronas.spaces import Architecture
 
 
@@ -40,10 +42,15 @@ def execute(run: Run, progress: Progress = silent) -> Report:
             raise
         for role, architecture in networks.items():
             train_network(run, role, architecture, progress)
-        if not all((run.folder / name).exists() for name in EXPORTED):
-            export(run.folder / "networks" / run.role, run.folder)
-        measure_again(run, FINAL, list(dict.fromkeys(networks.values())), progress)
+        export_own(run)
+        measure_found(run, networks, progress)
         return show(run)
+
+
+def measure_found(run: Run, networks: Mapping[str, Architecture], progress: Progress = silent) -> None:
+    """Measure all networks with their trained weights, in one campaign: together, so that they can be compared."""
+    weights = {architecture: trained_weights(run, role) for role, architecture in networks.items()}
+    measure_again(run, FINAL, list(weights), progress, weights=weights)
 
 
 def find(run: Run, finder: Finder) -> dict[str, Architecture]:

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+from dataclasses import asdict, dataclass
 from pathlib import Path
+from shlex import quote
+from typing import Any
 
 from chronas.errors import LimitMissedError
-from chronas.files import read_json, write_json
+from chronas.files import read_as, write_json
 from chronas.measurement import read_journal
 from chronas.predictors import PredictorReport
 from chronas.reports import Report, Role, Scored, SearchSummary, TrainedNetwork, Verdict, judge
 from chronas.runs.finding import HISTORY_SCHEMA, SCORED_SCHEMA, read_choice
-from chronas.runs.folder import SCHEMA, Run
+from chronas.runs.folder import Run
 from chronas.runs.measuring import REPORT_SCHEMA
 from chronas.runs.training import read_trained
 from chronas.tables import CostTable
@@ -35,28 +38,49 @@ FILES = {
 }
 
 
+@dataclass(frozen=True)
+class Missed:
+    """What `missed.json` says."""
+
+    message: str
+
+
+@dataclass(frozen=True)
+class History:
+    """What `history.json` of a search says: one dict an epoch."""
+
+    epochs: list[dict[str, Any]]
+
+
+@dataclass(frozen=True)
+class ScoredRows:
+    """What `scored.json` of a search says."""
+
+    rows: list[Scored]
+
+
 def summarise(run: Run) -> Report:
     """Everything that the run has done so far, as a report; steps that are not done are left out of it.
 
     Raises:
         DataError: a file of the run is damaged.
     """
-    content = read_json(run.folder / "run.json", SCHEMA)
+    facts = run.facts
     networks = trained_networks(run)
     found = NAMES[run.role] if any(network.role == run.role for network in networks) else None
     table = CostTable.load(run.folder / "costs.parquet") if (run.folder / "costs.parquet").exists() else None
-    images = run.data_facts["test"]
+    images = run.data_facts.test
     verdict = unfinished(run) if found is None else judge(networks, found, run.config.limit_ms, images)
     return Report(
-        title=f"{run.space.name} on {run.data_facts['name']} for {run.config.device}",
-        created=content["created"],
+        title=f"{run.space.name} on {run.data_facts.name} for {run.config.device}",
+        created=facts.created,
         command=run.command,
         verdict=verdict,
         limit_ms=run.config.limit_ms,
         found=found,
         test_images=images,
         asked=asked(run),
-        device=content["device"],
+        device=facts.device,
         plan=run.config.plan.model_dump(mode="json"),
         drift_percent=table.drift_percent if table else None,
         predictor=predictor_report(run),
@@ -65,21 +89,21 @@ def summarise(run: Run) -> Report:
         files={name: what for name, what in FILES.items() if (run.folder / name).exists()},
         timings=run.timings,
         notes=notes(run),
-        versions=content["versions"],
+        versions=facts.versions,
     )
 
 
 def write_missed(run: Run, missed: LimitMissedError) -> None:
     """Keep why no architecture was chosen, for the report."""
-    write_json(run.folder / "missed.json", MISSED_SCHEMA, {"message": str(missed)})
+    write_json(run.folder / "missed.json", MISSED_SCHEMA, asdict(Missed(str(missed))))
 
 
 def unfinished(run: Run) -> Verdict:
     """The verdict on a run without a network: the limit is missed and how, or it is not done."""
     path = run.folder / "missed.json"
     if path.exists():
-        return Verdict(met=False, text=str(read_json(path, MISSED_SCHEMA)["message"]))
-    return Verdict(met=None, text="The run is not finished.")
+        return Verdict(met=False, text=read_as(path, MISSED_SCHEMA, Missed).message)
+    return Verdict(met=None, text=f"The run is not finished; go on with: chronas run --resume {quote(str(run.folder))}")
 
 
 def asked(run: Run) -> dict[str, str]:
@@ -87,7 +111,7 @@ def asked(run: Run) -> dict[str, str]:
     config, facts = run.config, run.data_facts
     limit = "none" if config.limit_ms is None else f"{config.limit_ms:g} ms"
     return {
-        "data": f"{facts['name']}: {facts['train']} training and {facts['test']} test images",
+        "data": f"{facts.name}: {facts.train} training and {facts.test} test images",
         "space": config.space,
         "network": str(run.skeleton),
         "device": config.device,
@@ -103,7 +127,7 @@ def asked(run: Run) -> dict[str, str]:
 def predictor_report(run: Run) -> PredictorReport | None:
     """The predictor's quality, if it is fitted."""
     path = run.folder / "predictor" / "report.json"
-    return PredictorReport.from_json(read_json(path, REPORT_SCHEMA)) if path.exists() else None
+    return read_as(path, REPORT_SCHEMA, PredictorReport) if path.exists() else None
 
 
 def searches(run: Run) -> list[SearchSummary]:
@@ -112,15 +136,15 @@ def searches(run: Run) -> list[SearchSummary]:
     for role in sorted(NAMES, key=lambda name: name != run.role):
         folder = run.folder / "search" / role
         if (folder / "history.json").exists():
-            history = read_json(folder / "history.json", HISTORY_SCHEMA)["epochs"]
-            found.append(SearchSummary(NAMES[role], run.space.name, history, scored(folder)))
+            history = read_as(folder / "history.json", HISTORY_SCHEMA, History)
+            found.append(SearchSummary(NAMES[role], run.space.name, history.epochs, scored(folder)))
     return found
 
 
 def scored(folder: Path) -> list[Scored]:
     """What the supernet of a search said of the found architecture and of random ones."""
     path = folder / "scored.json"
-    return [Scored(**row) for row in read_json(path, SCORED_SCHEMA)["rows"]] if path.exists() else []
+    return read_as(path, SCORED_SCHEMA, ScoredRows).rows if path.exists() else []
 
 
 def trained_networks(run: Run) -> list[TrainedNetwork]:
@@ -132,8 +156,8 @@ def trained_networks(run: Run) -> list[TrainedNetwork]:
     networks = []
     for role in sorted(NAMES, key=lambda name: name != run.role):
         folder = run.folder / "networks" / role
-        if (folder / "result.json").exists():
-            trained = read_trained(folder)
+        trained = read_trained(folder) if (folder / "result.json").exists() else None
+        if trained is not None and str(trained.architecture) in measured:
             networks.append(
                 TrainedNetwork(
                     name=NAMES[role],
@@ -142,7 +166,7 @@ def trained_networks(run: Run) -> list[TrainedNetwork]:
                     space=run.space.name,
                     accuracy_percent=trained.accuracy_percent,
                     validation_accuracy_percent=trained.validation_accuracy_percent,
-                    predicted_ms=read_choice(folder)["predicted_ms"],
+                    predicted_ms=read_choice(folder).predicted_ms,
                     measured=measured[str(trained.architecture)],
                     macs=trained.macs,
                     parameters=trained.parameters,
@@ -160,7 +184,6 @@ def notes(run: Run) -> list[str]:
     for role in NAMES:
         path = run.folder / "networks" / role / "choice.json"
         if path.exists():
-            found += [
-                f"{NAMES[role]}: a candidate missed the limit ({tried})" for tried in read_choice(path.parent)["tried"]
-            ]
+            tried = read_choice(path.parent).tried
+            found += [f"{NAMES[role]}: a candidate missed the limit ({each})" for each in tried]
     return found

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 
 import numpy as np
@@ -10,13 +10,13 @@ import onnxruntime
 import torch
 
 from chronas.data import Dataset, Normalisation, split
-from chronas.errors import DataError
-from chronas.files import read_json, write_json
+from chronas.errors import DataError, MismatchError
+from chronas.files import read_as, write_json
 from chronas.networks import build, count, save_state, write_onnx, write_source
 from chronas.progress import Progress, silent
 from chronas.runs.folder import Run
 from chronas.spaces import Architecture, Skeleton, make_space
-from chronas.training import Recipe, evaluate, load_best, train
+from chronas.training import BEST, Recipe, evaluate, load_best, train
 
 ARCHITECTURE_SCHEMA = "chronas.architecture/1"
 RESULT_SCHEMA = "chronas.result/1"
@@ -25,17 +25,32 @@ TOLERANCE = 1e-4  # relative difference allowed between PyTorch and the exported
 
 
 @dataclass(frozen=True)
-class Trained:
+class Result:
     """What training one architecture gave. Accuracies in percent; the test split was opened once, after training."""
 
-    role: str
-    architecture: Architecture
-    skeleton: Skeleton
     accuracy_percent: float
     validation_accuracy_percent: float
     macs: int
     parameters: int
     training_s: float
+
+
+@dataclass(frozen=True)
+class Trained(Result):
+    """A result, whose it is, and the folder's name: in a run the role."""
+
+    role: str
+    architecture: Architecture
+    skeleton: Skeleton
+
+
+@dataclass(frozen=True)
+class Described:
+    """What `architecture.json` says."""
+
+    space: str
+    architecture: str
+    skeleton: Skeleton
 
 
 def train_network(run: Run, role: str, architecture: Architecture, progress: Progress = silent) -> Trained:
@@ -54,6 +69,11 @@ def train_network(run: Run, role: str, architecture: Architecture, progress: Pro
                 progress=lambda _, done, total, note: progress(f"train {role}", done, total, note),
             )
     return read_trained(folder)
+
+
+def trained_weights(run: Run, role: str) -> Path:
+    """The file with the best weights of a network that `train_network` has trained."""
+    return run.folder / "networks" / role / "training" / BEST
 
 
 def train_architecture(
@@ -83,29 +103,37 @@ def train_architecture(
         MismatchError: the folder holds another training.
         UsageError: training diverged.
     """
-    write_architecture(folder / "architecture.json", architecture, skeleton)
+    _begin(folder / "architecture.json", architecture, skeleton)
     network = build(architecture, skeleton, seed=seed, auxiliary=recipe.auxiliary_weight > 0)
     images, validation = split(data.train, validation_share, seed=seed)
     normalisation = Normalisation.of(data.train)
     training = train(
         network, images, validation, normalisation, recipe, folder=folder / "training", seed=seed, progress=progress
     )
+    assert training.best_validation_accuracy is not None  # there are validation images
     counts = count(network, skeleton.input_shape)
-    result = {
-        "accuracy_percent": evaluate(network, data.test, normalisation),
-        "validation_accuracy_percent": training.best_validation_accuracy,
-        "macs": counts.macs,
-        "parameters": counts.parameters,
-        "training_s": sum(row["seconds"] for row in training.history),
-    }
-    write_json(folder / "result.json", RESULT_SCHEMA, result)
+    result = Result(
+        accuracy_percent=evaluate(network, data.test, normalisation),
+        validation_accuracy_percent=training.best_validation_accuracy,
+        macs=counts.macs,
+        parameters=counts.parameters,
+        training_s=sum(row["seconds"] for row in training.history),
+    )
+    write_json(folder / "result.json", RESULT_SCHEMA, asdict(result))
+
+
+def _begin(path: Path, architecture: Architecture, skeleton: Skeleton) -> None:
+    """Write what is trained, or hold that it is what the file already says."""
+    if path.exists() and read_architecture(path) != (architecture, skeleton):
+        raise MismatchError(f"{path.parent} holds a training of another architecture or size: choose another folder")
+    write_architecture(path, architecture, skeleton)
 
 
 def read_trained(folder: Path) -> Trained:
     """What `train_network` left in a folder; raises `DataError` where it is not whole."""
     architecture, skeleton = read_architecture(folder / "architecture.json")
-    result = read_json(folder / "result.json", RESULT_SCHEMA)
-    return Trained(role=folder.name, architecture=architecture, skeleton=skeleton, **result)
+    result = read_as(folder / "result.json", RESULT_SCHEMA, Result)
+    return Trained(**asdict(result), role=folder.name, architecture=architecture, skeleton=skeleton)
 
 
 def write_architecture(path: Path, architecture: Architecture, skeleton: Skeleton) -> None:
@@ -120,8 +148,8 @@ def write_architecture(path: Path, architecture: Architecture, skeleton: Skeleto
 
 def read_architecture(path: Path) -> tuple[Architecture, Skeleton]:
     """Read what `write_architecture` wrote; raises `DataError` or `UsageError` in one line."""
-    content = read_json(path, ARCHITECTURE_SCHEMA)
-    return make_space(content["space"]).parse(content["architecture"]), Skeleton.model_validate(content["skeleton"])
+    described = read_as(path, ARCHITECTURE_SCHEMA, Described)
+    return make_space(described.space).parse(described.architecture), described.skeleton
 
 
 def export(network_folder: Path, folder: Path, *, batch: int = 1) -> list[Path]:
@@ -137,17 +165,32 @@ def export(network_folder: Path, folder: Path, *, batch: int = 1) -> list[Path]:
     Raises:
         DataError: a file is damaged, or the exported network does not compute what PyTorch does.
     """
+    if not (network_folder / "result.json").exists():
+        raise DataError(f"{network_folder} holds no trained network: train one with `chronas train` first")
     architecture, skeleton = read_architecture(network_folder / "architecture.json")
     network = build(architecture, skeleton)
     load_best(network, network_folder / "training")
     network.eval()
-    folder.mkdir(parents=True, exist_ok=True)
     paths = [folder / name for name in EXPORTED]
     save_state(paths[0], network.state_dict(), {"architecture": str(architecture), "space": architecture.space.name})
     write_onnx(paths[1], network, skeleton.input_shape, batch=batch)
     check_onnx(paths[1], network, (batch, *skeleton.input_shape))
     write_source(paths[2], architecture, skeleton)
     write_architecture(paths[3], architecture, skeleton)
+    return paths
+
+
+def export_own(run: Run) -> list[Path]:
+    """Export the run's own network into its folder; an export that is there and whole is kept.
+
+    Raises:
+        DataError: the network is not trained yet.
+    """
+    paths = [run.folder / name for name in EXPORTED]
+    if not all(path.exists() for path in paths):
+        if not (run.folder / "networks" / run.role / "result.json").exists():
+            raise DataError(f"{run.folder} has no trained network yet: run `chronas train {run.folder}` first")
+        export(run.folder / "networks" / run.role, run.folder)
     return paths
 
 

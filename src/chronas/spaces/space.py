@@ -200,7 +200,8 @@ class Space(ABC):
             UsageError: more architectures are asked for than the space has.
         """
         if count + len(exclude) > self.size:
-            raise UsageError(f"{self.name} has {self.size} architectures, asked for {count} besides {len(exclude)}")
+            asked = count + len(exclude)
+            raise UsageError(f"{self.name} has {self.size} architectures, asked for {asked}: ask for fewer")
         found: dict[Architecture, None] = {}
         stream = self._stream(np.random.default_rng(seed))
         while len(found) < count:
