@@ -15,8 +15,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from chronas.devices.host import HostTimedRunner, build_network, cpu_fingerprint, random_images
 from chronas.devices.device import CpuConfig
+from chronas.devices.host import HostTimedRunner, build_network, cpu_fingerprint, random_images
 from chronas.errors import DataError, DeviceError
 from chronas.networks import build, save_state
 from chronas.spaces import Skeleton, make_space

@@ -1,4 +1,4 @@
-"""What must not matter to a predictor does not: the unit of time, the company in a batch, what is added to all costs."""
+"""What must not matter to a predictor does not: the unit of time, the company in a batch, a shift of all costs."""
 
 from __future__ import annotations
 

@@ -1,0 +1,69 @@
+"""Provenance comes back from its text whole, and a text that lacks something is refused."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from chronas.errors import DataError
+from chronas.spaces import SPACES, Skeleton
+from chronas.tables import Provenance
+
+texts = st.text(st.characters(exclude_categories=["Cs"]), max_size=20)
+numbers = st.integers(-(2**53), 2**53) | st.floats(allow_nan=False, allow_infinity=False)
+skeletons = st.builds(
+    Skeleton,
+    input_shape=st.tuples(st.integers(1, 4), st.integers(1, 300), st.integers(1, 300)),
+    classes=st.integers(2, 1000),
+    width=st.integers(1, 1024),
+    depth=st.integers(1, 200),
+    stem=st.sampled_from(["cifar", "imagenet"]),
+)
+provenances = st.builds(
+    Provenance,
+    space=st.sampled_from(sorted(SPACES)),
+    skeleton=skeletons,
+    device=st.dictionaries(texts, texts | numbers, max_size=4),
+    plan=st.dictionaries(texts, texts | numbers, max_size=4),
+    cost=texts,
+    created=texts,
+    version=texts,
+    source=texts,
+    drift_percent=st.none() | st.floats(0, 100),
+)
+
+
+@settings(max_examples=60, deadline=None)
+@given(provenance=provenances)
+def test_provenance_comes_back_from_one_line_of_json(provenance: Provenance) -> None:
+    text = provenance.to_json()
+    assert "\n" not in text
+    assert Provenance.from_json(text) == provenance
+    assert isinstance(Provenance.from_json(text).skeleton, Skeleton)
+
+
+@settings(max_examples=20, deadline=None)
+@given(provenance=provenances, data=st.data())
+def test_a_field_that_is_missing_is_refused(provenance: Provenance, data: st.DataObject) -> None:
+    content = json.loads(provenance.to_json())
+    del content[data.draw(st.sampled_from(sorted(content)))]
+    with pytest.raises(DataError, match="the provenance should be an object of"):
+        Provenance.from_json(json.dumps(content))
+
+
+@pytest.mark.parametrize("text", ["", "{", "[]", "3", "null", '{"space": 1}', '{"skeleton": {"width": 0}}', "\ud800"])
+def test_other_texts_are_refused_as_damaged(text: str) -> None:
+    with pytest.raises(DataError, match="provenance"):
+        Provenance.from_json(text)
+
+
+@pytest.mark.parametrize("change", [{"space": "no space"}, {"skeleton": {"width": -1}}, {"skeleton": None}])
+def test_values_that_cannot_be_are_refused(change: dict[str, Any]) -> None:
+    skeleton = Skeleton(input_shape=(3, 8, 8), classes=2, width=4, depth=1)
+    content = json.loads(Provenance("darts", skeleton, {}).to_json())
+    with pytest.raises(DataError, match="provenance"):
+        Provenance.from_json(json.dumps(content | change))
