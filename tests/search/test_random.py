@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Callable
 from dataclasses import replace
 
 import pytest
+import torch
+from scipy import stats
 
 from chronas.errors import MismatchError, UsageError
-from chronas.search import Task, make_searcher
-from chronas.search.random import RandomConfig
+from chronas.search import ObjectiveConfig, Task, make_searcher
+from chronas.search.random import RandomConfig, _draw
+from toy_space import ToySpace
 
 MakeTask = Callable[..., Task]
 SMALL = RandomConfig(architectures=3, epochs=1, batch=64, learning_rate=0.1, crop_padding=0, flip=False)
@@ -53,6 +57,24 @@ def test_only_networks_inside_the_limit_are_trained(make_task: MakeTask) -> None
         next(found.candidates(fastest_ms - 0.01))
     with pytest.raises(UsageError, match="within 1 ms, the fastest at"):
         make_searcher("random", SMALL).search(make_task("nasbench201", folder="tight", limit_ms=1.0))
+
+
+def test_what_is_drawn_is_uniform_over_what_is_inside_the_limit(make_task: MakeTask) -> None:
+    """The first draw of 1,500 seeds, over the architectures of a small space that a limit leaves."""
+    space = ToySpace(((3, 2), (2, 1)), options=2, with_none=False)
+    slope = torch.linspace(0.1, 1.0, space.width)
+    costs = torch.from_numpy(space.encode(space.everything())) @ slope
+    limit_ms = float(costs.median())
+    task = replace(
+        make_task(), space=space, cost=lambda codes: codes @ slope, objective=ObjectiveConfig(limit_ms=limit_ms)
+    )
+    inside = {
+        each: n for n, each in enumerate(a for a, c in zip(space.everything(), costs, strict=True) if c <= limit_ms)
+    }
+    first = [inside[next(_draw(replace(task, seed=seed))).architecture] for seed in range(1500)]
+    assert stats.chisquare(torch.bincount(torch.tensor(first), minlength=len(inside)).numpy()).pvalue > 1e-3
+    drawn = itertools.islice(_draw(task), len(inside))
+    assert {candidate.architecture for candidate in drawn} == set(inside)
 
 
 def test_a_budget_in_seconds_ends_the_search_after_at_least_one(make_task: MakeTask) -> None:

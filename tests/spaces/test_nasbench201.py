@@ -5,8 +5,11 @@ from pathlib import Path
 
 import polars as pl
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from chronas.errors import ParseError, UsageError
+from chronas.spaces import Architecture
 from chronas.spaces.nasbench201 import NasBench201, layout
 
 SPACE = NasBench201()
@@ -78,3 +81,37 @@ def test_an_index_outside_the_table_is_refused(index: int) -> None:
 def test_malformed_texts_are_refused(text: str, message: str) -> None:
     with pytest.raises(ParseError, match=message):
         SPACE.parse(text)
+
+
+@given(index=st.integers(0, 15_624))
+def test_indices_and_architectures_are_a_bijection(index: int) -> None:
+    architecture = SPACE.from_index(index)
+    assert SPACE.index(architecture) == index
+    assert SPACE.index(SPACE.parse(str(architecture))) == index
+    canonical = architecture.canonical()
+    assert SPACE.index(canonical) <= index
+    assert canonical.canonical() == canonical
+
+
+def _computed(architecture: Architecture, prime: int) -> int:
+    """What a cell computes on the number 12345, with a polynomial without constant term for each operation."""
+    slopes = {"nor_conv_1x1": (3, 7), "nor_conv_3x3": (11, 5), "avg_pool_3x3": (2, 13), "skip_connect": (1, 0)}
+    states = [12_345]
+    operations = iter(architecture.operation(d) for d in range(6))
+    for target in range(1, 4):
+        total = 0
+        for x in states[:target]:
+            linear, cubic = slopes.get(next(operations) or "none", (0, 0))
+            total += linear * x + cubic * x**3
+        states.append(total % prime)
+    return states[-1]
+
+
+def test_cells_that_are_called_isomorphic_compute_the_same() -> None:
+    """Merging cells that differ would give a network another one's measurement."""
+    values: dict[Architecture, set[int]] = {}
+    for index in range(SPACE.size):
+        architecture = SPACE.from_index(index)
+        values.setdefault(architecture.canonical(), set()).add(_computed(architecture, 2**61 - 1))
+    assert len(values) == 6466
+    assert all(len(found) == 1 for found in values.values())
