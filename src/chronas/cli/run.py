@@ -54,11 +54,19 @@ def run_preset(words: list[str], preset: str, *, prog: str, description: str, fo
     line = shlex.join([*prog.split(), *words])
     chosen, rest = read_names(words, {"preset": PRESETS, **CHOICES}, {"preset": preset})
     name = chosen.pop("preset")
-    base = make_preset(name, chosen)
+    base = limit_alone(make_preset(name, chosen), words)
     model = options_model(RunOptions, base, name, Path("runs") / (folder or name))
     options = read_options(model, rest, prog=prog, description=description)
     run = Run.create(options.out, config_of(base, options), command=line)
     return finish(run, as_json=options.json_answer)
+
+
+def limit_alone(base: RunConfig, words: list[str]) -> RunConfig:
+    """A limit on the command line takes the place of the preset's weight, unless a weight is given there as well."""
+    flags = {word.partition("=")[0] for word in words}
+    if "--limit-ms" in flags and "--latency-weight" not in flags:
+        return base.model_copy(update={"latency_weight": 0.0})
+    return base
 
 
 class RunOptions(Options):

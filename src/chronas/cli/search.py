@@ -13,7 +13,7 @@ from chronas.cli.border import resumable
 from chronas.cli.folders import take_run
 from chronas.cli.options import Options, read_names, read_options
 from chronas.cli.progress import progress_display
-from chronas.cli.run import CHOICES, DEFAULT_PRESET, RunOptions, config_of, options_model
+from chronas.cli.run import CHOICES, DEFAULT_PRESET, RunOptions, config_of, limit_alone, options_model
 from chronas.runs import EXPORTED, PRESETS, Finder, Run, find, fit, make_preset, measure, read_choice
 from chronas.tables import CostTable
 
@@ -39,7 +39,7 @@ def main(words: list[str]) -> int:
     line = shlex.join(["chronas", "search", *words])
     chosen, rest = read_names(words, {"preset": PRESETS, **CHOICES}, {"preset": DEFAULT_PRESET})
     preset = chosen.pop("preset")
-    base = make_preset(preset, chosen)
+    base = limit_alone(make_preset(preset, chosen), words)
     model = options_model(SearchOptions, base, preset, Path("runs/search"))
     options = read_options(model, rest, prog="chronas search", description=DESCRIPTION)
     table = CostTable.load(options.table)
