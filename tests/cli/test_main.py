@@ -81,7 +81,10 @@ def test_spaces_and_devices_list_every_name(capsys: Capture) -> None:
         ("table shwo x", "unknown table action 'shwo'"),
         ("report", "expected a run folder"),
         ("train --architecture Genotype(normal=[])", "Genotype"),
-        ("export --network nothing-here --out y", "nothing-here holds no trained network: train one with `chronas train` first"),
+        (
+            "export --network nothing-here --out y",
+            "nothing-here holds no trained network: train one with `chronas train` first",
+        ),
     ],
 )
 def test_bad_input_is_one_clear_line_and_exit_2(

@@ -33,7 +33,9 @@ def write_table(columns: Sequence[str], rows: Sequence[Sequence[object]], title:
         rows: one value for each column; None is shown as a dash.
         title: above the table.
     """
-    table = Table(title=title, title_justify="left", box=None, pad_edge=False, header_style="bold")
+    if title is not None:
+        write(title)  # rich would fold it to the table's width
+    table = Table(box=None, pad_edge=False, header_style="bold")
     for number, column in enumerate(columns):
         right = any(isinstance(row[number], NUMBER) for row in rows)
         table.add_column(column, justify="right" if right else "left", overflow="fold")

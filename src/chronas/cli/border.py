@@ -70,7 +70,10 @@ def _line(error: BaseException) -> tuple[int, str]:
     if isinstance(error, ChronasError):
         return error.exit_code, f"error: {message}"
     if isinstance(error, OSError) and error.filename is not None:
-        return ChronasError.exit_code, f"error: cannot use {error.filename}: {error.strerror}; nothing was overwritten"
+        return (
+            ChronasError.exit_code,
+            f"error: cannot use {error.filename}: {error.strerror}; mend that, or choose another folder",
+        )
     return FAULT, f"a fault of chronas, please report it with the output of --debug: {type(error).__name__}: {message}"
 
 

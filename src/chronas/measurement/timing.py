@@ -26,7 +26,7 @@ CONFIDENCE = 0.95
 class Plan(BaseModel):
     """How networks are measured; kept in the journal, the table and the report."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
     rounds: int = Field(default=3, ge=2, le=100, description="rounds of each network, apart in time")
     max_rounds: int = Field(default=6, ge=2, le=100, description="most rounds of a network whose interval is too wide")

@@ -16,7 +16,7 @@ from chronas.predictors.linear import LinearPredictor
 class LookupConfig(BaseModel):
     """Nothing can be set."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
 
 class Lookup(LinearPredictor):

@@ -36,7 +36,7 @@ SCALES = {"auto": (False, True), "ms": (False,), "log": (True,)}  # whether the 
 class LpmConfig(BaseModel):
     """Size and training of the latency prediction module."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
     members: int = Field(default=5, ge=2, le=20, description="networks, each blind to another part of the table")
     hidden: int = Field(default=16, ge=1, le=1024, description="units of each of the two hidden layers")

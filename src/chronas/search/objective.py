@@ -25,7 +25,7 @@ CostFunction = Callable[[Tensor], Tensor]  # encodings [N, W] -> predicted ms [N
 class ObjectiveConfig(BaseModel):
     """How much a cost matters during a search."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
     weight: float = Field(default=0.0, ge=0.0, le=1e6, description="weight of expected latency / the table's median")
     limit_ms: float | None = Field(

@@ -101,7 +101,7 @@ class Found(ABC):
 class SearcherConfig(BaseModel):
     """Settings of a searcher: the published ones by default, and two smaller sets for a CPU."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
     @classmethod
     def digits(cls) -> Self:

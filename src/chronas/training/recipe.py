@@ -16,7 +16,7 @@ from chronas.data import Augment
 class Recipe(BaseModel):
     """Stochastic gradient descent with momentum, a cosine learning rate and DARTS's regularisation."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
     epochs: int = Field(default=600, ge=1, description="times that every training image is seen")
     batch: int = Field(default=96, ge=2, description="images of a step, at most")
