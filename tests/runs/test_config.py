@@ -1,0 +1,101 @@
+from __future__ import annotations
+
+import itertools
+import json
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from pydantic import ValidationError
+
+from chronas.devices import DEVICES
+from chronas.errors import DataError, UsageError
+from chronas.predictors import PREDICTORS
+from chronas.runs import PRESETS, Frame, RunConfig, make_preset
+from chronas.search import SEARCHERS
+from chronas.spaces import SPACES, make_space
+from tiny_run import tiny_config
+
+KINDS = {"space": SPACES, "device": DEVICES, "searcher": SEARCHERS, "predictor": PREDICTORS}
+ALL = [(preset, dict(zip(KINDS, names, strict=True))) for preset, *names in itertools.product(PRESETS, *KINDS.values())]
+
+
+@pytest.mark.parametrize(("preset", "names"), ALL)
+def test_every_preset_with_every_name_reads_back_from_json(preset: str, names: dict[str, str]) -> None:
+    config = make_preset(preset, names)
+    assert {kind: getattr(config, kind) for kind in KINDS} == names
+    again = RunConfig.from_json(json.loads(json.dumps(config.model_dump(mode="json"), allow_nan=False)))
+    assert again == config
+    for part in ("device_config", "searcher_config", "predictor_config"):
+        assert type(getattr(again, part)) is type(getattr(config, part))
+
+
+@given(
+    limit_ms=st.none() | st.floats(1e-6, 1e6),
+    weight=st.floats(0, 100),
+    networks=st.integers(10, 10**6),
+    seed=st.integers(0, 2**31),
+)
+def test_numbers_read_back_exactly(limit_ms: float | None, weight: float, networks: int, seed: int) -> None:
+    config = tiny_config(limit_ms=limit_ms, latency_weight=weight, networks=networks, seed=seed)
+    assert RunConfig.from_json(json.loads(json.dumps(config.model_dump(mode="json")))) == config
+
+
+@pytest.mark.parametrize(
+    ("field", "value", "expected"),
+    [
+        ("networks", 9, "networks: Input should be greater than or equal to 10"),
+        ("limit_ms", 0, "limit_ms: Input should be greater than 0"),
+        ("validation_share", 1, "validation_share: Input should be less than 0.9"),
+        ("surprise", 1, "surprise: Extra inputs are not permitted"),
+        ("frame", {"width": 0}, "frame.width: Input should be greater than or equal to 1"),
+        ("device_config", {"noise": -1}, "noise: Input should be greater than or equal to 0"),
+        ("searcher_config", {"epochs": "many"}, "epochs: Input should be a valid integer"),
+        ("recipe", None, "recipe: Input should be"),
+    ],
+)
+def test_a_config_that_does_not_fit_names_the_field(field: str, value: object, expected: str) -> None:
+    content = {**tiny_config().model_dump(mode="json"), field: value}
+    with pytest.raises(DataError, match="not one of this version of chronas") as error:
+        RunConfig.from_json(content)
+    assert expected in str(error.value)
+
+
+@pytest.mark.parametrize("field", ["device", "device_config", "predictor_config"])
+def test_a_config_without_a_field_names_it(field: str) -> None:
+    content = tiny_config().model_dump(mode="json")
+    del content[field]
+    with pytest.raises(DataError, match=field):
+        RunConfig.from_json(content)
+
+
+@pytest.mark.parametrize("kind", ["device", "searcher", "predictor"])
+def test_a_name_of_another_version_is_refused_with_the_valid_ones(kind: str) -> None:
+    content = {**tiny_config().model_dump(mode="json"), kind: "abacus"}
+    with pytest.raises(UsageError, match=f"unknown {kind} 'abacus'.*valid names are"):
+        RunConfig.from_json(content)
+
+
+@pytest.mark.parametrize(
+    "change", [{"limit_ms": float("inf")}, {"latency_weight": float("inf")}, {"latency_weight": float("nan")}]
+)
+def test_numbers_that_no_file_can_hold_are_refused(change: dict[str, float]) -> None:
+    content = {**dict(tiny_config()), **change}
+    with pytest.raises(ValidationError, match="finite number|greater than"):
+        RunConfig(**content)
+
+
+def test_the_objective_is_the_weight_and_the_limit() -> None:
+    objective = tiny_config(latency_weight=0.25, limit_ms=3.5).objective
+    assert (objective.weight, objective.limit_ms) == (0.25, 3.5)
+
+
+def test_a_frame_becomes_a_skeleton_of_the_datas_shape_and_classes() -> None:
+    skeleton = Frame(width=8, depth=4, stem="imagenet").skeleton(make_space("darts"), (1, 64, 32), 7)
+    assert (skeleton.width, skeleton.depth, skeleton.stem) == (8, 4, "imagenet")
+    assert (skeleton.input_shape, skeleton.classes) == ((1, 64, 32), 7)
+
+
+def test_a_stem_that_the_space_lacks_is_refused_with_the_valid_ones() -> None:
+    with pytest.raises(UsageError, match="space nasbench201 has no imagenet stem: valid stems are cifar"):
+        Frame(stem="imagenet").skeleton(make_space("nasbench201"), (3, 32, 32), 10)

@@ -1,0 +1,99 @@
+"""The published presets against the papers' settings, written down by hand from the authors' scripts."""
+
+from __future__ import annotations
+
+import pytest
+
+from chronas.errors import UsageError
+from chronas.runs import PRESETS, make_preset
+from chronas.search import searcher_class
+
+SHARED_SEARCH = {  # cnn/train_search.py of quark0/darts and train_search.py of yuhuixu1993/PC-DARTS
+    "epochs": 50,
+    "depth": 8,
+    "width": 16,
+    "momentum": 0.9,
+    "weight_decay": 3e-4,
+    "gradient_clip": 5.0,
+    "logits_beta_1": 0.5,
+    "logits_beta_2": 0.999,
+    "logits_weight_decay": 1e-3,
+    "order": 1,
+    "crop_padding": 4,
+    "flip": True,
+}
+DARTS_SEARCH = {
+    "batch": 64,
+    "learning_rate": 0.025,
+    "final_learning_rate": 0.001,
+    "logits_learning_rate": 3e-4,
+    "warmup_epochs": 0,
+    "partial_channels": 1,
+    "edge_normalisation": False,
+}
+PC_DARTS_SEARCH = {
+    "batch": 256,
+    "learning_rate": 0.1,
+    "final_learning_rate": 0.0,
+    "logits_learning_rate": 6e-4,
+    "warmup_epochs": 15,
+    "partial_channels": 4,
+    "edge_normalisation": True,
+}
+TRAINING = {  # train.py of both, with --auxiliary --cutout
+    "epochs": 600,
+    "batch": 96,
+    "learning_rate": 0.025,
+    "final_learning_rate": 0.0,
+    "momentum": 0.9,
+    "weight_decay": 3e-4,
+    "gradient_clip": 5.0,
+    "auxiliary_weight": 0.4,
+    "crop_padding": 4,
+    "flip": True,
+    "cutout": 16,
+    "label_smoothing": 0.0,
+}
+
+
+@pytest.mark.parametrize(
+    ("preset", "searcher", "search", "drop_path"),
+    [("darts-cifar10", "darts", DARTS_SEARCH, 0.2), ("pcdarts-cifar10", "pc-darts", PC_DARTS_SEARCH, 0.3)],
+)
+def test_published_presets_have_the_papers_settings(
+    preset: str, searcher: str, search: dict[str, object], drop_path: float
+) -> None:
+    config = make_preset(preset)
+    assert (config.space, config.searcher, config.data, config.data_limit) == ("darts", searcher, "cifar10", None)
+    assert config.searcher_config.model_dump() == {**SHARED_SEARCH, **search}
+    assert config.recipe.model_dump() == {**TRAINING, "drop_path": drop_path}
+    assert (config.frame.width, config.frame.depth, config.frame.stem) == (36, 20, "cifar")
+    assert (config.latency_weight, config.limit_ms) == (0.0, None)
+    assert config.search_images is None
+
+
+@pytest.mark.parametrize("preset", ["digits-cpu", "cifar10-cpu"])
+def test_presets_for_a_cpu_are_smaller_than_the_papers_and_compare(preset: str) -> None:
+    config, published = make_preset(preset), make_preset("darts-cifar10")
+    assert config.recipe.epochs < published.recipe.epochs / 10
+    assert config.frame.width * config.frame.depth < published.frame.width * published.frame.depth / 5
+    assert config.networks < published.networks
+    assert config.latency_weight > 0
+    assert config.baseline is True
+
+
+@pytest.mark.parametrize("preset", PRESETS)
+def test_another_searcher_brings_its_own_settings(preset: str) -> None:
+    config = make_preset(preset, {"searcher": "random", "device": "simulated"})
+    assert type(config.searcher_config) is searcher_class("random").Config
+    assert (config.searcher, config.device, config.predictor) == ("random", "simulated", "lpm")
+
+
+def test_an_unknown_preset_is_refused_with_the_nearest() -> None:
+    with pytest.raises(UsageError, match="unknown preset 'digit-cpu': did you mean digits-cpu"):
+        make_preset("digit-cpu")
+
+
+def test_an_unknown_name_in_a_preset_is_refused() -> None:
+    with pytest.raises(UsageError, match="unknown device 'simulate': did you mean simulated"):
+        make_preset("digits-cpu", {"device": "simulate"})

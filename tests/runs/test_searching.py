@@ -1,0 +1,157 @@
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+
+import pytest
+
+from chronas.errors import LimitMissedError, UsageError
+from chronas.measurement import Latency
+from chronas.runs import searching
+from chronas.runs.folder import Run
+from chronas.runs.searching import Choice, choose, search
+from chronas.search import Candidate, Found, ObjectiveConfig
+from chronas.spaces import Architecture, make_space
+from tiny_run import tiny_config
+
+SPACE = make_space("nasbench201")
+NETWORKS = SPACE.sample(8, 0)
+LIMIT_MS = 10.0
+
+
+class Known(Found):
+    """Candidates with known predictions, the most probable first; notes the limits that it was asked for."""
+
+    def __init__(self, predicted_ms: Sequence[float], reachable_ms: float = 0.0) -> None:
+        self.history = []
+        self.asked_ms: list[float | None] = []
+        self._all = [Candidate(NETWORKS[n], -float(n), ms) for n, ms in enumerate(predicted_ms)]
+        self._reachable_ms = reachable_ms
+
+    def candidates(self, limit_ms: float | None) -> Iterator[Candidate]:
+        self.asked_ms.append(limit_ms)
+        if limit_ms is not None and limit_ms < self._reachable_ms:
+            raise UsageError(f"the fastest is predicted at {self._reachable_ms} ms")
+        return (c for c in self._all if limit_ms is None or (c.predicted_ms or 0) <= limit_ms)
+
+    def score(self, architectures: Sequence[Architecture]) -> None:
+        return None
+
+
+class Clock:
+    """Instead of a device: the upper end of each network's interval is known."""
+
+    def __init__(self, high_ms: dict[Architecture, float]) -> None:
+        self.high_ms = high_ms
+        self.measured: list[Architecture] = []
+
+    def __call__(
+        self, run: Run, name: str, architectures: Sequence[Architecture], progress: object
+    ) -> dict[str, Latency]:
+        self.measured += architectures
+        high = {str(a): self.high_ms[a] for a in self.measured}
+        return {text: Latency(ms - 0.5, ms - 1, ms, ms, ms, (ms,)) for text, ms in high.items()}
+
+
+def chosen(
+    found: Known, high_ms: Sequence[float], limit_ms: float | None, monkeypatch: pytest.MonkeyPatch
+) -> tuple[Choice, Clock]:
+    clock = Clock(dict(zip(NETWORKS, high_ms, strict=False)))
+    monkeypatch.setattr(searching, "measure_again", clock)
+    run: Run = object()  # type: ignore[assignment]
+    return choose(run, "limit", found, limit_ms), clock
+
+
+def test_without_a_limit_the_first_candidate_is_taken_whatever_it_costs(monkeypatch: pytest.MonkeyPatch) -> None:
+    found = Known([50.0, 1.0])
+    choice, clock = chosen(found, [70.0, 1.0], None, monkeypatch)
+    assert choice.candidate.architecture == NETWORKS[0]
+    assert choice.latency.high_ms == 70.0
+    assert choice.tried == ()
+    assert found.asked_ms == [None]
+    assert clock.measured == [NETWORKS[0]]
+
+
+def test_the_upper_end_of_the_interval_decides_and_may_lie_on_the_limit(monkeypatch: pytest.MonkeyPatch) -> None:
+    choice, _ = chosen(Known([9.0]), [LIMIT_MS], LIMIT_MS, monkeypatch)
+    assert choice.latency.high_ms == LIMIT_MS
+    assert choice.tried == ()
+
+
+def test_each_miss_tightens_the_limit_by_its_error_until_one_keeps_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    found = Known([9.0, 8.0, 7.0, 5.0])
+    choice, clock = chosen(found, [12.0, 12.5, 9.5, 6.0], LIMIT_MS, monkeypatch)
+    # 9.0 predicted, 12.0 measured: next at most 9 * 10 / 12 = 7.5; so 8.0 is passed over and 7.0 keeps the limit.
+    assert clock.measured == [NETWORKS[0], NETWORKS[2]]
+    assert found.asked_ms == [10.0, 7.5]
+    assert choice.candidate.predicted_ms == 7.0
+    assert choice.tried == ("predicted 9.000 ms, measured up to 12.000 ms",)
+
+
+def test_the_third_candidate_is_met_after_two_misses(monkeypatch: pytest.MonkeyPatch) -> None:
+    found = Known([9.0, 7.5, 6.0])
+    choice, clock = chosen(found, [12.0, 12.5, 9.9], LIMIT_MS, monkeypatch)
+    assert found.asked_ms == [10.0, 7.5, 6.0]
+    assert clock.measured == NETWORKS[:3]
+    assert choice.candidate.architecture == NETWORKS[2]
+    assert len(choice.tried) == 2
+
+
+def test_a_limit_that_stays_is_not_widened_by_a_prediction_above_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    found = Known([10.0, 10.0, 8.0, 7.9])
+    chosen(found, [10.1, 10.1, 10.1, 9.0], LIMIT_MS, monkeypatch)
+    asked = [limit for limit in found.asked_ms if limit is not None]
+    assert asked == sorted(asked, reverse=True)
+    assert asked[1] == pytest.approx(10.0 * 10.0 / 10.1)
+
+
+def test_four_misses_end_in_one_line_that_lists_all_of_them(monkeypatch: pytest.MonkeyPatch) -> None:
+    found = Known([9.0, 8.9, 8.8, 8.7, 8.6, 8.5])
+    with pytest.raises(LimitMissedError) as error:
+        chosen(found, [10.01, 10.001, 10.0001, 10.00001, 1.0, 1.0], LIMIT_MS, monkeypatch)
+    assert len(found.asked_ms) == 4
+    message = str(error.value)
+    assert message.startswith("no architecture within 10.0 ms: predicted 9.000 ms, measured up to 10.010 ms; ")
+    assert message.count("measured up to") == 4
+    assert error.value.exit_code == 1
+
+
+def test_the_search_for_another_ends_where_nothing_is_predicted_inside_the_tightened_limit(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    with pytest.raises(LimitMissedError, match=r"measured up to 20\.000 ms$"):
+        chosen(Known([9.0], reachable_ms=6.0), [20.0], LIMIT_MS, monkeypatch)
+    with pytest.raises(LimitMissedError, match=r"measured up to 20\.000 ms$"):
+        chosen(Known([9.0, 9.5]), [20.0, 1.0], LIMIT_MS, monkeypatch)
+
+
+def test_a_limit_below_anything_is_wrong_use_and_says_what_is_reachable(monkeypatch: pytest.MonkeyPatch) -> None:
+    with pytest.raises(UsageError, match=r"fastest is predicted at 6\.0 ms"):
+        chosen(Known([9.0], reachable_ms=6.0), [20.0], 1.0, monkeypatch)
+
+
+def test_no_candidate_at_all_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
+    with pytest.raises(LimitMissedError, match="none is predicted inside"):
+        chosen(Known([]), [], LIMIT_MS, monkeypatch)
+
+
+def test_a_predictor_without_a_gradient_cannot_search_with_latency(
+    finished: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from chronas.runs import fit, measure
+
+    predictor, _ = fit(finished, measure(finished))
+    monkeypatch.setattr(type(predictor), "differentiable", False)
+    for objective in (ObjectiveConfig(weight=0.5), ObjectiveConfig(limit_ms=3.0)):
+        with pytest.raises(UsageError, match="predictor lookup is not differentiable: choose another"):
+            search(finished, "never", objective, predictor)
+    assert not (finished.folder / "search" / "never").exists()
+
+
+def test_the_searchs_images_are_halves_of_the_training_images_and_no_others(finished: Run) -> None:
+    weights, logits = finished.search_split
+    training, validation = finished.training_split
+    assert len(weights) + len(logits) == len(training)
+    assert abs(len(weights) - len(logits)) <= 1
+    assert len(training) + len(validation) == len(finished.data.train) == tiny_config().data_limit
+    rows = [row.tobytes() for part in (weights, logits, validation) for row in part.pixels.flatten(1).numpy()]
+    assert sorted(rows) == sorted(row.tobytes() for row in finished.data.train.pixels.flatten(1).numpy())
