@@ -22,8 +22,8 @@ PRESETS = {
         "chronas.runs.presets:cifar10_cpu",
         "CIFAR-10 in an hour on two cores, smaller than a paper's",
     ),
-    "darts-cifar10": ("chronas.runs.presets:darts_cifar10", "the DARTS paper's settings; a GPU and days"),
-    "pcdarts-cifar10": ("chronas.runs.presets:pcdarts_cifar10", "the PC-DARTS paper's settings; a GPU and days"),
+    "darts-cifar10": ("chronas.runs.presets:darts_cifar10", "the DARTS paper's settings; weeks, on a CPU"),
+    "pcdarts-cifar10": ("chronas.runs.presets:pcdarts_cifar10", "the PC-DARTS paper's settings; weeks, on a CPU"),
 }
 Names = Mapping[str, str]
 SMALL_PLAN = Plan(repeats=30)  # networks of about 1 ms: minima of 30 runs repeat better than of 10 (docs/log.md)
