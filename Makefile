@@ -9,7 +9,7 @@ demo: $(INSTALLED)
 	$(BIN)/chronas demo
 
 test: $(INSTALLED)
-	$(BIN)/python -m pytest --cov --cov-report=term-missing:skip-covered --cov-fail-under=90 -q
+	$(BIN)/python -m pytest -q --numprocesses auto --dist loadfile --cov --cov-report=term-missing:skip-covered --cov-fail-under=90
 
 lint: $(INSTALLED)
 	$(BIN)/ruff check .
