@@ -1,0 +1,175 @@
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+from pathlib import Path
+
+import onnx
+import pytest
+import torch
+
+from chronas.data import load_dataset
+from chronas.errors import DataError, MismatchError, UsageError
+from chronas.networks import build, count, load_state, write_onnx
+from chronas.runs import (
+    EXPORTED,
+    Run,
+    check_onnx,
+    export,
+    export_own,
+    measure_found,
+    read_architecture,
+    read_choices,
+    read_trained,
+    train_architecture,
+    write_architecture,
+)
+from chronas.spaces import Skeleton, make_space
+from chronas.training import Recipe, make_recipe
+
+SPACE = make_space("nasbench201")
+FIRST, SECOND = SPACE.sample(2, 3)
+SKELETON = Skeleton(input_shape=(1, 8, 8), classes=10, width=4, depth=1)
+RECIPE = make_recipe("digits-small").model_copy(update={"epochs": 1})
+
+
+def train(
+    folder: Path, architecture=FIRST, skeleton: Skeleton = SKELETON, recipe: Recipe = RECIPE, seed: int = 0
+) -> None:  # type: ignore[no-untyped-def]
+    data = load_dataset("digits", limit=100)
+    train_architecture(folder, architecture, skeleton, data, recipe, validation_share=0.2, seed=seed)
+
+
+@pytest.fixture(scope="module")
+def trained(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A finished training; tests must not change it."""
+    folder = tmp_path_factory.mktemp("training") / "mine"
+    train(folder)
+    return folder
+
+
+def content(folder: Path) -> dict[str, bytes]:
+    return {str(path.relative_to(folder)): path.read_bytes() for path in folder.rglob("*") if path.is_file()}
+
+
+def test_a_training_tells_what_it_is_of_and_what_it_gave(trained: Path) -> None:
+    found = read_trained(trained)
+    assert (found.role, found.architecture, found.skeleton) == ("mine", FIRST, SKELETON)
+    counts = count(build(FIRST, SKELETON), SKELETON.input_shape)
+    assert (found.macs, found.parameters) == (counts.macs, counts.parameters)
+    assert 0 <= found.accuracy_percent <= 100
+    assert found.training_s > 0
+
+
+@pytest.mark.parametrize(
+    "other",
+    [
+        {"architecture": SECOND},
+        {"skeleton": SKELETON.model_copy(update={"width": 6})},
+        {"seed": 1},
+        {"recipe": RECIPE.model_copy(update={"epochs": 2})},
+        {"recipe": RECIPE.model_copy(update={"learning_rate": 0.05})},
+    ],
+)
+def test_another_training_in_the_same_folder_is_refused_and_changes_nothing(
+    other: dict[str, object], trained: Path
+) -> None:
+    before = content(trained)
+    with pytest.raises(MismatchError, match="another"):
+        train(trained, **other)  # type: ignore[arg-type]
+    assert content(trained) == before
+
+
+def test_the_same_training_again_gives_the_same(trained: Path) -> None:
+    before = read_trained(trained)
+    train(trained)
+    assert read_trained(trained) == before
+
+
+def test_an_architecture_file_reads_back(tmp_path: Path) -> None:
+    write_architecture(tmp_path / "a.json", SECOND, SKELETON)
+    assert read_architecture(tmp_path / "a.json") == (SECOND, SKELETON)
+
+
+@pytest.mark.parametrize(
+    ("field", "value", "expected"),
+    [
+        ("space", "darst", "unknown space 'darst': did you mean darts"),
+        ("architecture", "|nor_conv|", "expected three nodes"),
+        ("skeleton", {"width": 0}, r"damaged \(skeleton\.input_shape"),
+    ],
+)
+def test_an_architecture_file_that_does_not_fit_is_one_line(
+    field: str, value: object, expected: str, tmp_path: Path
+) -> None:
+    path = tmp_path / "a.json"
+    write_architecture(path, FIRST, SKELETON)
+    path.write_text(json.dumps({**json.loads(path.read_text()), field: value}))
+    with pytest.raises((DataError, UsageError), match=expected):
+        read_architecture(path)
+
+
+@pytest.mark.parametrize("batch", [1, 3])
+def test_an_export_is_whole_and_has_the_batch(batch: int, trained: Path, tmp_path: Path) -> None:
+    paths = export(trained, tmp_path / "deep" / "exported", batch=batch)
+    assert [path.name for path in paths] == list(EXPORTED)
+    shape = onnx.load(str(paths[1])).graph.input[0].type.tensor_type.shape
+    assert [each.dim_value for each in shape.dim] == [batch, 1, 8, 8]
+    tensors, said = load_state(paths[0])
+    assert said == {"architecture": str(FIRST), "space": "nasbench201"}
+    network = build(FIRST, SKELETON)
+    network.load_state_dict(tensors)
+    assert check_onnx(paths[1], network.eval(), (batch, 1, 8, 8)) <= 1e-4
+
+
+def test_an_onnx_file_of_other_weights_is_not_usable(tmp_path: Path) -> None:
+    write_onnx(tmp_path / "m.onnx", build(FIRST, SKELETON, seed=1).eval(), SKELETON.input_shape)
+    with pytest.raises(DataError, match=r"differs from PyTorch by .* relative, more than 1e-04: not usable"):
+        check_onnx(tmp_path / "m.onnx", build(FIRST, SKELETON, seed=0).eval(), (1, 1, 8, 8))
+
+
+def test_outputs_that_are_not_numbers_are_not_usable(tmp_path: Path) -> None:
+    network = build(FIRST, SKELETON).eval()
+    write_onnx(tmp_path / "m.onnx", network, SKELETON.input_shape)
+    with torch.no_grad():
+        next(network.parameters()).fill_(float("nan"))
+    with pytest.raises(DataError, match="differs from PyTorch by nan"):
+        check_onnx(tmp_path / "m.onnx", network, (1, 1, 8, 8))
+
+
+def test_a_folder_without_a_finished_training_is_not_exported(trained: Path, tmp_path: Path) -> None:
+    write_architecture(tmp_path / "half" / "architecture.json", FIRST, SKELETON)
+    with pytest.raises(DataError, match="holds no trained network: train one with `chronas train` first"):
+        export(tmp_path / "half", tmp_path / "out")
+    assert not (tmp_path / "out").exists()
+
+
+def test_a_run_exports_once_and_makes_what_is_missing(copied: Run) -> None:
+    before = {path: path.stat().st_mtime_ns for path in export_own(copied)}
+    assert {path: path.stat().st_mtime_ns for path in export_own(copied)} == before
+    whole = {path: path.read_bytes() for path in before}
+    (copied.folder / "model.onnx").unlink()
+    export_own(copied)
+    assert {path: path.read_bytes() for path in before} == whole
+
+
+def test_a_run_that_is_not_trained_says_which_step_comes_first(copied: Run) -> None:
+    copied.set_aside(*EXPORTED, "networks/latency-term/result.json")
+    with pytest.raises(DataError, match=f"run `chronas train {copied.folder}` first"):
+        export_own(copied)
+
+
+def test_found_networks_are_measured_together_once(copied: Run) -> None:
+    (copied.folder / "final.sqlite").unlink()
+    told: list[tuple[int, int]] = []
+    measure_found(copied, read_choices(copied), lambda step, done, total, note: told.append((done, total)))
+    assert told[-1] == (40, 40)  # four networks, ten rounds
+    told.clear()
+    measure_found(copied, read_choices(copied), lambda step, done, total, note: told.append((done, total)))
+    assert not [done for done, total in told if 0 < done < total]
+
+
+def test_a_result_is_of_the_folder_it_lies_in(finished: Run) -> None:
+    own = read_trained(finished.folder / "networks" / "random")
+    assert own.role == "random"
+    assert replace(own, role="x") != own
