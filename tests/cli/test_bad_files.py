@@ -218,6 +218,13 @@ def test_the_journal_is_not_overwritten_by_its_table(tmp_path: Path, capsys: Cap
     assert list(tmp_path.iterdir()) == []
 
 
+def test_a_stem_that_the_space_lacks_leaves_no_journal(tmp_path: Path, capsys: Capture) -> None:
+    words = ["measure", "--space", "nasbench201", "--device", "simulated", "--skeleton.stem", "imagenet"]
+    line = refused([*words, "--out", str(tmp_path / "costs.parquet")], capsys)
+    assert line == "space nasbench201 has no imagenet stem: give one of cifar"
+    assert list(tmp_path.iterdir()) == []
+
+
 def test_a_full_disk_is_one_line_and_the_old_files_stay(
     copied: Run, capsys: Capture, monkeypatch: pytest.MonkeyPatch
 ) -> None:

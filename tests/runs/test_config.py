@@ -17,17 +17,19 @@ from chronas.spaces import SPACES, make_space
 from tiny_run import tiny_config
 
 KINDS = {"space": SPACES, "device": DEVICES, "searcher": SEARCHERS, "predictor": PREDICTORS}
-ALL = [(preset, dict(zip(KINDS, names, strict=True))) for preset, *names in itertools.product(PRESETS, *KINDS.values())]
 
 
-@pytest.mark.parametrize(("preset", "names"), ALL)
-def test_every_preset_with_every_name_reads_back_from_json(preset: str, names: dict[str, str]) -> None:
-    config = make_preset(preset, names)
-    assert {kind: getattr(config, kind) for kind in KINDS} == names
-    again = RunConfig.from_json(json.loads(json.dumps(config.model_dump(mode="json"), allow_nan=False)))
-    assert again == config
-    for part in ("device_config", "searcher_config", "predictor_config"):
-        assert type(getattr(again, part)) is type(getattr(config, part))
+@pytest.mark.parametrize("preset", PRESETS)
+@pytest.mark.parametrize("space", SPACES)
+def test_every_preset_with_every_name_reads_back_from_json(space: str, preset: str) -> None:
+    for chosen in itertools.product([space], DEVICES, SEARCHERS, PREDICTORS):
+        names = dict(zip(KINDS, chosen, strict=True))
+        config = make_preset(preset, names)
+        assert {kind: getattr(config, kind) for kind in KINDS} == names
+        again = RunConfig.from_json(json.loads(json.dumps(config.model_dump(mode="json"), allow_nan=False)))
+        assert again == config
+        for part in ("device_config", "searcher_config", "predictor_config"):
+            assert type(getattr(again, part)) is type(getattr(config, part))
 
 
 @given(

@@ -49,9 +49,11 @@ def main(words: list[str]) -> int:
     journal = options.out.with_suffix(".sqlite")
     if journal == options.out:
         raise UsageError(f"--out is the table, {journal} would be its journal: give a name that ends in .parquet")
+    chosen = Skeleton.model_validate(part(options, "skeleton"))
+    if chosen.stem not in space.topology.stems:
+        raise UsageError(f"space {space.name} has no {chosen.stem} stem: give one of {', '.join(space.topology.stems)}")
     device = make_device(names["device"], part(options, "device"))
     architectures = space.sample(options.networks, options.seed)
-    chosen = Skeleton.model_validate(part(options, "skeleton"))
     with resumable("the same command"), progress_display() as progress:
         run_campaign(device, chosen, architectures, options.plan, journal, progress)
     table = CostTable.from_journal(journal)
