@@ -14,9 +14,7 @@ import torch
 from torch import Tensor, nn
 
 from chronas.errors import UsageError
-from chronas.networks.build import cell_topology, frame
-from chronas.networks.cells import CellPlan, Network
-from chronas.networks.operations import OPERATIONS, Zero
+from chronas.networks import OPERATIONS, Network, Zero, cell_topology, edgeless
 from chronas.spaces import Architecture, Skeleton, Space
 from chronas.supernets.cell import MixedCell
 
@@ -37,14 +35,7 @@ class Supernet(nn.Module):
         assert all(decision.relaxed == names for decision in space.decisions)
         self.cells = {cell.name: cell for cell in cell_topology(space).cells}
         self.selectable = [o for o, name in enumerate(names) if OPERATIONS[name] is not Zero]
-        plan = frame(
-            space,
-            skeleton,
-            {
-                name: CellPlan(cell.inputs, cell.nodes, (), cell.output, cell.stride)
-                for name, cell in self.cells.items()
-            },
-        )
+        plan = edgeless(space, skeleton)
         deployed = Network(plan)
         self.kinds = [block.kind for block in plan.blocks]
         self.stem, self.head, self.classifier = deployed.stem, deployed.head, deployed.classifier

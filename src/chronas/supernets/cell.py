@@ -11,8 +11,7 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor, nn
 
-from chronas.networks import make_operation
-from chronas.networks.cells import BlockPlan, is_even
+from chronas.networks import BlockPlan, is_even, make_operation
 from chronas.spaces import Cell
 from chronas.supernets.mixture import Mixture
 
