@@ -3,8 +3,8 @@
     python benchmarks/demo_effect.py --seeds 0 1 2 --out runs/demo-effect
 
 Bars: with the latency term at least 20 % less measured latency than with weight 0; test accuracy >= 97.5 %
-(logistic regression on the same split: about 96.3 %); the network of weight 0 no faster than the median of random networks. Prints a
-table and, last, one line of JSON.
+(logistic regression on the same split: about 96.3 %); the network of weight 0 no faster than the median of random
+networks. Prints a table and, last, one line of JSON.
 """
 
 from __future__ import annotations
