@@ -229,7 +229,8 @@ def test_progress_has_a_rate_and_ends_at_the_total(tmp_path: Path) -> None:
     assert [done for done, _ in measured] == list(range(1, len(measured) + 1))
     assert measured[0][1] == 30 and measured[-1][0] == measured[-1][1] > 30
     assert all("rounds/s" in note for step, _, _, note in told if step == "measure")
-    assert any(step == "prepare" for step, *_ in told)
+    built = [(done, total) for step, done, total, _ in told if step == "prepare"]
+    assert built[-1][0] == built[-1][1]
 
 
 def test_waiting_for_the_hardware_is_told(tmp_path: Path) -> None:

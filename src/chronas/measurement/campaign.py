@@ -140,8 +140,8 @@ class _Campaign:
         """Build what a round needs before it begins, so that building does not stand between two timings."""
         new = [self.asked[text] for text in texts if self.asked[text] not in self.runners]
         for number, architecture in enumerate(new):
-            self.progress("prepare", number, len(new), "building networks")
             self._runner(architecture)
+            self.progress("prepare", number + 1, len(new), "building networks")
 
     def _runner(self, architecture: Architecture) -> Runner:
         if architecture not in self.runners:
