@@ -11,7 +11,9 @@ from chronas.spaces.darts import layout as darts_layout
 from chronas.spaces.nasbench201 import layout as nasbench_layout
 
 cell_spaces = pytest.mark.parametrize(
-    "space", [space for space in map(make_space, SPACES) if isinstance(space.topology, CellTopology)], ids=str
+    "space",
+    [space for space in map(make_space, SPACES) if isinstance(space.topology, CellTopology)],
+    ids=lambda space: space.name,
 )
 
 
