@@ -29,6 +29,7 @@ from chronas.training import Recipe, train
 
 SCHEMA = "chronas.random-search/1"
 CHUNK = 256
+STREAM = 1  # its own draws: those of the seed alone are the networks that a table of the same seed measures
 DRAWS = 64 * CHUNK  # drawn in a row outside the limit before giving up
 
 
@@ -188,7 +189,7 @@ def _draw(task: Task) -> Iterator[Candidate]:
     Raises:
         UsageError: `DRAWS` in a row were outside the limit or drawn before.
     """
-    generator = np.random.default_rng(task.seed)
+    generator = np.random.default_rng([task.seed, STREAM])
     limit_ms = task.objective.limit_ms
     log_p = -math.log(task.space.size)
     seen: set[Architecture] = set()
