@@ -114,3 +114,9 @@ def test_without_a_predictor_there_is_no_latency_and_no_limit(make_task: MakeTas
     assert found.history[0]["expected_latency_ms"] is None
     with pytest.raises(UsageError, match="needs a fitted predictor"):
         next(found.candidates(3.0))
+
+
+def test_the_drawn_networks_are_not_those_that_a_table_of_the_same_seed_measures(make_task: MakeTask) -> None:
+    task = make_task("darts")
+    drawn = {each.architecture for each in itertools.islice(_draw(task), 200)}
+    assert drawn.isdisjoint(task.space.sample(200, task.seed))
