@@ -89,11 +89,30 @@ def test_each_miss_tightens_the_limit_by_its_error_until_one_keeps_it(monkeypatc
 
 def test_the_third_candidate_is_met_after_two_misses(monkeypatch: pytest.MonkeyPatch) -> None:
     found = Known([9.0, 7.5, 6.0])
-    choice, clock = chosen(found, [12.0, 12.5, 9.9], LIMIT_MS, monkeypatch)
+    choice, clock = chosen(found, [12.0, 12.5, 9.8], LIMIT_MS, monkeypatch)
     assert found.asked_ms == [10.0, 7.5, 6.0]
     assert clock.measured == NETWORKS[:3]
     assert choice.candidate.architecture == NETWORKS[2]
     assert len(choice.tried) == 2
+
+
+def test_a_candidate_with_little_to_spare_gives_way_to_one_with_more(monkeypatch: pytest.MonkeyPatch) -> None:
+    found = Known([9.9, 9.0])
+    choice, clock = chosen(found, [9.99, 9.1], LIMIT_MS, monkeypatch)
+    assert clock.measured == NETWORKS[:2]
+    assert found.asked_ms == [10.0, pytest.approx(9.9 * 9.8 / 9.99)]
+    assert choice.candidate.architecture == NETWORKS[1]
+
+
+def test_a_candidate_with_little_to_spare_is_taken_where_no_other_keeps_the_limit(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    choice, clock = chosen(Known([9.9, 9.0]), [9.99, 10.2], LIMIT_MS, monkeypatch)
+    assert clock.measured == NETWORKS[:2]
+    assert choice.candidate.architecture == NETWORKS[0]
+    assert choice.tried == ()
+    choice, _ = chosen(Known([9.9], reachable_ms=9.8), [9.99], LIMIT_MS, monkeypatch)
+    assert choice.candidate.architecture == NETWORKS[0]
 
 
 def test_a_limit_that_stays_is_not_widened_by_a_prediction_above_it(monkeypatch: pytest.MonkeyPatch) -> None:

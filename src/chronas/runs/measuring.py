@@ -15,6 +15,8 @@ from chronas.tables import CostTable
 
 REPORT_SCHEMA = "chronas.predictor-report/1"
 FEW_NETWORKS_ROUNDS = 10  # rounds of few networks lie close in time, so there must be more of them
+MOST_ROUNDS = 40  # a limit is judged by the interval's upper end, so it is worth more rounds where it is wide
+NARROW_PERCENT = 1.0
 
 
 def measure(run: Run, progress: Progress = silent) -> CostTable:
@@ -59,7 +61,7 @@ def measure_again(
     *,
     weights: Mapping[Architecture, Path] | None = None,
 ) -> dict[str, Latency]:
-    """Measure these architectures in one campaign of their own, under the run's plan with at least ten rounds.
+    """Measure these architectures in one campaign of their own, under the run's plan with more rounds.
 
     Args:
         run: whose device, skeleton and plan are used.
@@ -74,7 +76,9 @@ def measure_again(
     journal = run.folder / f"{name}.sqlite"
     plan = run.config.plan
     rounds = max(plan.rounds, FEW_NETWORKS_ROUNDS)
-    plan = plan.model_copy(update={"rounds": rounds, "max_rounds": max(plan.max_rounds, rounds)})
+    most = max(plan.max_rounds, MOST_ROUNDS)
+    interval = min(plan.interval_percent, NARROW_PERCENT)
+    plan = plan.model_copy(update={"rounds": rounds, "max_rounds": most, "interval_percent": interval})
     with run.timed(name):
         run_campaign(run.device, run.skeleton, architectures, plan, journal, progress, weights=weights)
     return read_journal(journal).latencies()
