@@ -173,3 +173,15 @@ def test_a_result_is_of_the_folder_it_lies_in(finished: Run) -> None:
     own = read_trained(finished.folder / "networks" / "random")
     assert own.role == "random"
     assert replace(own, role="x") != own
+
+
+def test_an_onnx_file_that_computes_something_else_is_not_kept(
+    copied: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def other(path: Path, network: torch.nn.Module, shape: tuple[int, ...]) -> float:
+        raise DataError(f"{path} differs from PyTorch")
+
+    monkeypatch.setattr("chronas.runs.training.check_onnx", other)
+    with pytest.raises(DataError, match="differs from PyTorch"):
+        export(copied.folder / "networks" / copied.role, tmp_path / "exported")
+    assert not (tmp_path / "exported" / "model.onnx").exists()

@@ -109,9 +109,7 @@ def part(options: BaseModel, name: str) -> BaseModel:
     return found
 
 
-def read_options(
-    model: type[Model], words: list[str], *, prog: str, description: str, default: Model | None = None
-) -> Model:
+def read_options(model: type[Model], words: list[str], *, prog: str, description: str) -> Model:
     """An instance of `model` from flags; `--help` prints and ends the process.
 
     Raises:
@@ -120,9 +118,9 @@ def read_options(
     errors = io.StringIO()
     try:
         if {"-h", "--help"} & set(words):
-            return _parse(model, words, prog, description, default)
+            return tyro.cli(model, args=words, prog=prog, description=description)
         with contextlib.redirect_stderr(errors), _wide_terminal():
-            return _parse(model, words, prog, description, default)
+            return tyro.cli(model, args=words, prog=prog, description=description)
     except SystemExit as end:
         if end.code in {0, None}:
             raise
@@ -143,12 +141,6 @@ def _wide_terminal() -> Iterator[None]:
         os.environ.pop("COLUMNS")
         if before is not None:
             os.environ["COLUMNS"] = before
-
-
-def _parse(model: type[Model], words: list[str], prog: str, description: str, default: Model | None) -> Model:
-    if default is None:
-        return tyro.cli(model, args=words, prog=prog, description=description)
-    return tyro.cli(model, args=words, prog=prog, description=description, default=default)
 
 
 def one_line(box: str) -> str:

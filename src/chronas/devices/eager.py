@@ -8,20 +8,18 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
-from typing import ClassVar, cast
+from typing import cast
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from pydantic import BaseModel
 from torch import nn
 
-from chronas.devices.device import CpuConfig, Device, Fingerprint, Runner
-from chronas.devices.hardware import cpu_model
+from chronas.devices.device import Fingerprint, Runner
 from chronas.devices.host import (
+    HostCpu,
     HostTimedRunner,
     build_network,
-    check_threads,
     cpu_fingerprint,
     random_images,
     torch_version,
@@ -29,27 +27,16 @@ from chronas.devices.host import (
 from chronas.spaces import Architecture, Skeleton
 
 
-class EagerCpu(Device):
+class EagerCpu(HostCpu):
     """PyTorch eager in inference mode, in fp32; all layers run, also those that the output does not need."""
 
     name = "eager-cpu"
-    Config: ClassVar[type[BaseModel]] = CpuConfig
     prunes_dead_nodes = False
-    config: CpuConfig
-
-    def __init__(self, config: CpuConfig) -> None:
-        super().__init__(config)
-        check_threads(config)
 
     @classmethod
     def unavailable(cls) -> str | None:
         """None: PyTorch always runs on the CPU."""
         return None
-
-    @property
-    def hardware(self) -> str:
-        """The CPU's model."""
-        return cpu_model()
 
     def fingerprint(self) -> Fingerprint:
         """The CPU, PyTorch's version, threads and batch."""

@@ -8,13 +8,15 @@ from abc import abstractmethod
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from pathlib import Path
+from typing import ClassVar
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from pydantic import BaseModel
 from torch import nn
 
-from chronas.devices.device import CpuConfig, Fingerprint, Runner
+from chronas.devices.device import CpuConfig, Device, Fingerprint, Runner
 from chronas.devices.hardware import cpu_model, operating_system, usable_cores
 from chronas.errors import DataError, DeviceError
 from chronas.networks import build, load_state
@@ -117,14 +119,28 @@ def cpu_fingerprint(name: str, runtime: str, version: str, config: CpuConfig) ->
     }
 
 
-def check_threads(config: CpuConfig) -> None:
-    """Refuse more threads than there are cores, whose latency would be the scheduler's.
+class HostCpu(Device):
+    """A runtime on this machine's CPU, with a number of threads and a batch."""
 
-    Raises:
-        DeviceError: more threads are asked for than this process may use cores.
-    """
-    if config.threads > usable_cores():
-        raise DeviceError(f"{config.threads} threads are asked for, this machine has {usable_cores()} cores: use fewer")
+    Config: ClassVar[type[BaseModel]] = CpuConfig
+    config: CpuConfig
+
+    def __init__(self, config: CpuConfig) -> None:
+        """Refuse more threads than there are cores, whose latency would be the scheduler's.
+
+        Raises:
+            DeviceError: more threads are asked for than this process may use cores, or the device is not available.
+            UsageError: the config is another device's.
+        """
+        super().__init__(config)
+        cores = usable_cores()
+        if config.threads > cores:
+            raise DeviceError(f"{config.threads} threads are asked for, this machine has {cores} cores: use fewer")
+
+    @property
+    def hardware(self) -> str:
+        """The CPU's model."""
+        return cpu_model()
 
 
 def torch_version() -> str:

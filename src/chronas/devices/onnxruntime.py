@@ -9,16 +9,14 @@ networks of a block do not take the cores. https://onnxruntime.ai/docs/performan
 from __future__ import annotations
 
 from pathlib import Path
-from typing import ClassVar, cast
+from typing import cast
 
 import numpy as np
 import onnxruntime
 from numpy.typing import NDArray
-from pydantic import BaseModel
 
-from chronas.devices.device import CpuConfig, Device, Fingerprint, Runner
-from chronas.devices.hardware import cpu_model
-from chronas.devices.host import HostTimedRunner, build_network, check_threads, cpu_fingerprint, random_images
+from chronas.devices.device import Fingerprint, Runner
+from chronas.devices.host import HostCpu, HostTimedRunner, build_network, cpu_fingerprint, random_images
 from chronas.networks import onnx_bytes
 from chronas.spaces import Architecture, Skeleton
 
@@ -26,17 +24,11 @@ PROVIDER = "CPUExecutionProvider"
 ERRORS_ONLY = 3
 
 
-class OnnxRuntimeCpu(Device):
+class OnnxRuntimeCpu(HostCpu):
     """ONNX Runtime's CPU provider in fp32. It drops nodes that the output does not need."""
 
     name = "onnxruntime-cpu"
-    Config: ClassVar[type[BaseModel]] = CpuConfig
     prunes_dead_nodes = True
-    config: CpuConfig
-
-    def __init__(self, config: CpuConfig) -> None:
-        super().__init__(config)
-        check_threads(config)
 
     @classmethod
     def unavailable(cls) -> str | None:
@@ -44,11 +36,6 @@ class OnnxRuntimeCpu(Device):
         if PROVIDER in onnxruntime.get_available_providers():
             return None
         return f"this build of ONNX Runtime has no {PROVIDER}: pip install --force-reinstall onnxruntime"
-
-    @property
-    def hardware(self) -> str:
-        """The CPU's model."""
-        return cpu_model()
 
     def fingerprint(self) -> Fingerprint:
         """The CPU, ONNX Runtime's version, threads and batch."""

@@ -185,5 +185,5 @@ def notes(run: Run) -> list[str]:
         path = run.folder / "networks" / role / "choice.json"
         if path.exists():
             tried = read_choice(path.parent).tried
-            found += [f"{NAMES[role]}: a candidate missed the limit ({each})" for each in tried]
+            found += [f"{NAMES[role]}: a candidate was over the limit or too close to it ({each})" for each in tried]
     return found

@@ -174,7 +174,11 @@ def export(network_folder: Path, folder: Path, *, batch: int = 1) -> list[Path]:
     paths = [folder / name for name in EXPORTED]
     save_state(paths[0], network.state_dict(), {"architecture": str(architecture), "space": architecture.space.name})
     write_onnx(paths[1], network, skeleton.input_shape, batch=batch)
-    check_onnx(paths[1], network, (batch, *skeleton.input_shape))
+    try:
+        check_onnx(paths[1], network, (batch, *skeleton.input_shape))
+    except DataError:
+        paths[1].unlink()
+        raise
     write_source(paths[2], architecture, skeleton)
     write_architecture(paths[3], architecture, skeleton)
     return paths
