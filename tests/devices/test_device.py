@@ -1,10 +1,12 @@
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from chronas.devices import CpuConfig, Runner, device_differences, make_device
+from chronas.devices import CpuConfig, Device, Runner, device_differences, hardware, make_device
 from chronas.errors import DeviceError
 
 
@@ -101,3 +103,25 @@ def test_one_impossible_duration_spoils_a_round_wherever_it_stands(samples: list
     spoilt[at % len(samples)] = bad
     with pytest.raises(DeviceError, match="more than 0 ms"):
         Given(1.0).round(0, 1, len(samples))
+
+
+def test_bfloat16_is_refused_on_a_cpu_without_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "cpuinfo").write_text("model name : Old CPU\nflags : avx2\n")
+    monkeypatch.setattr(hardware, "CPUINFO", tmp_path / "cpuinfo")
+    with pytest.raises(DeviceError, match="bfloat16 needs a CPU with one of avx512_bf16"):
+        make_device("eager-cpu", CpuConfig(dtype="bfloat16"))
+    assert make_device("eager-cpu").fingerprint()["dtype"] == "float32"
+
+
+def test_a_device_that_says_nothing_of_dtypes_computes_in_float32_alone() -> None:
+    class Board(Device):
+        name = "board"
+        Config = CpuConfig
+        prunes_dead_nodes = False
+        hardware = "board"
+        unavailable = classmethod(lambda cls: None)
+        fingerprint = prepare = None
+
+    assert Board(CpuConfig()).config == CpuConfig(dtype="float32")
+    with pytest.raises(DeviceError, match="device board computes in float32, not in int8"):
+        Board(CpuConfig(dtype="int8"))

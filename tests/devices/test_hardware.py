@@ -40,3 +40,24 @@ def test_other_systems_are_asked_in_their_own_way(tmp_path: Path, monkeypatch: p
 def test_there_is_a_core_and_a_system() -> None:
     assert hardware.usable_cores() >= 1
     assert hardware.operating_system().startswith(platform.system())
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("model name : x\nflags\t\t: avx512f avx512_bf16 avx512_vnni\n\nflags : avx\n", True),
+        ("model name : x\nflags\t\t: avx512f amx_tile amx_bf16\n", True),
+        ("processor : 0\nFeatures : fp asimd bf16 i8mm\n", True),
+        ("model name : x\nflags\t\t: avx2 avx512f avx512_vnni\n", False),
+        ("model name : x\n", False),
+    ],
+    ids=["avx512", "amx", "arm", "none", "untold"],
+)
+def test_bfloat16_is_what_the_cpu_says(
+    text: str, expected: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "cpuinfo").write_text(text)
+    monkeypatch.setattr(hardware, "CPUINFO", tmp_path / "cpuinfo")
+    assert hardware.computes_bfloat16() == expected
+    monkeypatch.setattr(hardware, "CPUINFO", tmp_path / "none")
+    assert not hardware.computes_bfloat16()

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from pydantic import BaseModel
 
-from chronas.devices.device import CpuConfig, Device, Runner, device_differences
+from chronas.devices.device import CpuConfig, Device, Dtype, Runner, device_differences
 from chronas.devices.lock import hardware_lock
 from chronas.names import named
 
@@ -17,6 +17,7 @@ __all__ = [
     "DEVICES",
     "CpuConfig",
     "Device",
+    "Dtype",
     "Runner",
     "device_class",
     "device_differences",

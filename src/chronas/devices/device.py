@@ -11,7 +11,7 @@ import time
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from pathlib import Path
-from typing import ClassVar
+from typing import ClassVar, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
@@ -19,6 +19,7 @@ from chronas.errors import DeviceError, UsageError
 from chronas.spaces import Architecture, Skeleton
 
 Fingerprint = dict[str, str | int | float]
+Dtype = Literal["float32", "bfloat16", "int8"]
 
 # What a fingerprint says besides, which makes no other device: one thread is as fast beside 2 idle cores as beside 8.
 INFORMATIVE = frozenset({"os", "cores"})
@@ -31,6 +32,7 @@ class CpuConfig(BaseModel):
 
     threads: int = Field(default=1, ge=1, le=1024, description="threads that one network may use")
     batch: int = Field(default=1, ge=1, le=4096, description="images in one timed run; the latency is the batch's")
+    dtype: Dtype = Field(default="float32", description="numbers that the network computes in")
 
 
 class Runner(ABC):
@@ -80,12 +82,14 @@ class Device(ABC):
         name: the key in `DEVICES`.
         Config: what can be chosen; all fields have defaults.
         prunes_dead_nodes: whether the runtime drops what the output does not need: isomorphic cells cost the same.
+        dtypes: what the runtime computes in, of the words of `CpuConfig.dtype`; any other is refused, never emulated.
         config: what was chosen.
     """
 
     name: ClassVar[str]
     Config: ClassVar[type[BaseModel]]
     prunes_dead_nodes: ClassVar[bool]
+    dtypes: ClassVar[tuple[Dtype, ...]] = ("float32",)
     config: BaseModel
 
     def __init__(self, config: BaseModel) -> None:
@@ -94,6 +98,9 @@ class Device(ABC):
         reason = self.unavailable()
         if reason is not None:
             raise DeviceError(f"device {self.name} is not available: {reason}")
+        if isinstance(config, CpuConfig) and config.dtype not in self.dtypes:
+            known = " or ".join(self.dtypes)
+            raise DeviceError(f"device {self.name} computes in {known}, not in {config.dtype}: choose another dtype")
         self.config = config
 
     @classmethod

@@ -15,7 +15,7 @@ import torch
 from numpy.typing import NDArray
 from torch import nn
 
-from chronas.devices.device import Fingerprint, Runner
+from chronas.devices.device import CpuConfig, Fingerprint, Runner
 from chronas.devices.host import (
     HostCpu,
     HostTimedRunner,
@@ -26,12 +26,18 @@ from chronas.devices.host import (
 )
 from chronas.spaces import Architecture, Skeleton
 
+TORCH_DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16}
+
 
 class EagerCpu(HostCpu):
-    """PyTorch eager in inference mode, in fp32; all layers run, also those that the output does not need."""
+    """PyTorch eager in inference mode; all layers run, also those that the output does not need.
+
+    In bfloat16 all weights, images and activations are bfloat16, in the memory layout that they have in fp32.
+    """
 
     name = "eager-cpu"
     prunes_dead_nodes = False
+    dtypes = ("float32", "bfloat16")
 
     @classmethod
     def unavailable(cls) -> str | None:
@@ -39,25 +45,24 @@ class EagerCpu(HostCpu):
         return None
 
     def fingerprint(self) -> Fingerprint:
-        """The CPU, PyTorch's version, threads and batch."""
+        """The CPU, PyTorch's version, threads, batch and dtype."""
         return cpu_fingerprint(self.name, "torch-eager", torch_version(), self.config)
 
     def prepare(self, architecture: Architecture, skeleton: Skeleton, *, weights: Path | None = None) -> Runner:
         """The module as it is; raises as `Device.prepare`."""
         network = build_network(architecture, skeleton, weights)
-        return _EagerCpuRunner(
-            network, random_images(self.config.batch, skeleton), skeleton.classes, self.config.threads
-        )
+        return _EagerCpuRunner(network, random_images(self.config.batch, skeleton), skeleton.classes, self.config)
 
 
 class _EagerCpuRunner(HostTimedRunner):
     """A module and its input; PyTorch's number of threads is put back after each round."""
 
-    def __init__(self, network: nn.Module, images: NDArray[np.float32], classes: int, threads: int) -> None:
+    def __init__(self, network: nn.Module, images: NDArray[np.float32], classes: int, config: CpuConfig) -> None:
         super().__init__(images, classes)
-        self.network: nn.Module | None = network
-        self.images = torch.from_numpy(images)
-        self.threads = threads
+        dtype = TORCH_DTYPES[config.dtype]
+        self.network: nn.Module | None = network.to(dtype)
+        self.images = torch.from_numpy(images).to(dtype)
+        self.threads = config.threads
 
     def _settings(self) -> AbstractContextManager[None]:
         return _inference(self.threads)
@@ -67,7 +72,7 @@ class _EagerCpuRunner(HostTimedRunner):
         return self.network(self.images)
 
     def _logits(self, output: object) -> NDArray[np.float32]:
-        return cast("NDArray[np.float32]", cast("torch.Tensor", output).numpy())
+        return cast("NDArray[np.float32]", cast("torch.Tensor", output).float().numpy())
 
     def close(self) -> None:
         self.network = None

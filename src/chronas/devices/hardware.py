@@ -11,22 +11,39 @@ from pathlib import Path
 CPUINFO = Path("/proc/cpuinfo")
 
 
+# Flags of /proc/cpuinfo that say that a CPU multiplies bfloat16 itself: x86 (two instruction sets) and ARM.
+BFLOAT16_FLAGS = ("avx512_bf16", "amx_bf16", "bf16")
+
+
 @functools.cache
 def cpu_model() -> str:
     """The CPU's name, with family and model where Linux tells them: "AMD EPYC (family 26, model 2)"."""
-    if CPUINFO.is_file():
-        lines = CPUINFO.read_text(encoding="utf-8", errors="replace").split("\n\n")[0].splitlines()
-        facts = {key.strip(): value.strip() for key, _, value in (line.partition(":") for line in lines)}
-        if "cpu family" in facts:
-            return f"{facts['model name']} (family {facts['cpu family']}, model {facts['model']})"
-        if "model name" in facts:
-            return facts["model name"]
+    facts = _cpu_facts()
+    if "cpu family" in facts:
+        return f"{facts['model name']} (family {facts['cpu family']}, model {facts['model']})"
+    if "model name" in facts:
+        return facts["model name"]
     if platform.system() == "Darwin":
         answer = subprocess.run(
             ["sysctl", "-n", "machdep.cpu.brand_string"], capture_output=True, text=True, check=False
         )
         return answer.stdout.strip() or platform.machine()
     return platform.processor() or platform.machine()
+
+
+def computes_bfloat16() -> bool:
+    """Whether the CPU has instructions for bfloat16, as Linux tells; False where the system does not tell."""
+    facts = _cpu_facts()
+    flags = facts.get("flags", facts.get("Features", "")).split()
+    return any(flag in flags for flag in BFLOAT16_FLAGS)
+
+
+def _cpu_facts() -> dict[str, str]:
+    """What Linux tells of its first CPU; empty on other systems."""
+    if not CPUINFO.is_file():
+        return {}
+    lines = CPUINFO.read_text(encoding="utf-8", errors="replace").split("\n\n")[0].splitlines()
+    return {key.strip(): value.strip() for key, _, value in (line.partition(":") for line in lines)}
 
 
 def usable_cores() -> int:

@@ -17,7 +17,7 @@ from pydantic import BaseModel
 from torch import nn
 
 from chronas.devices.device import CpuConfig, Device, Fingerprint, Runner
-from chronas.devices.hardware import cpu_model, operating_system, usable_cores
+from chronas.devices.hardware import BFLOAT16_FLAGS, computes_bfloat16, cpu_model, operating_system, usable_cores
 from chronas.errors import DataError, DeviceError
 from chronas.networks import build, load_state
 from chronas.spaces import Architecture, Skeleton
@@ -35,6 +35,17 @@ class HostTimedRunner(Runner):
         batch, channels, height, width = images.shape
         self.input_shape = (batch, channels, height, width)
         self.classes = classes
+
+    def logits(self) -> NDArray[np.float32]:
+        """What the network answers to the runner's own images, in one run [B, classes]: to be checked, not timed.
+
+        Raises:
+            DeviceError: it is not of that shape, or not finite.
+        """
+        with self._settings():
+            output = self._run()
+            self._check(output)
+            return np.array(self._logits(output), dtype=np.float32)
 
     @abstractmethod
     def _run(self) -> object:
@@ -105,7 +116,7 @@ def build_network(architecture: Architecture, skeleton: Skeleton, weights: Path 
 
 
 def cpu_fingerprint(name: str, runtime: str, version: str, config: CpuConfig) -> Fingerprint:
-    """The fingerprint of a runtime on this machine's CPU in fp32."""
+    """The fingerprint of a runtime on this machine's CPU."""
     return {
         "name": name,
         "hardware": cpu_model(),
@@ -115,27 +126,31 @@ def cpu_fingerprint(name: str, runtime: str, version: str, config: CpuConfig) ->
         "version": version,
         "threads": config.threads,
         "batch": config.batch,
-        "dtype": "float32",
+        "dtype": config.dtype,
     }
 
 
 class HostCpu(Device):
-    """A runtime on this machine's CPU, with a number of threads and a batch."""
+    """A runtime on this machine's CPU, with a number of threads, a batch and a dtype."""
 
     Config: ClassVar[type[BaseModel]] = CpuConfig
     config: CpuConfig
 
     def __init__(self, config: CpuConfig) -> None:
-        """Refuse more threads than there are cores, whose latency would be the scheduler's.
+        """Refuse more threads than there are cores, whose latency would be the scheduler's, and emulated bfloat16.
 
         Raises:
-            DeviceError: more threads are asked for than this process may use cores, or the device is not available.
+            DeviceError: more threads are asked for than this process may use cores, the dtype is none of `dtypes` or
+                not in the CPU's instructions, or the device is not available.
             UsageError: the config is another device's.
         """
         super().__init__(config)
         cores = usable_cores()
         if config.threads > cores:
             raise DeviceError(f"{config.threads} threads are asked for, this machine has {cores} cores: use fewer")
+        if config.dtype == "bfloat16" and not computes_bfloat16():
+            wanted = ", ".join(BFLOAT16_FLAGS)
+            raise DeviceError(f"bfloat16 needs a CPU with one of {wanted}, this one names none: choose another dtype")
 
     @property
     def hardware(self) -> str:
