@@ -51,6 +51,8 @@ def read_names(
 ) -> tuple[dict[str, str], list[str]]:
     """Take `--<kind> NAME` (or `--<kind>=NAME`) for each kind out of `words`.
 
+    `--<kind> NAME:VALUE` stands for `--<kind> NAME --<kind>.NAME VALUE`: the setting that the entry is named after.
+
     Args:
         words: the command line.
         valid: for each kind, the dict of its names.
@@ -74,9 +76,12 @@ def read_names(
             if not queue:
                 raise UsageError(f"{flag} needs a name: one of {', '.join(valid[kind])}")
             value = queue.pop(0)
+        value, colon, setting = value.partition(":")
         if value not in valid[kind]:
             raise unknown_name(kind, value, valid[kind])
         names[kind] = value
+        if colon:
+            rest.append(f"--{kind}.{value}={setting}")
     return names, rest
 
 

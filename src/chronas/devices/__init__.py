@@ -30,6 +30,7 @@ DEVICES = {
     "eager-cpu": "chronas.devices.eager:EagerCpu",
     "eager-cuda": "chronas.devices.cuda:EagerCuda",
     "simulated": "chronas.devices.simulated:Simulated",
+    "command": "chronas.devices.command:Command",
 }
 
 

@@ -95,7 +95,7 @@ class Device(ABC):
     def __init__(self, config: BaseModel) -> None:
         if not isinstance(config, self.Config):
             raise UsageError(f"device {self.name} takes a {self.Config.__name__}, got a {type(config).__name__}")
-        reason = self.unavailable()
+        reason = self.unavailable_with(config)
         if reason is not None:
             raise DeviceError(f"device {self.name} is not available: {reason}")
         if isinstance(config, CpuConfig) and config.dtype not in self.dtypes:
@@ -107,6 +107,11 @@ class Device(ABC):
     @abstractmethod
     def unavailable(cls) -> str | None:
         """Why this machine does not have the device, in one line, or None where it has it."""
+
+    @classmethod
+    def unavailable_with(cls, config: BaseModel) -> str | None:  # noqa: ARG003 - for devices that a config makes
+        """Why it does not have the device of this config; as `unavailable`, where the config does not decide that."""
+        return cls.unavailable()
 
     @property
     @abstractmethod

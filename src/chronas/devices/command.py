@@ -1,0 +1,196 @@
+"""A device of the user's own: any command that times an ONNX file, on a board, a phone over adb, a server over ssh.
+
+    ./time.sh MODEL.onnx WARMUP REPEATS
+
+runs the network `WARMUP` times untimed and `REPEATS` times timed, and prints as its last line one JSON object with the
+milliseconds of each timed run, and nothing else in it: `{"samples_ms": [1.92, 1.90, 1.91]}`. What it prints before that
+line does not matter. The model's input is `images` [B, C, H, W] in fp32, of any content.
+
+    ./time.sh --describe
+
+may tell what it times: `{"hardware": "...", "runtime": "...", "version": "..."}`. Where that ends with an exit code
+other than zero, the command's text and the checksum of its files stand for them: a changed script is another device.
+
+The command is the user's. It is split into words as a shell does, and run without one. One word more or less in an
+answer is an error, so that a misspelt key is not measured past.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import shlex
+import shutil
+import tempfile
+from pathlib import Path
+from typing import Any, ClassVar, NoReturn
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from chronas.devices.device import Device, Fingerprint, Runner
+from chronas.devices.host import build_network
+from chronas.devices.process import call, last_line
+from chronas.errors import DeviceError, excerpt
+from chronas.files import sha256
+from chronas.networks import onnx_bytes
+from chronas.spaces import Architecture, Skeleton
+
+HOW = "it is yours to bring: --device command:./time.sh (docs/own-device.md tells what the command does)"
+DESCRIBED = ("hardware", "runtime", "version")
+UNKNOWN = "as the command has it"
+LONGEST = 100  # characters of a text that describes the device
+LONGEST_MS = 1e9
+
+
+class CommandConfig(BaseModel):
+    """What is chosen about a device that a command of the user times."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    command: str = Field(default="", description="called as `COMMAND MODEL.onnx WARMUP REPEATS`, prints samples_ms")
+    batch: int = Field(default=1, ge=1, le=4096, description="images in one timed run; the latency is the batch's")
+    timeout_s: float = Field(default=600.0, gt=0, le=86400, description="seconds after which a call has hung")
+
+
+class Command(Device):
+    """Your own: a command that is given an ONNX file and prints the milliseconds of each run."""
+
+    name = "command"
+    Config: ClassVar[type[BaseModel]] = CommandConfig
+    prunes_dead_nodes = False
+    config: CommandConfig
+
+    def __init__(self, config: CommandConfig) -> None:
+        """Ask the command what it times.
+
+        Raises:
+            DeviceError: there is no command, it cannot be run, or it describes itself in another form.
+            UsageError: the config is another device's.
+        """
+        super().__init__(config)
+        self._words = shlex.split(config.command)
+        self._described = self._describe()
+
+    @classmethod
+    def unavailable(cls) -> str | None:
+        """How to give a command: there is none by itself."""
+        return HOW
+
+    @classmethod
+    def unavailable_with(cls, config: BaseModel) -> str | None:
+        """Why the config's command cannot be run, or None."""
+        assert isinstance(config, CommandConfig)
+        try:
+            words = shlex.split(config.command)
+        except ValueError as error:
+            return f"{excerpt(config.command)} is no command ({str(error).lower()}): close the quotation"
+        if not words:
+            return HOW
+        if shutil.which(words[0]) is None:
+            there = Path(words[0]).is_file()
+            return f"{words[0]} " + ("may not be run: chmod +x it" if there else "is not found: name a file or program")
+        return None
+
+    @property
+    def hardware(self) -> str:
+        """What the command says that it times on; else the command."""
+        return str(self._described["hardware"])
+
+    def fingerprint(self) -> Fingerprint:
+        """What the command says of itself, or its text and checksum; the machine that calls it does not matter."""
+        return {
+            "name": self.name,
+            **self._described,
+            "cores": UNKNOWN,
+            "os": UNKNOWN,
+            "threads": UNKNOWN,
+            "batch": self.config.batch,
+            "dtype": "float32",
+        }
+
+    def prepare(self, architecture: Architecture, skeleton: Skeleton, *, weights: Path | None = None) -> Runner:
+        """The network's ONNX form in a file for the command; raises as `Device.prepare`."""
+        network = build_network(architecture, skeleton, weights)
+        model = onnx_bytes(network, skeleton.input_shape, batch=self.config.batch)
+        return _CommandRunner(self._words, model, (self.config.batch, *skeleton.input_shape), self.config.timeout_s)
+
+    def _describe(self) -> dict[str, str]:
+        text = _text(self._words)
+        code, out, _ = call([*self._words, "--describe"], text, self.config.timeout_s)
+        if code != 0:
+            return {"hardware": f"what {text[:LONGEST]} times", "runtime": text, "version": _checksum(self._words)}
+        described = _last_object(out)
+        if described is None or described.keys() != set(DESCRIBED) or not _all_texts(described):
+            raise DeviceError(
+                f"{text} --describe should print one line of JSON with the texts {', '.join(DESCRIBED)}, or end with "
+                f"an exit code above zero, got {excerpt(last_line(out))}"
+            )
+        return {key: described[key] for key in DESCRIBED}
+
+
+class _CommandRunner(Runner):
+    """A network's ONNX file, which is there until `close`; its name is its checksum, so that a copy can be kept."""
+
+    def __init__(
+        self, words: list[str], model: bytes, input_shape: tuple[int, int, int, int], timeout_s: float
+    ) -> None:
+        self.words = words
+        self.input_shape = input_shape
+        self.timeout_s = timeout_s
+        self.folder = tempfile.TemporaryDirectory(prefix="chronas-")
+        self.path = Path(self.folder.name) / f"{hashlib.sha256(model).hexdigest()[:16]}.onnx"
+        self.path.write_bytes(model)
+
+    def _round(self, index: int, warmup: int, repeats: int) -> list[float]:  # noqa: ARG002 - for simulated noise alone
+        words = [*self.words, str(self.path), str(warmup), str(repeats)]
+        code, out, err = call(words, _text(self.words), self.timeout_s)
+        said = f"; it said last: {excerpt(last_line(err))}" if err.strip() else ""
+        if code != 0:
+            self._refuse(f"ended with exit code {code}{said}")
+        answer = _last_object(out)
+        if answer is None:
+            self._refuse(f"should print one JSON object as its last line, got {excerpt(last_line(out))}{said}")
+        if answer.keys() != {"samples_ms"} or not isinstance(answer["samples_ms"], list):
+            self._refuse(f'should print {{"samples_ms": [...]}} alone, got {excerpt(json.dumps(answer))}{said}')
+        samples = answer["samples_ms"]
+        wrong = [sample for sample in samples if not _is_duration(sample)]
+        if wrong:
+            self._refuse(f"should give milliseconds above zero, got {excerpt(json.dumps(wrong[0]))}{said}")
+        if len(samples) != repeats:
+            self._refuse(f"should give {repeats} samples, got {len(samples)}{said}")
+        return [float(sample) for sample in samples]
+
+    def _refuse(self, why: str) -> NoReturn:
+        raise DeviceError(f"{_text(self.words)} {why}: mend it, then run the same again")
+
+    def close(self) -> None:
+        self.folder.cleanup()
+
+
+def _last_object(out: str) -> dict[str, Any] | None:
+    """The JSON object on the last line, or None."""
+    try:
+        found = json.loads(last_line(out))
+    except (ValueError, RecursionError):
+        return None
+    return found if isinstance(found, dict) else None
+
+
+def _is_duration(sample: object) -> bool:
+    return isinstance(sample, int | float) and not isinstance(sample, bool) and 0 < sample <= LONGEST_MS
+
+
+def _all_texts(described: dict[str, Any]) -> bool:
+    return all(isinstance(value, str) and 0 < len(value.strip()) <= LONGEST for value in described.values())
+
+
+def _text(words: list[str]) -> str:
+    """The command without the folders of its files, which may name a user."""
+    return shlex.join(Path(word).name if os.sep in word else word for word in words)
+
+
+def _checksum(words: list[str]) -> str:
+    """One key of the files that the command names, its program among them."""
+    files = [Path(shutil.which(words[0]) or words[0]), *(Path(word) for word in words[1:] if Path(word).is_file())]
+    return hashlib.sha256("".join(map(sha256, files)).encode()).hexdigest()[:16]
