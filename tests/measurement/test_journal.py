@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import shutil
 import sqlite3
 import subprocess
@@ -101,7 +102,7 @@ def test_a_journal_of_another_schema_is_refused(copy: Path) -> None:
     with sqlite3.connect(copy) as connection:
         connection.execute("UPDATE header SET value = 'chronas.journal/99' WHERE key = 'schema'")
     connection.close()
-    with pytest.raises(DataError, match=r"schema 'chronas.journal/1' but has 'chronas.journal/99'"):
+    with pytest.raises(DataError, match=r"schema 'chronas.journal/2' but has 'chronas.journal/99'"):
         read_journal(copy)
 
 
@@ -162,3 +163,42 @@ def test_a_full_disk_is_told_and_nothing_is_lost(sound: Path, tmp_path: Path) ->
     assert 0 < sum(map(len, kept.values())) < 36
     measure(path)
     assert read_journal(path).samples_ms == read_journal(sound).samples_ms
+
+
+OLD_TABLES = """
+CREATE TABLE header (key TEXT PRIMARY KEY, value TEXT NOT NULL);
+CREATE TABLE network (position INTEGER PRIMARY KEY, block INTEGER NOT NULL, architecture TEXT NOT NULL UNIQUE);
+CREATE TABLE measurement (architecture TEXT NOT NULL, round INTEGER NOT NULL, start_s REAL NOT NULL,
+    end_s REAL NOT NULL, samples_ms TEXT NOT NULL, PRIMARY KEY (architecture, round));
+CREATE TABLE reference (block INTEGER NOT NULL, round INTEGER NOT NULL, place INTEGER NOT NULL, start_s REAL NOT NULL,
+    end_s REAL NOT NULL, samples_ms TEXT NOT NULL, PRIMARY KEY (block, round, place));
+"""
+
+
+def test_a_journal_from_before_the_division_by_drift_is_read_as_it_was_and_gone_on_with(tmp_path: Path) -> None:
+    path, architectures = tmp_path / "old.sqlite", SPACE.sample(3, seed=0)
+    plan = {"rounds": 3, "max_rounds": 3, "warmup": 3, "repeats": 2, "statistic": "minimum"}
+    plan |= {"interval_percent": 5.0, "block": 200, "seed": 0}
+    header = Header.of(SPACE, SKELETON, DEVICE, PLAN).texts() | {
+        "schema": "chronas.journal/1",
+        "plan": json.dumps(plan),
+    }
+    with sqlite3.connect(path) as connection:
+        connection.executescript(OLD_TABLES)
+        connection.executemany("INSERT INTO header VALUES (?, ?)", header.items())
+        for position, architecture in enumerate(architectures[:2]):
+            connection.execute("INSERT INTO network VALUES (?, 0, ?)", (position, str(architecture)))
+            for index, latency_ms in enumerate((2.0, 3.0, 7.0)):
+                row = (str(architecture), index, 10.0 * index, 10.0 * index + 1, f"[{latency_ms}, 9.0]")
+                connection.execute("INSERT INTO measurement VALUES (?, ?, ?, ?, ?)", row)
+        for place, latency_ms in enumerate((1.0, 5.0, 9.0)):
+            row = (0, 0, place, float(place), place + 0.5, f"[{latency_ms}, {latency_ms}]")
+            connection.execute("INSERT INTO reference VALUES (?, ?, ?, ?, ?, ?)", row)
+    connection.close()
+    contents = read_journal(path)
+    assert [latency.value_ms for latency in contents.latencies().values()] == [3.0, 3.0]
+    assert contents.drift_percent() == pytest.approx(100 * 7.2 / 5)
+    assert contents.foreign_cores() is None and contents.priority() == "normal"
+    run_campaign(DEVICE, SKELETON, architectures, contents.header.plan, path)
+    assert [latency.value_ms for latency in read_journal(path).latencies().values()][:2] == [3.0, 3.0]
+    assert len(read_journal(path).latencies()) == 3

@@ -11,10 +11,14 @@ from pydantic import BaseModel
 
 from chronas.devices.device import CpuConfig, Device, Dtype, Runner, device_differences
 from chronas.devices.lock import hardware_lock
+from chronas.devices.priority import HIGH, NORMAL, REALTIME
 from chronas.names import named
 
 __all__ = [
     "DEVICES",
+    "HIGH",
+    "NORMAL",
+    "REALTIME",
     "CpuConfig",
     "Device",
     "Dtype",

@@ -10,11 +10,13 @@ import math
 import time
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
+from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 from typing import ClassVar, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from chronas.devices.priority import NORMAL
 from chronas.errors import DeviceError, UsageError
 from chronas.spaces import Architecture, Skeleton
 
@@ -139,6 +141,14 @@ class Device(ABC):
     def now_s(self) -> float:
         """The device's clock in seconds since an epoch of its own; a real device has the system's clock."""
         return time.time()
+
+    def undisturbed(self) -> AbstractContextManager[str]:
+        """What to hold while timing, so that other programs stay out; it yields the priority that was granted."""
+        return nullcontext(NORMAL)
+
+    def foreign_cores(self) -> float | None:
+        """How many cores others have used since the last question; None where that is not known or does not matter."""
+        return None
 
     def resume_at(self, now_s: float) -> None:  # noqa: B027 - real clocks go on by themselves
         """Put a virtual clock to `now_s`, where an interrupted campaign left it; real clocks go on by themselves."""

@@ -9,17 +9,19 @@ from __future__ import annotations
 
 import time
 from collections.abc import Mapping, Sequence
+from contextlib import nullcontext
 from pathlib import Path
 
 import numpy as np
 
-from chronas.devices import Device, Runner, hardware_lock
+from chronas.devices import NORMAL, Device, Runner, hardware_lock
 from chronas.errors import UsageError
-from chronas.measurement.contents import PLACES, Header, ReferenceRound
+from chronas.measurement.contents import Header, ReferenceRound
 from chronas.measurement.journal import Journal
 from chronas.measurement.timing import Plan
 from chronas.progress import Progress, silent
 from chronas.spaces import Architecture, Skeleton
+
 
 
 def run_campaign(
@@ -115,26 +117,32 @@ class _Campaign:
         return self.contents.latency(text, index).half_width_percent > self.plan.interval_percent
 
     def _block_round(self, block: int, index: int, texts: list[str], wanted: frozenset[str]) -> None:
-        """The reference, half of the wanted networks, the reference, the others, the reference."""
+        """The wanted networks in a new order, the reference (half as many runs) before every few and at the end."""
         order = np.random.default_rng([self.plan.seed, block, index]).permutation(len(texts))
         ordered = [texts[i] for i in order if texts[i] in wanted]
         missing = [text for text in ordered if index not in self.contents.samples_ms.get(text, {})]
         self.total += len(missing) if index >= self.plan.rounds else 0
         self._prepare(missing)
-        half = (len(ordered) + 1) // 2
-        for place, part in enumerate((ordered[:half], ordered[half:], [])):
-            self._reference_round(block, index, place)
-            for text in part:
-                if index not in self.contents.samples_ms.get(text, {}):
-                    self.journal.add(text, index, *self._timed(self.asked[text], index))
-                    self.done += 1
-                    self._tell(self._rate())
+        every = self.plan.reference_every
+        for number, text in enumerate(ordered):
+            if every and number % every == 0:
+                self._reference_round(block, index, number // every)
+            if index not in self.contents.samples_ms.get(text, {}):
+                timed = self._timed(self.asked[text], index, self.plan.warmup, self.plan.repeats)
+                self.journal.add(text, index, *timed[:3])
+                self.done += 1
+                self._tell(self._rate())
+        if every:
+            self._reference_round(block, index, -(-len(ordered) // every))
 
     def _reference_round(self, block: int, index: int, place: int) -> None:
         if (block, index, place) not in self.contents.references:
-            number = (block * self.plan.max_rounds + index) * PLACES + place
-            start_s, end_s, samples_ms = self._timed(self.reference, number)
-            self.journal.add_reference(ReferenceRound(block, index, place, start_s, end_s, tuple(samples_ms)))
+            number = (block * self.plan.max_rounds + index) * (self.plan.block + 1) + place
+            warmup, repeats = (self.plan.warmup + 1) // 2, (self.plan.repeats + 1) // 2
+            start_s, end_s, samples_ms, priority = self._timed(self.reference, number, warmup, repeats)
+            cores = self.device.foreign_cores()
+            row = ReferenceRound(block, index, place, start_s, end_s, tuple(samples_ms), cores, priority)
+            self.journal.add_reference(row)
 
     def _prepare(self, texts: list[str]) -> None:
         """Build what a round needs before it begins, so that building does not stand between two timings."""
@@ -150,14 +158,22 @@ class _Campaign:
             )
         return self.runners[architecture]
 
-    def _timed(self, architecture: Architecture, index: int) -> tuple[float, float, list[float]]:
-        """The device's clock before and after one round, and its samples in ms; nobody else is timing meanwhile."""
+    def _timed(
+        self, architecture: Architecture, index: int, warmup: int, repeats: int
+    ) -> tuple[float, float, list[float], str]:
+        """The device's clock before and after one round, its samples in ms, and the priority at which it was timed.
+
+        Nobody else is timing on the hardware meanwhile.
+        """
         runner = self._runner(architecture)
         waiting = f"waiting: another process is timing on {self.device.hardware}"
-        with hardware_lock(self.device.hardware, lambda: self._tell(waiting)):
+        with (
+            hardware_lock(self.device.hardware, lambda: self._tell(waiting)),
+            self.device.undisturbed() if self.plan.priority == "high" else nullcontext(NORMAL) as priority,
+        ):
             start_s = self.device.now_s()
-            samples_ms = runner.round(index, self.plan.warmup, self.plan.repeats)
-            return start_s, self.device.now_s(), samples_ms
+            samples_ms = runner.round(index, warmup, repeats)
+            return start_s, self.device.now_s(), samples_ms, priority
 
     def _rate(self) -> str:
         """Rounds a second since the start of this call."""

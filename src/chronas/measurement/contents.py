@@ -11,15 +11,16 @@ from datetime import UTC, datetime
 import numpy as np
 
 from chronas import __version__
-from chronas.devices import Device, device_differences
+from chronas.devices import HIGH, NORMAL, REALTIME, Device, device_differences
+from chronas.measurement.drift import Drift
 from chronas.measurement.timing import Latency, Plan, in_round, summarise
 from chronas.spaces import Skeleton, Space
 
-SCHEMA = "chronas.journal/1"
+SCHEMA = "chronas.journal/2"
+BEFORE_DRIFT = "chronas.journal/1"  # without a division by the reference's drift; still read, and gone on with
 REFERENCE_SEED = (
     1_234_567  # gives a network of middling cost in each space, and hardly one that a campaign measures too
 )
-PLACES = 3  # the reference network is measured at the start, in the middle and at the end of every round of a block
 
 
 @dataclass(frozen=True)
@@ -77,11 +78,14 @@ class Header:
     @classmethod
     def from_texts(cls, texts: Mapping[str, str]) -> Header:
         """The header that `texts` came from; raises `KeyError` or `ValueError` where it is incomplete."""
+        plan = json.loads(texts["plan"])
+        if texts["schema"] == BEFORE_DRIFT:
+            plan |= {"reference_every": 0, "priority": "normal"}
         return cls(
             space=texts["space"],
             skeleton=Skeleton.model_validate_json(texts["skeleton"]),
             device=json.loads(texts["device"]),
-            plan=Plan.model_validate_json(texts["plan"]),
+            plan=Plan.model_validate(plan),
             reference=texts["reference"],
             created=texts["created"],
             version=texts["version"],
@@ -95,10 +99,12 @@ class ReferenceRound:
     Attributes:
         block: the number of the block.
         round: the number of the block's round.
-        place: 0 at its start, 1 in its middle, 2 at its end.
+        place: its number in that round, from 0.
         start_s: the device's clock at the start.
         end_s: the device's clock at the end.
         samples_ms: milliseconds of each timed run.
+        foreign_cores: how many cores others used at that time; None where that is not known.
+        priority: what the system granted: "real-time", "high" or "normal".
     """
 
     block: int
@@ -107,6 +113,8 @@ class ReferenceRound:
     start_s: float
     end_s: float
     samples_ms: tuple[float, ...]
+    foreign_cores: float | None = None
+    priority: str = "normal"
 
     @property
     def key(self) -> tuple[int, int, int]:
@@ -123,6 +131,7 @@ class Contents:
         clock_s: the device's clock at the end of the last round.
         blocks: text forms of the networks that are measured together, in the order in which they were asked for.
         samples_ms: by network and number of the round.
+        starts_s: the device's clock at the start of each round, likewise.
         references: rounds of the reference network, in the order of time.
     """
 
@@ -130,7 +139,10 @@ class Contents:
     clock_s: float = 0.0
     blocks: list[list[str]] = field(default_factory=list)
     samples_ms: dict[str, dict[int, list[float]]] = field(default_factory=dict)
+    starts_s: dict[str, dict[int, float]] = field(default_factory=dict)
     references: dict[tuple[int, int, int], ReferenceRound] = field(default_factory=dict)
+    _known_drift: tuple[int, Drift] | None = field(default=None, repr=False, compare=False)
+    _known_blocks: dict[str, int] = field(default_factory=dict, repr=False, compare=False)
 
     @property
     def networks(self) -> list[str]:
@@ -145,35 +157,59 @@ class Contents:
             raise ValueError(f"block {block} follows block {len(self.blocks) - 1}")
         self.blocks[block].append(text)
 
-    def add_round(self, text: str, index: int, samples_ms: list[float]) -> None:
+    def add_round(self, text: str, index: int, start_s: float, samples_ms: list[float]) -> None:
         """Take up a row about a round; raises `ValueError` where its samples are not those of the plan."""
-        self._check(samples_ms)
+        repeats = self.header.plan.repeats
+        if not _sound(samples_ms) or len(samples_ms) != repeats:
+            raise ValueError(f"a round should hold {repeats} samples above zero, got {samples_ms}")
         self.samples_ms.setdefault(text, {})[index] = samples_ms
+        self.starts_s.setdefault(text, {})[index] = start_s
 
     def add_reference(self, reference: ReferenceRound) -> None:
-        """Take up a row about the reference; raises `ValueError` where its samples are not those of the plan."""
-        self._check(reference.samples_ms)
+        """Take up a row about the reference; raises `ValueError` where it has no samples or strange ones."""
+        if not reference.samples_ms or not _sound(reference.samples_ms):
+            raise ValueError(f"a round of the reference should hold samples above zero, got {reference.samples_ms}")
         self.references[reference.key] = reference
-
-    def _check(self, samples_ms: Sequence[float]) -> None:
-        sound = all(isinstance(sample, float) and math.isfinite(sample) and sample > 0 for sample in samples_ms)
-        if not sound or len(samples_ms) != self.header.plan.repeats:
-            raise ValueError(f"a round should hold {self.header.plan.repeats} samples above zero, got {samples_ms}")
 
     def rounds_done(self, text: str, before: int | None = None) -> int:
         """How many rounds of a network are there, in all or of those with a number below `before`."""
         return sum(before is None or index < before for index in self.samples_ms.get(text, ()))
 
     def latency(self, text: str, before: int | None = None) -> Latency:
-        """The latency of a network from all rounds, or those with a number below `before`; raises as `summarise`."""
-        rounds = sorted(self.samples_ms.get(text, {}).items())
-        samples_ms = [samples for index, samples in rounds if before is None or index < before]
-        return summarise(samples_ms, self.header.plan.statistic)
+        """The latency of a network from all rounds, or those with a number below `before`.
+
+        Raises:
+            UsageError: there are fewer than two of them.
+        """
+        plan, starts_s = self.header.plan, self.starts_s.get(text, {})
+        indices = [index for index in sorted(starts_s) if before is None or index < before]
+        samples_ms = [self.samples_ms[text][index] for index in indices]
+        if not plan.reference_every:
+            return summarise(samples_ms, plan.statistic)
+        drift, block = self._drift(), self._block_of(text)
+        factors = [drift.factor(block, index, starts_s[index]) for index in indices]
+        return summarise(samples_ms, plan.statistic, factors)
 
     def latencies(self) -> dict[str, Latency]:
         """The latency of each network that has all the rounds of the plan, in the order in which they were asked."""
         rounds = self.header.plan.rounds
         return {text: self.latency(text) for text in self.networks if self.rounds_done(text) >= rounds}
+
+    def _drift(self) -> Drift:
+        """The drift by all timings of the reference so far; worked out again only when there are new ones."""
+        if self._known_drift is None or self._known_drift[0] != len(self.references):
+            timings: dict[tuple[int, int], list[tuple[float, float]]] = {}
+            for reference in self.references.values():
+                latency_ms = in_round(reference.samples_ms, self.header.plan.statistic)
+                timings.setdefault((reference.block, reference.round), []).append((reference.start_s, latency_ms))
+            self._known_drift = (len(self.references), Drift(timings))
+        return self._known_drift[1]
+
+    def _block_of(self, text: str) -> int:
+        """The number of a network's block."""
+        if len(self._known_blocks) != len(self.networks):
+            self._known_blocks = {text: number for number, block in enumerate(self.blocks) for text in block}
+        return self._known_blocks[text]
 
     def drift_percent(self) -> float | None:
         """How far the reference network's latency moved: from its 5th to its 95th percentile, in percent of its median.
@@ -185,3 +221,17 @@ class Contents:
         values = [in_round(reference.samples_ms, self.header.plan.statistic) for reference in self.references.values()]
         low, middle, high = np.percentile(values, [5, 50, 95])
         return float(100 * (high - low) / middle)
+
+    def foreign_cores(self) -> float | None:
+        """How many cores others used meanwhile, in the mean; None where that is not known."""
+        known = [r.foreign_cores for r in self.references.values() if r.foreign_cores is not None]
+        return float(np.mean(known)) if known else None
+
+    def priority(self) -> str | None:
+        """The lowest priority at which was timed: "real-time", "high" or "normal"; None before the first timing."""
+        found = {reference.priority for reference in self.references.values()}
+        return next((priority for priority in (NORMAL, HIGH, REALTIME) if priority in found), None)
+
+
+def _sound(samples_ms: Sequence[float]) -> bool:
+    return all(isinstance(sample, float) and math.isfinite(sample) and sample > 0 for sample in samples_ms)

@@ -18,7 +18,7 @@ from types import TracebackType
 from filelock import FileLock, Timeout
 
 from chronas.errors import DataError, MismatchError, UsageError
-from chronas.measurement.contents import SCHEMA, Contents, Header, ReferenceRound
+from chronas.measurement.contents import BEFORE_DRIFT, SCHEMA, Contents, Header, ReferenceRound
 
 UNDECODABLE = "Could not decode to UTF-8"  # sqlite3 calls it an operational error
 TABLES = """
@@ -31,10 +31,15 @@ CREATE TABLE measurement (
 );
 CREATE TABLE reference (
     block INTEGER NOT NULL, round INTEGER NOT NULL, place INTEGER NOT NULL,
-    start_s REAL NOT NULL, end_s REAL NOT NULL, samples_ms TEXT NOT NULL,
+    start_s REAL NOT NULL, end_s REAL NOT NULL, samples_ms TEXT NOT NULL, foreign_cores REAL, priority TEXT NOT NULL,
     PRIMARY KEY (block, round, place)
 );
 """
+COLUMNS = "SELECT block, round, place, start_s, end_s, samples_ms"
+REFERENCES = {
+    SCHEMA: f"{COLUMNS}, foreign_cores, priority FROM reference ORDER BY start_s",
+    BEFORE_DRIFT: f"{COLUMNS}, NULL, 'normal' FROM reference ORDER BY start_s",
+}
 
 
 class Journal:
@@ -107,14 +112,15 @@ class Journal:
         row = (architecture, index, start_s, end_s, json.dumps(list(samples_ms)))
         with _clear_errors(self.path):
             self._connection.execute("INSERT INTO measurement VALUES (?, ?, ?, ?, ?)", row)
-        self.contents.samples_ms.setdefault(architecture, {})[index] = list(samples_ms)
+        self.contents.add_round(architecture, index, start_s, list(samples_ms))
 
     def add_reference(self, reference: ReferenceRound) -> None:
         """Write one round of the reference network."""
         times = (reference.start_s, reference.end_s, json.dumps(list(reference.samples_ms)))
+        row = (*reference.key, *times, reference.foreign_cores, reference.priority)
         with _clear_errors(self.path):
-            self._connection.execute("INSERT INTO reference VALUES (?, ?, ?, ?, ?, ?)", (*reference.key, *times))
-        self.contents.references[reference.key] = reference
+            self._connection.execute("INSERT INTO reference VALUES (?, ?, ?, ?, ?, ?, ?, ?)", row)
+        self.contents.add_reference(reference)
 
 
 def read_journal(path: Path) -> Contents:
@@ -127,6 +133,8 @@ def read_journal(path: Path) -> Contents:
         raise DataError(f"there is no journal {path}: measure first, or name another")
     with _clear_errors(path), closing(_connect(path)) as connection:
         verdict = connection.execute("PRAGMA quick_check(1)").fetchone()[0]
+        if verdict == "ok" and path.stat().st_size % connection.execute("PRAGMA page_size").fetchone()[0]:
+            verdict = "it ends within a page"  # SQLite reads zeros there
         if verdict != "ok":
             raise _damaged(path, verdict)
         names = {name for (name,) in connection.execute("SELECT name FROM sqlite_master WHERE type = 'table'")}
@@ -137,19 +145,20 @@ def read_journal(path: Path) -> Contents:
 
 def _contents(path: Path, connection: sqlite3.Connection) -> Contents:
     header = dict(connection.execute("SELECT key, value FROM header"))
-    if header.get("schema") != SCHEMA:
+    if header.get("schema") not in {SCHEMA, BEFORE_DRIFT}:
         raise DataError(f"{path} should have schema {SCHEMA!r} but has {header.get('schema')!r}: use another journal")
     clock_s = "SELECT max(end_s) FROM (SELECT end_s FROM measurement UNION ALL SELECT end_s FROM reference)"
     try:
         contents = Contents(Header.from_texts(header), clock_s=connection.execute(clock_s).fetchone()[0] or 0.0)
         for block, text in connection.execute("SELECT block, architecture FROM network ORDER BY position"):
             contents.add_network(block, text)
-        for text, index, samples_ms in connection.execute("SELECT architecture, round, samples_ms FROM measurement"):
-            contents.add_round(text, index, json.loads(samples_ms))
-        for block, index, place, start_s, end_s, samples_ms in connection.execute(
-            "SELECT * FROM reference ORDER BY start_s"
-        ):
-            contents.add_reference(ReferenceRound(block, index, place, start_s, end_s, tuple(json.loads(samples_ms))))
+        rounds = "SELECT architecture, round, start_s, samples_ms FROM measurement"
+        for text, index, start_s, samples_ms in connection.execute(rounds):
+            contents.add_round(text, index, start_s, json.loads(samples_ms))
+        references = REFERENCES[header["schema"]]
+        for block, index, place, start_s, end_s, samples_ms, *conditions in connection.execute(references):
+            samples = tuple(json.loads(samples_ms))
+            contents.add_reference(ReferenceRound(block, index, place, start_s, end_s, samples, *conditions))
     except (ValueError, KeyError, TypeError) as error:
         raise _damaged(path, str(error).splitlines()[0]) from error
     return contents

@@ -1,9 +1,10 @@
 """From samples to a latency: a plan of rounds, one statistic within a round, the median and an interval over rounds.
 
-Why the minimum within a round: other work on a machine only ever adds time. 60 DARTS networks measured twice (30 runs
-each, minutes apart, busy 2-core machine) agreed at Kendall 0.76 between minima and at 0.59 between medians. Why the
-median over rounds: machines drift, and one round in a slow minute must not decide. Why the interval is over rounds and
-not over samples: the samples of a round share their minute, and agree with each other better than with the truth.
+What repeats best was found by experiment (docs/log.md, 2026-11-22): many short rounds, timed at real-time priority,
+each beside a run of one reference network, by whose drift they are divided. Why the minimum within a round: other work
+on a machine only ever adds time. Why the median over rounds: one round in a slow moment must not decide. Why the
+interval is over rounds and not over samples: the samples of a round share their moment, and agree with each other
+better than with the truth.
 """
 
 from __future__ import annotations
@@ -20,6 +21,7 @@ from scipy.special import stdtrit
 from chronas.errors import UsageError
 
 Statistic = Literal["minimum", "median"]
+Priority = Literal["high", "normal"]
 CONFIDENCE = 0.95
 
 
@@ -28,13 +30,22 @@ class Plan(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
-    rounds: int = Field(default=3, ge=2, le=100, description="rounds of each network, apart in time")
-    max_rounds: int = Field(default=6, ge=2, le=100, description="most rounds of a network whose interval is too wide")
-    warmup: int = Field(default=3, ge=1, le=1000, description="untimed runs at the start of a round")
-    repeats: int = Field(default=10, ge=1, le=10000, description="timed runs of a round")
+    rounds: int = Field(default=12, ge=2, le=1000, description="rounds of each network, apart in time")
+    max_rounds: int = Field(default=24, ge=2, le=1000, description="most rounds of a network with a too wide interval")
+    warmup: int = Field(default=2, ge=1, le=1000, description="untimed runs at the start of a round")
+    repeats: int = Field(default=4, ge=1, le=10000, description="timed runs of a round")
     statistic: Statistic = Field(default="minimum", description="what a round's samples are reduced to")
-    interval_percent: float = Field(default=5.0, gt=0, description="wanted half-width of the interval, relative")
-    block: int = Field(default=200, ge=1, le=10000, description="networks that are held in memory for their rounds")
+    reference_every: int = Field(
+        default=1,
+        ge=0,
+        le=1000,
+        description="networks between two timings of the reference, by whose drift latencies are divided; 0: never",
+    )
+    priority: Priority = Field(
+        default="high", description="high asks the operating system for real-time priority while timing"
+    )
+    interval_percent: float = Field(default=3.0, gt=0, description="wanted half-width of the interval, relative")
+    block: int = Field(default=100, ge=1, le=10000, description="networks that are held in memory for their rounds")
     seed: int = Field(default=0, ge=0, description="what the order of networks in a round is drawn from")
 
     @model_validator(mode="after")
@@ -54,7 +65,7 @@ class Latency:
         high_ms: upper end of it.
         median_ms: the median of all samples.
         p95_ms: the 95th percentile of all samples.
-        rounds: the in-round statistic of each round, in ms.
+        rounds: the in-round statistic of each round, in ms, divided by the drift where the plan says so.
     """
 
     value_ms: float
@@ -75,7 +86,9 @@ def in_round(samples_ms: Sequence[float], statistic: Statistic) -> float:
     return float(np.min(samples_ms) if statistic == "minimum" else np.median(samples_ms))
 
 
-def summarise(samples_by_round: Sequence[Sequence[float]], statistic: Statistic) -> Latency:
+def summarise(
+    samples_by_round: Sequence[Sequence[float]], statistic: Statistic, drifts: Sequence[float] | None = None
+) -> Latency:
     """The latency of a network from all its samples.
 
     The interval is value +- t(0.975, n - 1) x s / sqrt(n) over the n rounds' statistics, s their standard deviation.
@@ -84,6 +97,8 @@ def summarise(samples_by_round: Sequence[Sequence[float]], statistic: Statistic)
     Args:
         samples_by_round: milliseconds of each timed run, for each round.
         statistic: what a round's samples are reduced to.
+        drifts: how much slower the machine was during each round, as a factor that its statistic is divided by; the
+            median and the 95th percentile are of the samples as they are.
 
     Raises:
         UsageError: fewer than two rounds, a round without samples, or a sample that is not above zero.
@@ -94,7 +109,8 @@ def summarise(samples_by_round: Sequence[Sequence[float]], statistic: Statistic)
         raise UsageError(f"a latency needs at least two rounds with samples, got rounds of {lengths} samples")
     if not all(math.isfinite(sample) and sample > 0 for sample in samples):
         raise UsageError(f"samples should be milliseconds above zero, got {min(samples)} to {max(samples)}")
-    rounds = tuple(in_round(samples_ms, statistic) for samples_ms in samples_by_round)
+    factors = drifts or [1.0] * len(samples_by_round)
+    rounds = tuple(in_round(x, statistic) / factor for x, factor in zip(samples_by_round, factors, strict=True))
     value_ms = float(np.median(rounds))
     quantile = float(stdtrit(len(rounds) - 1, (1 + CONFIDENCE) / 2))
     half_ms = quantile * float(np.std(rounds, ddof=1)) / math.sqrt(len(rounds))

@@ -26,7 +26,7 @@ PRESETS = {
     "pcdarts-cifar10": ("chronas.runs.presets:pcdarts_cifar10", "the PC-DARTS paper's settings; weeks, on a CPU"),
 }
 Names = Mapping[str, str]
-SMALL_PLAN = Plan(repeats=30)  # networks of about 1 ms: minima of 30 runs repeat better than of 10 (docs/log.md)
+SMALL_PLAN = Plan(warmup=5, repeats=20)  # of networks below 1 ms: many runs cost little, the first ones are cold
 
 
 def make_preset(name: str, names: Names | None = None) -> RunConfig:

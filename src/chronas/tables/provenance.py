@@ -12,6 +12,8 @@ from pydantic import ValidationError
 from chronas.errors import DataError
 from chronas.spaces import SPACES, Skeleton
 
+LATER = frozenset({"foreign_cores", "priority"})  # what tables of chronas 0.1.0 do not have yet
+
 
 @dataclass(frozen=True)
 class Provenance:
@@ -27,6 +29,8 @@ class Provenance:
         version: of chronas.
         source: where the numbers are from: "measured", or a paper or file with its licence.
         drift_percent: how far the reference network's latency moved meanwhile; None where that is not known.
+        foreign_cores: how many cores of the device others used meanwhile, in the mean; None where that is not known.
+        priority: the lowest priority at which was timed, "real-time", "high" or "normal"; None where that is not known.
     """
 
     space: str
@@ -38,6 +42,8 @@ class Provenance:
     version: str = ""
     source: str = "measured"
     drift_percent: float | None = None
+    foreign_cores: float | None = None
+    priority: str | None = None
 
     def to_json(self) -> str:
         """The provenance as one line of JSON; `from_json` gives it back."""
@@ -53,7 +59,8 @@ class Provenance:
         try:
             content = json.loads(text)
             content["skeleton"] = Skeleton.model_validate(content["skeleton"])
-            provenance = cls(**{entry.name: content[entry.name] for entry in fields(cls)})
+            known = [entry.name for entry in fields(cls) if entry.name not in LATER or entry.name in content]
+            provenance = cls(**{name: content[name] for name in known})
         except (ValueError, KeyError, TypeError, ValidationError) as error:
             raise DataError(
                 f"the provenance should be an object of {[f.name for f in fields(cls)]}: {error}"

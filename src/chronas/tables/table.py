@@ -86,6 +86,8 @@ class CostTable:
             created=header.created,
             version=header.version,
             drift_percent=contents.drift_percent(),
+            foreign_cores=contents.foreign_cores(),
+            priority=contents.priority(),
         )
         return cls(pl.DataFrame(rows, schema=COLUMNS, orient="row"), provenance)
 
@@ -224,6 +226,7 @@ class CostTable:
             ("interval", f"+-{np.median(width.to_numpy()):.2g} % (median architecture, 95 %)"),
             ("repeatability", _repeatability_text(self.repeatability())),
             ("drift", "unknown" if self.drift_percent is None else f"{self.drift_percent:.2g} %"),
+            ("other load", _load_text(provenance)),
         ]
 
 
@@ -270,3 +273,11 @@ def _repeatability_text(repeatability: Repeatability) -> str:
         return "unknown (one round each)"
     kendall = "undefined" if repeatability.kendall is None else f"{repeatability.kendall:.3f}"
     return f"Kendall {kendall} between odd and even rounds, {repeatability.median_difference_percent:.2g} % apart"
+
+
+def _load_text(provenance: Provenance) -> str:
+    """How busy the machine was with other things, and whether they could get in between."""
+    if provenance.foreign_cores is None:
+        return "unknown"
+    cores = f"{provenance.foreign_cores:.1f} of {provenance.device.get('cores')} cores"
+    return f"{cores}, timed at {provenance.priority} priority"
