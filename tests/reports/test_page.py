@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 REPORTS: dict[str, Report] = {
     "darts": sample_report("darts"),
     "nasbench201": sample_report("nasbench201", limit=False),
-    "missed": replace(sample_report("darts", answer=False), predictor=None, searches=[], notes=[], drift_percent=None),
+    "missed": replace(sample_report("darts", answer=False), predictor=None, searches=[], notes=[], measured={}),
 }
 PLOTS = {"darts": 16, "nasbench201": 14, "missed": 0}
 DRAWN = """

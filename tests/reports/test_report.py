@@ -40,12 +40,12 @@ def test_any_content_comes_back_as_it_was(tmp_path: Path, **content: object) -> 
     assert {key: type(value) for key, value in again.device.items()} == {k: type(v) for k, v in report.device.items()}
 
 
-EMPTY: Report = replace(sample_report(answer=False), predictor=None, searches=[], drift_percent=None)
+EMPTY: Report = replace(sample_report(answer=False), predictor=None, searches=[], measured={})
 
 
 def test_numbers_that_are_none_are_refused() -> None:
     with pytest.raises(ValidationError, match="finite"):
-        replace(EMPTY, drift_percent=float("nan"))
+        replace(EMPTY, limit_ms=float("nan"))
     with pytest.raises(ValidationError, match="less than or equal to 100"):
         replace(sample_networks("darts", "limit")[0], accuracy_percent=980.0)
 

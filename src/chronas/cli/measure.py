@@ -6,6 +6,7 @@ from pathlib import Path
 
 from pydantic import Field
 
+from chronas.cli import check
 from chronas.cli.border import resumable
 from chronas.cli.folders import take_run
 from chronas.cli.options import Options, part, read_names, read_options, with_names, with_parts
@@ -20,7 +21,8 @@ from chronas.tables import CostTable
 
 DESCRIPTION = """Measure random networks of a space on a device: a table of costs, and a journal of every sample.
 
-Given a run folder, `chronas measure RUN` does this step of the run; --again does it anew and keeps the old result."""
+Given a run folder, `chronas measure RUN` does this step of the run; --again does it anew and keeps the old result.
+`chronas measure --check TABLE` measures a sample of a table again and tells how well that agrees."""
 
 
 class MeasureOptions(Options):
@@ -34,6 +36,8 @@ class MeasureOptions(Options):
 
 def main(words: list[str]) -> int:
     """Measure, then describe the table."""
+    if any(word.partition("=")[0] == "--check" for word in words):
+        return check.main(words)
     run, again, words = take_run(words, "chronas measure")
     if run is not None:
         return _of_run(run, words, again=again)

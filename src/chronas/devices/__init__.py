@@ -7,6 +7,8 @@ print(runner.round(0, warmup=3, repeats=10))
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 from pydantic import BaseModel
 
 from chronas.devices.device import CpuConfig, Device, Dtype, Runner, device_differences
@@ -25,6 +27,7 @@ __all__ = [
     "Runner",
     "device_class",
     "device_differences",
+    "device_like",
     "hardware_lock",
     "make_device",
 ]
@@ -57,3 +60,18 @@ def make_device(name: str, config: BaseModel | None = None) -> Device:
     """
     found = device_class(name)
     return found(found.Config() if config is None else config)
+
+
+def device_like(fingerprint: Mapping[str, object]) -> Device:
+    """The device of this machine that a fingerprint tells, with the settings that stand in it.
+
+    It can still be another one: `device_differences` and `CostTable.require` tell.
+
+    Raises:
+        UsageError: there is no device of that name.
+        DeviceError: this machine does not have it; the message says why.
+    """
+    name = str(fingerprint.get("name"))
+    fields = device_class(name).Config.model_fields
+    config = {field: fingerprint[field] for field in fields if field in fingerprint}
+    return make_device(name, device_class(name).Config(**config))

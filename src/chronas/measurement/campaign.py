@@ -23,7 +23,6 @@ from chronas.progress import Progress, silent
 from chronas.spaces import Architecture, Skeleton
 
 
-
 def run_campaign(
     device: Device,
     skeleton: Skeleton,

@@ -104,7 +104,7 @@ class Report:
         asked: what was asked, label -> value.
         device: the fingerprint.
         plan: of measuring.
-        drift_percent: largest relative change of the reference network, or None where it was not measured.
+        measured: how well it was measured, label -> text: interval, repeatability, drift, load, checks.
         predictor: quality on architectures that it was not fitted to, or None.
         searches: in the order to show.
         networks: all that were trained, the found one among them.
@@ -124,7 +124,7 @@ class Report:
     asked: dict[str, str]
     device: dict[str, str | int | float]
     plan: dict[str, str | int | float]
-    drift_percent: float | None
+    measured: dict[str, str]
     predictor: PredictorReport | None
     searches: list[SearchSummary]
     networks: list[TrainedNetwork]

@@ -82,7 +82,7 @@ def summarise(run: Run) -> Report:
         asked=asked(run),
         device=facts.device,
         plan=run.config.plan.model_dump(mode="json"),
-        drift_percent=table.drift_percent if table else None,
+        measured=dict(table.quality()) if table else {},
         predictor=predictor_report(run),
         searches=searches(run),
         networks=networks,

@@ -7,9 +7,10 @@ print(table.repeatability(), pareto_front(errors_and_costs))
 
 from __future__ import annotations
 
+from chronas.tables.check import checked
 from chronas.tables.pareto import pareto_front
-from chronas.tables.provenance import Provenance
+from chronas.tables.provenance import Check, Provenance
 from chronas.tables.repeatability import Repeatability
 from chronas.tables.table import CostTable
 
-__all__ = ["CostTable", "Provenance", "Repeatability", "pareto_front"]
+__all__ = ["Check", "CostTable", "Provenance", "Repeatability", "checked", "pareto_front"]

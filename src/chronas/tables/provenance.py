@@ -11,8 +11,32 @@ from pydantic import ValidationError
 
 from chronas.errors import DataError
 from chronas.spaces import SPACES, Skeleton
+from chronas.tables.repeatability import Repeatability
 
-LATER = frozenset({"foreign_cores", "priority"})  # what tables of chronas 0.1.0 do not have yet
+LATER = frozenset({"foreign_cores", "priority", "checks"})  # what tables of chronas 0.1.0 do not have yet
+
+
+@dataclass(frozen=True)
+class Check:
+    """A sample of a table's networks measured again in new rounds, in another process.
+
+    Attributes:
+        created: date and time (UTC, ISO 8601) at its end.
+        hours_after: since the table's campaign began.
+        agreement: of the table with the new measurement.
+        level_percent: how much slower the machine was now, in the median.
+        foreign_cores: how many cores others used meanwhile; None where that is not known.
+    """
+
+    created: str
+    hours_after: float
+    agreement: Repeatability
+    level_percent: float
+    foreign_cores: float | None
+
+    def __str__(self) -> str:
+        text = f"{self.agreement}, level {self.level_percent:+.2g} %, "
+        return f"{text}{self.agreement.networks} networks after {self.hours_after:.1f} h"
 
 
 @dataclass(frozen=True)
@@ -31,6 +55,7 @@ class Provenance:
         drift_percent: how far the reference network's latency moved meanwhile; None where that is not known.
         foreign_cores: how many cores of the device others used meanwhile, in the mean; None where that is not known.
         priority: the lowest priority at which was timed, "real-time", "high" or "normal"; None where that is not known.
+        checks: samples that were measured again, in the order of time.
     """
 
     space: str
@@ -44,6 +69,7 @@ class Provenance:
     drift_percent: float | None = None
     foreign_cores: float | None = None
     priority: str | None = None
+    checks: tuple[Check, ...] = ()
 
     def to_json(self) -> str:
         """The provenance as one line of JSON; `from_json` gives it back."""
@@ -59,6 +85,8 @@ class Provenance:
         try:
             content = json.loads(text)
             content["skeleton"] = Skeleton.model_validate(content["skeleton"])
+            checks = content.get("checks", [])
+            content["checks"] = tuple(Check(**c | {"agreement": Repeatability(**c["agreement"])}) for c in checks)
             known = [entry.name for entry in fields(cls) if entry.name not in LATER or entry.name in content]
             provenance = cls(**{name: content[name] for name in known})
         except (ValueError, KeyError, TypeError, ValidationError) as error:

@@ -1,4 +1,7 @@
-"""How well measurements agree with themselves: no predictor can be expected to do better."""
+"""How well measurements agree with themselves: no predictor can be expected to do better.
+
+Odd rounds against even rounds share their process and their hour; a check measures a sample again in new rounds.
+"""
 
 from __future__ import annotations
 
@@ -6,6 +9,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
+from numpy.typing import ArrayLike
 from scipy.stats import kendalltau, spearmanr
 
 FEWEST = 3
@@ -13,14 +17,14 @@ FEWEST = 3
 
 @dataclass(frozen=True)
 class Repeatability:
-    """Latencies from odd rounds against latencies from even rounds, of the same networks.
+    """Two measurements of the same networks against each other.
 
     Attributes:
         kendall: rank correlation tau-b; None where it is not defined (too few networks, or all equal).
         spearman: rank correlation; None likewise.
         median_difference_percent: the median over networks of their difference, in percent of their mean; None where
-            no network has two rounds.
-        networks: how many have two rounds or more.
+            no network was measured twice.
+        networks: how many were.
     """
 
     kendall: float | None
@@ -29,15 +33,30 @@ class Repeatability:
     networks: int
 
     @classmethod
-    def of(cls, rounds: Sequence[Sequence[float]]) -> Repeatability:
-        """The repeatability of in-round latencies, one list for each network; those with one round are left out."""
-        repeated = [latencies for latencies in rounds if len(latencies) >= 2]
-        if not repeated:
+    def between(cls, first_ms: ArrayLike, second_ms: ArrayLike) -> Repeatability:
+        """How well two latencies of each network [N] agree."""
+        first, second = np.asarray(first_ms, dtype=np.float64), np.asarray(second_ms, dtype=np.float64)
+        if not len(first):
             return cls(None, None, None, 0)
-        odd = np.array([np.median(latencies[0::2]) for latencies in repeated])
-        even = np.array([np.median(latencies[1::2]) for latencies in repeated])
-        difference = float(np.median(200 * np.abs(odd - even) / (odd + even)))
-        if len(repeated) < FEWEST or np.ptp(odd) == 0 or np.ptp(even) == 0:
-            return cls(None, None, difference, len(repeated))
-        kendall, spearman = float(kendalltau(odd, even).statistic), float(spearmanr(odd, even).statistic)
-        return cls(kendall, spearman, difference, len(repeated))
+        difference = float(np.median(200 * np.abs(first - second) / (first + second)))
+        if len(first) < FEWEST or np.ptp(first) == 0 or np.ptp(second) == 0:
+            return cls(None, None, difference, len(first))
+        kendall, spearman = float(kendalltau(first, second).statistic), float(spearmanr(first, second).statistic)
+        return cls(kendall, spearman, difference, len(first))
+
+    @classmethod
+    def of(cls, rounds: Sequence[Sequence[float]]) -> Repeatability:
+        """Odd rounds against even rounds, from one list of in-round latencies for each network.
+
+        Networks with one round are left out.
+        """
+        repeated = [latencies for latencies in rounds if len(latencies) >= 2]
+        odd = [np.median(latencies[0::2]) for latencies in repeated]
+        even = [np.median(latencies[1::2]) for latencies in repeated]
+        return cls.between(odd, even)
+
+    def __str__(self) -> str:
+        if self.median_difference_percent is None:
+            return "unknown"
+        kendall = "undefined" if self.kendall is None else f"{self.kendall:.3f}"
+        return f"Kendall {kendall}, {self.median_difference_percent:.2g} % apart"

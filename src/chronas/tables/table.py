@@ -214,7 +214,6 @@ class CostTable:
         """What to tell people about the table: rows of a name and a text."""
         provenance, costs = self.provenance, self.costs()
         device = provenance.device
-        width = 100 * (self.frame["latency_high_ms"] - self.frame["latency_low_ms"]) / 2 / self.frame["latency_ms"]
         return [
             ("space", provenance.space),
             ("skeleton", str(provenance.skeleton)),
@@ -223,10 +222,19 @@ class CostTable:
             ("source", f"{provenance.source} {provenance.created}".strip()),
             ("architectures", str(len(self))),
             (provenance.cost, f"{costs.min():.4g} min, {np.median(costs):.4g} median, {costs.max():.4g} max"),
+            *self.quality(),
+        ]
+
+    def quality(self) -> list[tuple[str, str]]:
+        """What to tell people about how well the table was measured: rows of a name and a text."""
+        provenance = self.provenance
+        width = 100 * (self.frame["latency_high_ms"] - self.frame["latency_low_ms"]) / 2 / self.frame["latency_ms"]
+        return [
             ("interval", f"+-{np.median(width.to_numpy()):.2g} % (median architecture, 95 %)"),
-            ("repeatability", _repeatability_text(self.repeatability())),
+            ("repeatability", f"{self.repeatability()} between odd and even rounds"),
             ("drift", "unknown" if self.drift_percent is None else f"{self.drift_percent:.2g} %"),
             ("other load", _load_text(provenance)),
+            *((f"check {number}", str(check)) for number, check in enumerate(provenance.checks, 1)),
         ]
 
 
@@ -266,13 +274,6 @@ def _checksum(frame: pl.DataFrame, provenance: str) -> str:
     digest.update(frame[ROUNDS].list.len().to_numpy().tobytes())
     digest.update(frame[ROUNDS].explode().to_numpy().tobytes())
     return digest.hexdigest()
-
-
-def _repeatability_text(repeatability: Repeatability) -> str:
-    if repeatability.median_difference_percent is None:
-        return "unknown (one round each)"
-    kendall = "undefined" if repeatability.kendall is None else f"{repeatability.kendall:.3f}"
-    return f"Kendall {kendall} between odd and even rounds, {repeatability.median_difference_percent:.2g} % apart"
 
 
 def _load_text(provenance: Provenance) -> str:
