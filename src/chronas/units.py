@@ -4,6 +4,9 @@ from __future__ import annotations
 
 MS_PER_S = 1e3
 NS_PER_MS = 1e6
+MJ_PER_UJ = 1e-3
+MJ_PER_PJ = 1e-9
+MIB_PER_KIB = 1 / 1024.0
 BYTES_PER_MIB = 1024.0 * 1024.0
 COST_UNITS = {"latency_ms": "ms", "energy_mj": "mJ", "peak_memory_mib": "MiB"}
 

@@ -10,6 +10,7 @@ import pytest
 from chronas.cli import COMMANDS, spaces
 from chronas.cli.main import main
 from chronas.devices import DEVICES
+from chronas.measurement import SENSORS
 from chronas.spaces import SPACES
 
 Capture = pytest.CaptureFixture[str]
@@ -57,6 +58,10 @@ def test_spaces_and_devices_list_every_name(capsys: Capture) -> None:
     assert [row["device"] for row in json.loads(capsys.readouterr().out)] == list(DEVICES)
     assert main(["devices"]) == 0
     assert "onnxruntime-cpu" in capsys.readouterr().out
+    assert main(["devices", "--sensors", "--json"]) == 0
+    sensors = json.loads(capsys.readouterr().out)
+    assert [row["sensor"] for row in sensors] == list(SENSORS)
+    assert all(row["here"] == "yes" or len(row["here"]) > 20 for row in sensors)
 
 
 @pytest.mark.parametrize(

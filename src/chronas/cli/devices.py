@@ -1,23 +1,43 @@
-"""`chronas devices`: the devices that chronas knows, and which of them this machine has."""
+"""`chronas devices`: the devices that chronas knows, and which of them this machine has; likewise sensors of energy."""
 
 from __future__ import annotations
 
+from typing import Annotated
+
+import tyro
+from pydantic import Field
+
 from chronas.cli.answers import write_json, write_table
 from chronas.cli.options import Options, read_options
-from chronas.devices import DEVICES, device_class
+from chronas.devices import DEVICES, Device, device_class
+from chronas.measurement import SENSORS, Sensor, sensor_class
+
+DESCRIPTION = "The devices that chronas knows, and which of them this machine has."
+
+
+class DevicesOptions(Options):
+    """Options of `chronas devices`."""
+
+    sensors: Annotated[bool, tyro.conf.FlagCreatePairsOff] = Field(
+        default=False, description="list the sensors of energy instead"
+    )
 
 
 def main(words: list[str]) -> int:
-    """List the devices."""
-    options = read_options(Options, words, prog="chronas devices", description="The devices that chronas knows.")
-    rows = []
-    for name in DEVICES:
-        device = device_class(name)
-        reason = device.unavailable()
-        what = (device.__doc__ or "").strip().splitlines()[0]
-        rows.append({"device": name, "here": "yes" if reason is None else f"no: {reason}", "what": what})
+    """List the devices, or the sensors."""
+    options = read_options(DevicesOptions, words, prog="chronas devices", description=DESCRIPTION)
+    if options.sensors:
+        rows = [_row("sensor", name, sensor_class(name)) for name in SENSORS]
+    else:
+        rows = [_row("device", name, device_class(name)) for name in DEVICES]
     if options.json_answer:
         write_json(rows)
     else:
         write_table(list(rows[0]), [list(row.values()) for row in rows])
     return 0
+
+
+def _row(kind: str, name: str, found: type[Device] | type[Sensor]) -> dict[str, str]:
+    reason = found.unavailable()
+    what = (found.__doc__ or "").strip().splitlines()[0]
+    return {kind: name, "here": "yes" if reason is None else f"no: {reason}", "what": what}

@@ -38,6 +38,8 @@ class EagerCuda(Device):
     name = "eager-cuda"
     Config: ClassVar[type[BaseModel]] = CudaConfig
     prunes_dead_nodes = False
+    sensors: ClassVar[tuple[str, ...]] = ("nvml", "tegrastats")
+    memory: ClassVar[str | None] = "cuda"
     config: CudaConfig
 
     def __init__(self, config: CudaConfig) -> None:
@@ -58,6 +60,11 @@ class EagerCuda(Device):
     def hardware(self) -> str:
         """The GPU's name and number."""
         return f"{torch.cuda.get_device_name(self.config.gpu)} {self.config.gpu}"
+
+    @property
+    def accelerator(self) -> str:
+        """The GPU's UUID."""
+        return f"GPU-{torch.cuda.get_device_properties(self.config.gpu).uuid}"
 
     def fingerprint(self) -> Fingerprint:
         """The GPU, PyTorch's version, CUDA's and cuDNN's, and the batch."""

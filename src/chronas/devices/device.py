@@ -68,6 +68,20 @@ class Runner(ABC):
             raise DeviceError(f"a timed run should take more than 0 ms, got {samples_ms}: measure again")
         return samples_ms
 
+    def run(self, times: int) -> None:
+        """Run the network exactly `times` times in one stretch, untimed, for a sensor that watches meanwhile.
+
+        Raises:
+            UsageError: no run.
+            DeviceError: the network's output is not finite, or the runs are not this process's to start.
+        """
+        if times < 1:
+            raise UsageError(f"expected at least one run, got {times}")
+        self._run_times(times)
+
+    def _run_times(self, times: int) -> None:
+        raise DeviceError(f"this device times {times} runs only by itself: no sensor can watch them from here")
+
     @abstractmethod
     def _round(self, index: int, warmup: int, repeats: int) -> list[float]:
         """Milliseconds of each timed run."""
@@ -85,6 +99,8 @@ class Device(ABC):
         Config: what can be chosen; all fields have defaults.
         prunes_dead_nodes: whether the runtime drops what the output does not need: isomorphic cells cost the same.
         dtypes: what the runtime computes in, of the words of `CpuConfig.dtype`; any other is refused, never emulated.
+        sensors: names in `measurement.SENSORS` of what can tell its energy, the best first; empty where nothing can.
+        memory: the name in `measurement.MEMORY_METERS` of how its memory is measured; None where it cannot be.
         config: what was chosen.
     """
 
@@ -92,6 +108,8 @@ class Device(ABC):
     Config: ClassVar[type[BaseModel]]
     prunes_dead_nodes: ClassVar[bool]
     dtypes: ClassVar[tuple[Dtype, ...]] = ("float32",)
+    sensors: ClassVar[tuple[str, ...]] = ()
+    memory: ClassVar[str | None] = None
     config: BaseModel
 
     def __init__(self, config: BaseModel) -> None:
@@ -137,6 +155,11 @@ class Device(ABC):
             DeviceError: the network's output is not finite.
             DataError: the weights are damaged or another network's.
         """
+
+    @property
+    def accelerator(self) -> str | None:
+        """UUID of the GPU that networks run on, as NVIDIA's tools write it ("GPU-..."); None on the CPU."""
+        return None
 
     def now_s(self) -> float:
         """The device's clock in seconds since an epoch of its own; a real device has the system's clock."""

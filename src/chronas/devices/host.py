@@ -82,6 +82,12 @@ class HostTimedRunner(Runner):
             self._check(output)
         return samples_ms + sorted(disturbed_ms)[: repeats - len(samples_ms)]
 
+    def _run_times(self, times: int) -> None:
+        with self._settings(), _resting_collector():
+            for _ in range(times):
+                output = self._run()
+            self._check(output)
+
     def _check(self, output: object) -> None:
         logits = self._logits(output)
         expected = (self.input_shape[0], self.classes)
@@ -143,6 +149,8 @@ class HostCpu(Device):
     """A runtime on this machine's CPU, with a number of threads, a batch and a dtype."""
 
     Config: ClassVar[type[BaseModel]] = CpuConfig
+    sensors: ClassVar[tuple[str, ...]] = ("rapl", "tegrastats")
+    memory: ClassVar[str | None] = "resident"
     config: CpuConfig
 
     def __init__(self, config: CpuConfig) -> None:

@@ -8,10 +8,14 @@ and a timed run takes that, times 1 + drift x sin(2 pi t / period) at the run's 
 1 + noise x e, where e is exponential with mean 1: noise of real timings is one-sided too. e is drawn from (seed,
 architecture, round, repeat) alone, and the clock goes on by what runs take, so that a campaign that was killed and
 resumed gives the same bits as one that was not. The first run of a round is cold and takes `COLD` times as long.
+
+It draws `IDLE_MW` all the time and `PJ_PER_MAC` for each MAC of a run. As memory a run takes the network's weights and
+the most that its activations take at one time, in fp32.
 """
 
 from __future__ import annotations
 
+import functools
 import hashlib
 import math
 from pathlib import Path
@@ -22,11 +26,14 @@ from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict, Field
 
 from chronas.devices.device import Device, Fingerprint, Runner
-from chronas.networks import closed_form
+from chronas.networks import build, closed_form, count
 from chronas.spaces import Architecture, CellTopology, Skeleton, Space
-from chronas.units import MS_PER_S
+from chronas.units import MJ_PER_PJ, MS_PER_S, mib_from_bytes
 
 COLD = 2.0
+IDLE_MW = 2000.0
+PJ_PER_MAC = 100.0
+BYTES_PER_WEIGHT = 4
 MACS_PER_MS = 1e6  # in 1 GMAC/s
 
 # Kernels that a runtime launches for an operation once batch norms are folded and activations are fused; 1 for others.
@@ -70,10 +77,13 @@ class Simulated(Device):
     name = "simulated"
     Config: ClassVar[type[BaseModel]] = SimulatedConfig
     prunes_dead_nodes = False
+    sensors: ClassVar[tuple[str, ...]] = ("simulated",)
+    memory: ClassVar[str | None] = "simulated"
     config: SimulatedConfig
 
     def __init__(self, config: SimulatedConfig) -> None:
         super().__init__(config)
+        self.work_mj = 0.0  # what runs drew for their MACs since whoever reads it put it to zero
         self._now_s = 0.0
         self._costs: dict[tuple[str, Skeleton], tuple[float, NDArray[np.float64]]] = {}
 
@@ -134,6 +144,16 @@ class Simulated(Device):
             [base_ms, *(float(slots_ms[first + choice]) for first, choice in choices if choice is not None)]
         )
 
+    def true_work_mj(self, architecture: Architecture, skeleton: Skeleton) -> float:
+        """What one run draws for its MACs, in mJ; `IDLE_MW` comes on top for as long as it takes."""
+        space = architecture.space
+        (macs,) = closed_form(space, skeleton).macs(space.encode([architecture]))
+        return float(macs) * PJ_PER_MAC * MJ_PER_PJ
+
+    def true_memory_mib(self, architecture: Architecture, skeleton: Skeleton) -> float:
+        """Weights and peak activations of one image, in MiB; the network is built and counted, not run."""
+        return _memory_mib(architecture, skeleton)
+
     def run_once(self, latency_ms: float) -> float:
         """Let one run pass that takes `latency_ms` without drift; what it takes with drift, in ms."""
         phase = 2 * math.pi * self._now_s / self.config.drift_period_s
@@ -150,6 +170,7 @@ class _SimulatedRunner(Runner):
         self.device = device
         self.key = f"{architecture.space.name}|{architecture}"
         self.true_ms = device.true_latency_ms(architecture, skeleton)
+        self.work_mj = device.true_work_mj(architecture, skeleton)
 
     def _round(self, index: int, warmup: int, repeats: int) -> list[float]:
         config = self.device.config
@@ -159,8 +180,19 @@ class _SimulatedRunner(Runner):
             self.device.run_once(self.true_ms * (COLD if run == 0 else 1.0))
         return [self.device.run_once(self.true_ms * (1 + config.noise * float(e))) for e in noise]
 
+    def _run_times(self, times: int) -> None:
+        for _ in range(times):
+            self.device.run_once(self.true_ms)
+        self.device.work_mj += self.work_mj * times
+
     def close(self) -> None:
         """Nothing is held."""
+
+
+@functools.lru_cache(maxsize=10_000)
+def _memory_mib(architecture: Architecture, skeleton: Skeleton) -> float:
+    counts = count(build(architecture, skeleton), skeleton.input_shape)
+    return mib_from_bytes(counts.parameters * BYTES_PER_WEIGHT + counts.peak_activation_bytes)
 
 
 def _kernels(space: Space, skeleton: Skeleton) -> list[int]:

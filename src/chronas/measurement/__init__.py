@@ -10,18 +10,31 @@ from __future__ import annotations
 from chronas.measurement.campaign import run_campaign
 from chronas.measurement.contents import Contents, Header, ReferenceRound
 from chronas.measurement.journal import Journal, read_journal
+from chronas.measurement.meter import COSTS, Cost, Meter, Reading, make_meter
+from chronas.measurement.readings import Estimate, Readings
+from chronas.measurement.sensors import SENSORS, Sensor, sensor_class
 from chronas.measurement.timing import Latency, Plan, Statistic, in_round, summarise
 
 __all__ = [
+    "COSTS",
+    "SENSORS",
     "Contents",
+    "Cost",
+    "Estimate",
     "Header",
     "Journal",
     "Latency",
+    "Meter",
     "Plan",
+    "Reading",
+    "Readings",
+    "Sensor",
     "ReferenceRound",
     "Statistic",
     "in_round",
+    "make_meter",
     "read_journal",
     "run_campaign",
+    "sensor_class",
     "summarise",
 ]

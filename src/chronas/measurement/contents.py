@@ -13,6 +13,7 @@ import numpy as np
 from chronas import __version__
 from chronas.devices import HIGH, NORMAL, REALTIME, Device, device_differences
 from chronas.measurement.drift import Drift
+from chronas.measurement.readings import Readings
 from chronas.measurement.timing import Latency, Plan, in_round, summarise
 from chronas.spaces import Skeleton, Space
 
@@ -133,6 +134,7 @@ class Contents:
         samples_ms: by network and number of the round.
         starts_s: the device's clock at the start of each round, likewise.
         references: rounds of the reference network, in the order of time.
+        readings: of costs other than latency, by the cost's name.
     """
 
     header: Header
@@ -141,6 +143,7 @@ class Contents:
     samples_ms: dict[str, dict[int, list[float]]] = field(default_factory=dict)
     starts_s: dict[str, dict[int, float]] = field(default_factory=dict)
     references: dict[tuple[int, int, int], ReferenceRound] = field(default_factory=dict)
+    readings: dict[str, Readings] = field(default_factory=dict)
     _known_drift: tuple[int, Drift] | None = field(default=None, repr=False, compare=False)
     _known_blocks: dict[str, int] = field(default_factory=dict, repr=False, compare=False)
 

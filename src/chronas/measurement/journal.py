@@ -18,7 +18,9 @@ from types import TracebackType
 from filelock import FileLock, Timeout
 
 from chronas.errors import DataError, MismatchError, UsageError
+from chronas.measurement import readings
 from chronas.measurement.contents import BEFORE_DRIFT, SCHEMA, Contents, Header, ReferenceRound
+from chronas.measurement.meter import Reading
 
 UNDECODABLE = "Could not decode to UTF-8"  # sqlite3 calls it an operational error
 TABLES = """
@@ -122,6 +124,38 @@ class Journal:
             self._connection.execute("INSERT INTO reference VALUES (?, ?, ?, ?, ?, ?, ?, ?)", row)
         self.contents.add_reference(reference)
 
+    def measure_by(self, cost: str, source: str) -> None:
+        """Take up a cost beside latency, told by `source`; a journal that was begun without it gets its tables.
+
+        Raises:
+            MismatchError: the journal's readings of the cost are by another source.
+        """
+        known = self.contents.readings.setdefault(cost, readings.Readings(source)).source
+        if known != source:
+            advice = "measure where that is, or into another journal"
+            raise MismatchError(f"{cost} of {self.path} was measured by {known}, here is {source}: {advice}")
+        with _clear_errors(self.path):
+            self._connection.executescript(f"BEGIN IMMEDIATE;{readings.TABLES}COMMIT;")
+            self._connection.execute("INSERT OR IGNORE INTO meter VALUES (?, ?)", (cost, source))
+
+    def add_reading(
+        self, cost: str, architecture: str, index: int, start_s: float, end_s: float, reading: Reading
+    ) -> None:
+        """Write one reading of a cost that `measure_by` took up.
+
+        Args:
+            cost: its name.
+            architecture: the network's text form, asked for before.
+            index: the number of the round, from 0.
+            start_s: the device's clock at its start.
+            end_s: the device's clock at its end.
+            reading: what was measured.
+        """
+        row = (cost, architecture, index, start_s, end_s, reading.value, json.dumps(dict(reading.beside)))
+        with _clear_errors(self.path):
+            self._connection.execute("INSERT INTO reading VALUES (?, ?, ?, ?, ?, ?, ?)", row)
+        self.contents.readings[cost].add(architecture, index, reading)
+
 
 def read_journal(path: Path) -> Contents:
     """What a journal says, also while a campaign is writing it.
@@ -140,14 +174,16 @@ def read_journal(path: Path) -> Contents:
         names = {name for (name,) in connection.execute("SELECT name FROM sqlite_master WHERE type = 'table'")}
         if "header" not in names:
             raise _damaged(path, "it has no header")
-        return _contents(path, connection)
+        return _contents(path, connection, others="reading" in names)
 
 
-def _contents(path: Path, connection: sqlite3.Connection) -> Contents:
+def _contents(path: Path, connection: sqlite3.Connection, *, others: bool) -> Contents:
+    """What the tables say; `others`: whether there are those of other costs than latency."""
     header = dict(connection.execute("SELECT key, value FROM header"))
     if header.get("schema") not in {SCHEMA, BEFORE_DRIFT}:
         raise DataError(f"{path} should have schema {SCHEMA!r} but has {header.get('schema')!r}: use another journal")
-    clock_s = "SELECT max(end_s) FROM (SELECT end_s FROM measurement UNION ALL SELECT end_s FROM reference)"
+    ends = [f"SELECT end_s FROM {table}" for table in ("measurement", "reference", *(["reading"] if others else []))]
+    clock_s = f"SELECT max(end_s) FROM ({' UNION ALL '.join(ends)})"
     try:
         contents = Contents(Header.from_texts(header), clock_s=connection.execute(clock_s).fetchone()[0] or 0.0)
         for block, text in connection.execute("SELECT block, architecture FROM network ORDER BY position"):
@@ -159,6 +195,9 @@ def _contents(path: Path, connection: sqlite3.Connection) -> Contents:
         for block, index, place, start_s, end_s, samples_ms, *conditions in connection.execute(references):
             samples = tuple(json.loads(samples_ms))
             contents.add_reference(ReferenceRound(block, index, place, start_s, end_s, samples, *conditions))
+        if others:
+            meters = connection.execute("SELECT cost, source FROM meter")
+            contents.readings = readings.readings_of(meters, connection.execute(readings.ROWS))
     except (ValueError, KeyError, TypeError) as error:
         raise _damaged(path, str(error).splitlines()[0]) from error
     return contents

@@ -111,8 +111,14 @@ def summarise(
         raise UsageError(f"samples should be milliseconds above zero, got {min(samples)} to {max(samples)}")
     factors = drifts or [1.0] * len(samples_by_round)
     rounds = tuple(in_round(x, statistic) / factor for x, factor in zip(samples_by_round, factors, strict=True))
-    value_ms = float(np.median(rounds))
-    quantile = float(stdtrit(len(rounds) - 1, (1 + CONFIDENCE) / 2))
-    half_ms = quantile * float(np.std(rounds, ddof=1)) / math.sqrt(len(rounds))
+    value_ms, low_ms, high_ms = median_interval(rounds)
     median_ms, p95_ms = (float(q) for q in np.percentile(samples, [50, 95]))
-    return Latency(value_ms, value_ms - half_ms, value_ms + half_ms, median_ms, p95_ms, rounds)
+    return Latency(value_ms, low_ms, high_ms, median_ms, p95_ms, rounds)
+
+
+def median_interval(rounds: Sequence[float]) -> tuple[float, float, float]:
+    """The median over rounds, two at least, and the ends of its 95 % interval: +- t(0.975, n - 1) x s / sqrt(n)."""
+    value = float(np.median(rounds))
+    quantile = float(stdtrit(len(rounds) - 1, (1 + CONFIDENCE) / 2))
+    half = quantile * float(np.std(rounds, ddof=1)) / math.sqrt(len(rounds))
+    return value, value - half, value + half

@@ -83,6 +83,7 @@ class PredictorReport:
         coverage_90_percent: percent of networks whose measured cost lies in the 90 % interval of the prediction.
         degenerate: text forms of networks that cost less than a tenth of the median.
         folds: number of folds.
+        cost: what is predicted; its name tells the unit of all costs here, also where a name says ms.
     """
 
     predictor: str
@@ -96,6 +97,7 @@ class PredictorReport:
     coverage_90_percent: float
     degenerate: tuple[str, ...]
     folds: int
+    cost: str = "latency_ms"
 
     def to_json(self) -> dict[str, Any]:
         """What JSON can hold; `from_json` gives the report back."""
@@ -108,7 +110,7 @@ class PredictorReport:
         Raises:
             DataError: fields are missing, unknown or of another form.
         """
-        if set(content) != {field.name for field in fields(cls)}:
+        if {*content, "cost"} != {field.name for field in fields(cls)}:  # reports of chronas 0.1.0 have no cost
             raise DataError("this is no predictor report of this version: fit the predictor again")
         try:
             values: dict[str, Any] = {k: tuple(v) if isinstance(v, list) else v for k, v in content.items()}
@@ -146,7 +148,7 @@ def fit_and_report(
     architectures, measured = table.architectures(), table.costs()
     _require_enough(name, len(architectures), folds)
     codes, fold = space.encode(architectures), assign_folds(architectures, folds, seed)
-    predictor.fit(codes, measured, seed=seed)
+    predictor.fit(codes, measured, seed=seed, cost=table.provenance.cost)
     held_out = _out_of_fold(predictor, codes, measured, fold, seed)
     other = {
         baseline: _out_of_fold(predictors.make_predictor(baseline, space, skeleton), codes, measured, fold, seed)
@@ -168,6 +170,7 @@ def fit_and_report(
         coverage_90_percent=float(100 * inside[kept].mean()),
         degenerate=tuple(text for text, flag in zip(texts, degenerate, strict=True) if flag),
         folds=folds,
+        cost=table.provenance.cost,
     )
 
 

@@ -1,4 +1,7 @@
-"""The contract of a predictor: encodings of architectures -> cost in ms, with a standard deviation.
+"""The contract of a predictor: encodings of architectures -> cost, with a standard deviation.
+
+Numbers are in the unit of the cost that was learned, which `learned` names. Where names say ms, they were given when
+latency was the only cost.
 
 Everything that a fitted predictor knows is a dict of tensors, its state. So saving, loading and moving to another
 device are here, once for all predictors, and a prediction never depends on anything that is not saved.
@@ -22,12 +25,14 @@ from torch import Tensor
 from chronas.errors import DataError, MismatchError, UsageError
 from chronas.networks import save_state
 from chronas.spaces import SPACES, Skeleton, Space, make_space
+from chronas.units import COST_UNITS
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 State = Mapping[str, Tensor]
 SCHEMA = "chronas.predictor/1"
+LATENCY = "latency_ms"
 MAX_DISAGREEMENT = 2.0  # two costs of one architecture further apart than this factor are no measurement noise
 NORMAL_90 = 1.6448536269514722  # half-width of a 90 % interval of a normal distribution, in standard deviations
 
@@ -59,6 +64,7 @@ class Predictor(ABC):
         space: whose encodings it reads.
         skeleton: that all networks share.
         config: its settings.
+        learned: the cost that it was fitted on, whose name tells its unit: "latency_ms".
     """
 
     name: ClassVar[str]
@@ -73,15 +79,17 @@ class Predictor(ABC):
         self.space = space
         self.skeleton = skeleton
         self.config = config
+        self.learned = LATENCY
         self._state: dict[str, Tensor] = {}
 
-    def fit(self, codes: NDArray[np.float32], costs_ms: NDArray[np.float64], *, seed: int) -> None:
+    def fit(self, codes: NDArray[np.float32], costs_ms: NDArray[np.float64], *, seed: int, cost: str = LATENCY) -> None:
         """Learn from measured costs; the same data and seed give the same bits.
 
         Args:
             codes: encodings [N, W].
-            costs_ms: measured costs [N].
+            costs_ms: measured costs [N], in the unit that `cost` tells.
             seed: of everything random in the fit.
+            cost: what they are.
 
         Raises:
             MismatchError: the encodings are not of this space.
@@ -90,11 +98,12 @@ class Predictor(ABC):
         """
         inputs = self._checked(codes)
         costs = np.asarray(costs_ms, dtype=np.float64)
-        _check_costs(costs, len(inputs))
+        _check_costs(costs, len(inputs), COST_UNITS[cost])
         if len(costs) < self.minimum:
             raise DataError(f"{self.name} needs at least {self.minimum} networks, got {len(costs)}: measure more")
-        _check_duplicates(codes, costs)
+        _check_duplicates(codes, costs, COST_UNITS[cost])
         state = self._fit(inputs, torch.tensor(costs), seed)
+        self.learned = cost
         self._state = {**state, "median_ms": torch.tensor(float(np.median(costs)), dtype=torch.float64)}
 
     def predict(self, codes: NDArray[np.float32]) -> Prediction:
@@ -146,6 +155,7 @@ class Predictor(ABC):
             "space": self.space.name,
             "skeleton": self.skeleton.model_dump(mode="json"),
             "config": self.config.model_dump(mode="json"),
+            "cost": self.learned,
         }
         save_state(path, self._state, content)
 
@@ -168,6 +178,9 @@ class Predictor(ABC):
             raise DataError(f"{path} does not hold the tensors of predictor {cls.name}: fit and save it again")
         if not all(bool(torch.isfinite(tensor).all()) for tensor in tensors.values()):
             raise DataError(f"{path} holds numbers that are not finite: fit and save it again")
+        predictor.learned = content.get("cost", LATENCY)  # files of chronas 0.1.0 know no other
+        if predictor.learned not in COST_UNITS:
+            raise DataError(f"{path} predicts {predictor.learned!r}, known are {', '.join(COST_UNITS)}: fit again")
         predictor._state = dict(tensors)
         return predictor
 
@@ -204,19 +217,21 @@ class Predictor(ABC):
             raise MismatchError(f"expected encodings {expected}, got {list(shape)}: encode with that space")
 
 
-def _check_costs(costs_ms: NDArray[np.float64], count: int) -> None:
+def _check_costs(costs_ms: NDArray[np.float64], count: int, unit: str) -> None:
     if costs_ms.shape != (count,):
         raise MismatchError(f"expected one cost for each of {count} encodings, got {list(costs_ms.shape)}")
     bad = np.flatnonzero(~(np.isfinite(costs_ms) & (costs_ms > 0)))
     if len(bad):
         raise DataError(
-            f"costs must be positive numbers in ms, got {costs_ms[bad[0]]} for network {bad[0]}: measure again"
+            f"costs must be positive numbers in {unit}, got {costs_ms[bad[0]]} for network {bad[0]}: measure again"
         )
     if count > 1 and costs_ms.min() == costs_ms.max():
-        raise DataError(f"all {count} costs are {costs_ms[0]:g} ms: nothing to learn; check the device that gave them")
+        raise DataError(
+            f"all {count} costs are {costs_ms[0]:g} {unit}: nothing to learn; check the device that gave them"
+        )
 
 
-def _check_duplicates(codes: NDArray[np.float32], costs_ms: NDArray[np.float64]) -> None:
+def _check_duplicates(codes: NDArray[np.float32], costs_ms: NDArray[np.float64], unit: str) -> None:
     _, group = np.unique(codes, axis=0, return_inverse=True)
     if not group.any():
         raise DataError(f"all {len(codes)} networks are one architecture: measure different ones")
@@ -227,5 +242,5 @@ def _check_duplicates(codes: NDArray[np.float32], costs_ms: NDArray[np.float64])
     worst = int(np.argmax(highest / lowest))
     if highest[worst] > MAX_DISAGREEMENT * lowest[worst]:
         rows = ", ".join(map(str, np.flatnonzero(group == worst)))
-        both = f"{lowest[worst]:g} and {highest[worst]:g} ms"
+        both = f"{lowest[worst]:g} and {highest[worst]:g} {unit}"
         raise DataError(f"networks {rows} are one architecture but cost {both}: keep one, or measure it again")

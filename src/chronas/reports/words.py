@@ -99,11 +99,11 @@ def predictor_words(predictor: PredictorReport) -> list[str]:
         ranking_words(scores.kendall, predictor.repeatability.kendall),
         *baseline_words(scores.kendall, predictor.baselines),
         error_words(scores, predictor.repeatability.median_difference_percent),
-        f"Intervals that should hold 90 % of measured latencies hold {predictor.coverage_90_percent:.0f} %.",
+        f"Intervals that should hold 90 % of measured costs hold {predictor.coverage_90_percent:.0f} %.",
     ]
     if predictor.degenerate:
         count = len(predictor.degenerate)
-        sentences.append(f"{count} degenerate architectures (next to no latency) are left out of these scores.")
+        sentences.append(f"{count} degenerate architectures (next to no cost) are left out of these scores.")
     return sentences
 
 
@@ -116,7 +116,7 @@ def ranking_words(kendall: float, again: float | None) -> str:
     word = against(kendall, again, ("better than", "as well as", "not as well as"))
     return (
         f"It ranks architectures {word} measuring them again would: Kendall's tau {kendall:.2f} against the measured "
-        f"latencies, {again:.2f} between two halves of the measurements (odd and even rounds)."
+        f"costs, {again:.2f} between two halves of the measurements (odd and even rounds)."
     )
 
 

@@ -1,0 +1,101 @@
+"""Readings of costs other than latency, as the journal keeps them: three rounds of each network, apart in time."""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from chronas.measurement.meter import COSTS, Reading
+from chronas.measurement.timing import median_interval
+
+ROUNDS = 3  # a reading is a second full of runs, or hardly noisy: fewer rounds than a latency needs
+TABLES = """
+CREATE TABLE IF NOT EXISTS meter (cost TEXT PRIMARY KEY, source TEXT NOT NULL);
+CREATE TABLE IF NOT EXISTS reading (
+    cost TEXT NOT NULL, architecture TEXT NOT NULL, round INTEGER NOT NULL,
+    start_s REAL NOT NULL, end_s REAL NOT NULL, value REAL NOT NULL, beside TEXT NOT NULL,
+    PRIMARY KEY (cost, architecture, round)
+);
+"""
+ROWS = "SELECT cost, architecture, round, value, beside FROM reading"
+
+
+@dataclass(frozen=True)
+class Estimate:
+    """A cost of a network as a distribution over rounds, in the unit that the cost's name tells.
+
+    Attributes:
+        value: the median over rounds.
+        low: lower end of the 95 % interval of `value` over rounds.
+        high: upper end of it.
+        rounds: each round's reading.
+        beside: the median over rounds of what was noted beside, by name.
+    """
+
+    value: float
+    low: float
+    high: float
+    rounds: tuple[float, ...]
+    beside: dict[str, float]
+
+    @classmethod
+    def of(cls, readings: Iterable[Reading]) -> Estimate:
+        """The estimate from a network's readings, two at least, in the order of rounds."""
+        kept = list(readings)
+        rounds = tuple(reading.value for reading in kept)
+        names = kept[0].beside
+        beside = {name: float(np.median([reading.beside[name] for reading in kept])) for name in names}
+        return cls(*median_interval(rounds), rounds, beside)
+
+
+@dataclass
+class Readings:
+    """All readings of one cost in a journal.
+
+    Attributes:
+        source: what told them.
+        by_network: readings by network and number of the round.
+    """
+
+    source: str
+    by_network: dict[str, dict[int, Reading]] = field(default_factory=dict)
+
+    def add(self, text: str, index: int, reading: Reading) -> None:
+        """Take up a reading; raises `ValueError` where it is not above zero."""
+        numbers = (reading.value, *reading.beside.values())
+        if not all(isinstance(number, float) and math.isfinite(number) for number in numbers) or reading.value <= 0:
+            raise ValueError(f"a reading should be above zero with finite numbers beside it, got {reading}")
+        self.by_network.setdefault(text, {})[index] = reading
+
+    def done(self, text: str, index: int) -> bool:
+        """Whether a round of a network is there."""
+        return index in self.by_network.get(text, {})
+
+    def estimates(self) -> dict[str, Estimate]:
+        """The cost of each network that has all rounds."""
+        return {
+            text: Estimate.of(rounds[index] for index in sorted(rounds))
+            for text, rounds in self.by_network.items()
+            if len(rounds) >= ROUNDS
+        }
+
+
+def readings_of(
+    meters: Iterable[tuple[str, str]], rows: Iterable[tuple[str, str, int, float, str]]
+) -> dict[str, Readings]:
+    """The readings of a journal's rows, by cost; `ValueError`, `KeyError` or `TypeError` where they make no sense.
+
+    Args:
+        meters: cost and source.
+        rows: as `ROWS` selects them.
+    """
+    found = {cost: Readings(source) for cost, source in meters}
+    if not found.keys() <= COSTS.keys():
+        raise ValueError(f"costs should be of {', '.join(COSTS)}, got {', '.join(found)}")
+    for cost, text, index, value, beside in rows:
+        found[cost].add(text, index, Reading(value, dict(json.loads(beside))))
+    return found

@@ -1,0 +1,93 @@
+"""The process that measures resident memory: `python -m chronas.measurement.resident`, JSON lines in and out.
+
+The first line names device, config and skeleton; each further line an architecture, and the file of its weights or
+null. Answers are one line each: {"peak_memory_mib": 33.6}, or {"error": "..."}. What libraries print goes to stderr.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import gc
+import json
+import os
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from chronas.devices import Device, device_class, make_device
+from chronas.errors import ChronasError
+from chronas.measurement.contents import REFERENCE_SEED
+from chronas.measurement.memory import RUNS
+from chronas.spaces import Skeleton, Space, make_space
+from chronas.units import MIB_PER_KIB
+
+STATUS = Path("/proc/self/status")
+CLEAR_REFS = Path("/proc/self/clear_refs")
+PEAK_TO_NOW = "5"  # https://docs.kernel.org/filesystems/proc.html, "clear_refs"
+
+
+class Worker:
+    """Measures one network after the other."""
+
+    def __init__(self, first: Mapping[str, Any]) -> None:
+        """Load the device's runtime, and run its first network."""
+        torch.set_num_threads(1)  # building networks in more would leave threads and their memory
+        config = device_class(first["device"]).Config.model_validate(first["config"])
+        self.device: Device = make_device(first["device"], config)
+        self.skeleton = Skeleton.model_validate(first["skeleton"])
+        self.space: Space = make_space(first["space"])
+        self.peak_mib(str(self.space.sample(1, REFERENCE_SEED)[0]), None)
+
+    def peak_mib(self, text: str, weights: str | None) -> float:
+        """The peak while a network runs, over what was resident before it was prepared."""
+        architecture = self.space.parse(text)
+        _give_back()
+        before_mib = resident_mib("VmRSS")
+        runner = self.device.prepare(architecture, self.skeleton, weights=None if weights is None else Path(weights))
+        _give_back()
+        CLEAR_REFS.write_text(PEAK_TO_NOW, encoding="ascii")
+        runner.round(0, *RUNS)
+        peak_mib = resident_mib("VmHWM")
+        runner.close()
+        return peak_mib - before_mib
+
+
+def resident_mib(field: str) -> float:
+    """A field of this process's status that is in kB, in MiB."""
+    lines = STATUS.read_text(encoding="ascii", errors="replace").splitlines()
+    (value,) = (line.split()[1] for line in lines if line.startswith(f"{field}:"))
+    return int(value) * MIB_PER_KIB
+
+
+def _give_back() -> None:
+    """Give back to the system what nobody holds, so that garbage does not count."""
+    gc.collect()
+    trim = getattr(ctypes.CDLL(None), "malloc_trim", None)  # glibc's; other C libraries give back by themselves
+    if trim is not None:
+        trim(0)
+
+
+def main() -> None:
+    """Answer until the input ends."""
+    answers = os.fdopen(os.dup(sys.stdout.fileno()), "w", encoding="utf-8")
+    os.dup2(sys.stderr.fileno(), sys.stdout.fileno())  # libraries print there, and answers must stay alone
+    worker: Worker | None = None
+    for line in sys.stdin:
+        question = json.loads(line)
+        answer: dict[str, float | str] = {}
+        try:
+            if worker is None:
+                worker = Worker(question)
+            else:
+                answer = {"peak_memory_mib": worker.peak_mib(question["architecture"], question["weights"])}
+        except ChronasError as error:
+            answer = {"error": str(error)}
+        answers.write(json.dumps(answer) + "\n")
+        answers.flush()
+
+
+if __name__ == "__main__":
+    main()
