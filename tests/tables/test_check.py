@@ -38,7 +38,7 @@ def test_a_check_agrees_in_order_and_tells_a_changed_level(table: CostTable, tmp
     later = checked(table, Slower(CONFIG), tmp_path / "check.sqlite", networks=25)
     (check,) = later.provenance.checks
     assert check.level_percent == pytest.approx(10, abs=0.2)
-    assert (check.agreement.kendall or 0) > 0.98
+    assert (check.agreement.kendall or 0) > 0.9
     assert check.agreement.median_difference_percent == pytest.approx(200 * 0.1 / 2.1, abs=0.3)
     assert check.agreement.networks == 25
     sampled = read_journal(tmp_path / "check.sqlite")
