@@ -20,8 +20,8 @@ SKELETON = Skeleton(input_shape=(3, 16, 16), classes=7, width=4, depth=3)
 DTYPES = ("float32", "bfloat16", "int8")
 ON_CPU = [name for name in DEVICES if issubclass(device_class(name).Config, CpuConfig)]
 
-# fp32 differs by the order of sums. bfloat16 keeps 8 bits of each number: the worst cosine of 24 networks was 0.997.
-# Another network, another batch or images in another order give cosines around zero.
+# float32 differs by the order of sums. Worst cosines of 24 networks on two runtimes were 0.997 in bfloat16, which keeps
+# 8 bits of each number, and 0.953 in int8. Another network, or images in another order, give cosines around zero.
 WORST_RELATIVE = 1e-3
 WORST_COSINE = {"bfloat16": 0.99, "int8": 0.9}
 
@@ -73,7 +73,7 @@ def pytorch(architecture: Architecture, weights: Path, batch: int) -> NDArray[np
 def test_logits_are_those_of_pytorch(name: str, dtype: str, space: str, batch: int, tmp_path: Path) -> None:
     device = here(name, dtype, batch)
     assert (device.fingerprint()["dtype"], device.fingerprint()["batch"]) == (dtype, batch)
-    for architecture in make_space(space).sample(3, seed=3):
+    for architecture in make_space(space).sample(2, seed=3):
         weights = lively(architecture, tmp_path / "lively.safetensors")
         expected = pytorch(architecture, weights, batch)
         assert batch == 1 or np.ptp(expected, axis=0).max() > 0.1 * np.abs(expected).max(), "images must matter"

@@ -34,6 +34,7 @@ __all__ = [
 
 DEVICES = {
     "onnxruntime-cpu": "chronas.devices.onnxruntime:OnnxRuntimeCpu",
+    "openvino-cpu": "chronas.devices.openvino:OpenVinoCpu",
     "eager-cpu": "chronas.devices.eager:EagerCpu",
     "eager-cuda": "chronas.devices.cuda:EagerCuda",
     "simulated": "chronas.devices.simulated:Simulated",

@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 
 from chronas.devices.device import Fingerprint, Runner
 from chronas.devices.host import HostCpu, HostTimedRunner, build_network, cpu_fingerprint, random_images
-from chronas.networks import onnx_bytes
+from chronas.devices.quantisation import onnx_model
 from chronas.spaces import Architecture, Skeleton
 
 PROVIDER = "CPUExecutionProvider"
@@ -25,10 +25,11 @@ ERRORS_ONLY = 3
 
 
 class OnnxRuntimeCpu(HostCpu):
-    """ONNX Runtime's CPU provider in fp32. It drops nodes that the output does not need."""
+    """ONNX Runtime's CPU provider. It drops nodes that the output does not need."""
 
     name = "onnxruntime-cpu"
     prunes_dead_nodes = True
+    dtypes = ("float32", "int8")
 
     @classmethod
     def unavailable(cls) -> str | None:
@@ -38,15 +39,15 @@ class OnnxRuntimeCpu(HostCpu):
         return f"this build of ONNX Runtime has no {PROVIDER}: pip install --force-reinstall onnxruntime"
 
     def fingerprint(self) -> Fingerprint:
-        """The CPU, ONNX Runtime's version, threads and batch."""
+        """The CPU, ONNX Runtime's version, threads, batch and dtype."""
         return cpu_fingerprint(self.name, "onnxruntime", onnxruntime.__version__, self.config)
 
     def prepare(self, architecture: Architecture, skeleton: Skeleton, *, weights: Path | None = None) -> Runner:
         """A session with the network's ONNX form; raises as `Device.prepare`."""
-        network = build_network(architecture, skeleton, weights)
-        model = onnx_bytes(network, skeleton.input_shape, batch=self.config.batch)
+        images = random_images(self.config.batch, skeleton)
+        model = onnx_model(build_network(architecture, skeleton, weights), images, self.config.dtype)
         session = onnxruntime.InferenceSession(model, session_options(self.config.threads), providers=[PROVIDER])
-        return _SessionRunner(session, random_images(self.config.batch, skeleton), skeleton.classes)
+        return _SessionRunner(session, images, skeleton.classes)
 
 
 def session_options(threads: int) -> onnxruntime.SessionOptions:

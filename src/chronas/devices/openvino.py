@@ -1,0 +1,120 @@
+"""OpenVINO on this machine's CPU: Intel's runtime, which also runs on other CPUs, in float32, bfloat16 or int8.
+
+Settings of a compiled model, all explicit: the latency hint, one stream, the asked number of threads and precision, and
+no pinning: the system places the threads, as it does for the other devices on this CPU.
+https://docs.openvino.ai/2026/openvino-workflow/running-inference/inference-devices-and-modes/cpu-device.html
+
+The network comes as ONNX bytes from memory. In bfloat16 OpenVINO converts the float32 model; in int8 it runs the same
+quantised model as ONNX Runtime does.
+"""
+
+from __future__ import annotations
+
+import importlib.metadata
+import importlib.util
+import sys
+from pathlib import Path
+from types import ModuleType
+from typing import Any, cast
+
+import numpy as np
+from numpy.typing import NDArray
+
+from chronas.devices.device import CpuConfig, Fingerprint, Runner
+from chronas.devices.host import HostCpu, HostTimedRunner, build_network, cpu_fingerprint, random_images
+from chronas.devices.quantisation import onnx_model
+from chronas.errors import DeviceError
+from chronas.spaces import Architecture, Skeleton
+
+PACKAGE = "openvino"
+TELEMETRY = "openvino_telemetry"
+PRECISIONS = {"float32": "f32", "bfloat16": "bf16", "int8": "f32"}  # of what a model does not say itself
+
+
+class OpenVinoCpu(HostCpu):
+    """OpenVINO's CPU plugin. It drops nodes that the output does not need."""
+
+    name = "openvino-cpu"
+    prunes_dead_nodes = True
+    dtypes = ("float32", "bfloat16", "int8")
+
+    def __init__(self, config: CpuConfig) -> None:
+        """Load OpenVINO.
+
+        Raises:
+            DeviceError: as `HostCpu`, or OpenVINO has no bfloat16 for this CPU.
+            UsageError: the config is another device's.
+        """
+        super().__init__(config)
+        self.openvino: Any = without_telemetry()
+        self.core = self.openvino.Core()
+        able = self.core.get_property("CPU", "OPTIMIZATION_CAPABILITIES")
+        if config.dtype == "bfloat16" and "BF16" not in able:
+            raise DeviceError(f"OpenVINO computes in {', '.join(able)} on this CPU, not in bfloat16: use another dtype")
+
+    @classmethod
+    def unavailable(cls) -> str | None:
+        """None where OpenVINO is installed."""
+        if importlib.util.find_spec(PACKAGE) is not None:
+            return None
+        return "it times networks in OpenVINO, which is not installed: pip install 'chronas[openvino]'"
+
+    def fingerprint(self) -> Fingerprint:
+        """The CPU, OpenVINO's version, threads, batch and dtype."""
+        return cpu_fingerprint(self.name, PACKAGE, importlib.metadata.version(PACKAGE), self.config)
+
+    def prepare(self, architecture: Architecture, skeleton: Skeleton, *, weights: Path | None = None) -> Runner:
+        """A compiled model; raises as `Device.prepare`."""
+        images = random_images(self.config.batch, skeleton)
+        model = onnx_model(build_network(architecture, skeleton, weights), images, self.config.dtype)
+        compiled = self.core.compile_model(self.core.read_model(model=model, weights=b""), "CPU", settings(self.config))
+        return _RequestRunner(compiled, self.openvino.Tensor(images, shared_memory=True), images, skeleton.classes)
+
+
+def settings(config: CpuConfig) -> dict[str, object]:
+    """The properties of a compiled model that the module's docstring tells."""
+    return {
+        "PERFORMANCE_HINT": "LATENCY",
+        "NUM_STREAMS": 1,
+        "INFERENCE_NUM_THREADS": config.threads,
+        "INFERENCE_PRECISION_HINT": PRECISIONS[config.dtype],
+        "ENABLE_CPU_PINNING": False,
+    }
+
+
+def without_telemetry() -> ModuleType:
+    """The package `openvino`, imported without its telemetry.
+
+    With the package `openvino_telemetry`, which pip installs beside it, importing OpenVINO sends an event over the
+    network and writes an id into the user's home, unasked. OpenVINO does without where that package is not found.
+    """
+    before = sys.modules.get(TELEMETRY)
+    sys.modules[TELEMETRY] = cast("ModuleType", None)
+    try:
+        return importlib.import_module(PACKAGE)
+    finally:
+        if before is None:
+            del sys.modules[TELEMETRY]
+        else:
+            sys.modules[TELEMETRY] = before
+
+
+class _RequestRunner(HostTimedRunner):
+    """A compiled model's request, with the images as its input and the shape that the model itself declares."""
+
+    def __init__(self, compiled: Any, tensor: Any, images: NDArray[np.float32], classes: int) -> None:
+        super().__init__(images, classes)
+        self.input_shape = tuple(compiled.input(0).shape)
+        self.images = images  # the tensor shares their memory
+        self.request = compiled.create_infer_request()
+        self.request.set_input_tensor(tensor)
+
+    def _run(self) -> object:
+        self.request.infer()
+        return self.request
+
+    def _logits(self, output: object) -> NDArray[np.float32]:
+        return cast("NDArray[np.float32]", cast("Any", output).get_output_tensor().data)
+
+    def close(self) -> None:
+        self.request = None
