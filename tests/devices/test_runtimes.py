@@ -72,7 +72,7 @@ def test_a_round_leaves_threads_and_collector_as_they_were(
     torch.set_num_threads(2)
     runner.round(0, 1, 2)
     assert torch.get_num_threads() == 2 and gc.isenabled() and torch.is_grad_enabled()
-    assert seen == [(1, True), (1, False), (1, False)]
+    assert seen[0] == (1, True) and set(seen[1:]) == {(1, False)}
 
 
 def test_preparing_does_not_touch_the_global_generator(architecture: Architecture) -> None:
