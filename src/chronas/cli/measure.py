@@ -7,22 +7,27 @@ from pathlib import Path
 from pydantic import Field
 
 from chronas.cli import check
+from chronas.cli.answers import write, write_json
 from chronas.cli.border import resumable
 from chronas.cli.folders import take_run
 from chronas.cli.options import Options, part, read_names, read_options, with_names, with_parts
 from chronas.cli.progress import progress_display
-from chronas.cli.table import show_table
-from chronas.devices import DEVICES, device_class, make_device
+from chronas.cli.table import journal_beside, show_table
+from chronas.devices import DEVICES, CpuConfig, Device, device_class, make_device
 from chronas.errors import UsageError
-from chronas.measurement import Plan, run_campaign
+from chronas.measurement import Plan, run_campaign, write_bundle
 from chronas.runs import Run, measure
-from chronas.spaces import SPACES, Skeleton, make_space
+from chronas.spaces import SPACES, Skeleton, Space, make_space
 from chronas.tables import CostTable
+from chronas.units import mib_from_bytes
 
 DESCRIPTION = """Measure random networks of a space on a device: a table of costs, and a journal of every sample.
 
-Given a run folder, `chronas measure RUN` does this step of the run; --again does it anew and keeps the old result.
-`chronas measure --check TABLE` measures a sample of a table again and tells how well that agrees."""
+`chronas measure --check TABLE` measures a sample of a table again and tells how well that agrees.
+With --bundle FOLDER the networks are measured elsewhere, by the run.py of that folder; `chronas table import` reads
+what comes back.
+
+Given a run folder, `chronas measure RUN` does this step of the run; --again does it anew and keeps the old result."""
 
 
 class MeasureOptions(Options):
@@ -31,6 +36,9 @@ class MeasureOptions(Options):
     networks: int = Field(default=500, ge=1, description="random architectures, distinct, uniform over the space")
     seed: int = Field(default=0, ge=0, description="of the architectures")
     out: Path = Field(default=Path("costs.parquet"), description="table to write; the journal lies beside it (.sqlite)")
+    bundle: Path | None = Field(
+        default=None, description="measure elsewhere: write a folder that needs numpy and onnxruntime alone, no table"
+    )
     plan: Plan = Field(default=Plan())
 
 
@@ -48,14 +56,13 @@ def main(words: list[str]) -> int:
     named = with_names(MeasureOptions, valid, names)
     model = with_parts(named, {"skeleton": skeleton, "device": device_class(names["device"]).Config()})
     options = read_options(model, words, prog="chronas measure", description=DESCRIPTION)
+    if options.bundle is not None:
+        given = {word.partition("=")[0] for word in words}
+        return _bundle(options, options.bundle, space, device_class(names["device"]), out="--out" in given)
     if options.out.exists():
         raise UsageError(f"{options.out} exists; choose another --out, nothing is overwritten")
-    journal = options.out.with_suffix(".sqlite")
-    if journal == options.out:
-        raise UsageError(f"--out is the table, {journal} would be its journal: give a name that ends in .parquet")
-    chosen = Skeleton.model_validate(part(options, "skeleton"))
-    if chosen.stem not in space.topology.stems:
-        raise UsageError(f"space {space.name} has no {chosen.stem} stem: give one of {', '.join(space.topology.stems)}")
+    journal = journal_beside(options.out)
+    chosen = _skeleton(options, space)
     device = make_device(names["device"], part(options, "device"))
     architectures = space.sample(options.networks, options.seed)
     with resumable("the same command"), progress_display() as progress:
@@ -63,6 +70,40 @@ def main(words: list[str]) -> int:
     table = CostTable.from_journal(journal)
     table.save(options.out)
     show_table(table, options.out, as_json=options.json_answer)
+    return 0
+
+
+def _skeleton(options: MeasureOptions, space: Space) -> Skeleton:
+    chosen = Skeleton.model_validate(part(options, "skeleton"))
+    if chosen.stem not in space.topology.stems:
+        raise UsageError(f"space {space.name} has no {chosen.stem} stem: give one of {', '.join(space.topology.stems)}")
+    return chosen
+
+
+def _bundle(options: MeasureOptions, folder: Path, space: Space, device: type[Device], *, out: bool) -> int:
+    config = part(options, "device")
+    if not device.bundles or not isinstance(config, CpuConfig) or config.dtype != "float32":
+        able = [name for name in DEVICES if device_class(name).bundles]
+        raise UsageError(f"--bundle is for --device {' or '.join(able)} in float32: run.py times that, no other")
+    if out:
+        raise UsageError("--bundle writes no table, so --out does nothing: leave it out, give it to `table import`")
+    architectures = space.sample(options.networks, options.seed)
+    with progress_display() as progress:
+        write_bundle(
+            folder,
+            _skeleton(options, space),
+            architectures,
+            options.plan,
+            threads=config.threads,
+            batch=config.batch,
+            progress=progress,
+        )
+    size = sum(path.stat().st_size for path in folder.rglob("*") if path.is_file())
+    if options.json_answer:
+        write_json({"path": str(folder), "networks": len(architectures), "bytes": size})
+    else:
+        write((folder / "README.txt").read_text(encoding="utf-8"))
+        write(f"\n{folder}: {len(architectures)} networks, {mib_from_bytes(size):.1f} MiB")
     return 0
 
 

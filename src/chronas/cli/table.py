@@ -1,7 +1,9 @@
-"""`chronas table show`: what a table of costs holds, and how well its measurements repeat."""
+"""`chronas table`: what a table of costs holds and how well it repeats, and a table of what a bundle measured."""
 
 from __future__ import annotations
 
+import sys
+from collections.abc import Callable
 from pathlib import Path
 from typing import Annotated
 
@@ -10,14 +12,25 @@ from pydantic import Field
 
 from chronas.cli.answers import write, write_json, write_table
 from chronas.cli.options import Options, read_options
-from chronas.errors import unknown_name
+from chronas.errors import UsageError, unknown_name
+from chronas.measurement import Results
 from chronas.tables import CostTable
 
 DESCRIPTION = (
     "Show what a table of costs holds: where it is from, its range, how well it repeats, its fastest networks."
 )
-USAGE = "usage: chronas table show TABLE [OPTIONS]"
-ACTIONS = ("show",)
+IMPORT = (
+    "Make a table of what the run.py of a bundle measured, and a journal of every sample beside it. "
+    "Networks that lack rounds yet are left out."
+)
+SOURCE = "measured elsewhere, by the run.py of a bundle,"
+USAGE = """usage: chronas table ACTION FILE [OPTIONS]
+
+actions:
+  show     what a table holds: where it is from, its range, how well it repeats, its fastest networks
+  import   a table of what a bundle measured elsewhere (results.jsonl)
+
+`chronas table ACTION --help` tells an action's options."""
 
 
 class ShowOptions(Options):
@@ -27,16 +40,59 @@ class ShowOptions(Options):
     rows: int = Field(default=5, ge=0, description="how many of the fastest networks to list")
 
 
+class ImportOptions(Options):
+    """Options of `chronas table import`."""
+
+    results: Annotated[Path, tyro.conf.Positional] = Field(description="results.jsonl of a bundle, or its folder")
+    out: Path = Field(default=Path("costs.parquet"), description="table to write; the journal lies beside it (.sqlite)")
+
+
 def main(words: list[str]) -> int:
     """Run `chronas table ACTION`."""
     if not words or words[0] in {"-h", "--help"}:
-        write(f"{USAGE}\n\n{DESCRIPTION}\n`chronas table show --help` tells its options.")
+        write(USAGE)
         return 0
     if words[0] not in ACTIONS:
         raise unknown_name("table action", words[0], ACTIONS)
-    options = read_options(ShowOptions, words[1:], prog="chronas table show", description=DESCRIPTION)
+    return ACTIONS[words[0]](words[1:])
+
+
+def _show(words: list[str]) -> int:
+    options = read_options(ShowOptions, words, prog="chronas table show", description=DESCRIPTION)
     show_table(CostTable.load(options.table), options.table, as_json=options.json_answer, rows=options.rows)
     return 0
+
+
+def _import(words: list[str]) -> int:
+    options = read_options(ImportOptions, words, prog="chronas table import", description=IMPORT)
+    if options.out.exists():
+        raise UsageError(f"{options.out} exists; choose another --out, nothing is overwritten")
+    path = options.results / "results.jsonl" if options.results.is_dir() else options.results
+    journal = journal_beside(options.out)
+    results = Results(path)
+    results.write_journal(journal)
+    table = CostTable.from_journal(journal).from_source(SOURCE)
+    table.save(options.out)
+    left_out = len(results.manifest.networks) - len(table)
+    if left_out:
+        sys.stderr.write(f"{left_out} of {len(table) + left_out} networks lack rounds yet and are left out\n")
+    show_table(table, options.out, as_json=options.json_answer)
+    return 0
+
+
+ACTIONS: dict[str, Callable[[list[str]], int]] = {"show": _show, "import": _import}
+
+
+def journal_beside(table: Path) -> Path:
+    """Where the journal of a table lies.
+
+    Raises:
+        UsageError: the table's own name is the journal's.
+    """
+    journal = table.with_suffix(".sqlite")
+    if journal == table:
+        raise UsageError(f"--out is the table, {journal} would be its journal: give a name that ends in .parquet")
+    return journal
 
 
 def show_table(table: CostTable, path: Path, *, as_json: bool, rows: int = 5) -> None:

@@ -12,6 +12,7 @@ from collections.abc import Mapping
 from pydantic import BaseModel
 
 from chronas.devices.device import CpuConfig, Device, Dtype, Runner, device_differences
+from chronas.devices.hardware import cpu_model, operating_system, usable_cores
 from chronas.devices.lock import hardware_lock
 from chronas.devices.priority import HIGH, NORMAL, REALTIME
 from chronas.names import named
@@ -25,11 +26,14 @@ __all__ = [
     "Device",
     "Dtype",
     "Runner",
+    "cpu_model",
     "device_class",
     "device_differences",
     "device_like",
     "hardware_lock",
     "make_device",
+    "operating_system",
+    "usable_cores",
 ]
 
 DEVICES = {

@@ -102,12 +102,14 @@ class Device(ABC):
         dtypes: what the runtime computes in, of the words of `CpuConfig.dtype`; any other is refused, never emulated.
         sensors: names in `measurement.SENSORS` of what can tell its energy, the best first; empty where nothing can.
         memory: the name in `measurement.MEMORY_METERS` of how its memory is measured; None where it cannot be.
+        bundles: whether the `run.py` of a bundle times the same as this device, on a machine without chronas.
         config: what was chosen.
     """
 
     name: ClassVar[str]
     Config: ClassVar[type[BaseModel]]
     prunes_dead_nodes: ClassVar[bool]
+    bundles: ClassVar[bool] = False
     dtypes: ClassVar[tuple[Dtype, ...]] = ("float32",)
     sensors: ClassVar[tuple[str, ...]] = ()
     memory: ClassVar[str | None] = None

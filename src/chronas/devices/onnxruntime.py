@@ -30,6 +30,7 @@ class OnnxRuntimeCpu(HostCpu):
     name = "onnxruntime-cpu"
     prunes_dead_nodes = True
     dtypes = ("float32", "int8")
+    bundles = True
 
     @classmethod
     def unavailable(cls) -> str | None:

@@ -7,11 +7,13 @@ print(read_journal(Path("journal.sqlite")).latencies())
 
 from __future__ import annotations
 
+from chronas.measurement.bundle import Manifest, write_bundle
 from chronas.measurement.campaign import run_campaign
 from chronas.measurement.contents import Contents, Header, ReferenceRound
 from chronas.measurement.journal import Journal, read_journal
 from chronas.measurement.meter import COSTS, Cost, Meter, Reading, make_meter
 from chronas.measurement.readings import Estimate, Readings
+from chronas.measurement.results import Results, read_manifest
 from chronas.measurement.sensors import SENSORS, Sensor, sensor_class
 from chronas.measurement.timing import Latency, Plan, Statistic, in_round, summarise
 
@@ -25,16 +27,20 @@ __all__ = [
     "Journal",
     "Latency",
     "Meter",
+    "Manifest",
     "Plan",
     "Reading",
     "Readings",
     "Sensor",
     "ReferenceRound",
+    "Results",
     "Statistic",
     "in_round",
     "make_meter",
     "read_journal",
+    "read_manifest",
     "run_campaign",
     "sensor_class",
     "summarise",
+    "write_bundle",
 ]

@@ -15,7 +15,7 @@ from chronas.devices import HIGH, NORMAL, REALTIME, Device, device_differences
 from chronas.measurement.drift import Drift
 from chronas.measurement.readings import Readings
 from chronas.measurement.timing import Latency, Plan, in_round, summarise
-from chronas.spaces import Skeleton, Space
+from chronas.spaces import Architecture, Skeleton, Space
 
 SCHEMA = "chronas.journal/2"
 BEFORE_DRIFT = "chronas.journal/1"  # without a division by the reference's drift; still read, and gone on with
@@ -49,7 +49,7 @@ class Header:
     @classmethod
     def of(cls, space: Space, skeleton: Skeleton, device: Device, plan: Plan) -> Header:
         """The header of a campaign that begins now; its reference is the same network for all campaigns of a space."""
-        reference = str(space.sample(1, seed=REFERENCE_SEED)[0])
+        reference = str(reference_of(space))
         created = datetime.now(UTC).isoformat(timespec="seconds")
         return cls(space.name, skeleton, device.fingerprint(), plan, reference, created, __version__)
 
@@ -91,6 +91,11 @@ class Header:
             created=texts["created"],
             version=texts["version"],
         )
+
+
+def reference_of(space: Space) -> Architecture:
+    """The network that shows drift: the same one in all campaigns of a space."""
+    return space.sample(1, seed=REFERENCE_SEED)[0]
 
 
 @dataclass(frozen=True)

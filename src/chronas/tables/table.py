@@ -9,6 +9,7 @@ from __future__ import annotations
 import hashlib
 import io
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -153,6 +154,10 @@ class CostTable:
         metadata = {PROVENANCE_KEY: provenance, CHECKSUM_KEY: _checksum(self.frame, provenance)}
         self.frame.write_parquet(buffer, metadata=metadata)
         write_bytes(path, buffer.getvalue())
+
+    def from_source(self, source: str) -> CostTable:
+        """The same table, with other words for where its numbers come from."""
+        return CostTable(self.frame, replace(self.provenance, source=source))
 
     def __len__(self) -> int:
         return len(self.frame)
