@@ -14,7 +14,7 @@ from pydantic import BaseModel
 from chronas.devices.device import CpuConfig, Device, Dtype, Runner, device_differences
 from chronas.devices.hardware import cpu_model, operating_system, usable_cores
 from chronas.devices.lock import hardware_lock
-from chronas.devices.priority import HIGH, NORMAL, REALTIME
+from chronas.devices.priority import HIGH, NORMAL, REALTIME, undisturbed
 from chronas.names import named
 
 __all__ = [
@@ -33,6 +33,7 @@ __all__ = [
     "hardware_lock",
     "make_device",
     "operating_system",
+    "undisturbed",
     "usable_cores",
 ]
 

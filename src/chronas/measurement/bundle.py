@@ -2,13 +2,15 @@
 
     write_bundle(Path("bundle"), skeleton, space.sample(200, seed=0), Plan())
 
-Its networks share one file of random weights (`shared_weights.py`), `run.py` is `standalone.py`, and `manifest.json`
+Its networks share one file of random weights (`shared_weights.py`), `run.py` and what it imports are the
+folder `elsewhere`, and `manifest.json`
 says what is measured and how. What comes back is read by `results.py`.
 """
 
 from __future__ import annotations
 
 import hashlib
+import re
 import shutil
 import tempfile
 from collections.abc import Sequence
@@ -24,8 +26,8 @@ from chronas import __version__
 from chronas.errors import DataError, UsageError
 from chronas.files import sha256, write_text
 from chronas.measurement.contents import reference_of
+from chronas.measurement.elsewhere.run import BUNDLE_SCHEMA
 from chronas.measurement.shared_weights import SharedWeights
-from chronas.measurement.standalone import BUNDLE_SCHEMA
 from chronas.measurement.timing import CONFIDENCE, Plan
 from chronas.networks import build, onnx_bytes
 from chronas.progress import Progress, silent
@@ -33,12 +35,26 @@ from chronas.spaces import Architecture, Skeleton
 
 NETWORKS = "networks"
 WEIGHTS = "weights.bin"
+# Where the files of chronas that a bundle runs lie in it, by package.
+COPIED = {
+    "chronas.measurement.elsewhere": ("run.py", "schedule.py", "timer.py", "lines.py"),
+    "chronas.measurement": ("drift.py",),
+    "chronas.devices": ("hardware.py", "priority.py"),
+}
+MACHINE = """\"\"\"What this machine is, and how to keep other programs out while timing.\"\"\"
+
+from program.hardware import cpu_model, operating_system, usable_cores
+from program.priority import NORMAL, undisturbed
+
+__all__ = ["NORMAL", "cpu_model", "operating_system", "undisturbed", "usable_cores"]
+"""
 README = """\
 {count} networks of the space {space} ({skeleton}), to be timed on any machine.
 
 1. Copy this folder to that machine. It needs Python 3.9 or newer: pip install numpy onnxruntime
 2. There: python run.py
-   It shows the time left. Stopped or killed, it goes on with the same command. Let nothing else run meanwhile.
+   It shows the time left. Stopped or killed, it goes on with the same command. Let nothing else run meanwhile; on
+   Linux, root (sudo) may also keep other programs out by real-time priority.
 3. Copy results.jsonl back, and where chronas is: chronas table import results.jsonl
 
 Up to {block} networks are held in memory at a time. Too many? Make the bundle again with a smaller --plan.block.
@@ -178,7 +194,12 @@ class _Writer:
 
 
 def program() -> dict[str, str]:
-    """The texts of `run.py` and of what it imports, by file name: they need numpy and onnxruntime alone."""
-    run = resources.files("chronas.measurement").joinpath("standalone.py").read_text(encoding="utf-8")
-    hardware = resources.files("chronas.devices").joinpath("hardware.py").read_text(encoding="utf-8")
-    return {"run.py": run.replace("from chronas.devices import", "from hardware import"), "hardware.py": hardware}
+    """The texts of `run.py` and of what it imports, by path in the bundle: they need numpy and onnxruntime alone."""
+    found = {"program/machine.py": MACHINE}
+    for package, names in COPIED.items():
+        for name in names:
+            text = resources.files(package).joinpath(name).read_text(encoding="utf-8")
+            text = text.replace("from chronas.devices import", "from program.machine import")
+            text = re.sub(r"from chronas\.measurement(\.elsewhere)?\.(\w+) import", r"from program.\2 import", text)
+            found[name if name == "run.py" else f"program/{name}"] = text
+    return found

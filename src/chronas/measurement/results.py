@@ -9,15 +9,15 @@ from __future__ import annotations
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from chronas.errors import DataError, MismatchError, UsageError
 from chronas.measurement.bundle import Manifest
-from chronas.measurement.contents import PLACES, Header, ReferenceRound
+from chronas.measurement.contents import Header, ReferenceRound
+from chronas.measurement.elsewhere.lines import RESULTS_SCHEMA, unsealed
 from chronas.measurement.journal import Journal
-from chronas.measurement.standalone import RESULTS_SCHEMA, unsealed
 from chronas.spaces import make_space
 
 STRICT = ConfigDict(frozen=True, extra="forbid", strict=True, allow_inf_nan=False)
@@ -39,7 +39,9 @@ class _NetworkLine(_Timed):
 
 class _ReferenceLine(_Timed):
     block: int = Field(ge=0)
-    place: int = Field(ge=0, lt=PLACES)
+    place: int = Field(ge=0)
+    foreign_cores: float | None = Field(ge=0)
+    priority: Literal["real-time", "high", "normal"]
 
 
 class _HeaderLine(BaseModel):
@@ -99,22 +101,25 @@ class Results:
                 known = network.network < len(self.manifest.networks)
                 earlier = self.rounds.setdefault(network.network, {}).setdefault(network.round, network) != network
                 line: _Timed = network
+                repeats = self.manifest.plan.repeats
             else:
                 reference = _ReferenceLine.model_validate(content)
                 known = reference.block * self.manifest.plan.block < len(self.manifest.networks)
                 key = (reference.block, reference.round, reference.place)
                 earlier = self.references.setdefault(key, reference) != reference
                 line = reference
+                repeats = (self.manifest.plan.repeats + 1) // 2
         except ValidationError as error:
             raise self._damaged(number, error) from error
-        plan = self.manifest.plan
-        if earlier or not known or line.round >= plan.max_rounds or len(line.samples_ms) != plan.repeats:
+        if earlier or not known or line.round >= self.manifest.plan.max_rounds or len(line.samples_ms) != repeats:
             raise self._damaged(number, "it does not fit its plan, or the lines before it")
 
     def _check_complete(self) -> None:
-        """Rounds of a network follow each other, so a gap is a line that was lost."""
+        """Rounds of a network follow each other, each after the reference, so a gap is a line that was lost."""
+        plan = self.manifest.plan
         for network, rounds in self.rounds.items():
-            if sorted(rounds) != list(range(len(rounds))):
+            starts = [(network // plan.block, index, 0) for index in rounds if plan.reference_every]
+            if sorted(rounds) != list(range(len(rounds))) or not self.references.keys() >= set(starts):
                 text = self.manifest.networks[network].architecture
                 raise DataError(f"{self._path} lacks a round of {text}: lines were lost, copy the whole file again")
 
@@ -150,7 +155,7 @@ class Results:
                             journal.add(texts[network], index, line.start_s, line.end_s, line.samples_ms)
                     for key, timed in sorted(self.references.items()):
                         times = (timed.start_s, timed.end_s, tuple(timed.samples_ms))
-                        journal.add_reference(ReferenceRound(*key, *times))
+                        journal.add_reference(ReferenceRound(*key, *times, timed.foreign_cores, timed.priority))
                 unfinished.rename(path)
         except OSError as error:
             raise DataError(f"cannot write {path}: {error.strerror}; choose another folder") from error

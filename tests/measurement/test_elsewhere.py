@@ -20,10 +20,14 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from chronas.devices import Device, Runner, make_device
+from chronas.devices import Runner, make_device
 from chronas.devices.simulated import Simulated, SimulatedConfig
-from chronas.measurement import Results, read_journal, run_campaign, standalone, summarise
+from chronas.measurement import Results, read_journal, run_campaign, summarise
 from chronas.measurement.bundle import program
+from chronas.measurement.elsewhere import run
+from chronas.measurement.elsewhere.lines import Line, sealed
+from chronas.measurement.elsewhere.schedule import half_width_percent, in_round
+from chronas.measurement.elsewhere.timer import Timer
 from chronas.tables import CostTable
 from tiny_bundle import NETWORKS, PLAN, SKELETON, write_tiny
 
@@ -43,7 +47,7 @@ def measured(written: Path) -> Path:
     """A bundle with its results; tests must not change it."""
     folder = written.with_name("measured")
     shutil.copytree(written, folder)
-    assert standalone.main([], folder) == 0
+    assert run.main([], folder) == 0
     return folder
 
 
@@ -66,7 +70,7 @@ def keys(folder: Path) -> Counter:
 
 def refused(folder: Path, capsys: Capture, *words: str) -> str:
     before = (folder / "results.jsonl").read_bytes() if (folder / "results.jsonl").exists() else None
-    assert standalone.main([*words], folder) == 2
+    assert run.main([*words], folder) == 2
     assert before is None or (folder / "results.jsonl").read_bytes() == before
     (line,) = capsys.readouterr().err.splitlines()
     assert line.startswith("run.py: error: ")
@@ -74,15 +78,17 @@ def refused(folder: Path, capsys: Capture, *words: str) -> str:
 
 
 class Script:
-    """Samples of each network's calls, in the order of calls, and that order."""
+    """Samples of each network's calls on a machine that drifts, the order of calls, and a clock."""
 
     def __init__(self) -> None:
-        self.order: list[str] = []
+        self.order: list[tuple[str, int, int]] = []
+        self.now_s = 0.0
 
-    def samples_ms(self, text: str) -> list[float]:
-        self.order.append(text)
-        random = np.random.default_rng([len(text), ord(text[5]), self.order.count(text)])
-        return [float(sample) for sample in 1 + 0.05 * random.random(PLAN.repeats)]
+    def samples_ms(self, text: str, warmup: int, repeats: int) -> list[float]:
+        self.order.append((text, warmup, repeats))
+        self.now_s += 1.0
+        random = np.random.default_rng([len(text), ord(text[5]), self.order.count((text, warmup, repeats))])
+        return [float(x) for x in (1 + 0.05 * random.random(repeats)) * (1 + 0.3 * np.sin(self.now_s / 20))]
 
 
 class ScriptedRunner(Runner):
@@ -90,34 +96,40 @@ class ScriptedRunner(Runner):
         self.script, self.text = script, text
 
     def _round(self, index: int, warmup: int, repeats: int) -> list[float]:
-        return self.script.samples_ms(self.text)
+        return self.script.samples_ms(self.text, warmup, repeats)
 
     def close(self) -> None:
         pass
 
 
 @pytest.mark.parametrize("statistic", ["minimum", "median"])
-def test_it_measures_what_a_campaign_measures_in_the_same_order(statistic: str, tmp_path: Path, monkeypatch) -> None:
-    plan = PLAN.model_copy(update={"statistic": statistic, "max_rounds": 6, "interval_percent": 2.0})
+@pytest.mark.parametrize("every", [0, 1, 2])
+def test_it_measures_what_a_campaign_measures_in_the_same_order(
+    every: int, statistic: str, tmp_path: Path, monkeypatch
+) -> None:
+    update = {"statistic": statistic, "max_rounds": 6, "reference_every": every, "warmup": 2}
+    update["interval_percent"] = 2.0 if every else 25.0  # what a drift leaves that is not divided by
+    plan = PLAN.model_copy(update=update)
     here, there = Script(), Script()
-    device: Device = Simulated(SimulatedConfig())
     monkeypatch.setattr(Simulated, "prepare", lambda _, network, *a, **o: ScriptedRunner(here, str(network)))
-    run_campaign(device, SKELETON, NETWORKS, plan, tmp_path / "journal.sqlite")
+    monkeypatch.setattr(Simulated, "now_s", lambda _: here.now_s)
+    run_campaign(Simulated(SimulatedConfig()), SKELETON, NETWORKS, plan, tmp_path / "journal.sqlite")
     monkeypatch.setattr("tiny_bundle.PLAN", plan)
     manifest = write_tiny(tmp_path / "bundle")
     texts = {network.file: network.architecture for network in [manifest.reference, *manifest.networks]}
 
-    def timed(timer: standalone.Timer, file: str) -> dict:
-        return {"start_s": 0.0, "end_s": 1.0, "samples_ms": there.samples_ms(texts[file])}
+    def timed(timer: Timer, file: str, warmup: int, repeats: int) -> tuple[Line, str]:
+        start_s, samples_ms = there.now_s, there.samples_ms(texts[file], warmup, repeats)
+        return {"start_s": start_s, "end_s": there.now_s, "samples_ms": samples_ms}, "normal"
 
-    monkeypatch.setattr(standalone.Timer, "time", timed)
-    assert standalone.main([], tmp_path / "bundle") == 0
+    monkeypatch.setattr(Timer, "time", timed)
+    assert run.main([], tmp_path / "bundle") == 0
     assert there.order == here.order
     assert len(set(Counter(here.order).values())) > 1, "some networks should need more rounds than others"
     Results(tmp_path / "bundle" / "results.jsonl").write_journal(tmp_path / "imported.sqlite")
     brought, own = read_journal(tmp_path / "imported.sqlite"), read_journal(tmp_path / "journal.sqlite")
     assert brought.latencies() == own.latencies()
-    assert brought.drift_percent() == own.drift_percent()
+    assert (brought.drift_percent(), brought.clock_s) == (own.drift_percent(), own.clock_s)
     assert list(brought.references) == list(own.references)
 
 
@@ -130,7 +142,7 @@ def test_the_interval_is_that_of_chronas(rounds: list[list[float]], statistic: s
     manifest = json.loads((written / "manifest.json").read_text())
     assert manifest["quantiles"] == pytest.approx(quantiles[: PLAN.max_rounds - 1])
     expected = summarise(rounds, statistic).half_width_percent  # type: ignore[arg-type]
-    assert standalone.half_width_percent(rounds, statistic, quantiles) == pytest.approx(expected)
+    assert half_width_percent([in_round(x, statistic) for x in rounds], quantiles) == pytest.approx(expected)
 
 
 def test_it_tells_its_device_as_chronas_does(measured: Path) -> None:
@@ -141,15 +153,20 @@ def test_all_rounds_are_there_once_with_samples_above_zero(measured: Path) -> No
     found = keys(measured)
     assert set(found.values()) == {1}
     assert {(network, None, index, None) for network in range(5) for index in range(2)} <= set(found)
-    assert {(None, block, index, place) for block in range(2) for index in range(2) for place in range(3)} <= set(found)
+    places = {(None, 0, index, place) for index in range(2) for place in range(4)}
+    places |= {(None, 1, index, place) for index in range(2) for place in range(3)}
+    assert places <= set(found)
     rounds = lines(measured)[1:]
-    assert all(len(line["samples_ms"]) == 3 and min(line["samples_ms"]) > 0 for line in rounds)
-    assert all(line["end_s"] - line["start_s"] >= sum(line["samples_ms"]) / 1000 * 0.99 for line in rounds)
+    assert all(len(line["samples_ms"]) == (3 if "network" in line else 2) for line in rounds)
+    assert all(0 < min(line["samples_ms"]) / 1000 <= line["end_s"] - line["start_s"] for line in rounds)
+    beside = [line for line in rounds if "block" in line]
+    assert {line["priority"] for line in beside} <= {"real-time", "high", "normal"}
+    assert all(line["foreign_cores"] is None or line["foreign_cores"] >= 0 for line in beside)
 
 
 def test_a_batch_is_what_is_fed(tmp_path: Path) -> None:
     write_tiny(tmp_path / "bundle", batch=3)
-    assert standalone.main([], tmp_path / "bundle") == 0
+    assert run.main([], tmp_path / "bundle") == 0
     assert lines(tmp_path / "bundle")[0]["device"]["batch"] == 3
 
 
@@ -162,7 +179,7 @@ def test_it_goes_on_after_a_cut_at_any_byte(data: st.DataObject, measured: Path,
     cut = data.draw(st.integers(0, len(whole)))
     (folder / "results.jsonl").write_bytes(whole[:cut])
     kept = whole[: whole[:cut].rfind(b"\n") + 1]
-    assert standalone.main([], folder) == 0
+    assert run.main([], folder) == 0
     assert (folder / "results.jsonl").read_bytes().startswith(kept)
     assert set(keys(folder).values()) == {1}
     assert len(imported(folder)) == 5
@@ -176,8 +193,8 @@ def imported(folder: Path) -> CostTable:
 
 def test_a_finished_bundle_is_not_measured_again(bundle: Path, monkeypatch) -> None:
     before = (bundle / "results.jsonl").read_bytes()
-    monkeypatch.setattr(standalone.Timer, "time", lambda *given: pytest.fail("measured again"))
-    assert standalone.main([], bundle) == 0
+    monkeypatch.setattr(Timer, "time", lambda *given: pytest.fail("measured again"))
+    assert run.main([], bundle) == 0
     assert (bundle / "results.jsonl").read_bytes() == before
 
 
@@ -210,7 +227,7 @@ def test_results_of_another_bundle_are_refused(bundle: Path, tmp_path: Path, cap
 
 
 def test_results_of_another_setting_are_refused(bundle: Path, capsys: Capture, monkeypatch) -> None:
-    monkeypatch.setattr(standalone, "usable_cores", lambda: 8)
+    monkeypatch.setattr(run, "usable_cores", lambda: 8)
     assert "threads 1 there, 2 here" in refused(bundle, capsys, "--threads", "2")
 
 
@@ -221,7 +238,7 @@ def test_a_damaged_line_and_lines_of_another_run_are_refused(bundle: Path, capsy
     assert "line 2 of" in refused(bundle, capsys)
     foreign = json.loads(second) | {"run": "another"}
     del foreign["check"]
-    path.write_text(first + standalone.sealed(foreign) + "".join(rest))
+    path.write_text(first + sealed(foreign) + "".join(rest))
     assert "several runs" in refused(bundle, capsys)
 
 
@@ -238,7 +255,7 @@ def test_two_programs_do_not_write_the_same_results(bundle: Path, capsys: Captur
 
 
 def test_another_provider_is_another_device() -> None:
-    other = standalone.device("XnnpackExecutionProvider", 2, 1)
+    other = run.device("XnnpackExecutionProvider", 2, 1)
     assert other["name"] == "onnxruntime-xnnpack"
     assert "XnnpackExecutionProvider" in other["runtime"] and other["threads"] == 2
 
@@ -248,7 +265,7 @@ def test_a_network_that_gives_other_numbers_is_refused(written: Path, tmp_path: 
     manifest = json.loads((tmp_path / "bundle" / "manifest.json").read_text())
     manifest["skeleton"]["classes"] = 6
     (tmp_path / "bundle" / "manifest.json").write_text(json.dumps(manifest))
-    assert standalone.main([], tmp_path / "bundle") == 2
+    assert run.main([], tmp_path / "bundle") == 2
     assert "should give (1, 6) finite numbers, (1, 5) came" in capsys.readouterr().err
 
 
@@ -263,9 +280,10 @@ def test_without_onnxruntime_it_says_what_to_install(written: Path, monkeypatch)
 @pytest.mark.parametrize("name", sorted(program()))
 def test_the_program_is_python_3_9_and_imports_no_chronas(name: str) -> None:
     tree = ast.parse(program()[name], feature_version=(3, 9))
-    modules = {node.module for node in ast.walk(tree) if isinstance(node, ast.ImportFrom)}
+    modules = {str(node.module) for node in ast.walk(tree) if isinstance(node, ast.ImportFrom)}
     modules |= {alias.name for node in ast.walk(tree) if isinstance(node, ast.Import) for alias in node.names}
-    assert modules <= {*sys.stdlib_module_names, "collections.abc", "numpy", "onnxruntime", "hardware"}
+    beside = {path.removesuffix(".py").replace("/", ".") for path in program()}
+    assert modules <= {*sys.stdlib_module_names, "collections.abc", "numpy", "numpy.typing", "onnxruntime", *beside}
 
 
 @pytest.fixture(scope="module")
