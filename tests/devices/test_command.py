@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import signal
 import stat
 import subprocess
 import sys
@@ -41,6 +42,7 @@ for run in range(int(sys.argv[2]) + int(sys.argv[3])):
     samples.append(1000 * (time.perf_counter() - start))
 print(json.dumps({{"samples_ms": samples[int(sys.argv[2]):]}}))
 """
+AS_ASKED = """printf '{"samples_ms": [1.25'; for run in $(seq 2 $3); do printf ', 1.5'; done; echo ']}'"""
 
 
 def script(folder: Path, text: str, name: str = "time.sh") -> str:
@@ -215,7 +217,7 @@ def test_a_round_without_warmup_is_refused(tmp_path: Path) -> None:
 def test_a_campaign_on_a_command_goes_on_and_refuses_a_changed_one(tmp_path: Path) -> None:
     path = tmp_path / "journal.sqlite"
     networks, plan = make_space("nasbench201").sample(3, seed=0), Plan(rounds=2, max_rounds=2, repeats=2)
-    command = shell(tmp_path, 'set -e\ntest -s "$1"\necho \'{"samples_ms": [1.5, 1.25]}\'')
+    command = shell(tmp_path, f'set -e\ntest -s "$1"\n{AS_ASKED}')
     run_campaign(device(command), SKELETON, networks[:1], plan, path)
     run_campaign(device(command), SKELETON, networks, plan, path)
     assert {latency.value_ms for latency in read_journal(path).latencies().values()} == {1.25}
@@ -224,11 +226,11 @@ def test_a_campaign_on_a_command_goes_on_and_refuses_a_changed_one(tmp_path: Pat
 def test_the_command_line_measures_with_a_command_and_the_table_fits(tmp_path: Path, capsys) -> None:
     size = ["--skeleton.input-shape", "1", "8", "8", "--skeleton.width", "4", "--skeleton.depth", "3"]
     few = ["--networks", "2", "--plan.rounds", "2", "--plan.max-rounds", "2", "--plan.repeats", "2"]
-    command = shell(tmp_path, "echo '{\"samples_ms\": [2, 3]}'")
+    command = shell(tmp_path, AS_ASKED)
     out = tmp_path / "costs.parquet"
     assert main(["measure", "--device", f"command:{command}", *size, *few, "--out", str(out)]) == 0
     assert "command on what time.sh times" in capsys.readouterr().out
-    assert set(CostTable.load(out).costs()) == {2.0}
+    assert set(CostTable.load(out).costs()) == {1.25}
     failing = shell(tmp_path, "echo broken >&2; exit 4")
     assert main(["measure", "--device", f"command:{failing}", *size, *few, "--out", str(tmp_path / "b.parquet")]) == 2
     (line,) = (text for text in capsys.readouterr().err.splitlines() if text.startswith("chronas: "))
@@ -244,7 +246,8 @@ def test_nothing_of_an_interrupted_call_is_left(tmp_path: Path) -> None:
         while not (child.exists() and child.read_text()):
             assert process.poll() is None and time.monotonic() < until
             time.sleep(0.02)
-        process.send_signal(2)
+        time.sleep(1)  # the command may run before the call that started it returns
+        process.send_signal(signal.SIGINT)
         process.communicate(timeout=120)
     pid = int(child.read_text())
     assert not psutil.pid_exists(pid) or psutil.Process(pid).status() == psutil.STATUS_ZOMBIE
