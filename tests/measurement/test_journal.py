@@ -202,3 +202,5 @@ def test_a_journal_from_before_the_division_by_drift_is_read_as_it_was_and_gone_
     run_campaign(DEVICE, SKELETON, architectures, contents.header.plan, path)
     assert [latency.value_ms for latency in read_journal(path).latencies().values()][:2] == [3.0, 3.0]
     assert len(read_journal(path).latencies()) == 3
+    run_campaign(DEVICE, SKELETON, architectures, contents.header.plan, path, costs=["energy_mj"])
+    assert len(read_journal(path).readings["energy_mj"].estimates()) == len(read_journal(path).latencies()) == 3

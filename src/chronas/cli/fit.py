@@ -15,6 +15,7 @@ from chronas.predictors import PREDICTORS, PredictorReport, fit_and_report, pred
 from chronas.reports import predictor_words
 from chronas.runs import Run, fit, measure
 from chronas.tables import CostTable
+from chronas.units import COST_UNITS
 
 DESCRIPTION = """Learn a cost predictor from a table, and report how well it predicts architectures not seen.
 
@@ -26,6 +27,7 @@ class FitOptions(Options):
 
     table: Path = Field(description="Parquet file of `chronas measure`")
     out: Path = Field(default=Path("predictor.safetensors"), description="file to write")
+    cost: str | None = Field(default=None, description="what to learn of the table's costs; by default its own")
     folds: int = Field(default=5, ge=2, le=100, description="folds of the cross-validation")
     seed: int = Field(default=0, ge=0, description="of folds and fitting")
 
@@ -43,6 +45,7 @@ def main(words: list[str]) -> int:
     if options.out.exists():
         raise UsageError(f"{options.out} exists; choose another --out, nothing is overwritten")
     table = CostTable.load(options.table)
+    table = table if options.cost is None else table.of(options.cost)
     config = part(options, "predictor")
     predictor, report = fit_and_report(names["predictor"], table, config=config, folds=options.folds, seed=options.seed)
     predictor.save(options.out)
@@ -65,7 +68,8 @@ def show_fit(report: PredictorReport, path: Path, *, as_json: bool) -> None:
     if as_json:
         write_json({"path": str(path), **report.to_json()})
         return
-    columns = ("", "Kendall", "Spearman", "MAPE %", "RMSE ms", "within 5 %", "within 10 %")
+    unit = COST_UNITS[report.cost]
+    columns = ("", "Kendall", "Spearman", "MAPE %", f"RMSE {unit}", "within 5 %", "within 10 %")
     scores = {
         "this predictor": report.scores,
         **{f"baseline {name}": score for name, score in report.baselines.items()},

@@ -15,7 +15,7 @@ from chronas.cli.progress import progress_display
 from chronas.cli.table import journal_beside, show_table
 from chronas.devices import DEVICES, CpuConfig, Device, device_class, make_device
 from chronas.errors import UsageError
-from chronas.measurement import Plan, run_campaign, write_bundle
+from chronas.measurement import Cost, Plan, run_campaign, write_bundle
 from chronas.runs import Run, measure
 from chronas.spaces import SPACES, Skeleton, Space, make_space
 from chronas.tables import CostTable
@@ -40,6 +40,7 @@ class MeasureOptions(Options):
         default=None, description="measure elsewhere: write a folder that needs numpy and onnxruntime alone, no table"
     )
     plan: Plan = Field(default=Plan())
+    costs: tuple[Cost, ...] = Field(default=(), description="what to measure beside the latency, after it")
 
 
 def main(words: list[str]) -> int:
@@ -66,7 +67,7 @@ def main(words: list[str]) -> int:
     device = make_device(names["device"], part(options, "device"))
     architectures = space.sample(options.networks, options.seed)
     with resumable("the same command"), progress_display() as progress:
-        run_campaign(device, chosen, architectures, options.plan, journal, progress)
+        run_campaign(device, chosen, architectures, options.plan, journal, progress, costs=options.costs)
     table = CostTable.from_journal(journal)
     table.save(options.out)
     show_table(table, options.out, as_json=options.json_answer)
@@ -87,6 +88,8 @@ def _bundle(options: MeasureOptions, folder: Path, space: Space, device: type[De
         raise UsageError(f"--bundle is for --device {' or '.join(able)} in float32: run.py times that, no other")
     if out:
         raise UsageError("--bundle writes no table, so --out does nothing: leave it out, give it to `table import`")
+    if options.costs:
+        raise UsageError("--bundle times networks and measures nothing else: leave --costs out")
     architectures = space.sample(options.networks, options.seed)
     with progress_display() as progress:
         write_bundle(

@@ -15,6 +15,7 @@ from chronas.cli.options import Options, read_options
 from chronas.errors import UsageError, unknown_name
 from chronas.measurement import Results
 from chronas.tables import CostTable
+from chronas.units import COST_UNITS
 
 DESCRIPTION = (
     "Show what a table of costs holds: where it is from, its range, how well it repeats, its fastest networks."
@@ -105,11 +106,11 @@ def show_table(table: CostTable, path: Path, *, as_json: bool, rows: int = 5) ->
     write_table(("", ""), described)
     if rows:
         fastest = table.frame.sort("latency_ms").head(rows)
+        columns = {"latency_ms": "latency ms", "latency_low_ms": "at least", "latency_high_ms": "at most"}
+        columns |= {cost: f"{cost.rpartition('_')[0].replace('_', ' ')} {COST_UNITS[cost]}" for cost in table.others()}
+        columns["architecture"] = "architecture"
         write_table(
-            ("latency ms", "at least", "at most", "architecture"),
-            [
-                (row["latency_ms"], row["latency_low_ms"], row["latency_high_ms"], row["architecture"])
-                for row in fastest.iter_rows(named=True)
-            ],
+            tuple(columns.values()),
+            list(fastest.select(columns.keys()).iter_rows()),
             title=f"\nthe fastest {len(fastest)}",
         )

@@ -17,7 +17,9 @@ import numpy as np
 from chronas.devices import NORMAL, Device, Runner, hardware_lock
 from chronas.errors import UsageError
 from chronas.measurement.contents import Header, ReferenceRound
+from chronas.measurement.costs import CostCampaign
 from chronas.measurement.journal import Journal
+from chronas.measurement.meter import make_meter
 from chronas.measurement.timing import Plan
 from chronas.progress import Progress, silent
 from chronas.spaces import Architecture, Skeleton
@@ -32,6 +34,7 @@ def run_campaign(
     progress: Progress = silent,
     *,
     weights: Mapping[Architecture, Path] | None = None,
+    costs: Sequence[str] = (),
 ) -> None:
     """Measure architectures into a journal, or go on with one; what it already holds is not measured again.
 
@@ -47,23 +50,29 @@ def run_campaign(
         progress: told after each round of a network ("measure") and while networks are built ("prepare").
         weights: files of `networks.save_state` for architectures that are measured as they were trained; the others
             have random weights.
+        costs: names in `COSTS` of what is measured too, once all latencies are there. A journal that has none of
+            them yet can get them later.
 
     Raises:
         UsageError: no architecture, architectures of several spaces, or another process writes the journal.
-        MismatchError: the journal is of another space, skeleton, device or plan.
+        MismatchError: the journal is of another space, skeleton, device or plan, or its costs of another sensor.
         DataError: the journal is damaged, or the disk is full.
-        DeviceError: a network gives numbers that are not finite, or a duration that is not above zero.
+        DeviceError: a network gives numbers that are not finite, or a duration that is not above zero; or a cost
+            cannot be measured here.
     """
     asked = {str(architecture): architecture for architecture in architectures}
     spaces = {architecture.space.name: architecture.space for architecture in architectures}
     if len(spaces) != 1:
         raise UsageError(f"a campaign measures architectures of one space, got {len(asked)} of {sorted(spaces)}")
     (space,) = spaces.values()
+    meters = [make_meter(cost, device, skeleton, weights) for cost in dict.fromkeys(costs)]
     with Journal(journal_path, Header.of(space, skeleton, device, plan)) as journal:
         journal.ask(list(asked))
         device.resume_at(journal.contents.clock_s)
         reference = space.parse(journal.contents.header.reference)
+        others = CostCampaign(journal, meters, asked, progress)
         _Campaign(device, skeleton, journal, asked, reference, progress, weights or {}).run()
+        others.run()
 
 
 class _Campaign:

@@ -22,7 +22,7 @@ import torch
 from pydantic import BaseModel, ValidationError
 from torch import Tensor
 
-from chronas.errors import DataError, MismatchError, UsageError
+from chronas.errors import DataError, MismatchError, UsageError, unknown_name
 from chronas.networks import save_state
 from chronas.spaces import SPACES, Skeleton, Space, make_space
 from chronas.units import COST_UNITS
@@ -92,10 +92,13 @@ class Predictor(ABC):
             cost: what they are.
 
         Raises:
+            UsageError: there is no such cost.
             MismatchError: the encodings are not of this space.
             DataError: too few networks; a cost that is not a positive number; all costs equal; one architecture with
                 costs that contradict each other.
         """
+        if cost not in COST_UNITS:
+            raise unknown_name("cost", cost, COST_UNITS)
         inputs = self._checked(codes)
         costs = np.asarray(costs_ms, dtype=np.float64)
         _check_costs(costs, len(inputs), COST_UNITS[cost])

@@ -102,7 +102,7 @@ class Run:
 
         Raises:
             UsageError: the folder holds a run with another config or table, or files that are no run's.
-            MismatchError: the table is of another space, skeleton or device.
+            MismatchError: the table is of another space, skeleton, device or cost.
             ChronasError: the data or the settings of the search are not usable.
         """
         if folder.exists() and not folder.is_dir():
@@ -133,7 +133,7 @@ class Run:
         make_searcher(self.config.searcher, self.config.searcher_config)
         _ = self.skeleton, self.search_split  # these fail where the data does not fit
         if table is not None:
-            table.require(space=self.space, skeleton=self.skeleton, device=self.device)
+            table.require(space=self.space, skeleton=self.skeleton, device=self.device, cost="latency_ms")
 
     def _take(self, table: CostTable | None) -> None:
         """Keep a given table as the run's own, which must not have another."""

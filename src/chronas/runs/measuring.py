@@ -23,7 +23,7 @@ def measure(run: Run, progress: Progress = silent) -> CostTable:
     """Measure random architectures of the run's space on its device; goes on where an earlier attempt stopped.
 
     Raises:
-        MismatchError: the folder's table or journal is of another space, skeleton, device or plan.
+        MismatchError: the folder's table or journal is of another space, skeleton, device, plan or cost.
     """
     path = run.folder / "costs.parquet"
     if not path.exists():
@@ -33,7 +33,7 @@ def measure(run: Run, progress: Progress = silent) -> CostTable:
             run_campaign(run.device, run.skeleton, architectures, run.config.plan, journal, progress)
         CostTable.from_journal(run.folder / "journal.sqlite").save(path)
     table = CostTable.load(path)
-    table.require(space=run.space, skeleton=run.skeleton, device=run.device)
+    table.require(space=run.space, skeleton=run.skeleton, device=run.device, cost="latency_ms")
     return table
 
 

@@ -13,7 +13,7 @@ from chronas.errors import DataError
 from chronas.spaces import SPACES, Skeleton
 from chronas.tables.repeatability import Repeatability
 
-LATER = frozenset({"foreign_cores", "priority", "checks"})  # what tables of chronas 0.1.0 do not have yet
+LATER = frozenset({"foreign_cores", "priority", "checks", "sources"})  # what tables of chronas 0.1.0 do not have yet
 
 
 @dataclass(frozen=True)
@@ -56,6 +56,7 @@ class Provenance:
         foreign_cores: how many cores of the device others used meanwhile, in the mean; None where that is not known.
         priority: the lowest priority at which was timed, "real-time", "high" or "normal"; None where that is not known.
         checks: samples that were measured again, in the order of time.
+        sources: what told each cost other than latency, by its name.
     """
 
     space: str
@@ -70,6 +71,7 @@ class Provenance:
     foreign_cores: float | None = None
     priority: str | None = None
     checks: tuple[Check, ...] = ()
+    sources: Mapping[str, str] = field(default_factory=dict)
 
     def to_json(self) -> str:
         """The provenance as one line of JSON; `from_json` gives it back."""

@@ -1,13 +1,14 @@
 """The cost table: one row for each architecture, as a Parquet file with its provenance in the file's metadata.
 
-The file also carries a checksum of the columns in `COLUMNS` and of the provenance, because a flipped bit can leave a
-Parquet file readable.
+The file also carries a checksum of the columns in `COLUMNS`, of those of other costs that it has, and of the
+provenance, because a flipped bit can leave a Parquet file readable.
 """
 
 from __future__ import annotations
 
 import hashlib
 import io
+import json
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -23,28 +24,21 @@ from chronas.errors import ChronasError, DataError, MismatchError
 from chronas.files import write_bytes
 from chronas.measurement import read_journal
 from chronas.spaces import Architecture, Skeleton, Space, make_space
+from chronas.tables.columns import COLUMNS, COST_COLUMNS, ROUNDS, cost_text, interval_text, with_estimates
 from chronas.tables.provenance import Provenance
 from chronas.tables.repeatability import Repeatability
 
 PROVENANCE_KEY = "chronas.provenance/1"
 CHECKSUM_KEY = "chronas.sha256"
-ROUNDS = "round_latencies_ms"
-COLUMNS: dict[str, pl.DataType] = {
-    "architecture": pl.String(),
-    "latency_ms": pl.Float64(),
-    "latency_low_ms": pl.Float64(),
-    "latency_high_ms": pl.Float64(),
-    "latency_median_ms": pl.Float64(),
-    "latency_p95_ms": pl.Float64(),
-    ROUNDS: pl.List(pl.Float64()),
-}
+MAY_BE_BELOW_ZERO = {"energy_foreign_cores", *(columns.low for columns in COST_COLUMNS.values())}
 
 
 class CostTable:
     """Costs of distinct architectures of one space and skeleton on one device. It does not change once it is made.
 
     Attributes:
-        frame: the columns of `COLUMNS`, and any others (the official `index` of NAS-Bench-201).
+        frame: the columns of `COLUMNS`, those of other costs that are known (`COST_COLUMNS`), and any others (the
+            official `index` of NAS-Bench-201).
         provenance: where the numbers come from.
     """
 
@@ -89,8 +83,12 @@ class CostTable:
             drift_percent=contents.drift_percent(),
             foreign_cores=contents.foreign_cores(),
             priority=contents.priority(),
+            sources={cost: readings.source for cost, readings in contents.readings.items()},
         )
-        return cls(pl.DataFrame(rows, schema=COLUMNS, orient="row"), provenance)
+        frame = pl.DataFrame(rows, schema=COLUMNS, orient="row")
+        for cost, readings in contents.readings.items():
+            frame = with_estimates(frame, cost, readings.estimates())
+        return cls(frame, provenance)
 
     @classmethod
     def from_rows(
@@ -172,6 +170,23 @@ class CostTable:
         """How far the reference network's latency moved while the table was measured; None where that is not known."""
         return self.provenance.drift_percent
 
+    def of(self, cost: str) -> CostTable:
+        """The table with another column as its cost; networks that were not measured for it are left out.
+
+        Raises:
+            DataError: it was not measured for any.
+        """
+        if cost not in COST_COLUMNS or self.frame.schema.get(cost) != pl.Float64():
+            known = ", ".join(name for name in COST_COLUMNS if name in self.frame.columns)
+            raise DataError(f"the table has no cost {cost}, only {known}: measure with --costs, or take one of these")
+        return CostTable(self.frame.filter(pl.col(cost).is_not_null()), replace(self.provenance, cost=cost))
+
+    def others(self) -> list[str]:
+        """The costs beside its own and the latency that the table has."""
+        return [
+            name for name in COST_COLUMNS if name in self.frame.columns and name not in {self.provenance.cost, *COLUMNS}
+        ]
+
     def architectures(self) -> list[Architecture]:
         """The architectures, parsed, in the order of rows.
 
@@ -189,8 +204,11 @@ class CostTable:
         return self.frame[self.provenance.cost].to_numpy().astype(np.float64)
 
     def rounds(self) -> list[list[float]]:
-        """The latencies of each architecture's rounds, in ms."""
-        rounds: list[list[float]] = self.frame[ROUNDS].to_list()
+        """The table's cost in each round of each architecture, in its unit; one round where rounds are not known."""
+        columns = COST_COLUMNS.get(self.provenance.cost)
+        if columns is None or columns.rounds not in self.frame.columns:
+            return [[cost] for cost in self.costs().tolist()]
+        rounds: list[list[float]] = self.frame[columns.rounds].to_list()
         return rounds
 
     def repeatability(self) -> Repeatability:
@@ -198,9 +216,13 @@ class CostTable:
         return Repeatability.of(self.rounds())
 
     def require(
-        self, space: Space | None = None, skeleton: Skeleton | None = None, device: Device | None = None
+        self,
+        space: Space | None = None,
+        skeleton: Skeleton | None = None,
+        device: Device | None = None,
+        cost: str | None = None,
     ) -> None:
-        """Hold that the table is of this space, skeleton and device; None asks for nothing.
+        """Hold that the table is of this space, skeleton, device and cost; None asks for nothing.
 
         Raises:
             MismatchError: it is not; the message says what differs.
@@ -210,6 +232,8 @@ class CostTable:
             found.append(f"space is {self.provenance.space} there, {space.name} here")
         if skeleton is not None and skeleton != self.provenance.skeleton:
             found.append(f"skeleton is {self.provenance.skeleton} there, {skeleton} here")
+        if cost is not None and cost != self.provenance.cost:
+            found.append(f"cost is {self.provenance.cost} there, {cost} here")
         if device is not None:
             found.extend(f"device: {text}" for text in device_differences(device.fingerprint(), self.provenance.device))
         if found:
@@ -228,14 +252,14 @@ class CostTable:
             ("architectures", str(len(self))),
             (provenance.cost, f"{costs.min():.4g} min, {np.median(costs):.4g} median, {costs.max():.4g} max"),
             *self.quality(),
+            *((name, cost_text(self.frame, name, provenance.sources.get(name, "given"))) for name in self.others()),
         ]
 
     def quality(self) -> list[tuple[str, str]]:
         """What to tell people about how well the table was measured: rows of a name and a text."""
         provenance = self.provenance
-        width = 100 * (self.frame["latency_high_ms"] - self.frame["latency_low_ms"]) / 2 / self.frame["latency_ms"]
         return [
-            ("interval", f"+-{np.median(width.to_numpy()):.2g} % (median architecture, 95 %)"),
+            ("interval", interval_text(self.frame, provenance.cost)),
             ("repeatability", f"{self.repeatability()} between odd and even rounds"),
             ("drift", "unknown" if self.drift_percent is None else f"{self.drift_percent:.2g} %"),
             ("other load", _load_text(provenance)),
@@ -260,24 +284,36 @@ def _check_columns(frame: pl.DataFrame, cost: str) -> None:
 
 def _check_numbers(frame: pl.DataFrame, cost: str) -> None:
     numbers = [name for name, dtype in COLUMNS.items() if dtype == pl.Float64()]
-    flat = {name: frame[name] for name in {*numbers, cost}} | {ROUNDS: frame[ROUNDS].explode()}
+    known = [name for name in _cost_columns(frame) if frame.schema[name] == pl.Float64()]
+    lists = [ROUNDS, *(name for name in _cost_columns(frame) if name not in known)]
+    flat = {name: frame[name] for name in {*numbers, *known, cost}} | {name: frame[name].explode() for name in lists}
     for name, values in flat.items():
-        array = values.to_numpy()
-        wrong = array[~np.isfinite(array) | ((array <= 0) & (name != "latency_low_ms"))]
+        array = values.drop_nulls().to_numpy()
+        wrong = array[~np.isfinite(array) | ((array <= 0) & (name not in MAY_BE_BELOW_ZERO))]
         if len(wrong):
             raise DataError(
                 f"{name} should be finite and above zero, got {wrong[0]} ({len(wrong)} such): measure again"
             )
 
 
+def _cost_columns(frame: pl.DataFrame) -> list[str]:
+    """The columns of costs other than latency that the frame has, in the order of `COST_COLUMNS`."""
+    others = [(name, columns) for name, columns in COST_COLUMNS.items() if name not in COLUMNS]
+    every = [(name, c.low, c.high, c.rounds, *c.beside.values()) for name, c in others]
+    return [name for names in every for name in names if name in frame.columns]
+
+
 def _checksum(frame: pl.DataFrame, provenance: str) -> str:
-    """SHA-256 of the provenance and of what `COLUMNS` hold."""
+    """SHA-256 of the provenance, of what `COLUMNS` hold, and of other costs."""
     digest = hashlib.sha256("\n".join([provenance, *frame["architecture"]]).encode())
     for name, dtype in COLUMNS.items():
         if dtype == pl.Float64():
             digest.update(frame[name].to_numpy().tobytes())
     digest.update(frame[ROUNDS].list.len().to_numpy().tobytes())
     digest.update(frame[ROUNDS].explode().to_numpy().tobytes())
+    for name in _cost_columns(frame):
+        values: list[float | None] | list[list[float] | None] = frame[name].to_list()
+        digest.update(json.dumps([name, values]).encode())
     return digest.hexdigest()
 
 
