@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import os
+import re
 import signal
 import stat
 import subprocess
@@ -251,3 +253,26 @@ def test_nothing_of_an_interrupted_call_is_left(tmp_path: Path) -> None:
         process.communicate(timeout=120)
     pid = int(child.read_text())
     assert not psutil.pid_exists(pid) or psutil.Process(pid).status() == psutil.STATUS_ZOMBIE
+
+
+def documented(kind: str) -> str:
+    """A script of the page about own devices."""
+    page = (Path(__file__).resolve().parents[2] / "docs" / "own-device.md").read_text()
+    (found,) = re.findall(rf"```{kind}\n(.*?)```", page, re.DOTALL)
+    return str(found)
+
+
+def test_the_documented_python_script_is_a_device(tmp_path: Path) -> None:
+    text = documented("py").replace("#!/usr/bin/env python3", f"#!{sys.executable}")
+    assert min(timed(script(tmp_path, text, "time.py"), repeats=3)) > 0
+
+
+def test_the_documented_script_for_a_phone_pushes_once_and_answers(tmp_path: Path, monkeypatch) -> None:
+    pushed = tmp_path / "pushed"
+    phone = f"""case "$1 $2" in "shell test") test -f {pushed};; push*) echo "$2" >> {pushed};; *) seq 1 $8;; esac"""
+    script(tmp_path, f"#!/bin/sh\n{phone}\n", "adb")
+    monkeypatch.setenv("PATH", f"{tmp_path}{os.pathsep}{os.environ['PATH']}")
+    runner = device(script(tmp_path, documented("sh"))).prepare(NETWORK, SKELETON)
+    assert [runner.round(0, 1, 4), runner.round(1, 1, 2)] == [[1.0, 2.0, 3.0, 4.0], [1.0, 2.0]]
+    runner.close()
+    assert len(pushed.read_text().splitlines()) == 1

@@ -38,7 +38,7 @@ from chronas.spaces import Architecture, Skeleton
 
 HOW = "it is yours to bring: --device command:./time.sh (docs/own-device.md tells what the command does)"
 DESCRIBED = ("hardware", "runtime", "version")
-UNKNOWN = "as the command has it"
+UNKNOWN = "the command's own"
 LONGEST = 100  # characters of a text that describes the device
 LONGEST_MS = 1e9
 
