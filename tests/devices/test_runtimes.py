@@ -113,4 +113,6 @@ def test_cuda_names_its_gpu_and_precision(monkeypatch: pytest.MonkeyPatch) -> No
     device = make_device("eager-cuda")
     assert device.hardware == "NVIDIA Example 0"
     assert device.fingerprint()["hardware"] == "NVIDIA Example"
-    assert "CUDA 13.0" in str(device.fingerprint()["runtime"])
+    assert "torch-eager as CUDA graphs, CUDA 13.0" in str(device.fingerprint()["runtime"])
+    plain = make_device("eager-cuda", device_class("eager-cuda").Config(graphs=False))
+    assert str(plain.fingerprint()["runtime"]).startswith("torch-eager, CUDA 13.0")

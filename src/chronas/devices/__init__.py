@@ -42,6 +42,8 @@ DEVICES = {
     "openvino-cpu": "chronas.devices.openvino:OpenVinoCpu",
     "eager-cpu": "chronas.devices.eager:EagerCpu",
     "eager-cuda": "chronas.devices.cuda:EagerCuda",
+    "onnxruntime-cuda": "chronas.devices.onnxruntime_gpu:OnnxRuntimeCuda",
+    "onnxruntime-tensorrt": "chronas.devices.onnxruntime_gpu:OnnxRuntimeTensorrt",
     "simulated": "chronas.devices.simulated:Simulated",
     "command": "chronas.devices.command:Command",
 }
