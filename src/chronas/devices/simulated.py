@@ -83,6 +83,7 @@ class Simulated(Device):
 
     def __init__(self, config: SimulatedConfig) -> None:
         super().__init__(config)
+        self.idle_mw = IDLE_MW
         self.work_mj = 0.0  # what runs drew for their MACs since whoever reads it put it to zero
         self._now_s = 0.0
         self._costs: dict[tuple[str, Skeleton], tuple[float, NDArray[np.float64]]] = {}

@@ -23,13 +23,11 @@ import sys
 import tempfile
 from collections.abc import Mapping
 from pathlib import Path
-from typing import IO, Any, ClassVar
+from typing import IO, Any, ClassVar, Protocol, cast
 
 import torch
 
 from chronas.devices import Device
-from chronas.devices.cuda import EagerCuda
-from chronas.devices.simulated import Simulated
 from chronas.errors import DeviceError
 from chronas.measurement.meter import Meter, Reading
 from chronas.names import named
@@ -47,6 +45,14 @@ ALLOCATOR = {  # glibc's: buffers from 64 KiB on are mappings of their own, so t
     "MALLOC_TRIM_THRESHOLD_": "65536",
 }
 RUNS = (1, 2)  # warm-up and further runs, in which memory reaches its peak
+
+
+class _OnGpu(Protocol):
+    gpu: int
+
+
+class _KnowsItsMemory(Protocol):
+    def true_memory_mib(self, architecture: Architecture, skeleton: Skeleton) -> float: ...
 
 
 class MemoryMeter(Meter):
@@ -141,15 +147,13 @@ class ResidentMemory(MemoryMeter):
 class CudaMemory(MemoryMeter):
     """What PyTorch's allocator hands out on a GPU, in this process."""
 
-    device: EagerCuda
-
     @property
     def source(self) -> str:
         """PyTorch's number."""
         return "cuda: torch.cuda.max_memory_allocated"
 
     def _read(self, architecture: Architecture, index: int) -> Reading:
-        gpu = self.device.config.gpu
+        gpu = cast("_OnGpu", self.device.config).gpu
         before = torch.cuda.memory_allocated(gpu)
         runner = self.device.prepare(architecture, self.skeleton, weights=self.weights.get(architecture))
         try:
@@ -166,15 +170,13 @@ class CudaMemory(MemoryMeter):
 class SimulatedMemory(MemoryMeter):
     """What the simulated device takes, exactly."""
 
-    device: Simulated
-
     @property
     def source(self) -> str:
         """The device's own formula."""
         return "simulated: weights and peak activations"
 
     def _read(self, architecture: Architecture, index: int) -> Reading:  # noqa: ARG002 - it has no noise
-        return Reading(self.device.true_memory_mib(architecture, self.skeleton))
+        return Reading(cast("_KnowsItsMemory", self.device).true_memory_mib(architecture, self.skeleton))
 
     def close(self) -> None:
         """Nothing is held."""
