@@ -113,7 +113,7 @@ def test_on_a_gpu_the_allocators_peak_counts_less_what_was_there_before(monkeypa
 
     class Runner:
         def round(self, index: int, warmup: int, repeats: int) -> None:
-            state["peak"] = state["allocated"] + 7 * 1024**2
+            state["peak"] = max(state["peak"], state["allocated"] + 7 * 1024**2)
 
         def close(self) -> None:
             told.append("closed")
@@ -126,6 +126,7 @@ def test_on_a_gpu_the_allocators_peak_counts_less_what_was_there_before(monkeypa
 
         def prepare(self, *args, **options) -> Runner:
             state["allocated"] += 20 * 1024**2
+            state["peak"] = max(state["peak"], state["allocated"] + 9 * 1024**2)  # a CUDA graph is captured
             return Runner()
 
     def reset(gpu: int) -> None:
@@ -134,5 +135,5 @@ def test_on_a_gpu_the_allocators_peak_counts_less_what_was_there_before(monkeypa
     monkeypatch.setattr(torch.cuda, "memory_allocated", lambda gpu: state["allocated"])
     monkeypatch.setattr(torch.cuda, "max_memory_allocated", lambda gpu: state["peak"])
     monkeypatch.setattr(torch.cuda, "reset_peak_memory_stats", reset)
-    assert CudaMemory(Gpu(), SMALL).read(DENSE, 0).value == 27.0
+    assert CudaMemory(Gpu(), SMALL).read(DENSE, 0).value == 29.0
     assert told == ["closed"]

@@ -42,6 +42,7 @@ class EagerCuda(NvidiaGpu):
     name = "eager-cuda"
     Config: ClassVar[type[BaseModel]] = CudaConfig
     prunes_dead_nodes = False
+    memory: ClassVar[str | None] = "cuda"
     config: CudaConfig
 
     def fingerprint(self) -> Fingerprint:

@@ -29,6 +29,7 @@ class NvidiaGpu(Device):
     """A runtime on an NVIDIA GPU, with a batch."""
 
     Config: ClassVar[type[BaseModel]] = NvidiaConfig
+    sensors: ClassVar[tuple[str, ...]] = ("nvml", "tegrastats")
     config: NvidiaConfig
 
     def __init__(self, config: NvidiaConfig) -> None:
@@ -55,6 +56,11 @@ class NvidiaGpu(Device):
     def hardware(self) -> str:
         """The GPU's name and number."""
         return f"{torch.cuda.get_device_name(self.config.gpu)} {self.config.gpu}"
+
+    @property
+    def accelerator(self) -> str:
+        """The GPU's UUID."""
+        return f"GPU-{torch.cuda.get_device_properties(self.config.gpu).uuid}"
 
     def described(self, runtime: str, version: str, dtype: str) -> Fingerprint:
         """The fingerprint of a runtime on this GPU.

@@ -4,9 +4,9 @@
   run another network, the most resident memory (VmHWM of Linux) while the network runs, less the resident memory before
   it was prepared. So weights, as the runtime keeps them, activations and scratch count; the runtime's own code does
   not, nor what only preparing needs (the PyTorch module and the ONNX file that a session is made from).
-- `cuda`: the most that PyTorch's allocator had handed out on the GPU while the network ran
-  (`torch.cuda.max_memory_allocated`), less what it had handed out before the network was prepared: weights, images,
-  activations and workspaces, but not the CUDA context.
+- `cuda`: the most that PyTorch's allocator had handed out on the GPU while the network was brought there and ran
+  (`torch.cuda.max_memory_allocated`), less what it had handed out before: weights, images, activations and workspaces,
+  but not the CUDA context. Networks are built on the CPU, so that building does not count.
 - `simulated`: weights and peak activations, by counting.
 
 One process measures all networks, since starting one takes seconds, and a fork of one that has run a network counts
@@ -155,9 +155,9 @@ class CudaMemory(MemoryMeter):
     def _read(self, architecture: Architecture, index: int) -> Reading:
         gpu = cast("_OnGpu", self.device.config).gpu
         before = torch.cuda.memory_allocated(gpu)
+        torch.cuda.reset_peak_memory_stats(gpu)  # not later: a CUDA graph takes its memory while it is captured
         runner = self.device.prepare(architecture, self.skeleton, weights=self.weights.get(architecture))
         try:
-            torch.cuda.reset_peak_memory_stats(gpu)
             runner.round(index, *RUNS)
             return Reading(mib_from_bytes(torch.cuda.max_memory_allocated(gpu) - before))
         finally:

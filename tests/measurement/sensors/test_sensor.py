@@ -77,3 +77,8 @@ def test_a_mean_lies_between_the_readings(steps_s: list[float], data: st.DataObj
 def test_too_few_readings_are_no_integral() -> None:
     with pytest.raises(DeviceError, match="at least 3 readings of power, got 2"):
         mean_power_mw([(0.0, 1.0), (1.0, 1.0)])
+
+
+@pytest.mark.parametrize("name", [name for name in DEVICES if "cuda" in name or "tensorrt" in name])
+def test_a_gpus_energy_is_read_from_the_gpu(name: str) -> None:
+    assert device_class(name).sensors[0] == "nvml"
