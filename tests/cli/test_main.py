@@ -68,7 +68,7 @@ def test_spaces_and_devices_list_every_name(capsys: Capture) -> None:
     ("words", "expected"),
     [
         ("run --space drats", "unknown space 'drats': did you mean darts?"),
-        ("run --device=onnx-cpu", "unknown device 'onnx-cpu': did you mean onnxruntime-cpu?"),
+        ("run --device=onnx-cpu", "unknown device 'onnx-cpu': did you mean openvino-cpu or onnxruntime-cpu"),
         ("run --preset cifar", "unknown preset 'cifar': did you mean cifar10-cpu"),
         ("run --searcher dart", "unknown searcher 'dart': did you mean darts or pc-darts?"),
         ("run --predictor", "--predictor needs a name"),

@@ -177,7 +177,7 @@ class Interrupted(Simulated):
 
 
 @settings(deadline=None, max_examples=25)
-@given(stops=st.lists(st.integers(1, 90), min_size=1, max_size=6))
+@given(stops=st.lists(st.integers(1, 40), min_size=1, max_size=6))
 def test_a_campaign_stopped_anywhere_goes_on_to_the_same_bits(
     stops: list[int], uninterrupted: Contents, tmp_path_factory: pytest.TempPathFactory
 ) -> None:
