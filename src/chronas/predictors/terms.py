@@ -20,8 +20,7 @@ import torch
 from torch import Tensor
 
 from chronas.networks import closed_form
-from chronas.spaces import Skeleton, Space
-from chronas.spaces.topology import Cell, CellTopology
+from chronas.spaces import Cell, CellTopology, Skeleton, Space
 
 WEIGHTED = ""  # the kind of all operations with weights; no operation has an empty name
 
