@@ -147,19 +147,32 @@ def test_only_networks_that_are_known_badly_get_more_rounds(uninterrupted: Conte
             assert uninterrupted.latency(str(network)).half_width_percent <= 30.0
 
 
-def test_blocks_hold_their_networks_for_their_rounds_and_close_them(tmp_path: Path, monkeypatch) -> None:
+@pytest.mark.parametrize(
+    ("plan", "expected"),
+    [
+        (PLAN, "oooo" + "rrr" + "cccc" + "oooo" + "cccc" + "oo" + "cc" + "RRR"),
+        (Plan(rounds=4, max_rounds=4, rebuild_every=2), 10 * "o" + "rrr" + 10 * "c" + 10 * "o" + 10 * "c" + "RRR"),
+        (Plan(rounds=4, max_rounds=4, rebuild_every=0), 10 * "o" + "rrr" + 10 * "c" + "RRR"),
+        (Plan(rounds=2, max_rounds=2, reference_every=0), 10 * "o" + 10 * "c"),
+    ],
+    ids=["blocks", "built anew halfway", "built once", "without a reference"],
+)
+def test_networks_are_held_for_a_block_and_references_for_a_campaign(
+    plan: Plan, expected: str, tmp_path: Path, monkeypatch
+) -> None:
     events: list[str] = []
     prepare = Simulated.prepare
 
     def spy(device: Simulated, architecture: Architecture, *args, **options):
         runner = prepare(device, architecture, *args, **options)
-        events.append("open")
-        monkeypatch.setattr(runner, "close", lambda: events.append("close"))
+        known = architecture in NETWORKS
+        events.append("o" if known else "r")
+        monkeypatch.setattr(runner, "close", lambda: events.append("c" if known else "R"))
         return runner
 
     monkeypatch.setattr(Simulated, "prepare", spy)
-    measure(tmp_path / "journal.sqlite")
-    assert "".join(event[0] for event in events) == "ooooo" + "ccccc" + "ooooo" + "ccccc" + "ooo" + "ccc"
+    measure(tmp_path / "journal.sqlite", plan=plan)
+    assert "".join(events) == expected
 
 
 class Interrupted(Simulated):

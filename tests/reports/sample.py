@@ -55,7 +55,10 @@ def sample_report(space: str = "darts", *, limit: bool = True, answer: bool = Tr
             "statistic": "minimum",
             "interval_percent": 5.0,
         },
-        measured={"repeatability": "Kendall 0.950, 0.9 % apart between odd and even rounds", "drift": "2.7 %"},
+        measured={
+            "repeatability": "Kendall 0.950, 0.9 % apart between halves",
+            "drift": "2.7 %",
+        },
         predictor=sample_predictor(space),
         searches=[sample_search("weight 0", space, pull=0.0), sample_search(own, space, pull=1.0)],
         networks=networks if answer else [],

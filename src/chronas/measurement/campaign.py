@@ -1,8 +1,9 @@
 """A campaign: many networks of one space and skeleton on one device, in rounds apart in time, resumable at any moment.
 
 Networks are taken in blocks that fit into memory. A block's networks are measured in `plan.rounds` rounds, each in a
-new random order, then the ones whose interval is still too wide in further rounds. What comes next follows from the
-plan's seed and the journal alone, so that a campaign goes on where it was left, whatever ended it.
+new random order, built anew after half of them (where a network lies in memory moves its latency by about 1 %), then
+the ones whose interval is still too wide in further rounds. What comes next follows from the plan's seed and the
+journal alone, so that a campaign goes on where it was left, whatever ended it.
 """
 
 from __future__ import annotations
@@ -23,6 +24,8 @@ from chronas.measurement.meter import make_meter
 from chronas.measurement.timing import Plan
 from chronas.progress import Progress, silent
 from chronas.spaces import Architecture, Skeleton
+
+COPIES = 3  # of the reference, taken in turn all the campaign long: what one gains by where it lies, another loses
 
 
 def run_campaign(
@@ -98,23 +101,32 @@ class _Campaign:
         self.progress = progress
         self.weights = weights
         self.runners: dict[Architecture, Runner] = {}
+        self.references: list[Runner] = []
         self.done = sum(self.contents.rounds_done(text) for text in asked)
         self.total = sum(max(self.plan.rounds, self.contents.rounds_done(text)) for text in asked)
         self.done_before, self.began_s = self.done, time.monotonic()
 
     def run(self) -> None:
         """Measure what is missing, block after block."""
-        for number, block in enumerate(self.contents.blocks):
-            try:
+        try:
+            for number, block in enumerate(self.contents.blocks):
                 for index in range(self.plan.max_rounds):
                     wanted = [text for text in block if self._wanted(text, index)]
                     if not wanted:
                         break
+                    if self.plan.rebuild_every and index % self.plan.rebuild_every == 0:
+                        self._close()
                     self._block_round(number, index, block, frozenset(wanted))
-            finally:
-                for runner in self.runners.values():
-                    runner.close()
-                self.runners.clear()
+                self._close()
+        finally:
+            self._close()
+            for runner in self.references:
+                runner.close()
+
+    def _close(self) -> None:
+        for runner in self.runners.values():
+            runner.close()
+        self.runners.clear()
 
     def _wanted(self, text: str, index: int) -> bool:
         """Whether a network takes part in the round, as the rounds before it say; also true where it already did."""
@@ -136,7 +148,7 @@ class _Campaign:
             if every and number % every == 0:
                 self._reference_round(block, index, number // every)
             if index not in self.contents.samples_ms.get(text, {}):
-                timed = self._timed(self.asked[text], index, self.plan.warmup, self.plan.repeats)
+                timed = self._timed(self._runner(self.asked[text]), index, self.plan.warmup, self.plan.repeats)
                 self.journal.add(text, index, *timed[:3])
                 self.done += 1
                 self._tell(self._rate())
@@ -147,7 +159,10 @@ class _Campaign:
         if (block, index, place) not in self.contents.references:
             number = (block * self.plan.max_rounds + index) * (self.plan.block + 1) + place
             warmup, repeats = (self.plan.warmup + 1) // 2, (self.plan.repeats + 1) // 2
-            start_s, end_s, samples_ms, priority = self._timed(self.reference, number, warmup, repeats)
+            if len(self.references) < COPIES:
+                self.references.append(self.device.prepare(self.reference, self.skeleton))
+            runner = self.references[place % len(self.references)]
+            start_s, end_s, samples_ms, priority = self._timed(runner, number, warmup, repeats)
             cores = self.device.foreign_cores()
             row = ReferenceRound(block, index, place, start_s, end_s, tuple(samples_ms), cores, priority)
             self.journal.add_reference(row)
@@ -166,14 +181,11 @@ class _Campaign:
             )
         return self.runners[architecture]
 
-    def _timed(
-        self, architecture: Architecture, index: int, warmup: int, repeats: int
-    ) -> tuple[float, float, list[float], str]:
+    def _timed(self, runner: Runner, index: int, warmup: int, repeats: int) -> tuple[float, float, list[float], str]:
         """The device's clock before and after one round, its samples in ms, and the priority at which it was timed.
 
         Nobody else is timing on the hardware meanwhile.
         """
-        runner = self._runner(architecture)
         waiting = f"waiting: another process is timing on {self.device.hardware}"
         with (
             hardware_lock(self.device.hardware, lambda: self._tell(waiting)),

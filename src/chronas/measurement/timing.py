@@ -1,10 +1,10 @@
 """From samples to a latency: a plan of rounds, one statistic within a round, the median and an interval over rounds.
 
 What repeats best was found by experiment (docs/log.md, 2026-11-22): many short rounds, timed at real-time priority,
-each beside a run of one reference network, by whose drift they are divided. Why the minimum within a round: other work
-on a machine only ever adds time. Why the median over rounds: one round in a slow moment must not decide. Why the
-interval is over rounds and not over samples: the samples of a round share their moment, and agree with each other
-better than with the truth.
+each beside a run of one reference network, by whose drift they are divided, and networks built anew halfway. Why the
+minimum within a round: other work on a machine only ever adds time. Why the median over rounds: one round in a slow
+moment must not decide. Why the interval is over rounds and not over samples: the samples of a round share their
+moment, and agree with each other better than with the truth.
 """
 
 from __future__ import annotations
@@ -43,6 +43,12 @@ class Plan(BaseModel):
     )
     priority: Priority = Field(
         default="high", description="high asks the operating system for real-time priority while timing"
+    )
+    rebuild_every: int = Field(
+        default=6,
+        ge=0,
+        le=1000,
+        description="rounds after which networks are built anew: where one lies in memory moves it by 1 %; 0: never",
     )
     interval_percent: float = Field(default=3.0, gt=0, description="wanted half-width of the interval, relative")
     block: int = Field(default=100, ge=1, le=10000, description="networks that are held in memory for their rounds")

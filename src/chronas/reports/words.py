@@ -116,7 +116,7 @@ def ranking_words(kendall: float, again: float | None) -> str:
     word = against(kendall, again, ("better than", "as well as", "not as well as"))
     return (
         f"It ranks architectures {word} measuring them again would: Kendall's tau {kendall:.2f} against the measured "
-        f"costs, {again:.2f} between two halves of the measurements (odd and even rounds)."
+        f"costs, {again:.2f} between two halves of the measurements (first and last rounds)."
     )
 
 

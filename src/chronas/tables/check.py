@@ -1,6 +1,6 @@
 """A check of a table: a sample of its networks measured again in new rounds, later and in another process.
 
-Odd and even rounds of one campaign lie minutes apart in one process and may share what is wrong with it; a check shares
+The rounds of one campaign lie minutes apart in one process and may share what is wrong with it; a check shares
 nothing. `chronas measure --check TABLE` makes one.
 """
 

@@ -1,6 +1,7 @@
 """How well measurements agree with themselves: no predictor can be expected to do better.
 
-Odd rounds against even rounds share their process and their hour; a check measures a sample again in new rounds.
+The first and the last rounds of a campaign share its process and its hour, though networks are built anew in between; a
+check measures a sample again in new rounds.
 """
 
 from __future__ import annotations
@@ -46,14 +47,14 @@ class Repeatability:
 
     @classmethod
     def of(cls, rounds: Sequence[Sequence[float]]) -> Repeatability:
-        """Odd rounds against even rounds, from one list of in-round latencies for each network.
+        """The first half of the rounds against the last, from one list of in-round latencies for each network.
 
         Networks with one round are left out.
         """
         repeated = [latencies for latencies in rounds if len(latencies) >= 2]
-        odd = [np.median(latencies[0::2]) for latencies in repeated]
-        even = [np.median(latencies[1::2]) for latencies in repeated]
-        return cls.between(odd, even)
+        first = [np.median(latencies[: len(latencies) // 2]) for latencies in repeated]
+        last = [np.median(latencies[len(latencies) // 2 :]) for latencies in repeated]
+        return cls.between(first, last)
 
     def __str__(self) -> str:
         if self.median_difference_percent is None:

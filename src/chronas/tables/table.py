@@ -212,7 +212,7 @@ class CostTable:
         return rounds
 
     def repeatability(self) -> Repeatability:
-        """How well odd rounds agree with even rounds; empty fields where architectures have one round."""
+        """How well the first half of the rounds agrees with the last; empty where architectures have one round."""
         return Repeatability.of(self.rounds())
 
     def require(
@@ -260,7 +260,7 @@ class CostTable:
         provenance = self.provenance
         return [
             ("interval", interval_text(self.frame, provenance.cost)),
-            ("repeatability", f"{self.repeatability()} between odd and even rounds"),
+            ("repeatability", f"{self.repeatability()} between the first and the last rounds"),
             ("drift", "unknown" if self.drift_percent is None else f"{self.drift_percent:.2g} %"),
             ("other load", _load_text(provenance)),
             *((f"check {number}", str(check)) for number, check in enumerate(provenance.checks, 1)),

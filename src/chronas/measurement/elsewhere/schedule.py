@@ -53,6 +53,8 @@ class Campaign:
                 wanted = {network for network in networks if self._wanted(network, index)}
                 if not wanted:
                     break
+                if self.plan["rebuild_every"] and index % self.plan["rebuild_every"] == 0:
+                    self.timer.sessions.clear()
                 self._round(block, index, networks, wanted)
             self.timer.sessions.clear()
 
@@ -90,7 +92,8 @@ class Campaign:
             if every and number % every == 0:
                 self._reference(block, index, number // every)
             if network in missing:
-                timed, _ = self.timer.time(self.files[network], self.plan["warmup"], self.plan["repeats"])
+                session = self.timer.prepare(self.files[network])
+                timed, _ = self.timer.time(session, self.plan["warmup"], self.plan["repeats"])
                 self.results.add({"network": network, "round": index, **timed})
                 self.done += 1
                 self._tell("measuring")
@@ -100,7 +103,8 @@ class Campaign:
     def _reference(self, block: int, index: int, place: int) -> None:
         if (block, index, place) not in self.results.references:
             warmup, repeats = (self.plan["warmup"] + 1) // 2, (self.plan["repeats"] + 1) // 2
-            timed, priority = self.timer.time(self.manifest["reference"]["file"], warmup, repeats)
+            session = self.timer.reference(self.manifest["reference"]["file"], place)
+            timed, priority = self.timer.time(session, warmup, repeats)
             beside = {"foreign_cores": self.load.cores(), "priority": priority}
             self.results.add({"block": block, "round": index, "place": place, **timed, **beside})
 

@@ -28,6 +28,7 @@ RUNTIME_ERRORS = tuple(
     getattr(onnxruntime.capi.onnxruntime_pybind11_state, name)
     for name in ("Fail", "InvalidArgument", "InvalidGraph", "InvalidProtobuf", "NoSuchFile", "NotImplemented")
 )
+COPIES = 3  # of the reference, all the campaign long
 TRIES = 3  # timed runs per asked one at most, where other programs take the core away
 FRESH_S = 0.25  # a shorter time holds few ticks of the system's clock, and says little about other programs
 
@@ -41,36 +42,46 @@ class Timer:
         shape = (manifest["batch"], *manifest["skeleton"]["input_shape"])
         self.images = np.random.default_rng(0).standard_normal(shape, dtype=np.float32)
         self.sessions: dict[str, onnxruntime.InferenceSession] = {}
+        self.references: list[onnxruntime.InferenceSession] = []
         self.lock = Path(tempfile.gettempdir()) / f"chronas-{_plain(cpu_model())}.lock"
 
     def prepare(self, file: str) -> onnxruntime.InferenceSession:
-        """The session of a network's file, with the settings of chronas."""
+        """The session of a network's file, held until `sessions` is cleared."""
         if file not in self.sessions:
-            options = onnxruntime.SessionOptions()
-            options.intra_op_num_threads = self.threads
-            options.inter_op_num_threads = 1
-            options.execution_mode = onnxruntime.ExecutionMode.ORT_SEQUENTIAL
-            options.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_ENABLE_ALL
-            options.log_severity_level = 3
-            options.add_session_config_entry("session.intra_op.allow_spinning", "1")
-            options.add_session_config_entry("session.force_spinning_stop", "1")
-            path = str(self.folder / file)
-            try:
-                session = onnxruntime.InferenceSession(path, options, providers=[self.provider])
-            except RUNTIME_ERRORS as error:
-                what = f"onnxruntime {onnxruntime.__version__} cannot load {file} for {self.provider}"
-                raise RefusedError(f"{what} ({' '.join(str(error).split())}): take 1.12 or newer") from error
-            if session.get_providers()[0] != self.provider:
-                raise RefusedError(f"{self.provider} does not take {file}, {session.get_providers()[0]} would run it")
-            self.sessions[file] = session
+            self.sessions[file] = self._session(file)
         return self.sessions[file]
 
-    def time(self, file: str, warmup: int, repeats: int) -> tuple[Line, str]:
+    def reference(self, file: str, place: int) -> onnxruntime.InferenceSession:
+        """One of several sessions of the reference, in turn, as chronas does: each lies elsewhere in memory."""
+        if len(self.references) < COPIES:
+            self.references.append(self._session(file))
+        return self.references[place % len(self.references)]
+
+    def _session(self, file: str) -> onnxruntime.InferenceSession:
+        """A new session of a file, with the settings of chronas."""
+        options = onnxruntime.SessionOptions()
+        options.intra_op_num_threads = self.threads
+        options.inter_op_num_threads = 1
+        options.execution_mode = onnxruntime.ExecutionMode.ORT_SEQUENTIAL
+        options.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_ENABLE_ALL
+        options.log_severity_level = 3
+        options.add_session_config_entry("session.intra_op.allow_spinning", "1")
+        options.add_session_config_entry("session.force_spinning_stop", "1")
+        path = str(self.folder / file)
+        try:
+            session = onnxruntime.InferenceSession(path, options, providers=[self.provider])
+        except RUNTIME_ERRORS as error:
+            what = f"onnxruntime {onnxruntime.__version__} cannot load {file} for {self.provider}"
+            raise RefusedError(f"{what} ({' '.join(str(error).split())}): take 1.12 or newer") from error
+        if session.get_providers()[0] != self.provider:
+            raise RefusedError(f"{self.provider} does not take {file}, {session.get_providers()[0]} would run it")
+        return session
+
+    def time(self, session: onnxruntime.InferenceSession, warmup: int, repeats: int) -> tuple[Line, str]:
         """One round of a network: when it began and ended and the milliseconds of each timed run; and the priority.
 
         A run in whose middle the system gave the core to another program is timed again, as chronas does.
         """
-        session = self.prepare(file)
         feed = {session.get_inputs()[0].name: self.images}
         samples_ms: list[float] = []
         disturbed_ms: list[float] = []
@@ -89,7 +100,9 @@ class Timer:
             gc.enable()
             end_s = time.time()
         if output.shape != self.logits or not np.isfinite(output).all():
-            raise RefusedError(f"{file} should give {self.logits} finite numbers, {output.shape} came: copy it again")
+            raise RefusedError(
+                f"a network should give {self.logits} finite numbers, gave {output.shape}: copy it again"
+            )
         samples_ms += sorted(disturbed_ms)[: repeats - len(samples_ms)]
         if min(samples_ms) <= 0:
             raise RefusedError("a run took 0 ms, which this machine's clock cannot tell: measure larger networks")
