@@ -129,6 +129,26 @@ def test_the_canonical_form_is_in_the_space_and_stays(space: Space) -> None:
         assert space.parse(str(canonical)) == canonical
 
 
+@every_space
+def test_the_pruned_form_is_in_the_space_and_stays(space: Space) -> None:
+    for architecture in space.sample(50, seed=6):
+        pruned = architecture.pruned()
+        assert pruned.pruned() == pruned
+        assert space.parse(str(pruned)) == pruned
+
+
+@every_space
+def test_all_architectures_are_listed_or_said_to_be_too_many(space: Space) -> None:
+    if not space.listable:
+        with pytest.raises(UsageError, match="too many to list"):
+            space.every()
+        return
+    every = list(space.every())
+    assert len(set(every)) == len(every) == space.size
+    indices = [index for index in map(space.index, every) if index is not None]
+    assert sorted(indices) in ([], list(range(space.size)))
+
+
 def _changed(architecture: Architecture, decision: int, choice: int | None) -> tuple[int | None, ...]:
     choices = list(architecture.choices)
     choices[decision] = choice

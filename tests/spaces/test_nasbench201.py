@@ -36,6 +36,34 @@ def test_cells_that_differ_by_a_skip_and_a_zero_are_one() -> None:
     assert one.canonical() == other.canonical() != third.canonical()
 
 
+def test_cells_are_of_8747_graphs_each_told_by_its_smallest_index() -> None:
+    pruned = [SPACE.index(SPACE.from_index(index).pruned()) for index in range(SPACE.size)]
+    assert len(set(pruned)) == 8747
+    assert all(found <= index for index, found in enumerate(pruned))
+
+
+@pytest.mark.parametrize(
+    ("one", "other", "same"),
+    [
+        pytest.param("1|30|330", "2|30|330", False, id="a node that is used"),
+        pytest.param("2|30|003", "4|30|003", True, id="an edge that does not reach the output"),
+        pytest.param("1|30|000", "4|13|000", True, id="nothing reaches the output"),
+        pytest.param("1|03|001", "0|30|001", True, id="an identity in the way"),
+        pytest.param("3|40|011", "4|30|011", True, id="the inner nodes swapped"),
+        pytest.param("3|20|011", "2|30|011", False, id="a sum of convolutions in another order"),
+        pytest.param("3|10|030", "3|10|020", False, id="another operation"),
+        pytest.param("3|00|330", "3|00|300", False, id="two convolutions of one input are not one"),
+        pytest.param("0|02|300", "0|03|300", True, id="what a zero node feeds, unused"),
+        pytest.param("0|32|001", "0|33|001", False, id="what a zero node feeds, used"),
+    ],
+)
+def test_cells_are_the_same_graph_or_not(one: str, other: str, same: bool) -> None:  # noqa: FBT001 - a parameter
+    def cell(digits: str) -> Architecture:
+        return SPACE.architecture([int(digit) for digit in digits.replace("|", "")])
+
+    assert (cell(one).pruned() == cell(other).pruned()) is same
+
+
 def test_the_whole_space_is_sampled_quickly_and_evenly() -> None:
     start = time.perf_counter()
     every = SPACE.sample(SPACE.size, seed=0)

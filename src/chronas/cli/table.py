@@ -1,4 +1,4 @@
-"""`chronas table`: what a table of costs holds and how well it repeats, and a table of what a bundle measured."""
+"""`chronas table`: what a table of costs holds and how well it repeats, and tables of what was measured."""
 
 from __future__ import annotations
 
@@ -25,11 +25,12 @@ IMPORT = (
     "Networks that lack rounds yet are left out."
 )
 SOURCE = "measured elsewhere, by the run.py of a bundle,"
-USAGE = """usage: chronas table ACTION FILE [OPTIONS]
+USAGE = """usage: chronas table ACTION [FILE] [OPTIONS]
 
 actions:
   show     what a table holds: where it is from, its range, how well it repeats, its fastest networks
   import   a table of what a bundle measured elsewhere (results.jsonl)
+  build    measure all architectures of a space on a device
 
 `chronas table ACTION --help` tells an action's options."""
 
@@ -81,7 +82,13 @@ def _import(words: list[str]) -> int:
     return 0
 
 
-ACTIONS: dict[str, Callable[[list[str]], int]] = {"show": _show, "import": _import}
+def _build(words: list[str]) -> int:
+    from chronas.cli import build  # it shows its table by this module, and brings devices that reading needs not
+
+    return build.main(words)
+
+
+ACTIONS: dict[str, Callable[[list[str]], int]] = {"show": _show, "import": _import, "build": _build}
 
 
 def journal_beside(table: Path) -> Path:
@@ -105,7 +112,7 @@ def show_table(table: CostTable, path: Path, *, as_json: bool, rows: int = 5) ->
     write(str(path))
     write_table(("", ""), described)
     if rows:
-        fastest = table.frame.sort("latency_ms").head(rows)
+        fastest = table.measured().frame.sort("latency_ms").head(rows)
         columns = {"latency_ms": "latency ms", "latency_low_ms": "at least", "latency_high_ms": "at most"}
         columns |= {cost: f"{cost.rpartition('_')[0].replace('_', ' ')} {COST_UNITS[cost]}" for cost in table.others()}
         columns["architecture"] = "architecture"

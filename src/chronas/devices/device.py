@@ -97,8 +97,8 @@ class Device(ABC):
     Attributes:
         name: the key in `DEVICES`.
         Config: what can be chosen; all fields have defaults.
-        prunes_dead_nodes: whether the runtime drops what the output does not need: cells that differ in nothing else
-            cost the same. Isomorphic cells of NAS-Bench-201 need not: two convolutions of one input count as one there.
+        prunes_dead_nodes: whether the runtime drops what the output does not need, and identities: architectures with
+            the same `pruned()` cost the same. Isomorphic ones need not: two convolutions of one input are one there.
         dtypes: what the runtime computes in, of the words of `CpuConfig.dtype`; any other is refused, never emulated.
         sensors: names in `measurement.SENSORS` of what can tell its energy, the best first; empty where nothing can.
         memory: the name in `measurement.MEMORY_METERS` of how its memory is measured; None where it cannot be.

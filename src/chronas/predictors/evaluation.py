@@ -1,8 +1,9 @@
 """How good a predictor is: out-of-fold predictions beside two baselines and the measurements' own repeatability.
 
-Isomorphic architectures share a fold, so that no network is predicted from its own twin. Degenerate networks are listed
-and left out of the scores: a disconnected cell that runs in a thousandth of the median spoils all relative errors.
-Measurements alone say which are degenerate, so that no predictor chooses what it is judged on.
+Isomorphic architectures and those that are the same graph share a fold, so that no network is predicted from its twin.
+Degenerate networks are listed and left out of the scores: a disconnected cell that runs in a thousandth of the median
+spoils all relative errors. Measurements alone say which are degenerate, so that no predictor chooses what it is judged
+on.
 """
 
 from __future__ import annotations
@@ -15,6 +16,8 @@ from typing import TYPE_CHECKING, Any, Self
 import numpy as np
 from pydantic import BaseModel
 from scipy import stats
+from scipy.sparse import coo_array
+from scipy.sparse.csgraph import connected_components
 
 from chronas import predictors
 from chronas.errors import DataError, UsageError
@@ -175,17 +178,27 @@ def fit_and_report(
 
 
 def assign_folds(architectures: Sequence[Architecture], folds: int, seed: int) -> NDArray[np.int64]:
-    """The fold of each architecture: random, isomorphic architectures in the same one, sizes as even as that allows."""
-    classes: dict[Architecture, list[int]] = {}
-    for row, architecture in enumerate(architectures):
-        classes.setdefault(architecture.canonical(), []).append(row)
-    rows_of_class = list(classes.values())
+    """The fold of each architecture: random, twins in the same one, sizes as even as that allows."""
+    rows_of_class: dict[int, list[int]] = {}
+    for row, label in enumerate(_twins(architectures)):
+        rows_of_class.setdefault(int(label), []).append(row)
     fold = np.empty(len(architectures), dtype=np.int64)
     sizes = np.zeros(folds, dtype=np.int64)
     for number in np.random.default_rng(seed).permutation(len(rows_of_class)):
         fold[rows_of_class[number]] = smallest = int(sizes.argmin())
         sizes[smallest] += len(rows_of_class[number])
     return fold
+
+
+def _twins(architectures: Sequence[Architecture]) -> NDArray[np.int64]:
+    """A number for each architecture [N], from 0; the same for those that are isomorphic, or the same graph."""
+    numbers: dict[tuple[str, Architecture], int] = {}
+    isomorphic = [numbers.setdefault(("isomorphic", a.canonical()), len(numbers)) for a in architectures]
+    graphs = [numbers.setdefault(("graph", a.pruned()), len(numbers)) for a in architectures]
+    links = coo_array((np.ones(len(graphs)), (isomorphic, graphs)), shape=(len(numbers), len(numbers)))
+    _, labels = connected_components(links, directed=False)
+    _, dense = np.unique(labels[isomorphic], return_inverse=True)
+    return dense.astype(np.int64)
 
 
 def _require_enough(name: str, count: int, folds: int) -> None:

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from chronas.errors import ParseError, UsageError, excerpt, unknown_name
+from chronas.spaces.cell_graph import graph_text
 from chronas.spaces.features import operation_counts
 from chronas.spaces.skeleton import Skeleton
 from chronas.spaces.space import Architecture, Choice, Decision, Group, Space
@@ -56,7 +57,7 @@ class NasBench201(Space):
     skeletons = {
         "cifar10": Skeleton(input_shape=(3, 32, 32), classes=10, width=16, depth=5),
         "cifar100": Skeleton(input_shape=(3, 32, 32), classes=100, width=16, depth=5),
-        "imagenet16": Skeleton(input_shape=(3, 16, 16), classes=120, width=16, depth=5),
+        "imagenet16-120": Skeleton(input_shape=(3, 16, 16), classes=120, width=16, depth=5),
     }
 
     def parse(self, text: str) -> Architecture:
@@ -91,6 +92,10 @@ class NasBench201(Space):
         """The isomorphic cell of the smallest official index; there are 6,466."""
         return self.from_index(self._representatives[self.index(architecture)])
 
+    def pruned(self, architecture: Architecture) -> Architecture:
+        """The cell of the smallest official index with the same graph; there are 8,747."""
+        return self.from_index(self._graphs[self.index(architecture)])
+
     def index(self, architecture: Architecture) -> int:
         """The official index 0..15624."""
         return self._indices[architecture.choices]
@@ -120,6 +125,11 @@ class NasBench201(Space):
         first: dict[str, int] = {}
         return [first.setdefault(_expression(choices), index) for index, choices in enumerate(self._official)]
 
+    @functools.cached_property
+    def _graphs(self) -> list[int]:
+        first: dict[str, int] = {}
+        return [first.setdefault(_graph(choices), index) for index, choices in enumerate(self._official)]
+
 
 def _tokens(node: str) -> list[tuple[str, str]]:
     if not (len(node) > 2 and node[0] == node[-1] == "|"):
@@ -133,6 +143,10 @@ def _tokens(node: str) -> list[tuple[str, str]]:
             raise ParseError(str(unknown_name("operation", match[1], OPERATIONS)))
         tokens.append((match[1], match[2]))
     return tokens
+
+
+def _graph(choices: tuple[int, ...]) -> str:
+    return graph_text({edge: OPERATIONS[choice] for edge, choice in zip(EDGES, choices, strict=True)}, STATES)
 
 
 def _expression(choices: tuple[int, ...]) -> str:

@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from chronas.spaces.topology import Topology
 
 Choice = int | None  # the number of an option, or None where the decision is not kept
-SHUFFLED = 2**17  # spaces up to this size are sampled by one shuffle of all, so that even the last ones come quickly
+LISTABLE = 2**17  # spaces up to this size are sampled by one shuffle of all, so that even the last ones come quickly
 
 
 @dataclass(frozen=True)
@@ -93,14 +93,18 @@ class Architecture:
         return None if choice is None else self.space.decisions[decision].options[choice]
 
     def canonical(self) -> Architecture:
-        """The representative of all architectures that compute the same function with the same cost."""
+        """The representative of all architectures that compute the same function, as `Space.canonical` has it."""
         return self.space.canonical(self)
+
+    def pruned(self) -> Architecture:
+        """The representative of all architectures that are the same graph, as `Space.pruned` has it."""
+        return self.space.pruned(self)
 
 
 class Space(ABC):
     """Decisions in groups, a topology, a text form, a canonical form, features.
 
-    A subclass sets the attributes and writes `parse` and `text`; `canonical` and `feature_map` have defaults.
+    A subclass sets the attributes and writes `parse` and `text`; the other methods have defaults.
 
     Attributes:
         name: the key in `SPACES`.
@@ -132,6 +136,17 @@ class Space(ABC):
         """The representative of an architecture's isomorphism class; the architecture itself where none is defined."""
         return architecture
 
+    def pruned(self, architecture: Architecture) -> Architecture:
+        """The representative of the architectures that are the same graph without what their output does not need.
+
+        Their costs are the same on a device that declares `prunes_dead_nodes`. The architecture itself by default.
+        """
+        return architecture
+
+    def index(self, architecture: Architecture) -> int | None:  # noqa: ARG002 - for spaces that number theirs
+        """The architecture's official number; None where the space has none."""
+        return None
+
     def feature_map(self) -> NDArray[np.float64]:
         """Structure-aware features as a matrix [F, W]: features = encoding @ matrix.T. Each is a sum over slots.
 
@@ -145,6 +160,11 @@ class Space(ABC):
     def size(self) -> int:
         """The number of valid architectures."""
         return math.prod(len(self.assignments(group)) for group in self.groups)
+
+    @property
+    def listable(self) -> bool:
+        """Whether the space is small enough for all of its architectures to be listed."""
+        return self.size <= LISTABLE
 
     @functools.cached_property
     def slots(self) -> tuple[tuple[int, int], ...]:
@@ -210,9 +230,19 @@ class Space(ABC):
                 found.setdefault(architecture)
         return list(found)
 
+    def every(self) -> Iterator[Architecture]:
+        """All architectures, once each, in a fixed order.
+
+        Raises:
+            UsageError: there are too many.
+        """
+        if not self.listable:
+            raise UsageError(f"{self.name} has {self.size:.1e} architectures, too many to list: take a sample of them")
+        return map(self._numbered, range(self.size))
+
     def _stream(self, generator: np.random.Generator) -> Iterator[Architecture]:
         """Architectures in a random order: each once where the space is small enough to shuffle, else drawn."""
-        if self.size <= SHUFFLED:
+        if self.listable:
             yield from (self._numbered(int(number)) for number in generator.permutation(self.size))
         while True:
             yield self.draw(generator)

@@ -11,6 +11,16 @@ from chronas.tables.check import checked
 from chronas.tables.pareto import pareto_front
 from chronas.tables.provenance import Check, Provenance
 from chronas.tables.repeatability import Repeatability
+from chronas.tables.sharing import for_all, to_measure
 from chronas.tables.table import CostTable
 
-__all__ = ["Check", "CostTable", "Provenance", "Repeatability", "checked", "pareto_front"]
+__all__ = [
+    "Check",
+    "CostTable",
+    "Provenance",
+    "Repeatability",
+    "checked",
+    "for_all",
+    "pareto_front",
+    "to_measure",
+]

@@ -28,6 +28,7 @@ from chronas.tables.columns import COLUMNS, COST_COLUMNS, ROUNDS, cost_text, int
 from chronas.tables.provenance import Provenance
 from chronas.tables.repeatability import Repeatability
 
+MEASURED_AS = "measured_as"  # the architecture that was measured for a row, where one stands for several
 PROVENANCE_KEY = "chronas.provenance/1"
 CHECKSUM_KEY = "chronas.sha256"
 MAY_BE_BELOW_ZERO = {"energy_foreign_cores", *(columns.low for columns in COST_COLUMNS.values())}
@@ -38,7 +39,7 @@ class CostTable:
 
     Attributes:
         frame: the columns of `COLUMNS`, those of other costs that are known (`COST_COLUMNS`), and any others (the
-            official `index` of NAS-Bench-201).
+            official `index` of NAS-Bench-201, `measured_as`).
         provenance: where the numbers come from.
     """
 
@@ -187,6 +188,12 @@ class CostTable:
             name for name in COST_COLUMNS if name in self.frame.columns and name not in {self.provenance.cost, *COLUMNS}
         ]
 
+    def measured(self) -> CostTable:
+        """The rows that were measured themselves, without those that another one's measurement stands for."""
+        if MEASURED_AS not in self.frame.columns:
+            return self
+        return CostTable(self.frame.filter(pl.col(MEASURED_AS) == pl.col("architecture")), self.provenance)
+
     def architectures(self) -> list[Architecture]:
         """The architectures, parsed, in the order of rows.
 
@@ -213,7 +220,7 @@ class CostTable:
 
     def repeatability(self) -> Repeatability:
         """How well the first half of the rounds agrees with the last; empty where architectures have one round."""
-        return Repeatability.of(self.rounds())
+        return Repeatability.of(self.measured().rounds())
 
     def require(
         self,
@@ -249,11 +256,15 @@ class CostTable:
             ("device", f"{device.get('name')} on {device.get('hardware')}, {device.get('threads')} thread(s)"),
             ("batch", str(device.get("batch"))),
             ("source", f"{provenance.source} {provenance.created}".strip()),
-            ("architectures", str(len(self))),
+            ("architectures", self._count_text()),
             (provenance.cost, f"{costs.min():.4g} min, {np.median(costs):.4g} median, {costs.max():.4g} max"),
             *self.quality(),
             *((name, cost_text(self.frame, name, provenance.sources.get(name, "given"))) for name in self.others()),
         ]
+
+    def _count_text(self) -> str:
+        measured = len(self.measured())
+        return str(len(self)) if measured == len(self) else f"{len(self)}, by {measured} measurements"
 
     def quality(self) -> list[tuple[str, str]]:
         """What to tell people about how well the table was measured: rows of a name and a text."""
