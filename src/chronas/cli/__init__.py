@@ -20,4 +20,5 @@ COMMANDS = {
     "table": ("chronas.cli.table", "show a table of costs"),
     "devices": ("chronas.cli.devices", "the devices that chronas knows, and which of them this machine has"),
     "spaces": ("chronas.cli.spaces", "the search spaces, their sizes and operations"),
+    "explore": ("chronas.cli.explore", "a page in the browser: networks, devices, a limit, and what is best within it"),
 }

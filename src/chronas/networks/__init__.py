@@ -13,7 +13,7 @@ from chronas.networks.closed_form import ClosedForm, closed_form
 from chronas.networks.graph import Counts, count
 from chronas.networks.onnx import onnx_bytes, write_onnx
 from chronas.networks.operations import OPERATIONS, Zero, make_operation
-from chronas.networks.source import write_source
+from chronas.networks.source import model_source, write_source
 from chronas.networks.weights import load_state, save_state
 
 __all__ = [
@@ -33,6 +33,7 @@ __all__ = [
     "is_even",
     "load_state",
     "make_operation",
+    "model_source",
     "onnx_bytes",
     "plan",
     "save_state",

@@ -7,7 +7,7 @@ svg = draw_cells(make_space("darts").parse(text))["normal"]
 
 from __future__ import annotations
 
-from chronas.reports.draw import draw_cells
+from chronas.reports.draw import cell_title, draw_cells, human_name
 from chronas.reports.page import write_page
 from chronas.reports.report import (
     Report,
@@ -19,7 +19,7 @@ from chronas.reports.report import (
     load_report,
     save_report,
 )
-from chronas.reports.words import judge, predictor_words
+from chronas.reports.words import judge, number_text, predictor_words
 
 __all__ = [
     "Report",
@@ -28,9 +28,12 @@ __all__ = [
     "SearchSummary",
     "TrainedNetwork",
     "Verdict",
+    "cell_title",
     "draw_cells",
+    "human_name",
     "judge",
     "load_report",
+    "number_text",
     "predictor_words",
     "save_report",
     "write_page",

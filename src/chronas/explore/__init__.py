@@ -1,0 +1,13 @@
+"""The page for people who know no hardware: which network is good enough within a limit on their device.
+
+catalogue = load_catalogue((Path("costs.parquet"),), accuracies=Path("accuracy.parquet"))
+serve(Settings(), (Path("costs.parquet"),), Path("accuracy.parquet"))
+"""
+
+from __future__ import annotations
+
+from chronas.explore.catalogue import Collection, Quantity, load_catalogue
+from chronas.explore.plane import Plane
+from chronas.explore.server import Settings, serve
+
+__all__ = ["Collection", "Plane", "Quantity", "Settings", "load_catalogue", "serve"]

@@ -1,0 +1,221 @@
+"""What the page knows: the costs of networks on devices, from table files, and their accuracies where a file has them.
+
+Tables of one space and skeleton stand side by side: a network that one of them lacks has a gap there (NaN), never a
+guess. Nothing of a network is computed from another one; multiplications and parameters follow from the network alone.
+"""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from chronas.errors import UsageError
+from chronas.explore.accuracies import read_accuracies
+from chronas.explore.words import ACCURACY_HINT, cost_unit, cost_words, device_name, distinct
+from chronas.networks import closed_form
+from chronas.spaces import Architecture, CellTopology, Skeleton, Space
+from chronas.tables import COST_COLUMNS, CostTable, shipped_tables
+
+MILLION = 1e6
+Numbers = NDArray[np.float64]
+
+
+@dataclass(frozen=True)
+class Quantity:
+    """One number of each of N networks, all in the same order; NaN where it is not known.
+
+    Attributes:
+        name: for people, such as "Time" or "Accuracy".
+        device: what it was measured on, for people; "" for what follows from the network alone.
+        unit: of the numbers.
+        hint: what it is, in a sentence.
+        values: the numbers [N].
+        low: lower end of the 95 % interval [N]; equal to the value where no interval is known.
+        high: upper end of it [N].
+        rounds: how many rounds each number comes from [N]; 0 where it is not measured.
+        facts: how it was measured: batch, threads and so on, for people.
+        maximise: whether more is better.
+    """
+
+    name: str
+    device: str
+    unit: str
+    hint: str
+    values: Numbers
+    low: Numbers
+    high: Numbers
+    rounds: NDArray[np.int64]
+    facts: Mapping[str, str]
+    maximise: bool = False
+
+    @property
+    def label(self) -> str:
+        """Name and device: `Time on Raspberry Pi 4, onnxruntime-cpu`."""
+        return f"{self.name} on {self.device}" if self.device else self.name
+
+    def known(self) -> NDArray[np.bool_]:
+        """Which networks have a number [N]."""
+        return ~np.isnan(self.values)
+
+
+@dataclass(frozen=True)
+class Collection:
+    """The networks of one space and skeleton, and all that is known of them.
+
+    Attributes:
+        space: what can be chosen.
+        skeleton: what the architectures were built into.
+        architectures: N of them.
+        rows: the number of each architecture, by its text.
+        costs: what tables know and what follows from the networks, by label.
+        accuracies: by label; empty where no file has them.
+    """
+
+    space: Space
+    skeleton: Skeleton
+    architectures: Sequence[Architecture]
+    rows: Mapping[str, int]
+    costs: Mapping[str, Quantity]
+    accuracies: Mapping[str, Quantity]
+
+    @property
+    def title(self) -> str:
+        """For people: `nasbench201, 32 x 32 pixels, 10 classes`."""
+        _, height, width = self.skeleton.input_shape
+        frame = f"{self.space.name}, {width} x {height} pixels, {self.skeleton.classes} classes"
+        published = self.space.skeletons.values()
+        plain = any(self.skeleton == skeleton for skeleton in published)
+        return frame if plain else f"{frame}, width {self.skeleton.width}, depth {self.skeleton.depth}"
+
+
+@functools.cache
+def load_catalogue(files: tuple[Path, ...] = (), accuracies: Path | None = None) -> dict[str, Collection]:
+    """The collections of these tables and of those that come with chronas, by title; read once for a process.
+
+    Args:
+        files: tables that chronas wrote.
+        accuracies: a Parquet file, as `read_accuracies` takes it.
+
+    Raises:
+        DataError: a file is missing or damaged, or a row of it is no architecture of its space.
+        UsageError: there is no table at all.
+    """
+    paths = [*shipped_tables(), *files]
+    if not paths:
+        raise UsageError(
+            "there is no table of costs to explore: give one, `chronas measure --out costs.parquet` makes it"
+        )
+    known = {} if accuracies is None else read_accuracies(accuracies)
+    groups: dict[tuple[str, Skeleton], dict[Path, CostTable]] = {}
+    for path in dict.fromkeys(path.resolve() for path in paths):
+        table = CostTable.load(path)
+        groups.setdefault((table.provenance.space, table.provenance.skeleton), {})[path] = table
+    collections = [collect(tables, known) for tables in groups.values()]
+    return {collection.title: collection for collection in collections}
+
+
+def collect(tables: Mapping[Path, CostTable], accuracies: Mapping[str, Mapping[str, float]]) -> Collection:
+    """The collection of tables of one space and skeleton.
+
+    Args:
+        tables: by file.
+        accuracies: percent by text of the architecture, by label.
+
+    Raises:
+        DataError: a row is no architecture of the space.
+    """
+    parsed = {path: table.architectures() for path, table in tables.items()}
+    architectures = list(dict.fromkeys(architecture for rows in parsed.values() for architecture in rows))
+    rows = {str(architecture): number for number, architecture in enumerate(architectures)}
+    names = distinct(
+        [device_name(table.provenance.device) for table in tables.values()], [path.stem for path in tables]
+    )
+    quantities = [
+        quantity
+        for (path, table), name in zip(tables.items(), names, strict=True)
+        for quantity in measured(table, name, np.array([rows[str(a)] for a in parsed[path]]), len(rows))
+    ]
+    table = next(iter(tables.values()))
+    quantities += computed(table.space, table.provenance.skeleton, architectures)
+    found = [accuracy(label, known, rows) for label, known in accuracies.items() if known.keys() & rows.keys()]
+    return Collection(
+        table.space,
+        table.provenance.skeleton,
+        architectures,
+        rows,
+        {quantity.label: quantity for quantity in quantities},
+        {quantity.label: quantity for quantity in found},
+    )
+
+
+def measured(table: CostTable, device: str, places: NDArray[np.int64], count: int) -> list[Quantity]:
+    """What a table knows, spread to all networks of a collection.
+
+    Args:
+        table: the table.
+        device: its name for people.
+        places: the number in the collection of each row of the table.
+        count: N, the networks of the collection.
+    """
+    found = []
+    for cost in (name for name in dict.fromkeys([table.provenance.cost, *COST_COLUMNS]) if name in table.frame.columns):
+        frame, words = table.frame, cost_words(cost)
+        columns = COST_COLUMNS.get(cost)
+        ends = (cost, cost) if columns is None else (columns.low, columns.high)
+        value, low, high = (spread(frame[name].to_numpy(), places, count) for name in (cost, *ends))
+        rounds = np.zeros(count, dtype=np.int64)
+        rounds[places] = 1 if columns is None else frame[columns.rounds].list.len().fill_null(0).to_numpy()
+        text = facts(table, cost)
+        found.append(Quantity(words.name, device, cost_unit(cost), words.hint, value, low, high, rounds, text))
+    return found
+
+
+def computed(space: Space, skeleton: Skeleton, architectures: Sequence[Architecture]) -> list[Quantity]:
+    """Multiplications and parameters of every network, where the space is one of cells."""
+    if not isinstance(space.topology, CellTopology):
+        return []
+    form, codes = closed_form(space, skeleton), space.encode(architectures)
+    known = {"macs_m": form.macs(codes), "parameters_m": form.parameters(codes)}
+    rounds = np.zeros(len(architectures), dtype=np.int64)
+    found = []
+    for cost, numbers in known.items():
+        words, values = cost_words(cost), numbers / MILLION
+        found.append(Quantity(words.name, "", cost_unit(cost), words.hint, values, values, values, rounds, {}))
+    return found
+
+
+def accuracy(label: str, known: Mapping[str, float], rows: Mapping[str, int]) -> Quantity:
+    """Accuracies in percent, by text, as a quantity of a collection."""
+    values = np.array([known.get(text, np.nan) for text in rows])
+    rounds = np.zeros(len(rows), dtype=np.int64)
+    name = "Accuracy" if label == "accuracy" else f"Accuracy ({label})"
+    return Quantity(name, "", "%", ACCURACY_HINT, values, values, values, rounds, {}, maximise=True)
+
+
+def spread(numbers: Numbers, places: NDArray[np.int64], count: int) -> Numbers:
+    """`numbers` at their places among `count`, NaN elsewhere."""
+    spread_out = np.full(count, np.nan)
+    spread_out[places] = numbers
+    return spread_out
+
+
+def facts(table: CostTable, cost: str) -> dict[str, str]:
+    """How a cost was measured, for people; "unknown" where the table does not say."""
+    provenance = table.provenance
+    device = provenance.device
+    known = {key: str(device.get(key) or "unknown") for key in ("batch", "threads", "dtype", "os")}
+    runtime = " ".join(str(device[key]) for key in ("runtime", "version") if device.get(key))
+    source = provenance.sources.get(cost, provenance.source)
+    return {
+        "images at once": known["batch"],
+        "threads": known["threads"],
+        "numbers": known["dtype"],
+        "runtime": runtime or "unknown",
+        "date": provenance.created[:10] or "unknown",
+        "source": source or "unknown",
+    }

@@ -1,0 +1,119 @@
+"""The plane as a plotly figure: all networks as a cloud (drawn by WebGL), the front, the limit, two marks.
+
+Points carry no text, which keeps 15,625 of them small; `clicked` turns a click back into a network.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from html import escape
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from chronas.explore.catalogue import Quantity
+from chronas.explore.plane import Plane
+
+CLOUD, FRONT, BEST, PICKED, LIMIT = "#8d99a6", "#2a8ccb", "#0f9d74", "#d55e00", "#dc4a3d"
+SHOWN_FROM = 5.0  # percentile of the goal at which the picture begins, so that a few useless networks do not flatten it
+MARGIN = 0.05
+
+
+def figure(plane: Plane, limit: float, best: int | None, picked: int | None) -> dict[str, Any]:
+    """The figure: plotly's `data` and `layout`.
+
+    Args:
+        plane: what to draw.
+        limit: on the plane's cost.
+        best: the row of the answer, None where no network is within the limit.
+        picked: the row of the network that the user looks at, None where it is not in the plane.
+    """
+    traces = [points(plane, rows, look) for rows, look in zip(traced(plane, best, picked), LOOKS, strict=True)]
+    low, high = np.percentile(plane.goal.values[plane.rows], [SHOWN_FROM if plane.goal.maximise else 0, 100])
+    margin = MARGIN * (high - low) or 1.0
+    line = {"type": "line", "x0": limit, "x1": limit, "y0": 0, "y1": 1, "yref": "paper"}
+    return {
+        "data": traces,
+        "layout": {
+            "height": 460,
+            "margin": {"l": 10, "r": 10, "t": 10, "b": 10},
+            "xaxis": {"title": {"text": axis_title(plane.cost)}, "rangemode": "tozero", "zeroline": False},
+            "yaxis": {"title": {"text": axis_title(plane.goal)}, "range": [low - margin, high + margin]},
+            "legend": {"orientation": "h", "y": 1.02, "yanchor": "bottom", "x": 0},
+            "shapes": [{**line, "line": {"color": LIMIT, "dash": "dash", "width": 2}}],
+            "annotations": [
+                {"x": limit, "y": 1, "yref": "paper", "text": "limit", "showarrow": False, "xanchor": "left"}
+                | {"yanchor": "top", "font": {"color": LIMIT}}
+            ],
+            "dragmode": "zoom",
+            "clickmode": "event+select",
+            "uirevision": axis_title(plane.cost) + axis_title(plane.goal),
+        },
+    }
+
+
+def traced(plane: Plane, best: int | None, picked: int | None) -> list[NDArray[np.int64]]:
+    """The rows of each trace of the figure, in its order."""
+    marked = [np.array([] if row is None else [row], dtype=np.int64) for row in (best, picked)]
+    return [plane.rows, plane.front, *marked]
+
+
+def clicked(rows: Sequence[NDArray[np.int64]], points: Sequence[Mapping[str, Any]]) -> int | None:
+    """The row that a click on the figure means; None where it hit nothing.
+
+    Args:
+        rows: of each trace of the figure that was clicked, as `traced` gave them.
+        points: what plotly says was clicked, with `curve_number` and `point_index`.
+    """
+    for point in points:
+        row: int = rows[point["curve_number"]][point["point_index"]]
+        return int(row)
+    return None
+
+
+def axis_title(quantity: Quantity) -> str:
+    """Label and unit, with what a file wrote made harmless: plotly reads a part of HTML."""
+    return escape(f"{quantity.label} ({quantity.unit})" if quantity.unit else quantity.label)
+
+
+LOOKS: list[dict[str, Any]] = [
+    {
+        "type": "scattergl",
+        "mode": "markers",
+        "name": "every network",
+        "marker": {"color": CLOUD, "size": 4, "opacity": 0.35},
+    },
+    {
+        "type": "scatter",
+        "mode": "lines+markers",
+        "name": "none is both better and cheaper",
+        "line": {"color": FRONT, "width": 1.5, "shape": "hv"},
+        "marker": {"color": FRONT, "size": 7},
+    },
+    {
+        "type": "scatter",
+        "mode": "markers",
+        "name": "best within the limit",
+        "marker": {"color": BEST, "size": 18, "symbol": "star", "line": {"color": "#ffffff", "width": 1}},
+    },
+    {
+        "type": "scatter",
+        "mode": "markers",
+        "name": "shown beside",
+        "marker": {"color": PICKED, "size": 17, "symbol": "circle-open", "line": {"color": PICKED, "width": 3}},
+    },
+]
+
+
+def points(plane: Plane, rows: NDArray[np.int64], look: Mapping[str, Any]) -> dict[str, Any]:
+    """One trace: the rows at their places, in 32 bits, which is finer than any screen."""
+    same = {"marker": {"opacity": look["marker"].get("opacity", 1.0)}}  # plotly dims what is not selected otherwise
+    return {
+        **look,
+        "x": plane.cost.values[rows].astype(np.float32),
+        "y": plane.goal.values[rows].astype(np.float32),
+        "hovertemplate": f"%{{y:.4g}} {escape(plane.goal.unit)}, %{{x:.4g}} {escape(plane.cost.unit)}<extra></extra>",
+        "selected": same,
+        "unselected": same,
+    }

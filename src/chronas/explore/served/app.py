@@ -1,0 +1,11 @@
+"""The page's script: streamlit runs it from top to bottom at each change, with the arguments of `serve`."""
+
+from __future__ import annotations
+
+import sys
+
+from chronas.explore import load_catalogue
+from chronas.explore.page import show
+from chronas.explore.server import read_arguments
+
+show(load_catalogue(*read_arguments(sys.argv[1:])))

@@ -1,0 +1,116 @@
+"""Serving the page by streamlit, in this process, to this machine alone unless told otherwise.
+
+Nothing is fetched and nothing is told to anyone: no statistics of use, no check for this machine's outer address, no
+browser unless asked. Streamlit's own greeting is off; the address is the answer of `chronas explore`.
+"""
+
+from __future__ import annotations
+
+import ipaddress
+import socket
+import sys
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from chronas.errors import MissingExtraError, UsageError
+
+SCRIPT = Path(__file__).parent / "served" / "app.py"
+LOOPBACK = "127.0.0.1"
+NO_STREAMLIT = "the explorer's page needs streamlit: pip install 'chronas[explore]'"
+
+
+class Settings(BaseModel):
+    """Where the page is served."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    host: str = Field(default=LOOPBACK, description="address to listen at; 0.0.0.0 lets other machines in")
+    port: int = Field(default=8501, ge=0, le=65535, description="port to listen at; 0 takes one that is free")
+    browser: bool = Field(default=False, description="open the page in a browser")
+
+
+def serve(
+    settings: Settings, files: tuple[Path, ...], accuracies: Path | None, announce: Callable[[str], None]
+) -> None:
+    """Serve the page until it is interrupted.
+
+    Args:
+        settings: where.
+        files: tables of costs, as `load_catalogue` takes them.
+        accuracies: as `load_catalogue` takes it.
+        announce: is told the page's address.
+
+    Raises:
+        MissingExtraError: streamlit is not installed.
+        UsageError: the address or port cannot be listened at.
+    """
+    try:
+        from streamlit.web import bootstrap
+    except ImportError as error:
+        raise MissingExtraError(NO_STREAMLIT) from error
+    port = free_port(settings.host, settings.port)
+    if not is_loopback(settings.host):
+        sys.stderr.write(f"everyone who can reach {settings.host} can see the page; there is no password\n")
+    announce(f"http://{settings.host}:{port}")
+    options = streamlit_options(settings, port)
+    bootstrap.load_config_options(options)
+    bootstrap.run(str(SCRIPT), is_hello=False, args=write_arguments(files, accuracies), flag_options=options)
+
+
+def streamlit_options(settings: Settings, port: int) -> dict[str, Any]:
+    """Streamlit's settings, which win over those of a user's own .streamlit/config.toml."""
+    return {
+        "server_address": settings.host,
+        "server_port": port,
+        "server_headless": not settings.browser,
+        "server_fileWatcherType": "none",
+        "server_runOnSave": False,
+        "browser_gatherUsageStats": False,
+        "client_toolbarMode": "minimal",
+        "client_showErrorDetails": "none",
+        "global_developmentMode": False,
+        "logger_hideWelcomeMessage": True,
+        "logger_level": "warning",
+        "theme_light_primaryColor": "#0067a5",
+        "theme_dark_primaryColor": "#6cb7ea",
+    }
+
+
+def free_port(host: str, port: int) -> int:
+    """The port, or one that is free if it is 0.
+
+    Raises:
+        UsageError: it cannot be listened at; says why.
+    """
+    try:
+        family = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0][0]
+        with socket.socket(family, socket.SOCK_STREAM) as probe:
+            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            probe.bind((host, port))
+            found: int = probe.getsockname()[1]
+            return found
+    except OSError as error:
+        reason = error.strerror or str(error)
+        raise UsageError(f"cannot listen at {host}:{port} ({reason}): choose another --port or --host") from error
+
+
+def is_loopback(host: str) -> bool:
+    """Whether only this machine reaches the address."""
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost"
+
+
+def write_arguments(files: Sequence[Path], accuracies: Path | None) -> list[str]:
+    """The script's arguments: the file of accuracies or "", then the tables."""
+    return ["" if accuracies is None else str(accuracies), *map(str, files)]
+
+
+def read_arguments(words: Sequence[str]) -> tuple[tuple[Path, ...], Path | None]:
+    """Tables and accuracies from what `write_arguments` gave."""
+    accuracies, *files = words
+    return tuple(map(Path, files)), Path(accuracies) if accuracies else None

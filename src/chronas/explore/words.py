@@ -1,0 +1,73 @@
+"""What the page says, in plain words: names of devices and costs, numbers with units, and sentences of an answer."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from chronas.units import COST_UNITS
+
+
+@dataclass(frozen=True)
+class CostWords:
+    """What a cost is called and what it is, for people who know no hardware."""
+
+    name: str
+    hint: str
+
+
+COST_WORDS = {
+    "latency_ms": CostWords(
+        "Time", "How long the device needs from an image to the network's answer, in thousandths of a second."
+    ),
+    "energy_mj": CostWords("Energy", "What one run of the network takes, in thousandths of a joule."),
+    "peak_memory_mib": CostWords("Memory", "The most memory that the network needs at one moment."),
+    "macs_m": CostWords(
+        "Multiplications",
+        "Multiplications (MACs) for one image, in millions. Often taken for the time, which it only hints at.",
+    ),
+    "parameters_m": CostWords("Parameters", "Numbers that training has to find, in millions."),
+}
+UNITS = COST_UNITS | {"macs_m": "million", "parameters_m": "million"}
+ACCURACY_HINT = "How many of 100 images the trained network names rightly. It comes from the file of accuracies."
+USUAL = {"batch": 1, "threads": 1, "dtype": "float32"}  # what a device's name need not tell
+
+
+def cost_words(cost: str) -> CostWords:
+    """The words for a cost column; one that chronas does not know is called by its own name."""
+    name = cost.replace("_", " ")
+    return COST_WORDS.get(cost, CostWords(name.capitalize(), f"The column {cost} of the table."))
+
+
+def cost_unit(cost: str) -> str:
+    """The unit of a cost column, "" for one that chronas does not know."""
+    return UNITS.get(cost, "")
+
+
+def device_name(device: Mapping[str, str | int | float]) -> str:
+    """What a fingerprint is called: `AMD EPYC 7B13, onnxruntime-cpu`, and what is unusual about it."""
+    parts = [str(device[key]) for key in ("hardware", "name") if device.get(key)]
+    names = list(dict.fromkeys(parts)) or ["a device without a name"]
+    unusual = {"threads": "{} threads", "batch": "{} images at once", "dtype": "in {}"}
+    names += [text.format(device[key]) for key, text in unusual.items() if device.get(key, USUAL[key]) != USUAL[key]]
+    return ", ".join(names)
+
+
+def distinct(names: list[str], origins: list[str]) -> list[str]:
+    """The names, with their origin in brackets where two are the same, and a number where that is not enough."""
+    found: list[str] = []
+    for name, origin in zip(names, origins, strict=True):
+        text = name if names.count(name) == 1 else f"{name} ({origin})"
+        again = sum(1 for other in found if other == text or other.startswith(f"{text} #"))
+        found.append(f"{text} #{again + 1}" if again else text)
+    return found
+
+
+def percent_text(percent: float) -> str:
+    """An accuracy: `93.27 %`."""
+    return f"{percent:.2f} %"
+
+
+def share_text(part: int, whole: int) -> str:
+    """How many of all: `1,203 of 15,625`."""
+    return f"{part:,} of {whole:,}"
