@@ -1,6 +1,8 @@
 from __future__ import annotations
 
 import io
+import subprocess
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -231,3 +233,28 @@ def test_a_full_disk_leaves_the_old_file(table: CostTable, file: Path, monkeypat
 
 def test_the_file_is_ordinary_parquet(file: Path) -> None:
     assert pl.read_parquet(io.BytesIO(file.read_bytes())).columns[:2] == ["architecture", "latency_ms"]
+
+
+def test_known_latencies_have_no_interval_and_keep_their_other_columns() -> None:
+    frame = pl.DataFrame({"index": [4, 7], "latency_ms": [1.5, 2.5], "architecture": list(map(str, NETWORKS[:2]))})
+    provenance = Provenance(
+        "darts", SKELETON, {"name": "raspi4"}, source="a paper", missing="does not compile", runs=50
+    )
+    table = CostTable.from_values(frame, provenance)
+    assert table.costs().tolist() == [1.5, 2.5] and table.rounds() == [[1.5], [2.5]]
+    assert table.frame["index"].to_list() == [4, 7]
+    told = dict(table.describe())
+    assert told["interval"] == "unknown" and told["architectures"] == "2; others: does not compile"
+    assert told["device"] == "raspi4 on unknown, unknown thread(s)" and told["batch"] == "unknown"
+    assert Provenance.from_json(provenance.to_json()) == provenance
+    with pytest.raises(DataError, match=r"needs the column\(s\) latency_ms"):
+        CostTable.from_values(frame.drop("latency_ms"), provenance)
+
+
+def test_reading_a_table_imports_neither_torch_nor_scipy(file: Path) -> None:
+    script = (
+        "import sys; from pathlib import Path; from chronas.tables import CostTable, pareto_front;"
+        f"print(len(CostTable.load(Path({str(file)!r})))); assert not {{'torch', 'scipy'}} & sys.modules.keys()"
+    )
+    answer = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=False)
+    assert answer.stdout == "12\n", answer.stderr

@@ -3,11 +3,15 @@
 table = CostTable.from_journal(Path("journal.sqlite"))
 table.save(Path("costs.parquet"))
 print(table.repeatability(), pareto_front(errors_and_costs))
+
+What brings torch or scipy is imported when it is first asked for: a query of a table does without.
 """
 
 from __future__ import annotations
 
-from chronas.tables.check import checked
+from typing import TYPE_CHECKING, Any
+
+from chronas.names import named
 from chronas.tables.columns import COST_COLUMNS
 from chronas.tables.pareto import pareto_front
 from chronas.tables.provenance import Check, Provenance
@@ -15,6 +19,9 @@ from chronas.tables.repeatability import Repeatability
 from chronas.tables.sharing import for_all, to_measure
 from chronas.tables.shipped import shipped_tables
 from chronas.tables.table import CostTable
+
+if TYPE_CHECKING:
+    from chronas.tables.check import checked
 
 __all__ = [
     "COST_COLUMNS",
@@ -28,3 +35,11 @@ __all__ = [
     "shipped_tables",
     "to_measure",
 ]
+
+LATER = {"checked": "chronas.tables.check:checked"}
+
+
+def __getattr__(name: str) -> Any:
+    if name not in LATER:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return named("name", name, LATER)

@@ -8,12 +8,15 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import numpy as np
 import polars as pl
 
-from chronas.measurement import Estimate
 from chronas.units import COST_UNITS
+
+if TYPE_CHECKING:
+    from chronas.measurement import Estimate
 
 ROUNDS = "round_latencies_ms"
 COLUMNS: dict[str, pl.DataType] = {
@@ -84,7 +87,7 @@ def with_estimates(frame: pl.DataFrame, cost: str, estimates: Mapping[str, Estim
 def interval_text(frame: pl.DataFrame, cost: str) -> str:
     """How wide the 95 % interval of a cost is for the median architecture, for people."""
     columns = COST_COLUMNS.get(cost)
-    if columns is None or columns.low not in frame.columns:
+    if columns is None or columns.low not in frame.columns or (frame[columns.rounds].list.len() < 2).all():
         return "unknown"
     percent = np.median((100 * (frame[columns.high] - frame[columns.low]) / 2 / frame[cost]).drop_nulls().to_numpy())
     return f"+-{percent:.2g} % (median architecture, 95 %)"

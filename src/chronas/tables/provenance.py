@@ -13,7 +13,9 @@ from chronas.errors import DataError
 from chronas.spaces import SPACES, Skeleton
 from chronas.tables.repeatability import Repeatability
 
-LATER = frozenset({"foreign_cores", "priority", "checks", "sources"})  # what tables of chronas 0.1.0 do not have yet
+LATER = frozenset(
+    {"foreign_cores", "priority", "checks", "sources", "missing", "runs"}
+)  # what tables of chronas 0.1.0 do not have yet
 
 
 @dataclass(frozen=True)
@@ -57,6 +59,8 @@ class Provenance:
         priority: the lowest priority at which was timed, "real-time", "high" or "normal"; None where that is not known.
         checks: samples that were measured again, in the order of time.
         sources: what told each cost other than latency, by its name.
+        missing: why architectures are not in the table, where that is known ("does not compile").
+        runs: how many timed runs a value stands for, where there is no plan that tells; None where that is not known.
     """
 
     space: str
@@ -72,6 +76,8 @@ class Provenance:
     priority: str | None = None
     checks: tuple[Check, ...] = ()
     sources: Mapping[str, str] = field(default_factory=dict)
+    missing: str = ""
+    runs: int | None = None
 
     def to_json(self) -> str:
         """The provenance as one line of JSON; `from_json` gives it back."""

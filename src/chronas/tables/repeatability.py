@@ -11,7 +11,6 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import ArrayLike
-from scipy.stats import kendalltau, spearmanr
 
 FEWEST = 3
 
@@ -42,6 +41,8 @@ class Repeatability:
         difference = float(np.median(200 * np.abs(first - second) / (first + second)))
         if len(first) < FEWEST or np.ptp(first) == 0 or np.ptp(second) == 0:
             return cls(None, None, difference, len(first))
+        from scipy.stats import kendalltau, spearmanr  # a second of imports, which a query of a table can do without
+
         kendall, spearman = float(kendalltau(first, second).statistic), float(spearmanr(first, second).statistic)
         return cls(kendall, spearman, difference, len(first))
 

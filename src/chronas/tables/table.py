@@ -9,7 +9,7 @@ from __future__ import annotations
 import hashlib
 import io
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -22,7 +22,6 @@ from polars.exceptions import PanicException, PolarsError
 from chronas.devices import Device, device_differences
 from chronas.errors import ChronasError, DataError, MismatchError
 from chronas.files import write_bytes
-from chronas.measurement import read_journal
 from chronas.spaces import Architecture, Skeleton, Space, make_space
 from chronas.tables.columns import COLUMNS, COST_COLUMNS, ROUNDS, cost_text, interval_text, with_estimates
 from chronas.tables.provenance import Provenance
@@ -64,6 +63,8 @@ class CostTable:
         Raises:
             DataError: the journal is missing or damaged, or no network has all rounds yet.
         """
+        from chronas.measurement import read_journal  # brings torch, which reading and querying tables do without
+
         contents = read_journal(path)
         latencies = contents.latencies()
         if not latencies:
@@ -112,9 +113,28 @@ class CostTable:
         Raises:
             DataError: no row, an architecture twice, or a latency that is not above zero.
         """
-        full = [(str(architecture), *([latency_ms] * 5), [latency_ms]) for architecture, latency_ms in rows]
-        frame = pl.DataFrame(full, schema=COLUMNS, orient="row")
-        return cls(frame, Provenance(space.name, skeleton, device.fingerprint(), source=source))
+        known = {"architecture": pl.String(), "latency_ms": pl.Float64()}
+        frame = pl.DataFrame([(str(one), latency_ms) for one, latency_ms in rows], schema=known, orient="row")
+        return cls.from_values(frame, Provenance(space.name, skeleton, device.fingerprint(), source=source))
+
+    @classmethod
+    def from_values(cls, frame: pl.DataFrame, provenance: Provenance) -> CostTable:
+        """A table of known latencies, each as one round without an interval; other columns stay as they are.
+
+        Args:
+            frame: with at least `architecture` and `latency_ms`.
+            provenance: where the numbers come from.
+
+        Raises:
+            DataError: as the constructor.
+        """
+        absent = [name for name in ("architecture", "latency_ms") if name not in frame.columns]
+        if absent:
+            raise DataError(f"a table needs the column(s) {', '.join(absent)}, got {frame.columns}")
+        latency = pl.col("latency_ms")
+        same = {name: latency for name, dtype in COLUMNS.items() if dtype == pl.Float64() and name != "latency_ms"}
+        full = frame.with_columns(**same, **{ROUNDS: latency.reshape((-1, 1)).arr.to_list()})
+        return cls(full.select(*COLUMNS, *(name for name in full.columns if name not in COLUMNS)), provenance)
 
     @classmethod
     def load(cls, path: Path) -> CostTable:
@@ -253,8 +273,8 @@ class CostTable:
         return [
             ("space", provenance.space),
             ("skeleton", str(provenance.skeleton)),
-            ("device", f"{device.get('name')} on {device.get('hardware')}, {device.get('threads')} thread(s)"),
-            ("batch", str(device.get("batch"))),
+            ("device", _device_text(device)),
+            ("batch", str(device.get("batch", "unknown"))),
             ("source", f"{provenance.source} {provenance.created}".strip()),
             ("architectures", self._count_text()),
             (provenance.cost, f"{costs.min():.4g} min, {np.median(costs):.4g} median, {costs.max():.4g} max"),
@@ -264,7 +284,8 @@ class CostTable:
 
     def _count_text(self) -> str:
         measured = len(self.measured())
-        return str(len(self)) if measured == len(self) else f"{len(self)}, by {measured} measurements"
+        by = "" if measured == len(self) else f", by {measured} measurements"
+        return f"{len(self)}{by}{f'; others: {self.provenance.missing}' if self.provenance.missing else ''}"
 
     def quality(self) -> list[tuple[str, str]]:
         """What to tell people about how well the table was measured: rows of a name and a text."""
@@ -326,6 +347,11 @@ def _checksum(frame: pl.DataFrame, provenance: str) -> str:
         values: list[float | None] | list[list[float] | None] = frame[name].to_list()
         digest.update(json.dumps([name, values]).encode())
     return digest.hexdigest()
+
+
+def _device_text(device: Mapping[str, str | int | float]) -> str:
+    known = {name: device.get(name, "unknown") for name in ("name", "hardware", "threads")}
+    return "{name} on {hardware}, {threads} thread(s)".format(**known)
 
 
 def _load_text(provenance: Provenance) -> str:
