@@ -1,9 +1,7 @@
-"""`chronas table`: what a table of costs holds and how well it repeats, and tables of what was measured."""
+"""`chronas table`: what a table of costs holds and how well it repeats; `ACTIONS` has the modules of the others."""
 
 from __future__ import annotations
 
-import sys
-from collections.abc import Callable
 from pathlib import Path
 from typing import Annotated
 
@@ -12,27 +10,27 @@ from pydantic import Field
 
 from chronas.cli.answers import write, write_json, write_table
 from chronas.cli.options import Options, read_options
-from chronas.errors import UsageError, unknown_name
-from chronas.measurement import Results
+from chronas.errors import UsageError
+from chronas.names import named
 from chronas.tables import CostTable
 from chronas.units import COST_UNITS
 
 DESCRIPTION = (
     "Show what a table of costs holds: where it is from, its range, how well it repeats, its fastest networks."
 )
-IMPORT = (
-    "Make a table of what the run.py of a bundle measured, and a journal of every sample beside it. "
-    "Networks that lack rounds yet are left out."
-)
-SOURCE = "measured elsewhere, by the run.py of a bundle,"
 USAGE = """usage: chronas table ACTION [FILE] [OPTIONS]
 
 actions:
   show     what a table holds: where it is from, its range, how well it repeats, its fastest networks
-  import   a table of what a bundle measured elsewhere (results.jsonl)
+  import   a table of what a bundle measured elsewhere (results.jsonl), or HW-NAS-Bench's tables (hw-nas-bench FILE)
   build    measure all architectures of a space on a device
 
 `chronas table ACTION --help` tells an action's options."""
+ACTIONS = {
+    "show": "chronas.cli.table:show",
+    "import": "chronas.cli.importing:main",
+    "build": "chronas.cli.build:main",
+}
 
 
 class ShowOptions(Options):
@@ -42,53 +40,20 @@ class ShowOptions(Options):
     rows: int = Field(default=5, ge=0, description="how many of the fastest networks to list")
 
 
-class ImportOptions(Options):
-    """Options of `chronas table import`."""
-
-    results: Annotated[Path, tyro.conf.Positional] = Field(description="results.jsonl of a bundle, or its folder")
-    out: Path = Field(default=Path("costs.parquet"), description="table to write; the journal lies beside it (.sqlite)")
-
-
 def main(words: list[str]) -> int:
     """Run `chronas table ACTION`."""
     if not words or words[0] in {"-h", "--help"}:
         write(USAGE)
         return 0
-    if words[0] not in ACTIONS:
-        raise unknown_name("table action", words[0], ACTIONS)
-    return ACTIONS[words[0]](words[1:])
+    exit_code: int = named("table action", words[0], ACTIONS)(words[1:])
+    return exit_code
 
 
-def _show(words: list[str]) -> int:
+def show(words: list[str]) -> int:
+    """Run `chronas table show`."""
     options = read_options(ShowOptions, words, prog="chronas table show", description=DESCRIPTION)
     show_table(CostTable.load(options.table), options.table, as_json=options.json_answer, rows=options.rows)
     return 0
-
-
-def _import(words: list[str]) -> int:
-    options = read_options(ImportOptions, words, prog="chronas table import", description=IMPORT)
-    if options.out.exists():
-        raise UsageError(f"{options.out} exists; choose another --out, nothing is overwritten")
-    path = options.results / "results.jsonl" if options.results.is_dir() else options.results
-    journal = journal_beside(options.out)
-    results = Results(path)
-    results.write_journal(journal)
-    table = CostTable.from_journal(journal).from_source(SOURCE)
-    table.save(options.out)
-    left_out = len(results.manifest.networks) - len(table)
-    if left_out:
-        sys.stderr.write(f"{left_out} of {len(table) + left_out} networks lack rounds yet and are left out\n")
-    show_table(table, options.out, as_json=options.json_answer)
-    return 0
-
-
-def _build(words: list[str]) -> int:
-    from chronas.cli import build  # it shows its table by this module, and brings devices that reading needs not
-
-    return build.main(words)
-
-
-ACTIONS: dict[str, Callable[[list[str]], int]] = {"show": _show, "import": _import, "build": _build}
 
 
 def journal_beside(table: Path) -> Path:

@@ -147,6 +147,14 @@ class Space(ABC):
         """The architecture's official number; None where the space has none."""
         return None
 
+    def from_index(self, index: int) -> Architecture:
+        """The architecture of an official number.
+
+        Raises:
+            UsageError: there is no such number, or the space has none.
+        """
+        raise UsageError(f"{self.name} has no official numbers, got {index}: give an architecture's text")
+
     def feature_map(self) -> NDArray[np.float64]:
         """Structure-aware features as a matrix [F, W]: features = encoding @ matrix.T. Each is a sum over slots.
 

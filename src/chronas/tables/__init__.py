@@ -12,6 +12,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from chronas.names import named
+from chronas.tables.block_table import BlockTable
 from chronas.tables.columns import COST_COLUMNS
 from chronas.tables.pareto import pareto_front
 from chronas.tables.provenance import Check, Provenance
@@ -22,11 +23,16 @@ from chronas.tables.table import CostTable
 
 if TYPE_CHECKING:
     from chronas.tables.check import checked
+    from chronas.tables.hw_nas_bench import HwNasBench
+    from chronas.tables.hw_nas_bench_api import HWNASBenchAPI
 
 __all__ = [
+    "BlockTable",
     "COST_COLUMNS",
     "Check",
     "CostTable",
+    "HWNASBenchAPI",
+    "HwNasBench",
     "Provenance",
     "Repeatability",
     "checked",
@@ -36,7 +42,11 @@ __all__ = [
     "to_measure",
 ]
 
-LATER = {"checked": "chronas.tables.check:checked"}
+LATER = {
+    "HWNASBenchAPI": "chronas.tables.hw_nas_bench_api:HWNASBenchAPI",
+    "HwNasBench": "chronas.tables.hw_nas_bench:HwNasBench",
+    "checked": "chronas.tables.check:checked",
+}
 
 
 def __getattr__(name: str) -> Any:

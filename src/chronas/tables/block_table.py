@@ -1,0 +1,162 @@
+"""A table of blocks: what each operation costs in each layer on several devices; a network costs their sum.
+
+HW-NAS-Bench's FBNet half is such a table (arXiv 2103.10584, its Table 2 is about how far sums are from whole networks).
+L layers, O operations, N architectures. Columns of costs are named `<device>.<cost>`.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import polars as pl
+from numpy.typing import NDArray
+from polars.exceptions import PanicException, PolarsError
+
+from chronas.errors import DataError, ParseError, UsageError, excerpt
+from chronas.files import write_bytes
+
+BLOCKS_KEY = "chronas.blocks/1"
+KEYS: dict[str, pl.DataType] = {"layer": pl.Int64(), "operation": pl.String(), "key": pl.String()}
+
+
+@dataclass(frozen=True)
+class BlockOrigin:
+    """Where the numbers of a table of blocks come from.
+
+    Attributes:
+        space: of the architectures.
+        dataset: whose skeleton the blocks are of.
+        devices: what is known of each device, by its name.
+        source: a paper or file with its licence.
+        created: date, or date and time (UTC, ISO 8601); empty where that is not known.
+        version: of chronas.
+        runs: how many timed runs a value of a device stands for, where that is known.
+    """
+
+    space: str
+    dataset: str
+    devices: Mapping[str, Mapping[str, str | int | float]]
+    source: str
+    created: str = ""
+    version: str = ""
+    runs: Mapping[str, int] = field(default_factory=dict)
+
+
+class BlockTable:
+    """Costs of blocks, one row for each operation of each layer and for each part that all architectures have.
+
+    Attributes:
+        frame: `layer` (null for the parts that all have), `operation`, `key`, and the columns of costs.
+        origin: where the numbers come from.
+        costs: names of the columns of costs.
+        operations: the O operations, in the order of an architecture's numbers.
+        layers: L.
+    """
+
+    def __init__(self, frame: pl.DataFrame, origin: BlockOrigin) -> None:
+        """Check and keep.
+
+        Raises:
+            DataError: a missing column, a cost that is not finite or below zero, or layers with other operations.
+        """
+        wrong = [name for name, dtype in KEYS.items() if frame.schema.get(name) != dtype]
+        self.costs = [name for name in frame.columns if name not in KEYS]
+        wrong += [name for name in self.costs if frame.schema[name] != pl.Float64() or "." not in name]
+        if wrong or not self.costs:
+            raise DataError(f"a table of blocks needs {', '.join(KEYS)} and costs of devices, got {dict(frame.schema)}")
+        self.frame, self.origin = frame, origin
+        values = frame.select(self.costs).to_numpy()
+        if not (np.isfinite(values) & (values >= 0)).all():
+            raise DataError("a cost of a block should be finite and not below zero: make the table again")
+        chosen = frame.filter(pl.col("layer").is_not_null())
+        numbers = chosen["layer"].unique().sort().to_list()
+        by_layer = [chosen.filter(pl.col("layer") == number) for number in numbers]
+        if not by_layer or numbers != list(range(len(numbers))):
+            raise DataError(f"a table of blocks has the layers 0, 1, ..., got {numbers}")
+        self.operations: list[str] = by_layer[0]["operation"].to_list()
+        if any(layer["operation"].to_list() != self.operations for layer in by_layer):
+            raise DataError("the layers of a table of blocks have the same operations, in the same order")
+        self.layers = len(by_layer)
+        self._blocks = np.stack([layer.select(self.costs).to_numpy() for layer in by_layer])  # [L, O, costs]
+        fixed = frame.filter(pl.col("layer").is_null()).select(self.costs).to_numpy()
+        self._fixed: NDArray[np.float64] = fixed.sum(axis=0)
+
+    def sums(self, choices: Sequence[Sequence[int]] | NDArray[np.int64]) -> pl.DataFrame:
+        """The costs of architectures, one row each.
+
+        Args:
+            choices: the number of an operation for each layer [N, L].
+
+        Raises:
+            UsageError: not L numbers of operations each.
+        """
+        numbers = np.asarray(choices)
+        if numbers.ndim != 2 or numbers.shape[1] != self.layers or numbers.dtype.kind not in "iu":
+            raise UsageError(
+                f"expected {self.layers} numbers of operations for each architecture, got {excerpt(str(choices))}"
+            )
+        if numbers.size and not (numbers.min() >= 0 and numbers.max() < len(self.operations)):
+            wrong = numbers[(numbers < 0) | (numbers >= len(self.operations))][0]
+            raise UsageError(f"operations are numbered 0..{len(self.operations) - 1}, got {wrong}")
+        total = self._blocks[np.arange(self.layers), numbers].sum(axis=1) + self._fixed
+        return pl.DataFrame(total, schema=self.costs)
+
+    def parse(self, text: str) -> list[int]:
+        """The numbers of an architecture from its text: `[0, 8, ...]`, or with blanks or commas alone.
+
+        Raises:
+            ParseError: not L whole numbers.
+        """
+        words = text.strip().removeprefix("[").removesuffix("]").replace(",", " ").split()
+        if len(words) != self.layers or not all(word.isascii() and word.isdigit() for word in words):
+            raise ParseError(f"expected {self.layers} numbers of operations like [0, 8, 3, ...], got {excerpt(text)}")
+        return [int(word) for word in words]
+
+    def save(self, path: Path) -> None:
+        """Write the table as Parquet by one atomic rename.
+
+        Raises:
+            DataError: the disk is full or the folder cannot be written.
+        """
+        buffer = io.BytesIO()
+        origin = json.dumps(asdict(self.origin))
+        self.frame.write_parquet(buffer, metadata={BLOCKS_KEY: origin, "chronas.sha256": _checksum(self.frame, origin)})
+        write_bytes(path, buffer.getvalue())
+
+    @classmethod
+    def load(cls, path: Path) -> BlockTable:
+        """Read a table that `save` wrote.
+
+        Raises:
+            DataError: the file is missing, damaged or something else.
+        """
+        try:
+            content = path.read_bytes()
+            metadata = pl.read_parquet_metadata(io.BytesIO(content))
+            frame = pl.read_parquet(io.BytesIO(content))
+        except OSError as error:
+            raise DataError(f"cannot read {path}: {error.strerror or error}") from error
+        except (PolarsError, PanicException) as error:
+            why = str(error).splitlines()[0]
+            raise DataError(f"{path} is cut off or no Parquet file ({why}): make it again or use a copy") from error
+        if BLOCKS_KEY not in metadata:
+            raise DataError(f"{path} is no table of blocks ({BLOCKS_KEY}): import it first")
+        if metadata.get("chronas.sha256") != _checksum(frame, metadata[BLOCKS_KEY]):
+            raise DataError(f"{path} is damaged: its numbers do not match their checksum; use a copy or make it again")
+        try:
+            origin = BlockOrigin(**json.loads(metadata[BLOCKS_KEY]))
+        except (ValueError, TypeError) as error:
+            raise DataError(f"{path} is damaged: its origin cannot be read ({error})") from error
+        return cls(frame, origin)
+
+
+def _checksum(frame: pl.DataFrame, origin: str) -> str:
+    content: dict[str, list[Any]] = frame.to_dict(as_series=False)
+    return hashlib.sha256(json.dumps([origin, content]).encode()).hexdigest()
