@@ -7,15 +7,14 @@ from pathlib import Path
 
 from pydantic import Field
 
-from chronas.cli.border import resumable
+from chronas.cli.costs import find_costs
 from chronas.cli.options import Options, part, read_names, read_options, with_names, with_parts
-from chronas.cli.progress import progress_display
 from chronas.cli.table import journal_beside, show_table
 from chronas.devices import DEVICES, device_class, make_device
 from chronas.errors import UsageError
-from chronas.measurement import Cost, Plan, run_campaign
+from chronas.measurement import Cost, Plan
 from chronas.spaces import SPACES, Architecture, Skeleton, Space, make_space
-from chronas.tables import CostTable, for_all, to_measure
+from chronas.tables import for_all, to_measure
 
 DESCRIPTION = """Measure all architectures of a space on a device: a table with their official indices.
 
@@ -55,9 +54,8 @@ def main(words: list[str]) -> int:
     asked = asked[: options.networks]
     sys.stderr.write(f"{len(asked)} networks to measure, for {len(every)} architectures of {space.name}\n")
     skeleton = Skeleton.model_validate(part(options, "skeleton"))
-    with resumable("the same command"), progress_display() as progress:
-        run_campaign(device, skeleton, asked, options.plan, journal, progress, costs=options.costs)
-    table = for_all(CostTable.from_journal(journal), device)
+    found = find_costs(device, skeleton, asked, options.plan, options.costs, journal, words)
+    table = for_all(found, device)
     table.save(options.out)
     show_table(table, options.out, as_json=options.json_answer)
     return 0

@@ -9,16 +9,16 @@ from pydantic import Field
 from chronas.cli import check
 from chronas.cli.answers import write, write_json
 from chronas.cli.border import resumable
+from chronas.cli.costs import find_costs
 from chronas.cli.folders import take_run
 from chronas.cli.options import Options, part, read_names, read_options, with_names, with_parts
 from chronas.cli.progress import progress_display
 from chronas.cli.table import journal_beside, show_table
 from chronas.devices import DEVICES, CpuConfig, Device, device_class, make_device
 from chronas.errors import UsageError
-from chronas.measurement import Cost, Plan, run_campaign, write_bundle
+from chronas.measurement import Cost, Plan, write_bundle
 from chronas.runs import Run, measure
 from chronas.spaces import SPACES, Skeleton, Space, make_space
-from chronas.tables import CostTable
 from chronas.units import mib_from_bytes
 
 DESCRIPTION = """Measure random networks of a space on a device: a table of costs, and a journal of every sample.
@@ -66,9 +66,7 @@ def main(words: list[str]) -> int:
     chosen = _skeleton(options, space)
     device = make_device(names["device"], part(options, "device"))
     architectures = space.sample(options.networks, options.seed)
-    with resumable("the same command"), progress_display() as progress:
-        run_campaign(device, chosen, architectures, options.plan, journal, progress, costs=options.costs)
-    table = CostTable.from_journal(journal)
+    table = find_costs(device, chosen, architectures, options.plan, options.costs, journal, words)
     table.save(options.out)
     show_table(table, options.out, as_json=options.json_answer)
     return 0

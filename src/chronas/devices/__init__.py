@@ -11,7 +11,7 @@ from collections.abc import Mapping
 
 from pydantic import BaseModel
 
-from chronas.devices.device import CpuConfig, Device, Dtype, Runner, device_differences
+from chronas.devices.device import CpuConfig, Device, Dtype, EstimatingDevice, Runner, device_differences
 from chronas.devices.hardware import cpu_model, operating_system, usable_cores
 from chronas.devices.lock import hardware_lock
 from chronas.devices.priority import HIGH, NORMAL, REALTIME, undisturbed
@@ -25,6 +25,7 @@ __all__ = [
     "CpuConfig",
     "Device",
     "Dtype",
+    "EstimatingDevice",
     "Runner",
     "cpu_model",
     "device_class",
@@ -45,6 +46,8 @@ DEVICES = {
     "onnxruntime-cuda": "chronas.devices.onnxruntime_gpu:OnnxRuntimeCuda",
     "onnxruntime-tensorrt": "chronas.devices.onnxruntime_gpu:OnnxRuntimeTensorrt",
     "simulated": "chronas.devices.simulated:Simulated",
+    "eyeriss": "chronas.devices.eyeriss:Eyeriss",
+    "fpga": "chronas.devices.fpga:Fpga",
     "command": "chronas.devices.command:Command",
 }
 

@@ -9,11 +9,13 @@ from __future__ import annotations
 import math
 import time
 from abc import ABC, abstractmethod
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 from typing import ClassVar, Literal
 
+import numpy as np
+from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict, Field
 
 from chronas.devices.priority import NORMAL
@@ -178,6 +180,25 @@ class Device(ABC):
 
     def resume_at(self, now_s: float) -> None:  # noqa: B027 - real clocks go on by themselves
         """Put a virtual clock to `now_s`, where an interrupted campaign left it; real clocks go on by themselves."""
+
+
+class EstimatingDevice(Device):
+    """A device that computes what networks cost, exactly: no rounds are needed, and a whole space takes seconds.
+
+    Attributes:
+        estimates: the costs that it tells, as `units.COST_UNITS` names them; latency_ms is always among them.
+    """
+
+    estimates: ClassVar[tuple[str, ...]]
+
+    @abstractmethod
+    def costs(self, architectures: Sequence[Architecture], skeleton: Skeleton) -> Mapping[str, NDArray[np.float64]]:
+        """The costs [N] of N architectures of one space, by the names in `estimates`.
+
+        Raises:
+            UsageError: no architecture, architectures of several spaces, or the skeleton does not fit them.
+            DeviceError: a network does not fit the device.
+        """
 
 
 def device_differences(here: Mapping[str, object], there: Mapping[str, object]) -> list[str]:

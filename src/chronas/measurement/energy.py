@@ -17,7 +17,8 @@ from typing import ClassVar
 
 import numpy as np
 
-from chronas.devices import Device, Runner
+from chronas.devices import Device, EstimatingDevice, Runner
+from chronas.measurement.estimated import EstimatedEnergyMeter
 from chronas.measurement.meter import Meter, Reading
 from chronas.measurement.sensors import sensor_of
 from chronas.spaces import Architecture, Skeleton
@@ -77,3 +78,16 @@ class EnergyMeter(Meter):
         for runner in self._runners.values():
             runner.close()
         self._runners.clear()
+
+
+def make_energy_meter(
+    device: Device, skeleton: Skeleton, weights: Mapping[Architecture, Path] | None = None
+) -> EnergyMeter | EstimatedEnergyMeter:
+    """A sensor's meter, or where the device computes its energy, that.
+
+    Raises:
+        DeviceError: this machine has no sensor that sees the device; the message says why.
+    """
+    if isinstance(device, EstimatingDevice):
+        return EstimatedEnergyMeter(device, skeleton, weights)
+    return EnergyMeter(device, skeleton, weights)

@@ -16,7 +16,7 @@ from chronas.spaces import Architecture, Skeleton
 
 Cost = Literal["energy_mj", "peak_memory_mib"]
 COSTS = {  # what can be measured beside latency_ms; a cost's name ends in its unit
-    "energy_mj": "chronas.measurement.energy:EnergyMeter",
+    "energy_mj": "chronas.measurement.energy:make_energy_meter",
     "peak_memory_mib": "chronas.measurement.memory:make_memory_meter",
 }
 

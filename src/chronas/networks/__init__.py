@@ -15,6 +15,7 @@ from chronas.networks.onnx import onnx_bytes, write_onnx
 from chronas.networks.operations import OPERATIONS, Zero, make_operation
 from chronas.networks.source import model_source, write_source
 from chronas.networks.weights import load_state, save_state
+from chronas.networks.workload import Layer, Workload, slot_workloads, workload
 
 __all__ = [
     "OPERATIONS",
@@ -22,8 +23,10 @@ __all__ = [
     "CellPlan",
     "ClosedForm",
     "Counts",
+    "Layer",
     "Network",
     "NetworkPlan",
+    "Workload",
     "Zero",
     "build",
     "cell_topology",
@@ -37,6 +40,8 @@ __all__ = [
     "onnx_bytes",
     "plan",
     "save_state",
+    "slot_workloads",
+    "workload",
     "write_onnx",
     "write_source",
 ]

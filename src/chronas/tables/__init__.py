@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 from chronas.names import named
 from chronas.tables.block_table import BlockTable
 from chronas.tables.columns import COST_COLUMNS
+from chronas.tables.estimated import estimated_table
 from chronas.tables.pareto import pareto_front
 from chronas.tables.provenance import Check, Provenance
 from chronas.tables.repeatability import Repeatability
@@ -36,6 +37,7 @@ __all__ = [
     "Provenance",
     "Repeatability",
     "checked",
+    "estimated_table",
     "for_all",
     "pareto_front",
     "shipped_tables",

@@ -1,0 +1,128 @@
+"""An FPGA (Xilinx Zynq XC7Z045 of the ZC706 board) with one pipelined convolution engine, estimated.
+
+The engine is that of C. Zhang et al., "Optimizing FPGA-based accelerator design for deep convolutional neural
+networks", FPGA 2015 (https://doi.org/10.1145/2684746.2689060): `lanes_out` x `lanes_in` multipliers, one pixel and one
+place of the window a cycle, and buffers in two halves, so that the next tile is loaded while one is computed. The board
+and what it reaches are those of J. Qiu et al., "Going deeper with embedded FPGA platform for convolutional neural
+network", FPGA 2016 (https://doi.org/10.1145/2847263.2847265): 150 MHz, 4.2 GB/s to DDR3, 9.63 W, 16-bit words.
+
+A layer is worked on in tiles of channels, and of rows where the block RAM is too small for all. It takes
+
+    load of the first tile + max(compute of all tiles, load of the others + store of all but the last) + last store
+
+Loads and stores share the memory. Other than in the paper, poolings add up a whole window a cycle, for they need adders
+and no multipliers, and groups of a convolution run beside each other where the lanes have room. The energy is the
+board's power times the latency, as in HW-NAS-Bench (arXiv 2103.10584), whose two columns differ by a factor alone.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import ClassVar, Self
+
+from pydantic import BaseModel, ConfigDict, Field, model_validator
+
+from chronas.devices.estimated import Estimated, LayerCost
+from chronas.errors import DeviceError
+from chronas.networks import Layer
+
+WORD_BYTES = 2
+BITS_PER_WORD = 16
+CYCLES_PER_MS = 1e3  # at 1 MHz
+MHZ_PER_GHZ = 1e3
+
+
+class FpgaConfig(BaseModel):
+    """The engine and its board, with their sources."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
+
+    lanes_out: int = Field(
+        default=32, ge=1, le=4096, description="output channels at one time; with lanes_in best for 16, 32, 64 channels"
+    )
+    lanes_in: int = Field(default=28, ge=1, le=4096, description="input channels at one time")
+    multipliers: int = Field(default=900, ge=1, le=10**6, description="DSP slices, one a multiplier; XC7Z045 has 900")
+    memory_mbit: float = Field(default=19.1, gt=0, le=1e5, description="block RAM; XC7Z045 has 19.1 Mb")
+    mhz: float = Field(default=150.0, gt=0, le=1e4, description="clock of the engine; Qiu et al. 2016")
+    gigabytes_per_s: float = Field(default=4.2, gt=0, le=1e5, description="to DDR memory, both ways; Qiu et al. 2016")
+    board_w: float = Field(default=9.63, gt=0, le=1e4, description="power of the board; Qiu et al. 2016")
+
+    @model_validator(mode="after")
+    def _has_multipliers(self) -> Self:
+        if self.lanes_out * self.lanes_in > self.multipliers:
+            got = f"{self.lanes_out} x {self.lanes_in} lanes"
+            raise ValueError(f"{got} need more than {self.multipliers} multipliers: give fewer lanes")
+        return self
+
+
+class Fpga(Estimated):
+    """A Xilinx ZC706 board with a pipelined convolution engine, estimated: one image at a time."""
+
+    name = "fpga"
+    Config: ClassVar[type[BaseModel]] = FpgaConfig
+    chip = "Xilinx ZC706 (estimated)"
+    model_version = "1"
+    config: FpgaConfig
+
+    def _layer_cost(self, layer: Layer) -> LayerCost:
+        latency_ms = cycles(layer, self.config) / (self.config.mhz * CYCLES_PER_MS)
+        return LayerCost(latency_ms, latency_ms * self.config.board_w)  # a W is a mJ a ms
+
+
+def cycles(layer: Layer, config: FpgaConfig) -> float:
+    """What a layer takes, in cycles of the engine.
+
+    Raises:
+        DeviceError: one row of its tiles does not fit the block RAM.
+    """
+    tile = _Tile(layer, config)
+    words_a_cycle = config.gigabytes_per_s * MHZ_PER_GHZ / WORD_BYTES / config.mhz
+    load, store = tile.load_words / words_a_cycle, tile.store_words / words_a_cycle
+    others = (tile.number - 1) * load + (tile.stores - 1) * store
+    return load + max(tile.number * tile.compute_cycles, others) + store
+
+
+class _Tile:
+    """One tile of a layer, and how many there are.
+
+    Attributes:
+        number: tiles in all.
+        stores: tiles after which outputs are ready.
+        compute_cycles: the engine's, for one.
+        load_words: inputs and weights of one.
+        store_words: outputs of one.
+    """
+
+    def __init__(self, layer: Layer, config: FpgaConfig) -> None:
+        inputs, outputs = layer.inputs // layer.groups, layer.outputs // layer.groups
+        together = max(1, min(config.lanes_out // outputs, config.lanes_in // inputs, layer.groups))
+        pooling = layer.kind == "pooling"
+        if pooling:
+            together = min(config.lanes_out, layer.groups)  # adders alone: they take no input lanes
+        lanes_in, lanes_out = min(config.lanes_in, inputs), min(config.lanes_out, outputs)
+        weights = 0 if pooling else together * lanes_in * lanes_out * math.prod(layer.kernel)
+        channels = together * lanes_in, together * lanes_out
+        rows = _rows(layer, channels, weights, config)
+        strips = -(-layer.output_size[0] // rows)
+        self.stores = -(-layer.groups // together) * -(-outputs // lanes_out) * strips
+        self.number = self.stores * -(-inputs // lanes_in)
+        window = 1 if pooling else math.prod(layer.kernel)
+        self.compute_cycles = rows * layer.output_size[1] * window
+        self.load_words = channels[0] * _input_words(layer, rows) + weights
+        self.store_words = channels[1] * rows * layer.output_size[1]
+
+
+def _input_words(layer: Layer, rows: int) -> int:
+    """The input of one channel that so many output rows need."""
+    return min((rows - 1) * layer.stride[0] + layer.kernel[0], layer.input_size[0]) * layer.input_size[1]
+
+
+def _rows(layer: Layer, channels: tuple[int, int], weights: int, config: FpgaConfig) -> int:
+    """The most output rows of a tile that fit twice into the block RAM, in strips as equal as can be."""
+    half = config.memory_mbit * 1e6 / BITS_PER_WORD / 2
+    for strips in range(1, layer.output_size[0] + 1):
+        rows = -(-layer.output_size[0] // strips)
+        if channels[0] * _input_words(layer, rows) + weights + channels[1] * rows * layer.output_size[1] <= half:
+            return rows
+    wide = f"{layer.input_size[1]} pixels wide, {channels[0]} channels in"
+    raise DeviceError(f"no row of a tile {wide} fits {config.memory_mbit} Mbit of block RAM: give fewer lanes or more")
