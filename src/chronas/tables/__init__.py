@@ -12,15 +12,18 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from chronas.names import named
-from chronas.tables.block_table import BlockTable
+from chronas.tables.accuracies import read_accuracies
+from chronas.tables.answer import Answer, block_answers
+from chronas.tables.block_table import BlockTable, is_block_table
 from chronas.tables.columns import COST_COLUMNS
 from chronas.tables.estimated import estimated_table
 from chronas.tables.pareto import pareto_front
 from chronas.tables.provenance import Check, Provenance
+from chronas.tables.query import Query, parse_condition
 from chronas.tables.repeatability import Repeatability
 from chronas.tables.sharing import for_all, to_measure
 from chronas.tables.shipped import shipped_tables
-from chronas.tables.table import CostTable
+from chronas.tables.table import CostTable, is_table
 
 if TYPE_CHECKING:
     from chronas.tables.check import checked
@@ -28,6 +31,7 @@ if TYPE_CHECKING:
     from chronas.tables.hw_nas_bench_api import HWNASBenchAPI
 
 __all__ = [
+    "Answer",
     "BlockTable",
     "COST_COLUMNS",
     "Check",
@@ -35,11 +39,17 @@ __all__ = [
     "HWNASBenchAPI",
     "HwNasBench",
     "Provenance",
+    "Query",
     "Repeatability",
+    "block_answers",
     "checked",
     "estimated_table",
     "for_all",
+    "is_block_table",
+    "is_table",
     "pareto_front",
+    "parse_condition",
+    "read_accuracies",
     "shipped_tables",
     "to_measure",
 ]

@@ -157,6 +157,14 @@ class BlockTable:
         return cls(frame, origin)
 
 
+def is_block_table(path: Path) -> bool:
+    """Whether a file is Parquet that says it is a table of blocks; `BlockTable.load` says what is wrong with it."""
+    try:
+        return BLOCKS_KEY in pl.read_parquet_metadata(path)
+    except (OSError, PolarsError, PanicException):
+        return False
+
+
 def _checksum(frame: pl.DataFrame, origin: str) -> str:
     content: dict[str, list[Any]] = frame.to_dict(as_series=False)
     return hashlib.sha256(json.dumps([origin, content]).encode()).hexdigest()

@@ -131,9 +131,12 @@ class CostTable:
         absent = [name for name in ("architecture", "latency_ms") if name not in frame.columns]
         if absent:
             raise DataError(f"a table needs the column(s) {', '.join(absent)}, got {frame.columns}")
-        latency = pl.col("latency_ms")
-        same = {name: latency for name, dtype in COLUMNS.items() if dtype == pl.Float64() and name != "latency_ms"}
-        full = frame.with_columns(**same, **{ROUNDS: latency.reshape((-1, 1)).arr.to_list()})
+        full = frame.with_columns(latency_median_ms="latency_ms", latency_p95_ms="latency_ms")
+        for cost, columns in COST_COLUMNS.items():
+            if cost in frame.columns:
+                value = pl.col(cost)
+                once = pl.when(value.is_not_null()).then(pl.concat_list(value))
+                full = full.with_columns(**{columns.low: value, columns.high: value, columns.rounds: once})
         return cls(full.select(*COLUMNS, *(name for name in full.columns if name not in COLUMNS)), provenance)
 
     @classmethod
@@ -297,6 +300,14 @@ class CostTable:
             ("other load", _load_text(provenance)),
             *((f"check {number}", str(check)) for number, check in enumerate(provenance.checks, 1)),
         ]
+
+
+def is_table(path: Path) -> bool:
+    """Whether a file is Parquet with the provenance of a table; `CostTable.load` says what is wrong with it."""
+    try:
+        return PROVENANCE_KEY in pl.read_parquet_metadata(path)
+    except (OSError, PolarsError, PanicException):
+        return False
 
 
 def _check_columns(frame: pl.DataFrame, cost: str) -> None:

@@ -1,0 +1,183 @@
+"""`chronas table query`: ask tables of several devices by architecture, index, filter or Pareto front."""
+
+from __future__ import annotations
+
+import io
+from dataclasses import asdict
+from pathlib import Path
+from typing import Annotated, Any
+
+import polars as pl
+import tyro
+from pydantic import Field
+
+from chronas.cli.answers import write, write_json, write_table
+from chronas.cli.options import Options, read_options
+from chronas.errors import UsageError
+from chronas.files import write_bytes
+from chronas.spaces import Architecture
+from chronas.tables import (
+    Answer,
+    BlockTable,
+    CostTable,
+    Query,
+    block_answers,
+    is_block_table,
+    is_table,
+    parse_condition,
+    read_accuracies,
+)
+
+DESCRIPTION = """Ask tables of one space and network size, side by side: what does an architecture cost on every device?
+
+Columns are named DEVICE.COST (raspi4.latency_ms); the end is enough where it is unique. What is not known
+is shown as a dash, and is null in JSON and files: nothing is invented."""
+SHOWN = ("device", "cost", "value", "unit", "low", "high", "rounds", "runs", "batch", "threads", "dtype", "runtime")
+BESIDE = ("version", "hardware", "date", "missing")
+
+
+class QueryOptions(Options):
+    """Options of `chronas table query`."""
+
+    tables: Annotated[tuple[Path, ...], tyro.conf.Positional] = Field(
+        description="tables that chronas wrote; a folder stands for all tables in it"
+    )
+    index: tuple[int, ...] = Field(default=(), description="official indices of architectures to tell all about")
+    architecture: tuple[str, ...] = Field(default=(), description="architectures to tell all about")
+    isomorphic: Annotated[bool, tyro.conf.FlagCreatePairsOff] = Field(
+        default=False, description="also all others that compute the same function, each with costs of its own"
+    )
+    where: tuple[str, ...] = Field(
+        default=(), description='conditions such as "raspi4.latency_ms <= 10"; all must hold'
+    )
+    accuracies: Path | None = Field(
+        default=None, description="Parquet file whose columns of numbers are joined; those with acc are accuracies"
+    )
+    pareto: tuple[str, ...] = Field(
+        default=(), description="columns: keep what nothing else beats in all of them; accuracies large, the rest small"
+    )
+    sort: str | None = Field(default=None, description="column to sort by; accuracies from the largest")
+    rows: int = Field(default=20, ge=1, description="how many architectures to list")
+    out: Path | None = Field(
+        default=None, description="file for all answers about the chosen ones: .parquet or .csv, a row for each cost"
+    )
+
+
+def main(words: list[str]) -> int:
+    """Choose rows, then tell about them."""
+    options = read_options(QueryOptions, words, prog="chronas table query", description=DESCRIPTION)
+    if options.out is not None and options.out.exists():
+        raise UsageError(f"{options.out} exists; choose another --out, nothing is overwritten")
+    if options.isomorphic and not (options.index or options.architecture):
+        raise UsageError("--isomorphic is about an architecture: give one by --index or --architecture")
+    if len(options.tables) == 1 and is_block_table(options.tables[0]):
+        return _ask_blocks(options)
+    query = load_query(options.tables, options.accuracies)
+    asked = _asked(query, options)
+    frame = query.where(options.where, query.of(asked) if asked else None)
+    if options.pareto:
+        frame = query.pareto(options.pareto, frame)
+    if options.sort is not None:
+        column = query.column(options.sort)
+        frame = frame.sort(column, descending=query.more_is_better(column), nulls_last=True)
+    if options.out is not None:
+        _save(query.everything(frame), options.out)
+    _show(query, frame, options, one_by_one=bool(asked))
+    return 0
+
+
+def load_query(paths: tuple[Path, ...], accuracies: Path | None) -> Query:
+    """The query of tables and folders of tables.
+
+    Raises:
+        UsageError: a folder has no table.
+        DataError: a file is missing or damaged.
+        MismatchError: the tables are of several spaces or skeletons.
+    """
+    tables = [CostTable.load(file) for path in paths for file in _files(path)]
+    return Query(tables, None if accuracies is None else read_accuracies(accuracies, tables[0].space))
+
+
+def _files(path: Path) -> list[Path]:
+    if not path.is_dir():
+        return [path]
+    files = [file for file in sorted(path.glob("*.parquet")) if is_table(file)]
+    if not files:
+        raise UsageError(f"{path} has no table of costs (*.parquet that chronas wrote): give a table or its folder")
+    return files
+
+
+def _asked(query: Query, options: QueryOptions) -> list[Architecture]:
+    """The architectures that are named, each once."""
+    named = [query.at(index) for index in options.index] + [query.space.parse(text) for text in options.architecture]
+    if options.isomorphic:
+        named = [one for architecture in named for one in (architecture, *query.isomorphic(architecture))]
+    return list(dict.fromkeys(named))
+
+
+def _show(query: Query, frame: pl.DataFrame, options: QueryOptions, *, one_by_one: bool) -> None:
+    head = frame.head(options.rows)
+    if options.json_answer:
+        write_json({"found": len(frame), "architectures": [_content(query, row) for row in head.iter_rows(named=True)]})
+        return
+    write(f"{len(frame)} of {len(query.frame)} architectures{_shown(frame, head)}")
+    if not one_by_one:
+        named = [parse_condition(text)[0] for text in options.where] + [*options.pareto, *filter(None, [options.sort])]
+        told = dict.fromkeys(map(query.column, named)) or [*query.costs, *query.joined]
+        shown = head.select("^index$", *told, "architecture")
+        write_table(shown.columns, shown.rows())
+        return
+    for row in head.iter_rows(named=True):
+        write(f"\n{row['architecture']}" + (f", index {row['index']}" if "index" in row else ""))
+        _show_answers(query.answers(row["architecture"]))
+        if query.joined:
+            write_table(query.joined, [[row[name] for name in query.joined]])
+
+
+def _shown(frame: pl.DataFrame, head: pl.DataFrame) -> str:
+    return "" if len(head) == len(frame) else f", the first {len(head)} shown (--rows)"
+
+
+def _show_answers(answers: list[Answer]) -> None:
+    contents = [asdict(answer) for answer in answers]
+    told = [name for name in (*SHOWN, *BESIDE) if any(content[name] is not None for content in contents)]
+    write_table(told, [[content[name] for name in told] for content in contents])
+    write("\n".join(dict.fromkeys(f"{answer.device}: {answer.source}" for answer in answers)))
+
+
+def _content(query: Query, row: dict[str, Any]) -> dict[str, Any]:
+    known = {name: value for name, value in row.items() if name not in query.costs}
+    return {**known, "costs": [asdict(answer) for answer in query.answers(row["architecture"])]}
+
+
+def _ask_blocks(options: QueryOptions) -> int:
+    """A table of blocks has no rows to choose among: it answers for architectures that are given."""
+    idle = [
+        name
+        for name in ("index", "isomorphic", "where", "accuracies", "pareto", "sort", "out")
+        if getattr(options, name)
+    ]
+    if idle or not options.architecture:
+        wrong = f"not --{idle[0]}" if idle else "none is given"
+        raise UsageError(f'{options.tables[0]} has costs of blocks: ask by --architecture "[0, 8, ...]", {wrong}')
+    table = BlockTable.load(options.tables[0])
+    answers = {text: block_answers(table, table.parse(text)) for text in options.architecture[: options.rows]}
+    if options.json_answer:
+        found = [{"architecture": text, "costs": [asdict(a) for a in costs]} for text, costs in answers.items()]
+        write_json({"found": len(options.architecture), "architectures": found})
+        return 0
+    for text, costs in answers.items():
+        write(f"\n{text}")
+        _show_answers(costs)
+    return 0
+
+
+def _save(frame: pl.DataFrame, path: Path) -> None:
+    buffer = io.BytesIO()
+    if path.suffix == ".parquet":
+        frame.write_parquet(buffer)
+    elif path.suffix == ".csv":
+        frame.write_csv(buffer)
+    else:
+        raise UsageError(f"--out ends in .parquet or .csv, got {path}")
+    write_bytes(path, buffer.getvalue())

@@ -1,0 +1,161 @@
+"""Answers of tables: one cost of one architecture on one device, with all that is known of how it came about.
+
+Columns of N answers become answers one by one or a frame at once. Null stands for what is not known.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import polars as pl
+from numpy.typing import NDArray
+
+from chronas.tables.block_table import BlockTable
+from chronas.tables.columns import COST_COLUMNS
+from chronas.tables.table import CostTable
+from chronas.units import COST_UNITS
+
+Fact = str | int | float | None
+FACTS = ("hardware", "batch", "threads", "dtype", "runtime", "version")
+TYPES: dict[str, pl.DataType] = {
+    **dict.fromkeys(("value", "low", "high"), pl.Float64()),
+    **dict.fromkeys(("rounds", "runs", "batch", "threads"), pl.Int64()),
+}
+
+
+@dataclass(frozen=True)
+class Answer:
+    """One cost of one architecture on one device. None stands for what is not known.
+
+    Attributes:
+        device: its name; where tables have the same, with a number behind it.
+        cost: a key of `COST_UNITS`.
+        value: in `unit`; None where the table does not have the architecture.
+        unit: ms, mJ or MiB.
+        low: lower end of the 95 % interval over rounds.
+        high: upper end of it.
+        rounds: how many rounds the value comes from.
+        runs: how many timed runs these had together.
+        batch: images a run.
+        threads: that the runtime had.
+        dtype: that it computed in.
+        runtime: its name.
+        version: its version.
+        hardware: what it ran on.
+        date: date, or date and time (UTC, ISO 8601), of measuring.
+        source: "measured", or a paper or file with its licence.
+        missing: why there is no value, where that is known.
+    """
+
+    device: str
+    cost: str
+    value: float | None
+    unit: str
+    low: float | None
+    high: float | None
+    rounds: int | None
+    runs: int | None
+    batch: Fact
+    threads: Fact
+    dtype: Fact
+    runtime: Fact
+    version: Fact
+    hardware: Fact
+    date: str | None
+    source: str
+    missing: str | None
+
+
+@dataclass(frozen=True)
+class AnswerColumn:
+    """A cost on a device for N architectures; NaN and 0 stand for null inside.
+
+    Attributes:
+        facts: the fields of an `Answer` that all rows share.
+        missing: why rows are without a value.
+        values: [N], as are `low`, `high`, `rounds` and `runs`.
+    """
+
+    facts: Mapping[str, Fact]
+    missing: str | None
+    values: NDArray[np.float64]
+    low: NDArray[np.float64]
+    high: NDArray[np.float64]
+    rounds: NDArray[np.int64]
+    runs: NDArray[np.int64]
+
+    @property
+    def name(self) -> str:
+        """`<device>.<cost>`."""
+        return f"{self.facts['device']}.{self.facts['cost']}"
+
+    def answer(self, row: int) -> Answer:
+        """The answer of one row."""
+        value = _number(self.values[row])
+        numbers = {"value": value, "low": _number(self.low[row]), "high": _number(self.high[row])}
+        counts = {"rounds": int(self.rounds[row]) or None, "runs": int(self.runs[row]) or None}
+        missing = self.missing if value is None else None
+        return Answer(**self.facts, **numbers, **counts, missing=missing)  # type: ignore[arg-type]
+
+    def frame(self, rows: NDArray[np.int64], keys: pl.DataFrame) -> pl.DataFrame:
+        """The answers of rows, the fields of `Answer` as columns after those of `keys`."""
+        numbers = {"value": self.values, "low": self.low, "high": self.high, "rounds": self.rounds, "runs": self.runs}
+        columns = {}
+        for name in Answer.__dataclass_fields__:
+            if name in numbers:
+                series = pl.Series(numbers[name][rows], dtype=TYPES[name], nan_to_null=True)
+                columns[name] = pl.lit(series.replace(0, None) if name in {"rounds", "runs"} else series)
+            elif name != "missing":
+                columns[name] = pl.lit(self.facts[name], TYPES.get(name, pl.String()))
+        missing = pl.when(pl.col("value").is_null()).then(pl.lit(self.missing, pl.String()))
+        return keys.with_columns(**columns).with_columns(missing=missing)
+
+
+def block_answers(table: BlockTable, choices: Sequence[int]) -> list[Answer]:
+    """All costs of an architecture by the sum of its blocks.
+
+    Raises:
+        UsageError: the choices do not fit the table's layers and operations.
+    """
+    origin, sums = table.origin, table.sums([choices])
+    answers = []
+    for name in table.costs:
+        device, _, cost = name.rpartition(".")
+        facts: dict[str, Fact] = {fact: origin.devices.get(device, {}).get(fact) for fact in FACTS}
+        shared = {"device": device, "cost": cost, "unit": COST_UNITS[cost], **facts, "date": origin.created or None}
+        unknown = dict.fromkeys(("low", "high", "rounds", "runs", "missing"))
+        answers.append(Answer(**shared, **unknown, value=sums[name][0], source=f"sum of blocks, {origin.source}"))  # type: ignore[arg-type]
+    return answers
+
+
+def answer_columns(table: CostTable, device: str, rows: pl.DataFrame) -> list[AnswerColumn]:
+    """The costs of a table, spread to all rows.
+
+    Args:
+        table: the table.
+        device: the name for its device.
+        rows: a frame of `architecture`.
+    """
+    provenance = table.provenance
+    spread = rows.join(table.frame, on="architecture", how="left", maintain_order="left")
+    shared: dict[str, Fact] = {fact: provenance.device.get(fact) for fact in FACTS}
+    shared |= {"device": device, "date": provenance.created or None, "source": provenance.source}
+    found = []
+    for cost in (name for name in COST_COLUMNS if name in spread.columns):
+        columns = COST_COLUMNS[cost]
+        rounds = spread[columns.rounds].list.len().fill_null(0).to_numpy().astype(np.int64)
+        known = rounds >= 2  # an interval needs two rounds
+        repeats = int(provenance.plan.get("repeats", 0)) if cost == "latency_ms" else 0
+        present = spread[cost].is_not_null().to_numpy()
+        runs = rounds * repeats if provenance.plan else np.where(present, provenance.runs or 0, 0)
+        low, high = (np.where(known, spread[end].to_numpy(), np.nan) for end in (columns.low, columns.high))
+        facts = {**shared, "cost": cost, "unit": COST_UNITS[cost]}
+        rounds = rounds if provenance.plan else np.zeros_like(rounds)
+        found.append(AnswerColumn(facts, provenance.missing or None, spread[cost].to_numpy(), low, high, rounds, runs))
+    return found
+
+
+def _number(value: np.float64) -> float | None:
+    return None if np.isnan(value) else float(value)

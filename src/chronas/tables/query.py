@@ -1,0 +1,233 @@
+"""Asking tables of several devices at once: by architecture, by index, by filter, by Pareto front, or for all.
+
+Tables of one space and skeleton stand side by side, a row for each architecture; what a table does not have is null.
+Every answer says how it came about, and null where that is not known: nothing is invented.
+
+query = Query([CostTable.load(path) for path in paths])
+print(query.answers("|nor_conv_3x3~0|+|none~0|none~1|+|none~0|none~1|skip_connect~2|"))
+print(query.where(["raspi4.latency_ms <= 10"]).sort("edgegpu.energy_mj"))
+"""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from collections.abc import Sequence
+
+import numpy as np
+import polars as pl
+
+from chronas.errors import MismatchError, ParseError, UsageError, excerpt, unknown_name
+from chronas.spaces import Architecture, Space
+from chronas.tables.answer import Answer, answer_columns
+from chronas.tables.pareto import pareto_front
+from chronas.tables.table import CostTable
+
+CONDITION = re.compile(r"\s*([^\s<>=!]+)\s*(<=|>=|==|!=|<|>)\s*([-+]?[0-9]+(?:\.[0-9]*)?(?:[eE][-+]?[0-9]+)?)\s*")
+LONGEST_TEXT = 1024
+KEYS = ("index", "architecture")
+
+
+class Query:
+    """What several tables know of the architectures of one space and skeleton.
+
+    Attributes:
+        space: of the architectures.
+        frame: one row for each of N architectures, by official index where tables have it: `index` (if so),
+            `architecture`, a column `<device>.<cost>` for each cost, and the columns that were joined.
+        costs: names of the columns of costs.
+        joined: names of the columns that were joined.
+    """
+
+    def __init__(self, tables: Sequence[CostTable], joined: pl.DataFrame | None = None) -> None:
+        """Put tables side by side.
+
+        Args:
+            tables: of one space and skeleton.
+            joined: other columns of architectures, such as `read_accuracies` gives; the first is `architecture`.
+
+        Raises:
+            UsageError: there is no table.
+            MismatchError: the tables are of several spaces or skeletons.
+        """
+        if not tables:
+            raise UsageError("there is no table to ask: give at least one")
+        first = tables[0].provenance
+        for table in tables[1:]:
+            table.require(space=tables[0].space, skeleton=first.skeleton)
+        self.space: Space = tables[0].space
+        rows = _rows(tables)
+        self._columns = [
+            column
+            for table, name in zip(tables, _names(tables), strict=True)
+            for column in answer_columns(table, name, rows.select("architecture"))
+        ]
+        self.costs = [column.name for column in self._columns]
+        values = {column.name: pl.Series(column.values, nan_to_null=True) for column in self._columns}
+        self.frame = rows.with_columns(**values)
+        if joined is not None:
+            clash = set(joined.columns[1:]) & set(self.frame.columns)
+            if clash:
+                raise MismatchError(f"the joined file has column(s) {', '.join(sorted(clash))} that tables have too")
+            self.frame = self.frame.join(joined, on="architecture", how="left", maintain_order="left")
+        self.joined = [name for name in self.frame.columns if name not in {*KEYS, *self.costs}]
+        self._numbers = {text: number for number, text in enumerate(rows["architecture"])}
+
+    def answers(self, architecture: Architecture | str) -> list[Answer]:
+        """All costs of an architecture, in the order of tables.
+
+        Raises:
+            ParseError: the text is no architecture of the space.
+            UsageError: no table has it.
+        """
+        row = self._row(architecture)
+        return [column.answer(row) for column in self._columns]
+
+    def at(self, index: int) -> Architecture:
+        """The architecture of an official index.
+
+        Raises:
+            UsageError: there is no such index.
+        """
+        return self.space.from_index(index)
+
+    def isomorphic(self, architecture: Architecture | str) -> list[Architecture]:
+        """The architectures in the tables that compute the same function, each with costs of its own.
+
+        Raises:
+            ParseError: the text is no architecture of the space.
+        """
+        wanted = self._parsed(architecture).canonical()
+        every = map(self.space.parse, self.frame["architecture"])
+        return [one for one in every if one.canonical() == wanted]
+
+    def of(self, architectures: Sequence[Architecture]) -> pl.DataFrame:
+        """The rows of `frame` of these architectures, in their order.
+
+        Raises:
+            UsageError: no table has one of them.
+        """
+        return self.frame[[self._row(one) for one in architectures]]
+
+    def where(self, conditions: Sequence[str], frame: pl.DataFrame | None = None) -> pl.DataFrame:
+        """The rows that all conditions hold for; a row without a value holds none.
+
+        Args:
+            conditions: such as `raspi4.latency_ms <= 10`; the column's name may be shortened to what is unique at its
+                end.
+            frame: rows of `frame` to choose among; None means all.
+
+        Raises:
+            ParseError: a condition has another form.
+            UsageError: it names a column that does not exist.
+        """
+        frame = self.frame if frame is None else frame
+        for condition in conditions:
+            name, sign, number = parse_condition(condition)
+            frame = frame.filter(_compared(pl.col(self.column(name)), sign, number))
+        return frame
+
+    def pareto(self, names: Sequence[str], frame: pl.DataFrame | None = None) -> pl.DataFrame:
+        """The rows that no other row beats in all of these columns; accuracies are to be large, all else small.
+
+        Rows without a value in one of them take no part.
+
+        Args:
+            names: of at least two columns, as in `where`.
+            frame: rows of `frame` to choose among; None means all.
+
+        Raises:
+            UsageError: fewer than two columns, or one that does not exist.
+        """
+        if len(names) < 2:
+            raise UsageError(f"a Pareto front is of at least two columns, got {', '.join(names) or 'none'}")
+        columns = [self.column(name) for name in names]
+        known = (self.frame if frame is None else frame).drop_nulls(columns)
+        signs = [-1.0 if self.more_is_better(name) else 1.0 for name in columns]
+        return known.filter(pareto_front(known.select(columns).to_numpy().astype(np.float64) * signs))
+
+    def more_is_better(self, name: str) -> bool:
+        """Whether a column is an accuracy: a joined one with "acc" in its name."""
+        return name in self.joined and "acc" in name
+
+    def column(self, name: str) -> str:
+        """The full name of a column of numbers.
+
+        Raises:
+            UsageError: there is none, or there are several that end so.
+        """
+        valid = [*self.costs, *self.joined]
+        if name in valid:
+            return name
+        ends = [full for full in valid if full.endswith(f".{name}")]
+        if len(ends) == 1:
+            return ends[0]
+        if ends:
+            raise UsageError(f"column {name} is of several devices: say which of {', '.join(ends)}")
+        raise unknown_name("column", name, valid)
+
+    def everything(self, frame: pl.DataFrame | None = None) -> pl.DataFrame:
+        """All answers as one frame: a row for each architecture and cost, with the fields of `Answer` as columns.
+
+        Args:
+            frame: rows of `frame` to answer for; None means all.
+        """
+        keys = [key for key in KEYS if key in self.frame.columns]
+        rows = np.arange(len(self.frame))
+        if frame is not None:
+            rows = np.array([self._numbers[text] for text in frame["architecture"]], dtype=np.int64)
+        chosen = self.frame[rows].select(keys)
+        return pl.concat([column.frame(rows, chosen) for column in self._columns])
+
+    def _parsed(self, architecture: Architecture | str) -> Architecture:
+        return self.space.parse(architecture) if isinstance(architecture, str) else architecture
+
+    def _row(self, architecture: Architecture | str) -> int:
+        text = str(self._parsed(architecture))
+        if text not in self._numbers:
+            raise UsageError(f"no table has {text}: measure it, or ask for one of the {len(self.frame)} that are there")
+        return self._numbers[text]
+
+
+def _rows(tables: Sequence[CostTable]) -> pl.DataFrame:
+    """All architectures, once; by official index where all tables have it."""
+    keys = list(KEYS) if all("index" in table.frame.columns for table in tables) else ["architecture"]
+    every = pl.concat([table.frame.select(keys) for table in tables], how="vertical_relaxed")
+    rows = every.unique("architecture", maintain_order=True)
+    return rows.sort("index") if "index" in keys else rows
+
+
+def _names(tables: Sequence[CostTable]) -> list[str]:
+    """The devices' names; from the second table of the same one on with a number."""
+    seen: Counter[str] = Counter()
+    names = []
+    for table in tables:
+        name = str(table.provenance.device.get("name", "unknown"))
+        seen[name] += 1
+        names.append(name if seen[name] == 1 else f"{name}#{seen[name]}")
+    return names
+
+
+def parse_condition(text: str) -> tuple[str, str, float]:
+    """The column, the sign and the number of a condition such as `raspi4.latency_ms <= 10`.
+
+    Raises:
+        ParseError: the text has another form.
+    """
+    found = CONDITION.fullmatch(text) if len(text) <= LONGEST_TEXT else None
+    if found is None:
+        raise ParseError(f"a condition should be like `raspi4.latency_ms <= 10`, got {excerpt(text)}")
+    return found[1], found[2], float(found[3])
+
+
+def _compared(column: pl.Expr, sign: str, number: float) -> pl.Expr:
+    ways = {
+        "<=": column.__le__,
+        ">=": column.__ge__,
+        "<": column.__lt__,
+        ">": column.__gt__,
+        "==": column.__eq__,
+        "!=": column.__ne__,
+    }
+    found: pl.Expr = ways[sign](number)
+    return found
