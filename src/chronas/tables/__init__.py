@@ -16,7 +16,6 @@ from chronas.tables.accuracies import read_accuracies
 from chronas.tables.answer import Answer, block_answers
 from chronas.tables.block_table import BlockTable, is_block_table
 from chronas.tables.columns import COST_COLUMNS
-from chronas.tables.estimated import estimated_table
 from chronas.tables.pareto import pareto_front
 from chronas.tables.provenance import Check, Provenance
 from chronas.tables.query import Query, parse_condition
@@ -27,6 +26,7 @@ from chronas.tables.table import CostTable, is_table
 
 if TYPE_CHECKING:
     from chronas.tables.check import checked
+    from chronas.tables.estimated import estimated_table
     from chronas.tables.hw_nas_bench import HwNasBench
     from chronas.tables.hw_nas_bench_api import HWNASBenchAPI
 
@@ -58,6 +58,7 @@ LATER = {
     "HWNASBenchAPI": "chronas.tables.hw_nas_bench_api:HWNASBenchAPI",
     "HwNasBench": "chronas.tables.hw_nas_bench:HwNasBench",
     "checked": "chronas.tables.check:checked",
+    "estimated_table": "chronas.tables.estimated:estimated_table",
 }
 
 
