@@ -42,9 +42,19 @@ def test_of_many_tiles_traffic_hides_compute() -> None:
 
 
 def test_groups_run_beside_each_other_where_lanes_are_free() -> None:
-    depthwise = convolution(16, 16, 10, 3, groups=16)  # 8 at a time
-    load, store = (8 * 100 + 8 * 9) / 2, 8 * 100 / 2
-    assert cycles(depthwise, EXACT) == load + 2 * 900 + store
+    grouped = convolution(12, 24, 10, 3, groups=6)  # 4 at a time: 8 lanes in for 2 each, 16 lanes out for 4 each
+    load, store = (8 * 100 + 4 * 2 * 4 * 9) / 2, 16 * 100 / 2
+    assert cycles(grouped, EXACT) == load + 2 * 900 + store
+    wide = convolution(32, 64, 10, 5, groups=2)  # one at a time: 2 tiles of inputs by 2 of outputs
+    load = (8 * 100 + 8 * 16 * 25) / 2
+    assert cycles(wide, EXACT) == load + 2 * 4 * 2500 + store
+
+
+def test_a_depthwise_convolution_takes_a_window_a_cycle_with_all_multipliers() -> None:
+    layer = convolution(28, 28, 10, 3, groups=28)  # 14 at a time: 128 multipliers, 9 a channel
+    load, store = (14 * 100 + 14 * 9) / 2, 14 * 100 / 2
+    assert cycles(layer, EXACT) == load + (load + store) + store
+    assert cycles(convolution(4, 4, 10, 3, groups=4), EXACT) == (4 * 100 + 4 * 9) / 2 + 100 + 4 * 100 / 2
 
 
 def test_a_pooling_adds_a_window_a_cycle_and_has_no_weights() -> None:

@@ -10,9 +10,10 @@ A layer is worked on in tiles of channels, and of rows where the block RAM is to
 
     load of the first tile + max(compute of all tiles, load of the others + store of all but the last) + last store
 
-Loads and stores share the memory. Other than in the paper, poolings add up a whole window a cycle, for they need adders
-and no multipliers, and groups of a convolution run beside each other where the lanes have room. The energy is the
-board's power times the latency, as in HW-NAS-Bench (arXiv 2103.10584), whose two columns differ by a factor alone.
+Loads and stores share the memory. Other than in the paper, a pooling takes a whole window a cycle in each output lane,
+for it needs adders and no multipliers; so does a depthwise convolution in as many channels as there are multipliers
+for; and groups of other convolutions run beside each other where the lanes have room. The energy is the board's power
+times the latency, as in HW-NAS-Bench (arXiv 2103.10584), whose two columns differ by a factor alone.
 """
 
 from __future__ import annotations
@@ -95,21 +96,33 @@ class _Tile:
 
     def __init__(self, layer: Layer, config: FpgaConfig) -> None:
         inputs, outputs = layer.inputs // layer.groups, layer.outputs // layer.groups
-        together = max(1, min(config.lanes_out // outputs, config.lanes_in // inputs, layer.groups))
-        pooling = layer.kind == "pooling"
-        if pooling:
-            together = min(config.lanes_out, layer.groups)  # adders alone: they take no input lanes
         lanes_in, lanes_out = min(config.lanes_in, inputs), min(config.lanes_out, outputs)
-        weights = 0 if pooling else together * lanes_in * lanes_out * math.prod(layer.kernel)
+        together = _groups_together(layer, config)
+        weights = together * lanes_in * lanes_out * math.prod(layer.kernel) if layer.kind == "convolution" else 0
         channels = together * lanes_in, together * lanes_out
         rows = _rows(layer, channels, weights, config)
         strips = -(-layer.output_size[0] // rows)
         self.stores = -(-layer.groups // together) * -(-outputs // lanes_out) * strips
         self.number = self.stores * -(-inputs // lanes_in)
-        window = 1 if pooling else math.prod(layer.kernel)
-        self.compute_cycles = rows * layer.output_size[1] * window
+        self.compute_cycles = rows * layer.output_size[1] * (1 if _by_plane(layer) else math.prod(layer.kernel))
         self.load_words = channels[0] * _input_words(layer, rows) + weights
         self.store_words = channels[1] * rows * layer.output_size[1]
+
+
+def _by_plane(layer: Layer) -> bool:
+    """Whether each output channel comes from one input channel, so that a whole window is taken in a cycle."""
+    return layer.inputs == layer.outputs == layer.groups
+
+
+def _groups_together(layer: Layer, config: FpgaConfig) -> int:
+    """How many groups are worked on at one time."""
+    if layer.kind == "pooling":
+        fit = config.lanes_out  # adders alone
+    elif _by_plane(layer):
+        fit = config.lanes_out * config.lanes_in // math.prod(layer.kernel)
+    else:
+        fit = min(config.lanes_out * layer.groups // layer.outputs, config.lanes_in * layer.groups // layer.inputs)
+    return max(1, min(fit, layer.groups))
 
 
 def _input_words(layer: Layer, rows: int) -> int:
