@@ -15,7 +15,7 @@ from chronas.cli.answers import write, write_json, write_table
 from chronas.cli.options import Options, read_options
 from chronas.errors import UsageError
 from chronas.files import write_bytes
-from chronas.spaces import Architecture
+from chronas.spaces import Architecture, Skeleton
 from chronas.tables import (
     Answer,
     BlockTable,
@@ -72,7 +72,7 @@ def main(words: list[str]) -> int:
         raise UsageError("--isomorphic is about an architecture: give one by --index or --architecture")
     if len(options.tables) == 1 and is_block_table(options.tables[0]):
         return _ask_blocks(options)
-    query = load_query(options.tables, options.accuracies)
+    query, _ = load_query(options.tables, options.accuracies)
     asked = _asked(query, options)
     frame = query.where(options.where, query.of(asked) if asked else None)
     if options.pareto:
@@ -86,16 +86,19 @@ def main(words: list[str]) -> int:
     return 0
 
 
-def load_query(paths: tuple[Path, ...], accuracies: Path | None) -> Query:
-    """The query of tables and folders of tables.
+def load_query(paths: tuple[Path, ...], accuracies: Path | None) -> tuple[Query, Skeleton]:
+    """The query of tables and folders of tables, and their skeleton.
 
     Raises:
-        UsageError: a folder has no table.
+        UsageError: there is no path, or a folder has no table.
         DataError: a file is missing or damaged.
         MismatchError: the tables are of several spaces or skeletons.
     """
     tables = [CostTable.load(file) for path in paths for file in _files(path)]
-    return Query(tables, None if accuracies is None else read_accuracies(accuracies, tables[0].space))
+    if not tables:
+        raise UsageError("there is no table to ask: give at least one")
+    joined = None if accuracies is None else read_accuracies(accuracies, tables[0].space)
+    return Query(tables, joined), tables[0].provenance.skeleton
 
 
 def _files(path: Path) -> list[Path]:

@@ -24,6 +24,7 @@ actions:
   show     what a table holds: where it is from, its range, how well it repeats, its fastest networks
   import   a table of what a bundle measured elsewhere (results.jsonl), or HW-NAS-Bench's tables (hw-nas-bench FILE)
   query    what architectures cost on every device: by index, text, filter or Pareto front
+  compare  whether devices rank architectures alike, and what the best for one costs on the others
   build    measure all architectures of a space on a device
 
 `chronas table ACTION --help` tells an action's options."""
@@ -31,6 +32,7 @@ ACTIONS = {
     "show": "chronas.cli.table:show",
     "import": "chronas.cli.importing:main",
     "query": "chronas.cli.query:main",
+    "compare": "chronas.cli.compare:main",
     "build": "chronas.cli.build:main",
 }
 

@@ -7,6 +7,7 @@ svg = draw_cells(make_space("darts").parse(text))["normal"]
 
 from __future__ import annotations
 
+from chronas.reports.comparison import comparison_figures, write_comparison
 from chronas.reports.draw import cell_title, draw_cells, human_name
 from chronas.reports.page import write_page
 from chronas.reports.report import (
@@ -29,6 +30,7 @@ __all__ = [
     "TrainedNetwork",
     "Verdict",
     "cell_title",
+    "comparison_figures",
     "draw_cells",
     "human_name",
     "judge",
@@ -36,5 +38,6 @@ __all__ = [
     "number_text",
     "predictor_words",
     "save_report",
+    "write_comparison",
     "write_page",
 ]

@@ -10,9 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
-from plotly.offline import get_plotlyjs
 
 from chronas.files import write_text
 from chronas.reports import words
@@ -21,10 +19,9 @@ from chronas.reports.draw import cell_title, draw_cells
 from chronas.reports.figure import MARKS
 from chronas.reports.plots import plane, predicted_against_measured, supernet_scores
 from chronas.reports.report import Report, TrainedNetwork
+from chronas.reports.template import render
 from chronas.spaces import CellTopology, make_space
 from chronas.units import duration_text
-
-FOLDER = Path(__file__).parent
 
 
 @dataclass(frozen=True)
@@ -52,15 +49,7 @@ def write_page(path: Path, report: Report) -> None:
         DataError: the file cannot be written, or the report's found network is not among its networks.
         UsageError: a network names a space that does not exist.
     """
-    environment = Environment(
-        loader=FileSystemLoader(FOLDER),
-        autoescape=True,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
-    environment.policies["json.dumps_kwargs"] = {"allow_nan": False}
-    write_text(path, environment.get_template("page.html").render(_content(report)))
+    write_text(path, render("page.html", _content(report)))
 
 
 def _content(report: Report) -> dict[str, Any]:
@@ -71,8 +60,6 @@ def _content(report: Report) -> dict[str, Any]:
         "report": report,
         "answer": answer,
         "origin": "" if answer is None else MARKS[answer.role].label,
-        "style": Markup((FOLDER / "page.css").read_text(encoding="utf-8")),  # noqa: S704 - our own file
-        "plotly": Markup(get_plotlyjs()),  # noqa: S704 - the plotly package's file
         "tiles": [] if answer is None else tiles(report, answer),
         "cells": {network.name: drawings(network) for network in report.networks},
         "facts": {} if answer is None else facts(answer),

@@ -26,15 +26,19 @@ from chronas.tables.table import CostTable, is_table
 
 if TYPE_CHECKING:
     from chronas.tables.check import checked
+    from chronas.tables.comparison import Agreement, Best, Comparison, compare
     from chronas.tables.estimated import estimated_table
     from chronas.tables.hw_nas_bench import HwNasBench
     from chronas.tables.hw_nas_bench_api import HWNASBenchAPI
 
 __all__ = [
+    "Agreement",
     "Answer",
+    "Best",
     "BlockTable",
     "COST_COLUMNS",
     "Check",
+    "Comparison",
     "CostTable",
     "HWNASBenchAPI",
     "HwNasBench",
@@ -43,6 +47,7 @@ __all__ = [
     "Repeatability",
     "block_answers",
     "checked",
+    "compare",
     "estimated_table",
     "for_all",
     "is_block_table",
@@ -55,9 +60,13 @@ __all__ = [
 ]
 
 LATER = {
+    "Agreement": "chronas.tables.comparison:Agreement",
+    "Best": "chronas.tables.comparison:Best",
+    "Comparison": "chronas.tables.comparison:Comparison",
     "HWNASBenchAPI": "chronas.tables.hw_nas_bench_api:HWNASBenchAPI",
     "HwNasBench": "chronas.tables.hw_nas_bench:HwNasBench",
     "checked": "chronas.tables.check:checked",
+    "compare": "chronas.tables.comparison:compare",
     "estimated_table": "chronas.tables.estimated:estimated_table",
 }
 

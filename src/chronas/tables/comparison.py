@@ -1,0 +1,151 @@
+"""How devices differ: whether they rank architectures alike, and what the best one for each costs on all others.
+
+HW-NAS-Bench's point (Li et al., https://arxiv.org/abs/2103.10584): costs of devices, and multiplications, are
+poor stand-ins for each other. Multiplications and parameters are counted from the networks themselves.
+"""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import polars as pl
+from numpy.typing import NDArray
+from scipy.stats import kendalltau, spearmanr
+
+from chronas.errors import DataError, UsageError
+from chronas.networks import closed_form
+from chronas.spaces import Skeleton
+from chronas.tables.query import Query
+
+FEWEST = 3  # architectures that a rank correlation is of
+MACS, PARAMETERS = "MACs", "parameters"
+
+
+@dataclass(frozen=True)
+class Agreement:
+    """How alike two columns rank the architectures that both have.
+
+    Attributes:
+        first: name of a column of costs, "MACs" or "parameters".
+        second: another.
+        kendall: rank correlation tau-b; None where it is not defined.
+        spearman: rank correlation; None likewise.
+        architectures: how many have both.
+    """
+
+    first: str
+    second: str
+    kendall: float | None
+    spearman: float | None
+    architectures: int
+
+
+@dataclass(frozen=True)
+class Best:
+    """The most accurate architecture within a device's limit, and what it costs everywhere.
+
+    Attributes:
+        cost: the column whose limit is kept.
+        limit: in the column's unit.
+        architecture: its text.
+        accuracy_percent: of it.
+        costs: by column; None where a device has no value.
+    """
+
+    cost: str
+    limit: float
+    architecture: str
+    accuracy_percent: float
+    costs: Mapping[str, float | None]
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """Devices beside each other.
+
+    Attributes:
+        names: of what is compared: columns of costs, then "MACs" and "parameters".
+        agreements: of each pair, in the order of `names`.
+        best: for each column of costs, where an accuracy is known.
+        accuracy: the column that `best` was chosen by; None without.
+        architectures: how many there are in all.
+    """
+
+    names: Sequence[str]
+    agreements: Sequence[Agreement]
+    best: Sequence[Best]
+    accuracy: str | None
+    architectures: int
+
+    def matrix(self, statistic: str) -> list[list[float | None]]:
+        """The pairs' "kendall" or "spearman" as a square, in the order of `names`; 1 on the diagonal."""
+        found = {(one.first, one.second): getattr(one, statistic) for one in self.agreements}
+        found |= {(second, first): value for (first, second), value in found.items()}
+        return [[1.0 if a == b else found[a, b] for b in self.names] for a in self.names]
+
+    def shares(self) -> list[list[float | None]]:
+        """What each of `best` costs on each device, over the limit of that device: above 1 it is missed."""
+        limits = {one.cost: one.limit for one in self.best}
+        return [
+            [None if one.costs[cost] is None else one.costs[cost] / limit for cost, limit in limits.items()]  # type: ignore[operator]
+            for one in self.best
+        ]
+
+
+def compare(
+    query: Query, skeleton: Skeleton, *, accuracy: str | None = None, share: float = 0.25, limit_ms: float | None = None
+) -> Comparison:
+    """Compare the devices of a query.
+
+    Args:
+        query: of at least one column of costs.
+        skeleton: of the tables; multiplications and parameters are of it.
+        accuracy: name of the joined column that the best are chosen by; None leaves them out.
+        share: a column's limit is what this share of its architectures keeps.
+        limit_ms: a limit for all latencies in place of `share`; energies then have none.
+
+    Raises:
+        UsageError: `accuracy` is no accuracy, or `share` is not between 0 and 1.
+        DataError: no architecture with an accuracy keeps a limit.
+    """
+    if not 0 < share <= 1:
+        raise UsageError(f"a share of architectures is above 0 and at most 1, got {share}")
+    if accuracy is not None and not query.more_is_better(accuracy):
+        known = ", ".join(filter(query.more_is_better, query.joined)) or "none: give --accuracies"
+        raise UsageError(f"{accuracy} is no column of accuracies; known are {known}")
+    columns: dict[str, NDArray[np.float64]] = {name: query.frame[name].to_numpy() for name in query.costs}
+    codes = query.space.encode([query.space.parse(text) for text in query.frame["architecture"]])
+    form = closed_form(query.space, skeleton)
+    columns |= {MACS: form.macs(codes), PARAMETERS: form.parameters(codes)}
+    pairs = itertools.combinations(columns, 2)
+    agreements = [_agreement(first, second, columns[first], columns[second]) for first, second in pairs]
+    best: list[Best] = []
+    if accuracy is not None:
+        limited = [name for name in query.costs if limit_ms is None or name.endswith("_ms")]
+        best = [_best(query, name, accuracy, limit_ms, share) for name in limited]
+    return Comparison(list(columns), agreements, best, accuracy, len(query.frame))
+
+
+def _agreement(first: str, second: str, left: NDArray[np.float64], right: NDArray[np.float64]) -> Agreement:
+    both = ~(np.isnan(left) | np.isnan(right))
+    left, right = left[both], right[both]
+    if len(left) < FEWEST or np.ptp(left) == 0 or np.ptp(right) == 0:
+        return Agreement(first, second, None, None, len(left))
+    kendall, spearman = float(kendalltau(left, right).statistic), float(spearmanr(left, right).statistic)
+    return Agreement(first, second, kendall, spearman, len(left))
+
+
+def _best(query: Query, cost: str, accuracy: str, limit_ms: float | None, share: float) -> Best:
+    """The most accurate within the limit; of equally accurate ones the cheapest."""
+    known = query.frame.drop_nulls([cost, accuracy])
+    limit = limit_ms
+    if limit is None:
+        limit = float(np.quantile(query.frame[cost].drop_nulls().to_numpy(), share))
+    inside = known.filter(pl.col(cost) <= limit).sort(accuracy, cost, descending=[True, False], maintain_order=True)
+    if inside.is_empty():
+        raise DataError(f"no architecture with an accuracy has {cost} of at most {limit:.4g}: give a larger limit")
+    row = inside.row(0, named=True)
+    return Best(cost, limit, row["architecture"], row[accuracy], {name: row[name] for name in query.costs})
