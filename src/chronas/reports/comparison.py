@@ -47,7 +47,7 @@ def comparison_figures(comparison: Comparison) -> list[Figure]:
                 names,
                 names,
                 comparison.shares(),
-                {"colorscale": "RdBu", "reversescale": True, "zmid": 1, "zmin": 0, "zmax": TWICE},
+                {"colorscale": "RdBu", "zmid": 1, "zmin": 0, "zmax": TWICE},
             )
         )
     return figures
