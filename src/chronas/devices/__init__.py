@@ -42,6 +42,8 @@ DEVICES = {
     "onnxruntime-cpu": "chronas.devices.onnxruntime:OnnxRuntimeCpu",
     "openvino-cpu": "chronas.devices.openvino:OpenVinoCpu",
     "eager-cpu": "chronas.devices.eager:EagerCpu",
+    "compiled-cpu": "chronas.devices.compiled:CompiledCpu",
+    "executorch-cpu": "chronas.devices.executorch:ExecutorchCpu",
     "eager-cuda": "chronas.devices.cuda:EagerCuda",
     "onnxruntime-cuda": "chronas.devices.onnxruntime_gpu:OnnxRuntimeCuda",
     "onnxruntime-tensorrt": "chronas.devices.onnxruntime_gpu:OnnxRuntimeTensorrt",

@@ -65,7 +65,7 @@ class _EagerCpuRunner(HostTimedRunner):
         self.threads = config.threads
 
     def _settings(self) -> AbstractContextManager[None]:
-        return _inference(self.threads)
+        return inference(self.threads)
 
     def _run(self) -> object:
         assert self.network is not None, "a closed runner is not used"
@@ -79,7 +79,8 @@ class _EagerCpuRunner(HostTimedRunner):
 
 
 @contextmanager
-def _inference(threads: int) -> Iterator[None]:
+def inference(threads: int) -> Iterator[None]:
+    """PyTorch in inference mode with this number of threads; the number before is put back."""
     before = torch.get_num_threads()
     torch.set_num_threads(threads)
     try:

@@ -1,0 +1,121 @@
+"""ExecuTorch's runtime with XNNPACK kernels on this machine's CPU: PyTorch's own way onto phones and boards.
+
+The exported network is lowered to XNNPACK as a whole, which takes 10 s of CPU for an 8-cell DARTS network, and run from
+memory. ExecuTorch has one pool of threads a process; it takes the asked number before the first network is loaded.
+https://docs.pytorch.org/executorch/stable/backends/xnnpack/xnnpack-overview.html
+"""
+
+from __future__ import annotations
+
+import importlib.util
+import weakref
+from importlib.metadata import version
+from pathlib import Path
+from typing import TYPE_CHECKING, cast
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from chronas.devices.device import Fingerprint, Runner
+from chronas.devices.exported import compilers_own_warnings, exported, folded
+from chronas.devices.host import HostCpu, HostTimedRunner, build_network, cpu_fingerprint, random_images
+from chronas.errors import DeviceError
+from chronas.spaces import Architecture, Skeleton
+
+if TYPE_CHECKING:
+    from executorch.runtime import Method, Program
+
+
+class ExecutorchCpu(HostCpu):
+    """ExecuTorch with the XNNPACK delegate. What the output does not need is dropped at the export."""
+
+    name = "executorch-cpu"
+    prunes_dead_nodes = True
+    dtypes = ("float32",)
+
+    @classmethod
+    def unavailable(cls) -> str | None:
+        """None where the package executorch is."""
+        if importlib.util.find_spec("executorch") is None:
+            return "ExecuTorch converts and runs networks here: pip install 'chronas[executorch]'"
+        return None
+
+    def fingerprint(self) -> Fingerprint:
+        """The CPU, ExecuTorch's version, threads and batch."""
+        return cpu_fingerprint(self.name, "executorch-xnnpack", version("executorch"), self.config)
+
+    def prepare(self, architecture: Architecture, skeleton: Skeleton, *, weights: Path | None = None) -> Runner:
+        """The network's program, loaded from memory; raises as `Device.prepare`."""
+        network = build_network(architecture, skeleton, weights)
+        images = random_images(self.config.batch, skeleton)
+        return _MethodRunner(program(network, images), images, skeleton.classes, self.config.threads)
+
+
+def program(network: torch.nn.Module, images: NDArray[np.float32]) -> bytes:
+    """The bytes of a `.pte` file: `network` for the shape of `images` [B, C, H, W], lowered to XNNPACK."""
+    with compilers_own_warnings():
+        from executorch.backends.xnnpack.partition.xnnpack_partitioner import XnnpackPartitioner
+        from executorch.exir import EdgeCompileConfig, to_edge_transform_and_lower
+
+        lowered = to_edge_transform_and_lower(
+            exported(folded(network), torch.from_numpy(images)),
+            partitioner=[XnnpackPartitioner()],
+            compile_config=EdgeCompileConfig(_check_ir_validity=False),  # of the converter's own steps, again and again
+        )
+        return bytes(lowered.to_executorch().buffer)
+
+
+class _MethodRunner(HostTimedRunner):
+    """A loaded method and its input."""
+
+    def __init__(self, program: bytes, images: NDArray[np.float32], classes: int, threads: int) -> None:
+        super().__init__(images, classes)
+        self.images = [torch.from_numpy(images)]
+        resize_pool(threads)
+        with compilers_own_warnings():
+            from executorch.runtime import Runtime
+
+            self.bytes: bytes | None = program  # the runtime reads them where they lie
+            self.program: Program | None = Runtime.get().load_program(program)
+            self.method: Method | None = self.program.load_method("forward")
+        LOADED.add(self)
+
+    def _run(self) -> object:
+        assert self.method is not None, "a closed runner is not used"
+        return self.method.execute(self.images)
+
+    def _logits(self, output: object) -> NDArray[np.float32]:
+        return cast("list[torch.Tensor]", output)[0].numpy()
+
+    def close(self) -> None:
+        self.method = self.program = self.bytes = None
+        LOADED.discard(self)
+
+
+LOADED: weakref.WeakSet[_MethodRunner] = weakref.WeakSet()  # runners that hold on to the pool as it is
+
+
+def resize_pool(threads: int) -> None:
+    """Give ExecuTorch's pool this number of threads, where it has another.
+
+    A loaded method goes on using the pool that it was loaded with, which a resize destroys: the process would crash.
+
+    Raises:
+        DeviceError: networks are loaded that use the pool as it is, or it cannot have this number.
+    """
+    with compilers_own_warnings():
+        from executorch.extension.pybindings import portable_lib
+
+    before = portable_lib._threadpool_get_thread_count()
+    if before == threads:
+        return
+    if LOADED:
+        raise DeviceError(
+            f"ExecuTorch has one pool of threads a process, of {before} for the {len(LOADED)} networks that are "
+            f"loaded: close them before one is prepared for {threads}"
+        )
+    portable_lib._unsafe_reset_threadpool(threads)
+    after = portable_lib._threadpool_get_thread_count()
+    if after != threads:
+        raise DeviceError(f"{threads} threads are asked for, ExecuTorch's pool took {after}: ask for {after}")
