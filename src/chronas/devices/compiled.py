@@ -47,6 +47,7 @@ class CompiledCpu(HostCpu):
     name = "compiled-cpu"
     prunes_dead_nodes = True
     dtypes = ("float32", "bfloat16")
+    memory = None  # what the compiler leaves behind in the process would be counted
 
     @classmethod
     def unavailable(cls) -> str | None:

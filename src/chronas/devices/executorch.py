@@ -33,6 +33,7 @@ class ExecutorchCpu(HostCpu):
     name = "executorch-cpu"
     prunes_dead_nodes = True
     dtypes = ("float32",)
+    memory = None  # what the converter leaves behind in the process would be counted
 
     @classmethod
     def unavailable(cls) -> str | None:
