@@ -8,13 +8,15 @@ from pathlib import Path
 import numpy as np
 import polars as pl
 
-from chronas.explore import Collection, Quantity, load_catalogue
+from chronas.explore import Collection, Plane, Quantity, load_catalogue
+from chronas.explore.catalogue import passes_on
 from chronas.spaces import Architecture, Skeleton, make_space
 from chronas.tables import CostTable, Provenance
 
 SPACE = make_space("nasbench201")
 SKELETON = Skeleton(input_shape=(3, 8, 8), classes=4, width=4, depth=1)
-NETWORKS = SPACE.sample(60, seed=0)
+NETWORKS = [network for network in SPACE.sample(90, seed=0) if passes_on(network)][:60]
+USELESS = next(network for network in SPACE.sample(200, seed=0) if not passes_on(network))
 
 
 def latencies(count: int, seed: int = 0) -> list[float]:
@@ -84,3 +86,8 @@ def quantity(values: list[float], *, high: float = 1.0, maximise: bool = False) 
     numbers = np.array(values)
     rounds = np.full(len(numbers), 3)
     return Quantity("Time", "a board", "ms", "", numbers, numbers / high, numbers * high, rounds, {}, maximise)
+
+
+def plane_of(cost: Quantity, goal: Quantity) -> Plane:
+    """The plane of two quantities of networks that are all useful."""
+    return Plane.of(cost, goal, np.ones(len(cost.values), dtype=np.bool_))

@@ -47,16 +47,17 @@ def url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
         text=True,
         cwd=folder,
     ) as process:
-        assert process.stdout is not None
+        assert process.stdout is not None and process.stderr is not None
         answer = "".join(process.stdout.readline() for _ in range(3))
         address: str = json.loads(answer)["url"]
         try:
             _wait_for(address, process)
             yield address
         finally:
+            process.stdout.close()  # who only wanted the address has gone: it must end all the same
             process.send_signal(signal.SIGINT)
-            _, errors = process.communicate(timeout=STARTS_S)
-    assert process.returncode == 0
+            returned, errors = process.wait(STARTS_S), process.stderr.read()
+    assert returned == 0
     assert "Traceback" not in errors
 
 

@@ -82,7 +82,7 @@ def test_a_click_shows_the_network_and_the_limit_goes_back(page: Page) -> None:
 def test_downloads_arrive_and_run(page: Page, folder: Path) -> None:
     architecture = NETWORKS[0].space.parse(page.inner_text(".genotype"))
     with page.expect_download() as arriving:
-        page.get_by_role("button", name="Download as ONNX").click()
+        page.get_by_role("button", name="Download ONNX").click()
     assert arriving.value.suggested_filename == "model.onnx"
     arriving.value.save_as(folder / "model.onnx")
     images = np.random.default_rng(0).normal(size=(1, *SKELETON.input_shape)).astype(np.float32)
@@ -90,6 +90,6 @@ def test_downloads_arrive_and_run(page: Page, folder: Path) -> None:
     expected = build(architecture, SKELETON).eval()(torch.from_numpy(images)).detach().numpy()
     np.testing.assert_allclose(logits, expected, rtol=1e-4, atol=1e-5)
     with page.expect_download() as arriving:
-        page.get_by_role("button", name="Download as Python").click()
+        page.get_by_role("button", name="Download Python").click()
     arriving.value.save_as(folder / "model.py")
     assert str(architecture) in (folder / "model.py").read_text()

@@ -11,6 +11,7 @@ from chronas.explore import load_catalogue
 from chronas.explore.accuracies import read_accuracies
 from chronas.networks import build, count
 from chronas.spaces import Skeleton
+from chronas.tables import CostTable, Provenance
 from explored import (
     NETWORKS,
     SKELETON,
@@ -134,3 +135,26 @@ def test_the_accuracies_of_nas_bench_201_are_read(shared_data: Path) -> None:
     first = known["cifar10 val acc 200"]
     assert len(first) == 15_625
     assert first[frame["arch_str"][77]] == frame["cifar10_val_acc_200"][77]
+
+
+def test_cells_with_zeros_on_every_path_are_useless_and_only_these(tmp_path: Path) -> None:
+    texts = {
+        "|none~0|+|none~0|none~1|+|none~0|none~1|none~2|": False,
+        "|nor_conv_3x3~0|+|nor_conv_3x3~0|none~1|+|none~0|none~1|none~2|": False,
+        "|none~0|+|none~0|nor_conv_3x3~1|+|none~0|nor_conv_3x3~1|nor_conv_3x3~2|": False,
+        "|none~0|+|none~0|none~1|+|skip_connect~0|none~1|none~2|": True,
+        "|avg_pool_3x3~0|+|none~0|skip_connect~1|+|none~0|none~1|nor_conv_1x1~2|": True,
+    }
+    networks = [SPACE.parse(text) for text in texts]
+    collection = only_collection([write_table(tmp_path / "a.parquet", latencies(5), networks)])
+    assert collection.useful.tolist() == list(texts.values())
+
+
+def test_a_published_table_without_rounds_has_no_interval_and_says_what_is_missing(tmp_path: Path) -> None:
+    frame = pl.DataFrame({"architecture": [str(NETWORKS[0])], "latency_ms": [2.0], "energy_mj": [3.0]})
+    provenance = Provenance("nasbench201", SKELETON, {"name": "edgetpu"}, missing="does not compile")
+    CostTable.from_values(frame, provenance).save(tmp_path / "a.parquet")
+    costs = only_collection([tmp_path / "a.parquet", write_table(tmp_path / "b.parquet", latencies(2))]).costs
+    energy = costs["Energy on edgetpu"]
+    assert energy.values[0] == energy.low[0] == 3.0 and energy.rounds[0] == 1
+    assert energy.facts["missing"] == "does not compile" and energy.facts["runtime"] == "unknown"

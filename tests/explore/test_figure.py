@@ -8,12 +8,12 @@ from plotly.graph_objects import Figure
 
 from chronas.explore import Plane
 from chronas.explore.figure import clicked, figure, traced
-from explored import accuracies, latencies, quantity
+from explored import accuracies, latencies, plane_of, quantity
 
 
 def plane(count: int = 60) -> Plane:
     goal = replace(quantity(accuracies(count), maximise=True), name="Accuracy", device="", unit="%")
-    return Plane.of(quantity(latencies(count)), goal)
+    return plane_of(quantity(latencies(count)), goal)
 
 
 def test_plotly_takes_the_figure_and_every_trace_is_where_its_rows_are() -> None:
@@ -36,13 +36,13 @@ def test_a_click_on_any_trace_is_its_network() -> None:
 
 def test_a_few_useless_networks_do_not_flatten_the_picture() -> None:
     goal = quantity([10.0, 11.0, *accuracies(98)], maximise=True)
-    low, high = figure(Plane.of(quantity(latencies(100)), goal), 4.0, None, None)["layout"]["yaxis"]["range"]
+    low, high = figure(plane_of(quantity(latencies(100)), goal), 4.0, None, None)["layout"]["yaxis"]["range"]
     assert low > 50 and high > max(accuracies(98))
 
 
 def test_names_from_files_are_no_markup() -> None:
     hostile = replace(plane().cost, device='<a href="https://example.com">x</a>')
-    text = str(figure(Plane.of(hostile, plane().goal), 4.0, None, None))
+    text = str(figure(plane_of(hostile, plane().goal), 4.0, None, None))
     assert "<a" not in text and "&lt;a" in text
 
 

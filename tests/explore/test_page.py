@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from chronas.explore import server
-from explored import NETWORKS, accuracies, latencies, write_accuracies, write_table
+from explored import NETWORKS, USELESS, accuracies, latencies, write_accuracies, write_table
 
 if TYPE_CHECKING:
     from streamlit.testing.v1 import AppTest
@@ -83,12 +83,10 @@ def test_a_text_that_is_no_network_says_why_and_a_good_one_mends_it(app: AppTest
 
 
 def test_a_network_that_no_table_has_is_drawn_and_not_measured(app: AppTest) -> None:
-    from explored import SPACE
-
-    stranger = SPACE.sample(61, seed=0)[60]
+    stranger = next(n for n in NETWORKS[0].space.sample(99, seed=7) if n not in NETWORKS)
     app.text_input[0].set_value(str(stranger))
     text = shown(app.run())
-    assert f">{stranger}<" in text and "img class" in text and text.count("not measured") == 5
+    assert f">{stranger}<" in text and "img class" in text and text.count("not measured") == 2
 
 
 def test_without_accuracies_two_costs_are_weighed(monkeypatch: pytest.MonkeyPatch, files: list[Path]) -> None:
@@ -98,6 +96,16 @@ def test_without_accuracies_two_costs_are_weighed(monkeypatch: pytest.MonkeyPatc
     app.selectbox[1].set_value("Multiplications")
     app.selectbox[2].set_value("Parameters")
     assert "60 networks are within the limit" in shown(app.run())
+
+
+def test_networks_that_no_image_reaches_are_left_out(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    table = write_table(tmp_path / "u.parquet", [0.1, *latencies(5)], [USELESS, *NETWORKS])
+    app = page(monkeypatch, [table])
+    text = shown(app)
+    assert "1 networks are left out: nothing of the image reaches their answer" in text
+    assert "of 5 networks are within the limit" in text and f">{USELESS}<" not in text
+    app.text_input[0].set_value(str(USELESS))
+    assert "0.100 ms" in shown(app.run())
 
 
 def test_names_from_files_are_no_markdown(app: AppTest) -> None:

@@ -41,14 +41,14 @@ def amount(quantity: Quantity, value: float) -> str:
 def answer(plane: Plane, limit: float, best: int | None) -> str:
     """What is best within the limit, and what the limit costs."""
     cost, goal = plane.cost, plane.goal
-    asked = f"{amount(cost, limit)} of {escape(lower(cost.label))}"
+    asked = f"{amount(cost, limit)} ({escape(lower(cost.label))})"
     if best is None:
         cheapest = amount(cost, float(cost.high[plane.rows].min()))
         return paragraph("answer", f"<strong>No network stays within {asked}.</strong> The first does at {cheapest}.")
     good = f"<strong>{amount(goal, goal.values[best])}</strong>"
-    what = f"names {good} of images rightly" if goal.maximise else f"has {good} of {escape(lower(goal.label))}"
+    what = f"names {good} of images rightly" if goal.maximise else f"takes {good} ({escape(lower(goal.label))})"
     found = (
-        f"Within {asked}, the best network {what} and has <strong>{amount(cost, cost.values[best])}</strong>"
+        f"Within {asked}, the best network {what} and takes <strong>{amount(cost, cost.values[best])}</strong>"
         f"{interval(cost, best)}."
     )
     return paragraph("answer", found) + paragraph("soft", f"{price(plane, best)} {counted(plane, limit)}")
@@ -68,7 +68,7 @@ def price(plane: Plane, best: int) -> str:
     values = plane.goal.values
     overall_text, cost_text = amount(plane.goal, values[overall]), amount(plane.cost, plane.cost.values[overall])
     return (
-        f"The best of all has {overall_text}, {difference(plane.goal, values[overall], values[best])}, and costs "
+        f"The best of all has {overall_text}, {difference(plane.goal, values[overall], values[best])}, and takes "
         f"{number_text(more)} times as much ({cost_text})."
     )
 
@@ -132,6 +132,14 @@ def image(svg: str, ink: str) -> str:
     return f'<img class="cell" alt="{escape(root.attrib["aria-label"])}" src="data:image/svg+xml;base64,{content}">'
 
 
+def useless(collection: Collection) -> str:
+    """How many networks the plane leaves out, and why; "" where there are none."""
+    count = int((~collection.useful).sum())
+    if not count:
+        return ""
+    return f"{count:,} networks are left out: nothing of the image reaches their answer."
+
+
 def known(collection: Collection, row: int | None, limited: Quantity) -> str:
     """All that is known of a network, as a table: costs, then accuracies; what is not known says so."""
     quantities = [*collection.costs.values(), *collection.accuracies.values()]
@@ -146,9 +154,10 @@ def known_row(quantity: Quantity, row: int | None, *, limited: bool) -> str:
     is_known = row is not None and not np.isnan(quantity.values[row])
     if row is not None and is_known:
         value, ends = amount(quantity, quantity.values[row]), interval_text(quantity, row) or "not known"
+        ends += f", {quantity.rounds[row]} rounds" if quantity.rounds[row] > 1 else ""
         rank = f"{rank_percent(quantity, row):.0f} %"
     else:
-        value, ends, rank = "not measured", "", ""
+        value, ends, rank = quantity.facts.get("missing", "not known"), "", ""
     if not quantity.facts:
         ends = ""
     facts = [quantity.facts.get(name, "") for name in HEADINGS[4:]]

@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from chronas.errors import UsageError
 from chronas.explore.accuracies import read_accuracies
 from chronas.explore.words import ACCURACY_HINT, cost_unit, cost_words, device_name, distinct
-from chronas.networks import closed_form
+from chronas.networks import OPERATIONS, Zero, closed_form
 from chronas.spaces import Architecture, CellTopology, Skeleton, Space
 from chronas.tables import COST_COLUMNS, CostTable, shipped_tables
 
@@ -38,7 +38,7 @@ class Quantity:
         low: lower end of the 95 % interval [N]; equal to the value where no interval is known.
         high: upper end of it [N].
         rounds: how many rounds each number comes from [N]; 0 where it is not measured.
-        facts: how it was measured: batch, threads and so on, for people.
+        facts: how it was measured: batch, threads and so on, for people; and why values are missing.
         maximise: whether more is better.
     """
 
@@ -74,6 +74,7 @@ class Collection:
         rows: the number of each architecture, by its text.
         costs: what tables know and what follows from the networks, by label.
         accuracies: by label; empty where no file has them.
+        useful: which networks pass the image on to their answer at all [N]; the others are never worth their cost.
     """
 
     space: Space
@@ -82,6 +83,7 @@ class Collection:
     rows: Mapping[str, int]
     costs: Mapping[str, Quantity]
     accuracies: Mapping[str, Quantity]
+    useful: NDArray[np.bool_]
 
     @property
     def title(self) -> str:
@@ -150,7 +152,24 @@ def collect(tables: Mapping[Path, CostTable], accuracies: Mapping[str, Mapping[s
         rows,
         {quantity.label: quantity for quantity in quantities},
         {quantity.label: quantity for quantity in found},
+        np.array([passes_on(architecture) for architecture in architectures]),
     )
+
+
+def passes_on(architecture: Architecture) -> bool:
+    """Whether every cell's output depends on its input: NAS-Bench-201 has cells with zeros on each of their paths."""
+    topology = architecture.space.topology
+    if not isinstance(topology, CellTopology):
+        return True
+    for cell in topology.cells:
+        reached = set(range(cell.inputs))
+        for number, (source, target) in enumerate(cell.edges):
+            operation = architecture.operation(cell.decision(number))
+            if source in reached and operation is not None and OPERATIONS[operation] is not Zero:
+                reached.add(target)
+        if reached.isdisjoint(cell.output):
+            return False
+    return True
 
 
 def measured(table: CostTable, device: str, places: NDArray[np.int64], count: int) -> list[Quantity]:
@@ -166,10 +185,11 @@ def measured(table: CostTable, device: str, places: NDArray[np.int64], count: in
     for cost in (name for name in dict.fromkeys([table.provenance.cost, *COST_COLUMNS]) if name in table.frame.columns):
         frame, words = table.frame, cost_words(cost)
         columns = COST_COLUMNS.get(cost)
-        ends = (cost, cost) if columns is None else (columns.low, columns.high)
+        has_rounds = columns is not None and columns.rounds in frame.columns
+        ends = (columns.low, columns.high) if columns is not None and has_rounds else (cost, cost)
         value, low, high = (spread(frame[name].to_numpy(), places, count) for name in (cost, *ends))
         rounds = np.zeros(count, dtype=np.int64)
-        rounds[places] = 1 if columns is None else frame[columns.rounds].list.len().fill_null(0).to_numpy()
+        rounds[places] = frame[columns.rounds].list.len().fill_null(0).to_numpy() if columns and has_rounds else 1
         text = facts(table, cost)
         found.append(Quantity(words.name, device, cost_unit(cost), words.hint, value, low, high, rounds, text))
     return found
@@ -218,4 +238,5 @@ def facts(table: CostTable, cost: str) -> dict[str, str]:
         "runtime": runtime or "unknown",
         "date": provenance.created[:10] or "unknown",
         "source": source or "unknown",
+        "missing": provenance.missing or "not measured",
     }

@@ -87,7 +87,7 @@ LOOKS: list[dict[str, Any]] = [
     {
         "type": "scatter",
         "mode": "lines+markers",
-        "name": "none is both better and cheaper",
+        "name": "best trade-offs",
         "line": {"color": FRONT, "width": 1.5, "shape": "hv"},
         "marker": {"color": FRONT, "size": 7},
     },
@@ -100,7 +100,7 @@ LOOKS: list[dict[str, Any]] = [
     {
         "type": "scatter",
         "mode": "markers",
-        "name": "shown beside",
+        "name": "the network shown",
         "marker": {"color": PICKED, "size": 17, "symbol": "circle-open", "line": {"color": PICKED, "width": 3}},
     },
 ]

@@ -23,16 +23,17 @@ from chronas.spaces import Architecture
 
 STYLE = f"<style>{(Path(__file__).parent / 'page.css').read_text(encoding='utf-8')}</style>"
 PICKED, PLANE, TEXT, ROWS, PROBLEM = "picked", "plane", "text", "rows", "problem"
+SIDEBAR = 340  # pixels, so that names of devices fit
 INK = {"light": "#31333f", "dark": "#fafafa"}  # what streamlit writes in
 
 
 def show(catalogue: Mapping[str, Collection]) -> None:
     """Draw the page."""
-    st.set_page_config(page_title="chronas explorer", layout="wide", initial_sidebar_state="expanded")
+    st.set_page_config(page_title="chronas explorer", layout="wide", initial_sidebar_state=SIDEBAR)
     st.html(STYLE)
     collection, cost, goal = choices(catalogue)
     st.header("Which network fits your limit?", anchor=False)
-    plane = Plane.of(cost, goal)
+    plane = Plane.of(cost, goal, collection.useful)
     if not len(plane.rows):
         st.html(
             f"<p class=answer>No network has both {escape(cost.label)} and {escape(goal.label)}: choose others.</p>"
@@ -120,7 +121,8 @@ def draw_plane(collection: Collection, plane: Plane, limit: float, best: int | N
     up = "up" if plane.goal.maximise else "down"
     st.html(
         f"<p class=soft>Each dot is a network; {up} and to the left is better. On the blue line are those that no "
-        "other one beats in both. Click a dot to see the network. Drag to look closer, click twice to go back.</p>"
+        "other one beats in both. Click a dot to see the network. Drag to look closer, click twice to go back. "
+        f"{answer.useless(collection)}</p>"
     )
 
 
@@ -147,7 +149,7 @@ def downloads(collection: Collection, picked: Architecture) -> None:
     """Buttons for the network's files, which are made when they are asked for."""
     onnx, python = st.columns(2)
     onnx.download_button(
-        "Download as ONNX",
+        "Download ONNX",
         data=partial(onnx_file, picked, collection.skeleton),
         file_name="model.onnx",
         mime="application/octet-stream",
@@ -156,7 +158,7 @@ def downloads(collection: Collection, picked: Architecture) -> None:
         help="A file that runtimes on most devices read. The network is not trained: good to time it, not to use it.",
     )
     python.download_button(
-        "Download as Python",
+        "Download Python",
         data=partial(python_file, picked, collection.skeleton),
         file_name="model.py",
         mime="text/x-python",

@@ -21,7 +21,7 @@ FINEST = 1e-3  # of a cost: no slider is finer
 
 @dataclass(frozen=True)
 class Plane:
-    """M networks of a collection for which both quantities are known.
+    """M useful networks of a collection for which both quantities are known.
 
     Attributes:
         cost: what the limit is on.
@@ -36,9 +36,9 @@ class Plane:
     front: NDArray[np.int64]
 
     @classmethod
-    def of(cls, cost: Quantity, goal: Quantity) -> Plane:
-        """The plane of two quantities of one collection."""
-        rows = np.flatnonzero(cost.known() & goal.known())
+    def of(cls, cost: Quantity, goal: Quantity, useful: NDArray[np.bool_]) -> Plane:
+        """The plane of two quantities of one collection, for the networks that are of use [N]."""
+        rows = np.flatnonzero(cost.known() & goal.known() & useful)
         badness = -goal.values if goal.maximise else goal.values
         front = rows[pareto_front(np.column_stack([cost.values, badness])[rows])]
         return cls(cost, goal, rows, front[np.argsort(cost.values[front], kind="stable")])
@@ -71,6 +71,6 @@ class Plane:
         step = float(f"{max((highest - lowest) / STEPS, abs(highest) * FINEST):.0e}")
         digits = max(0, -math.floor(math.log10(step)))
         first, last = math.floor(lowest / step), max(math.ceil(highest / step), math.floor(lowest / step) + 1)
-        middle = min(last, max(first, round(float(np.median(self.cost.values[self.front])) / step)))
+        middle = min(last, math.ceil(float(np.median(self.cost.high[self.front])) / step))
         low, high, stands = (round(number * step, digits) for number in (first, last, middle))
         return low, high, stands, step

@@ -6,6 +6,8 @@ browser unless asked. Streamlit's own greeting is off; the address is the answer
 
 from __future__ import annotations
 
+import contextlib
+import importlib
 import ipaddress
 import socket
 import sys
@@ -54,10 +56,13 @@ def serve(
     port = free_port(settings.host, settings.port)
     if not is_loopback(settings.host):
         sys.stderr.write(f"everyone who can reach {settings.host} can see the page; there is no password\n")
+    importlib.import_module("chronas.explore.page")  # brings streamlit's and plotly's parts before the first view waits
     announce(f"http://{settings.host}:{port}")
     options = streamlit_options(settings, port)
     bootstrap.load_config_options(options)
-    bootstrap.run(str(SCRIPT), is_hello=False, args=write_arguments(files, accuracies), flag_options=options)
+    arguments = write_arguments(files, accuracies)
+    with contextlib.redirect_stdout(sys.stderr):  # a note to a closed pipe would keep it from ending
+        bootstrap.run(str(SCRIPT), is_hello=False, args=arguments, flag_options=options)
 
 
 def streamlit_options(settings: Settings, port: int) -> dict[str, Any]:
