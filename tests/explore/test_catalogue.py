@@ -6,12 +6,13 @@ import numpy as np
 import polars as pl
 import pytest
 
+from chronas.devices import make_device
 from chronas.errors import DataError, UsageError
 from chronas.explore import load_catalogue
-from chronas.explore.accuracies import read_accuracies
 from chronas.networks import build, count
-from chronas.spaces import Skeleton
-from chronas.tables import CostTable, Provenance
+from chronas.spaces import Skeleton, make_space
+from chronas.tables import BlockTable, CostTable, Provenance
+from chronas.tables.block_table import BlockOrigin
 from explored import (
     NETWORKS,
     SKELETON,
@@ -67,6 +68,17 @@ def test_other_images_are_another_collection(tmp_path: Path) -> None:
     ]
 
 
+def test_frames_that_differ_in_what_a_title_does_not_tell_are_both_there(tmp_path: Path) -> None:
+    grey = SKELETON.model_copy(update={"input_shape": (1, 8, 8)})
+    files = (
+        write_table(tmp_path / "a.parquet", latencies(5)),
+        write_table(tmp_path / "b.parquet", latencies(4), skeleton=grey),
+    )
+    catalogue = load_catalogue(files)
+    assert [len(collection.architectures) for collection in catalogue.values()] == [5, 4]
+    assert all("input_shape=" in title for title in catalogue)
+
+
 def test_two_tables_of_one_device_are_told_apart_and_one_file_counts_once(tmp_path: Path) -> None:
     first = write_table(tmp_path / "monday.parquet", latencies(5))
     second = write_table(tmp_path / "friday.parquet", latencies(5, seed=3))
@@ -101,40 +113,51 @@ def test_accuracies_of_other_networks_are_not_offered(tmp_path: Path) -> None:
     assert only_collection([table], known).accuracies == {}
 
 
-@pytest.mark.parametrize(
-    ("frame", "message"),
-    [
-        pytest.param({"architecture": ["a"], "score": [1.0]}, "numbers with acc in their name", id="no-accuracy"),
-        pytest.param(
-            {"network": ["a"], "accuracy": [1.0]}, r"columns of architectures \(architecture or", id="no-text"
-        ),
-        pytest.param({"architecture": ["a"], "accuracy": ["1"]}, "numbers with acc in their name", id="text"),
-        pytest.param({"architecture": ["a"], "accuracy": [101.0]}, "from 0 to 100, got 101.0", id="above"),
-        pytest.param({"architecture": ["a"], "accuracy": [float("nan")]}, "from 0 to 100, got nan", id="nan"),
-    ],
-)
-def test_files_of_accuracies_that_are_none_are_refused(
-    tmp_path: Path, frame: dict[str, list[object]], message: str
-) -> None:
-    pl.DataFrame(frame).write_parquet(tmp_path / "accuracy.parquet")
-    with pytest.raises(DataError, match=message):
-        read_accuracies(tmp_path / "accuracy.parquet")
+def test_a_file_of_accuracies_of_no_space_here_says_why(tmp_path: Path) -> None:
+    table = write_table(tmp_path / "a.parquet", latencies(3))
+    pl.DataFrame({"architecture": ["Genotype(normal=[])"], "accuracy": [90.0]}).write_parquet(tmp_path / "b.parquet")
+    with pytest.raises(DataError, match="b.parquet is not of nasbench201"):
+        load_catalogue((table,), tmp_path / "b.parquet")
+    with pytest.raises(DataError, match="from 0 to 100, got 101"):
+        load_catalogue((table,), write_accuracies(tmp_path / "c.parquet", [101.0]))
 
 
-def test_a_missing_or_damaged_file_of_accuracies_is_refused(tmp_path: Path) -> None:
-    with pytest.raises(DataError, match="cannot read .*none.parquet: No such file"):
-        read_accuracies(tmp_path / "none.parquet")
-    (tmp_path / "cut.parquet").write_bytes(b"PAR1")
-    with pytest.raises(DataError, match="cut off or no Parquet file"):
-        read_accuracies(tmp_path / "cut.parquet")
+def test_a_table_of_blocks_is_refused(tmp_path: Path) -> None:
+    frame = pl.DataFrame(
+        {"layer": [None, 0], "operation": ["stem", "skip"], "key": ["a", "b"], "x.latency_ms": [1.0, 2.0]}
+    )
+    BlockTable(frame, BlockOrigin("fbnet", "cifar100", {"x": {}}, "a test")).save(tmp_path / "blocks.parquet")
+    with pytest.raises(UsageError, match="is a table of blocks; the page is of whole networks"):
+        load_catalogue((tmp_path / "blocks.parquet",))
 
 
-def test_the_accuracies_of_nas_bench_201_are_read(shared_data: Path) -> None:
-    known = read_accuracies(shared_data / "nasbench201" / "accuracy.parquet")
-    frame = pl.read_parquet(shared_data / "nasbench201" / "accuracy.parquet")
-    first = known["cifar10 val acc 200"]
-    assert len(first) == 15_625
-    assert first[frame["arch_str"][77]] == frame["cifar10_val_acc_200"][77]
+def test_a_folder_stands_for_its_tables(tmp_path: Path) -> None:
+    for name in "ab":
+        write_table(tmp_path / f"{name}.parquet", latencies(5), hardware=f"chip {name}")
+    labels = [label for label in only_collection([tmp_path]).costs if label.startswith("Time")]
+    assert labels == ["Time on chip a, simulated", "Time on chip b, simulated"]
+
+
+def test_accuracies_of_one_space_leave_the_other_without(tmp_path: Path) -> None:
+    darts = make_space("darts")
+    rows = [(network, 5.0 + number) for number, network in enumerate(darts.sample(3, seed=0))]
+    skeleton = Skeleton(input_shape=(3, 8, 8), classes=4, width=4, depth=3)
+    CostTable.from_rows(darts, skeleton, make_device("simulated"), rows).save(tmp_path / "darts.parquet")
+    files = (tmp_path / "darts.parquet", write_table(tmp_path / "a.parquet", latencies(5)))
+    known = write_accuracies(tmp_path / "accuracy.parquet", accuracies(5))
+    found = {collection.space.name: collection for collection in load_catalogue(files, known).values()}
+    assert found["darts"].accuracies == {} and list(found["nasbench201"].accuracies) == ["Accuracy"]
+    assert found["darts"].useful.all()
+
+
+def test_the_accuracies_of_nas_bench_201_are_there(shared_data: Path, tmp_path: Path) -> None:
+    known = shared_data / "nasbench201" / "accuracy.parquet"
+    collection = only_collection([write_table(tmp_path / "a.parquet", latencies(60))], known)
+    validation = collection.accuracies["Accuracy (cifar10 val acc 200)"]
+    frame = pl.read_parquet(known)
+    row = frame.filter(pl.col("arch_str") == str(NETWORKS[7]))
+    assert validation.values[7] == row["cifar10_val_acc_200"][0]
+    assert not any("flops" in label for label in collection.accuracies)
 
 
 def test_cells_with_zeros_on_every_path_are_useless_and_only_these(tmp_path: Path) -> None:

@@ -23,12 +23,12 @@ class ExploreOptions(Options):
     """Options of `chronas explore`."""
 
     tables: Annotated[tuple[Path, ...], tyro.conf.Positional] = Field(
-        default=(), description="tables of costs that chronas wrote (Parquet)"
+        default=(), description="tables of costs that chronas wrote (Parquet), or folders of such"
     )
     accuracies: Path | None = Field(
         default=None,
-        description="Parquet file with a column `architecture` or `arch_str`, and accuracies in percent in columns "
-        "with acc in their name",
+        description="Parquet file with architectures (`architecture`, `arch_str`, `index` or `arch_idx`) and percent "
+        "in columns with acc in their name",
     )
     host: str = Field(default=Settings().host, description="address to listen at; 0.0.0.0 lets other machines in")
     port: int = Field(default=Settings().port, ge=0, le=65535, description="port to listen at; 0 takes a free one")

@@ -23,9 +23,9 @@ from chronas.tables import (
     Query,
     block_answers,
     is_block_table,
-    is_table,
     parse_condition,
     read_accuracies,
+    table_files,
 )
 
 DESCRIPTION = """Ask tables of one space and network size, side by side: what does an architecture cost on every device?
@@ -94,20 +94,11 @@ def load_query(paths: tuple[Path, ...], accuracies: Path | None) -> tuple[Query,
         DataError: a file is missing or damaged.
         MismatchError: the tables are of several spaces or skeletons.
     """
-    tables = [CostTable.load(file) for path in paths for file in _files(path)]
+    tables = [CostTable.load(file) for path in paths for file in table_files(path)]
     if not tables:
         raise UsageError("there is no table to ask: give at least one")
     joined = None if accuracies is None else read_accuracies(accuracies, tables[0].space)
     return Query(tables, joined), tables[0].provenance.skeleton
-
-
-def _files(path: Path) -> list[Path]:
-    if not path.is_dir():
-        return [path]
-    files = [file for file in sorted(path.glob("*.parquet")) if is_table(file)]
-    if not files:
-        raise UsageError(f"{path} has no table of costs (*.parquet that chronas wrote): give a table or its folder")
-    return files
 
 
 def _asked(query: Query, options: QueryOptions) -> list[Architecture]:

@@ -12,14 +12,14 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
+import polars as pl
 from numpy.typing import NDArray
 
-from chronas.errors import UsageError
-from chronas.explore.accuracies import read_accuracies
+from chronas.errors import DataError, UsageError
 from chronas.explore.words import ACCURACY_HINT, cost_unit, cost_words, device_name, distinct
 from chronas.networks import OPERATIONS, Zero, closed_form
-from chronas.spaces import Architecture, CellTopology, Skeleton, Space
-from chronas.tables import COST_COLUMNS, CostTable, shipped_tables
+from chronas.spaces import Architecture, CellTopology, Skeleton, Space, make_space
+from chronas.tables import COST_COLUMNS, CostTable, is_block_table, read_accuracies, shipped_tables, table_files
 
 MILLION = 1e6
 Numbers = NDArray[np.float64]
@@ -100,33 +100,56 @@ def load_catalogue(files: tuple[Path, ...] = (), accuracies: Path | None = None)
     """The collections of these tables and of those that come with chronas, by title; read once for a process.
 
     Args:
-        files: tables that chronas wrote.
+        files: tables that chronas wrote, and folders of such.
         accuracies: a Parquet file, as `read_accuracies` takes it.
 
     Raises:
         DataError: a file is missing or damaged, or a row of it is no architecture of its space.
-        UsageError: there is no table at all.
+        UsageError: there is no table at all, none in a folder, or a table of blocks.
     """
-    paths = [*shipped_tables(), *files]
+    paths = [*shipped_tables(), *(file for path in files for file in table_files(path))]
     if not paths:
         raise UsageError(
             "there is no table of costs to explore: give one, `chronas measure --out costs.parquet` makes it"
         )
-    known = {} if accuracies is None else read_accuracies(accuracies)
     groups: dict[tuple[str, Skeleton], dict[Path, CostTable]] = {}
     for path in dict.fromkeys(path.resolve() for path in paths):
+        if is_block_table(path):
+            raise UsageError(
+                f"{path} is a table of blocks; the page is of whole networks: ask it with `chronas table query`"
+            )
         table = CostTable.load(path)
         groups.setdefault((table.provenance.space, table.provenance.skeleton), {})[path] = table
-    collections = [collect(tables, known) for tables in groups.values()]
-    return {collection.title: collection for collection in collections}
+    spaces = dict.fromkeys(make_space(space) for space, _ in groups)
+    known = {} if accuracies is None else accuracies_by_space(accuracies, list(spaces))
+    collections = [collect(tables, known.get(space)) for (space, _), tables in groups.items()]
+    titles = distinct([one.title for one in collections], [str(one.skeleton) for one in collections])
+    return dict(zip(titles, collections, strict=True))
 
 
-def collect(tables: Mapping[Path, CostTable], accuracies: Mapping[str, Mapping[str, float]]) -> Collection:
+def accuracies_by_space(path: Path, spaces: Sequence[Space]) -> dict[str, pl.DataFrame]:
+    """What `read_accuracies` finds in a file, by name of the spaces whose architectures the file tells.
+
+    Raises:
+        DataError: it is a file of accuracies of none of these spaces; says why for each.
+    """
+    found, problems = {}, []
+    for space in spaces:
+        try:
+            found[space.name] = read_accuracies(path, space)
+        except DataError as error:
+            problems.append(str(error))
+    if not found:
+        raise DataError("; ".join(dict.fromkeys(problems)))
+    return found
+
+
+def collect(tables: Mapping[Path, CostTable], accuracies: pl.DataFrame | None) -> Collection:
     """The collection of tables of one space and skeleton.
 
     Args:
         tables: by file.
-        accuracies: percent by text of the architecture, by label.
+        accuracies: `architecture`, and percent in columns with acc in their name; None where no file has any.
 
     Raises:
         DataError: a row is no architecture of the space.
@@ -144,7 +167,7 @@ def collect(tables: Mapping[Path, CostTable], accuracies: Mapping[str, Mapping[s
     ]
     table = next(iter(tables.values()))
     quantities += computed(table.space, table.provenance.skeleton, architectures)
-    found = [accuracy(label, known, rows) for label, known in accuracies.items() if known.keys() & rows.keys()]
+    found = [] if accuracies is None else accurate(accuracies, rows)
     return Collection(
         table.space,
         table.provenance.skeleton,
@@ -209,12 +232,17 @@ def computed(space: Space, skeleton: Skeleton, architectures: Sequence[Architect
     return found
 
 
-def accuracy(label: str, known: Mapping[str, float], rows: Mapping[str, int]) -> Quantity:
-    """Accuracies in percent, by text, as a quantity of a collection."""
-    values = np.array([known.get(text, np.nan) for text in rows])
-    rounds = np.zeros(len(rows), dtype=np.int64)
-    name = "Accuracy" if label == "accuracy" else f"Accuracy ({label})"
-    return Quantity(name, "", "%", ACCURACY_HINT, values, values, values, rounds, {}, maximise=True)
+def accurate(accuracies: pl.DataFrame, rows: Mapping[str, int]) -> list[Quantity]:
+    """The columns of accuracies that any network of a collection has, spread to all of them."""
+    joined = pl.DataFrame({"architecture": list(rows)}).join(
+        accuracies, on="architecture", how="left", maintain_order="left"
+    )
+    rounds, found = np.zeros(len(rows), dtype=np.int64), []
+    for name in (name for name in joined.columns[1:] if "acc" in name and joined[name].count()):
+        label = "Accuracy" if name == "accuracy" else f"Accuracy ({name.replace('_', ' ')})"
+        values = joined[name].to_numpy()
+        found.append(Quantity(label, "", "%", ACCURACY_HINT, values, values, values, rounds, {}, maximise=True))
+    return found
 
 
 def spread(numbers: Numbers, places: NDArray[np.int64], count: int) -> Numbers:

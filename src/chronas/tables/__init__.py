@@ -16,12 +16,12 @@ from chronas.tables.accuracies import read_accuracies
 from chronas.tables.answer import Answer, block_answers
 from chronas.tables.block_table import BlockTable, is_block_table
 from chronas.tables.columns import COST_COLUMNS
+from chronas.tables.files import shipped_tables, table_files
 from chronas.tables.pareto import pareto_front
 from chronas.tables.provenance import Check, Provenance
 from chronas.tables.query import Query, parse_condition
 from chronas.tables.repeatability import Repeatability
 from chronas.tables.sharing import for_all, to_measure
-from chronas.tables.shipped import shipped_tables
 from chronas.tables.table import CostTable, is_table
 
 if TYPE_CHECKING:
@@ -56,6 +56,7 @@ __all__ = [
     "parse_condition",
     "read_accuracies",
     "shipped_tables",
+    "table_files",
     "to_measure",
 ]
 
