@@ -82,6 +82,15 @@ def test_what_is_not_known_is_none_and_never_made_up(query: Query, published: di
     assert absent["simulated"].value is None and absent["simulated"].missing is None
 
 
+def test_a_measurement_that_stands_for_several_cells_says_whose_it_is(measured: CostTable) -> None:
+    shared = measured.frame["architecture"].to_list()[0]
+    whose = pl.Series("measured_as", [shared, shared, *measured.frame["architecture"].to_list()[2:]])
+    query = Query([CostTable(measured.frame.with_columns(whose), measured.provenance)])
+    told = [query.answers(cell)[0].measured_as for cell in CELLS[:3]]
+    assert told == [None, shared, None]
+    assert query.everything()["measured_as"].drop_nulls().to_list() == [shared, shared]
+
+
 def test_everything_at_once_says_what_single_answers_say(query: Query) -> None:
     every = query.everything()
     assert every.columns == ["architecture", *Answer.__dataclass_fields__] and len(every) == 40 * len(query.costs)

@@ -247,6 +247,8 @@ def test_known_latencies_have_no_interval_and_keep_their_other_columns() -> None
     assert told["interval"] == "unknown" and told["architectures"] == "2; others: does not compile"
     assert told["device"] == "raspi4 on unknown, unknown thread(s)" and told["batch"] == "unknown"
     assert Provenance.from_json(provenance.to_json()) == provenance
+    energy = CostTable.from_values(frame.with_columns(energy_mj=pl.Series([3.0, None])), provenance)
+    assert energy.of("energy_mj").rounds() == [[3.0]] and energy.frame["energy_low_mj"].to_list() == [3.0, None]
     with pytest.raises(DataError, match=r"needs the column\(s\) latency_ms"):
         CostTable.from_values(frame.drop("latency_ms"), provenance)
 

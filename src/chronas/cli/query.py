@@ -33,7 +33,7 @@ DESCRIPTION = """Ask tables of one space and network size, side by side: what do
 Columns are named DEVICE.COST (raspi4.latency_ms); the end is enough where it is unique. What is not known
 is shown as a dash, and is null in JSON and files: nothing is invented."""
 SHOWN = ("device", "cost", "value", "unit", "low", "high", "rounds", "runs", "batch", "threads", "dtype", "runtime")
-BESIDE = ("version", "hardware", "date", "missing")
+BESIDE = ("version", "hardware", "date", "missing", "measured_as")
 
 
 class QueryOptions(Options):

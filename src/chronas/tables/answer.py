@@ -14,10 +14,12 @@ from numpy.typing import NDArray
 
 from chronas.tables.block_table import BlockTable
 from chronas.tables.columns import COST_COLUMNS
-from chronas.tables.table import CostTable
+from chronas.tables.provenance import Provenance
+from chronas.tables.table import MEASURED_AS, CostTable
 from chronas.units import COST_UNITS
 
 Fact = str | int | float | None
+FEWEST = 2  # rounds that an interval is of
 FACTS = ("hardware", "batch", "threads", "dtype", "runtime", "version")
 TYPES: dict[str, pl.DataType] = {
     **dict.fromkeys(("value", "low", "high"), pl.Float64()),
@@ -47,6 +49,7 @@ class Answer:
         date: date, or date and time (UTC, ISO 8601), of measuring.
         source: "measured", or a paper or file with its licence.
         missing: why there is no value, where that is known.
+        measured_as: the architecture that was measured, where that was another one which is the same graph.
     """
 
     device: str
@@ -66,6 +69,7 @@ class Answer:
     date: str | None
     source: str
     missing: str | None
+    measured_as: str | None
 
 
 @dataclass(frozen=True)
@@ -75,7 +79,7 @@ class AnswerColumn:
     Attributes:
         facts: the fields of an `Answer` that all rows share.
         missing: why rows are without a value.
-        values: [N], as are `low`, `high`, `rounds` and `runs`.
+        values: [N], as are `low`, `high`, `rounds`, `runs` and `measured_as`.
     """
 
     facts: Mapping[str, Fact]
@@ -85,6 +89,7 @@ class AnswerColumn:
     high: NDArray[np.float64]
     rounds: NDArray[np.int64]
     runs: NDArray[np.int64]
+    measured_as: pl.Series
 
     @property
     def name(self) -> str:
@@ -97,7 +102,8 @@ class AnswerColumn:
         numbers = {"value": value, "low": _number(self.low[row]), "high": _number(self.high[row])}
         counts = {"rounds": int(self.rounds[row]) or None, "runs": int(self.runs[row]) or None}
         missing = self.missing if value is None else None
-        return Answer(**self.facts, **numbers, **counts, missing=missing)  # type: ignore[arg-type]
+        measured_as = self.measured_as[row]
+        return Answer(**self.facts, **numbers, **counts, missing=missing, measured_as=measured_as)  # type: ignore[arg-type]
 
     def frame(self, rows: NDArray[np.int64], keys: pl.DataFrame) -> pl.DataFrame:
         """The answers of rows, the fields of `Answer` as columns after those of `keys`."""
@@ -107,10 +113,10 @@ class AnswerColumn:
             if name in numbers:
                 series = pl.Series(numbers[name][rows], dtype=TYPES[name], nan_to_null=True)
                 columns[name] = pl.lit(series.replace(0, None) if name in {"rounds", "runs"} else series)
-            elif name != "missing":
+            elif name in self.facts:
                 columns[name] = pl.lit(self.facts[name], TYPES.get(name, pl.String()))
         missing = pl.when(pl.col("value").is_null()).then(pl.lit(self.missing, pl.String()))
-        return keys.with_columns(**columns).with_columns(missing=missing)
+        return keys.with_columns(**columns).with_columns(missing=missing, measured_as=self.measured_as[rows])
 
 
 def block_answers(table: BlockTable, choices: Sequence[int]) -> list[Answer]:
@@ -125,7 +131,7 @@ def block_answers(table: BlockTable, choices: Sequence[int]) -> list[Answer]:
         device, _, cost = name.rpartition(".")
         facts: dict[str, Fact] = {fact: origin.devices.get(device, {}).get(fact) for fact in FACTS}
         shared = {"device": device, "cost": cost, "unit": COST_UNITS[cost], **facts, "date": origin.created or None}
-        unknown = dict.fromkeys(("low", "high", "rounds", "runs", "missing"))
+        unknown = dict.fromkeys(("low", "high", "rounds", "runs", "missing", "measured_as"))
         answers.append(Answer(**shared, **unknown, value=sums[name][0], source=f"sum of blocks, {origin.source}"))  # type: ignore[arg-type]
     return answers
 
@@ -142,19 +148,31 @@ def answer_columns(table: CostTable, device: str, rows: pl.DataFrame) -> list[An
     spread = rows.join(table.frame, on="architecture", how="left", maintain_order="left")
     shared: dict[str, Fact] = {fact: provenance.device.get(fact) for fact in FACTS}
     shared |= {"device": device, "date": provenance.created or None, "source": provenance.source}
-    found = []
-    for cost in (name for name in COST_COLUMNS if name in spread.columns):
-        columns = COST_COLUMNS[cost]
+    costs = [name for name in COST_COLUMNS if name in spread.columns]
+    return [_column(spread, provenance, shared | {"cost": cost, "unit": COST_UNITS[cost]}, cost) for cost in costs]
+
+
+def _column(spread: pl.DataFrame, provenance: Provenance, facts: Mapping[str, Fact], cost: str) -> AnswerColumn:
+    """The answers about one cost; the rounds of a table without a plan are placeholders, and not told."""
+    columns = COST_COLUMNS[cost]
+    values = spread[cost].to_numpy()
+    unknown, none = np.full(len(spread), np.nan), np.zeros(len(spread), dtype=np.int64)
+    low, high, rounds, runs = unknown, unknown, none, none
+    if provenance.plan and columns.rounds in spread.columns:
         rounds = spread[columns.rounds].list.len().fill_null(0).to_numpy().astype(np.int64)
-        known = rounds >= 2  # an interval needs two rounds
         repeats = int(provenance.plan.get("repeats", 0)) if cost == "latency_ms" else 0
-        present = spread[cost].is_not_null().to_numpy()
-        runs = rounds * repeats if provenance.plan else np.where(present, provenance.runs or 0, 0)
-        low, high = (np.where(known, spread[end].to_numpy(), np.nan) for end in (columns.low, columns.high))
-        facts = {**shared, "cost": cost, "unit": COST_UNITS[cost]}
-        rounds = rounds if provenance.plan else np.zeros_like(rounds)
-        found.append(AnswerColumn(facts, provenance.missing or None, spread[cost].to_numpy(), low, high, rounds, runs))
-    return found
+        runs = rounds * repeats
+        low, high = (np.where(rounds >= FEWEST, spread[end].to_numpy(), np.nan) for end in (columns.low, columns.high))
+    elif provenance.runs is not None:
+        runs = np.where(np.isnan(values), 0, provenance.runs)
+    return AnswerColumn(facts, provenance.missing or None, values, low, high, rounds, runs, _measured_as(spread))
+
+
+def _measured_as(spread: pl.DataFrame) -> pl.Series:
+    if MEASURED_AS not in spread.columns:
+        return pl.Series(MEASURED_AS, [None] * len(spread), dtype=pl.String)
+    other = pl.when(pl.col(MEASURED_AS) != pl.col("architecture")).then(pl.col(MEASURED_AS))
+    return spread.select(other.alias(MEASURED_AS)).to_series()
 
 
 def _number(value: np.float64) -> float | None:
