@@ -14,7 +14,7 @@ class ToySpace(Space):
     """Groups of decisions with the same options; the text form is the choices, joined by commas."""
 
     name = "toy"
-    topology = LayerTopology(widths=(), strides={}, stems=())
+    topology = LayerTopology(width=16, widths=(), heads={}, strides={})
     skeletons = {}
 
     def __init__(self, shape: tuple[tuple[int, int], ...], options: int, *, with_none: bool) -> None:

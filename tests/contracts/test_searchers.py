@@ -52,7 +52,17 @@ def a_task(space_name: str, folder: Path) -> Task:
     )
 
 
-@pytest.fixture(scope="module", params=list(itertools.product(SEARCHERS, SPACES)), ids="-".join)
+def searches(name: str, space_name: str) -> bool:
+    """Whether a searcher says that it can search a space."""
+    return isinstance(make_space(space_name).topology, searcher_class(name).topologies)
+
+
+PAIRS = list(itertools.product(SEARCHERS, SPACES))
+SEARCHED = [pair for pair in PAIRS if searches(*pair)]
+REFUSED = [pair for pair in PAIRS if not searches(*pair)]
+
+
+@pytest.fixture(scope="module", params=SEARCHED, ids="-".join)
 def searched(
     request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
 ) -> tuple[str, Task, Found, list[int]]:
@@ -115,6 +125,20 @@ def test_a_finished_search_is_loaded_and_another_is_refused(searched: tuple[str,
     assert small(name).search(task).history == found.history
     with pytest.raises(MismatchError, match="seed"):
         small(name).search(replace(task, seed=1))
+
+
+@pytest.mark.parametrize(("name", "space_name"), REFUSED, ids=map("-".join, REFUSED))
+def test_a_space_that_cannot_be_searched_is_refused_before_anything_is_written(
+    name: str, space_name: str, tmp_path: Path
+) -> None:
+    with pytest.raises(UsageError, match=f"searcher {name} has no supernet of layers yet.*space {space_name}"):
+        small(name).search(a_task(space_name, tmp_path / "task"))
+    assert not (tmp_path / "task").exists()
+
+
+def test_each_space_can_be_searched_by_some_searcher_and_each_searcher_searches_some_space() -> None:
+    assert {space_name for _, space_name in SEARCHED} == set(SPACES)
+    assert {name for name, _ in SEARCHED} == set(SEARCHERS)
 
 
 @pytest.mark.parametrize("name", SEARCHERS)

@@ -39,6 +39,8 @@ def trained(network: nn.Module, shape: tuple[int, int, int], steps: int = 3) -> 
         ("darts", Skeleton(input_shape=(3, 65, 83), classes=7, width=8, depth=3, stem="imagenet")),
         ("nasbench201", Skeleton(input_shape=(3, 16, 16), classes=10, width=8, depth=2)),
         ("nasbench201", Skeleton(input_shape=(3, 13, 19), classes=4, width=8, depth=1)),
+        ("fbnet", Skeleton(input_shape=(3, 15, 32), classes=4, width=8, depth=1)),
+        ("fbnet", Skeleton(input_shape=(2, 41, 64), classes=4, width=4, depth=2, stem="imagenet")),
     ],
 )
 def test_random_architectures_give_the_same_logits_as_in_torch(

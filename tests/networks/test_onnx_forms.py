@@ -90,6 +90,7 @@ LAYERS = {
     "average pool with padding": nn.AvgPool2d(3, 2, 1),
     "global pool and linear": nn.Sequential(nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(4, 3, bias=False)),
     "padding": nn.Sequential(nn.ZeroPad2d((1, 0, 2, 3)), nn.ConstantPad2d(1, 0.5)),
+    "channel shuffle": nn.ChannelShuffle(2),
     "nothing": nn.Sequential(nn.Identity(), nn.Dropout()),
     "two readers": TwoReaders(),
     "shared convolution": SharedConvolution(),

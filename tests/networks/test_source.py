@@ -18,6 +18,7 @@ CASES = [
     ("darts", Skeleton(input_shape=(3, 17, 14), classes=5, width=6, depth=4)),
     ("darts", Skeleton(input_shape=(2, 64, 64), classes=3, width=4, depth=3, stem="imagenet")),
     ("nasbench201", Skeleton(input_shape=(3, 9, 16), classes=4, width=4, depth=1)),
+    ("fbnet", Skeleton(input_shape=(3, 33, 20), classes=4, width=4, depth=1, stem="imagenet")),
 ]
 ALONE = """
 import importlib.util, json, sys

@@ -114,7 +114,7 @@ class Chain(Space):
     name = "chain"
     decisions = ()
     groups = ()
-    topology = LayerTopology((), {}, ())
+    topology = LayerTopology(16, (), {}, {})
     skeletons = {}
 
     def parse(self, text: str) -> Architecture:

@@ -7,10 +7,10 @@ import torch
 
 from chronas.errors import UsageError
 from chronas.search import Relaxation
-from chronas.spaces import SPACES, Skeleton, Space, make_space
+from chronas.spaces import SPACES, CellTopology, Skeleton, Space, make_space
 from chronas.supernets import Supernet, build_supernet, discrete_weights
 
-ALL_SPACES = sorted(SPACES)
+ALL_SPACES = [name for name in sorted(SPACES) if isinstance(make_space(name).topology, CellTopology)]
 
 
 def small(height: int = 8, width: int = 8, depth: int = 3) -> Skeleton:

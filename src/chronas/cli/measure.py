@@ -6,7 +6,7 @@ from pathlib import Path
 
 from pydantic import Field
 
-from chronas.cli import check
+from chronas.cli import check, lookup
 from chronas.cli.answers import write, write_json
 from chronas.cli.border import resumable
 from chronas.cli.costs import find_costs
@@ -24,6 +24,7 @@ from chronas.units import mib_from_bytes
 DESCRIPTION = """Measure random networks of a space on a device: a table of costs, and a journal of every sample.
 
 `chronas measure --check TABLE` measures a sample of a table again and tells how well that agrees.
+`chronas measure --lookup` measures each distinct block of a space of layers (fbnet), and how well blocks add up.
 With --bundle FOLDER the networks are measured elsewhere, by the run.py of that folder; `chronas table import` reads
 what comes back.
 
@@ -45,8 +46,11 @@ class MeasureOptions(Options):
 
 def main(words: list[str]) -> int:
     """Measure, then describe the table."""
-    if any(word.partition("=")[0] == "--check" for word in words):
+    given = {word.partition("=")[0] for word in words}
+    if "--check" in given:
         return check.main(words)
+    if "--lookup" in given:
+        return lookup.main([word for word in words if word != "--lookup"])
     run, again, words = take_run(words, "chronas measure")
     if run is not None:
         return _of_run(run, words, again=again)
@@ -58,7 +62,6 @@ def main(words: list[str]) -> int:
     model = with_parts(named, {"skeleton": skeleton, "device": device_class(names["device"]).Config()})
     options = read_options(model, words, prog="chronas measure", description=DESCRIPTION)
     if options.bundle is not None:
-        given = {word.partition("=")[0] for word in words}
         return _bundle(options, options.bundle, space, device_class(names["device"]), out="--out" in given)
     if options.out.exists():
         raise UsageError(f"{options.out} exists; choose another --out, nothing is overwritten")

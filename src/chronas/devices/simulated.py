@@ -48,6 +48,15 @@ KERNELS = {
     "sep_conv_5x5": 6,
     "dil_conv_3x3": 3,
     "dil_conv_5x5": 3,
+    "k3_e1": 3,
+    "k3_e1_g2": 6,
+    "k3_e3": 3,
+    "k3_e6": 3,
+    "k5_e1": 3,
+    "k5_e1_g2": 6,
+    "k5_e3": 3,
+    "k5_e6": 3,
+    "skip": 0,
 }
 
 
@@ -198,7 +207,7 @@ def _memory_mib(architecture: Architecture, skeleton: Skeleton) -> float:
 
 def _kernels(space: Space, skeleton: Skeleton) -> list[int]:
     """Kernels that each slot launches in the whole network [W]."""
-    occurrences = [1] * len(space.decisions)
+    occurrences = [skeleton.depth] * len(space.decisions)
     if isinstance(space.topology, CellTopology):
         blocks = space.topology.layout(skeleton.depth)
         for cell in space.topology.cells:

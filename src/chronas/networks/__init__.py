@@ -7,10 +7,11 @@ print(count(network, (3, 32, 32)).macs)
 
 from __future__ import annotations
 
-from chronas.networks.build import build, cell_topology, edgeless, plan
+from chronas.networks.build import AnyNetwork, build, cell_topology, chain, edgeless, plan
 from chronas.networks.cells import BlockPlan, CellPlan, Network, NetworkPlan, is_even
 from chronas.networks.closed_form import ClosedForm, closed_form
 from chronas.networks.graph import Counts, count
+from chronas.networks.layers import ChainNetwork, ChainPlan, LayerPlan
 from chronas.networks.onnx import onnx_bytes, write_onnx
 from chronas.networks.operations import OPERATIONS, Zero, make_operation
 from chronas.networks.source import model_source, write_source
@@ -19,17 +20,22 @@ from chronas.networks.workload import Layer, Workload, slot_workloads, workload
 
 __all__ = [
     "OPERATIONS",
+    "AnyNetwork",
     "BlockPlan",
     "CellPlan",
+    "ChainNetwork",
+    "ChainPlan",
     "ClosedForm",
     "Counts",
     "Layer",
+    "LayerPlan",
     "Network",
     "NetworkPlan",
     "Workload",
     "Zero",
     "build",
     "cell_topology",
+    "chain",
     "closed_form",
     "count",
     "edgeless",

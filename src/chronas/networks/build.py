@@ -8,20 +8,24 @@ import torch
 
 from chronas.errors import UsageError
 from chronas.networks.cells import AuxiliaryPlan, BlockPlan, CellPlan, Network, NetworkPlan, Size
+from chronas.networks.layers import ChainNetwork, ChainPlan, LayerPlan
 from chronas.networks.operations import OPERATIONS, Zero
-from chronas.spaces import CellTopology
+from chronas.spaces import CellTopology, LayerTopology
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
 
     from chronas.spaces import Architecture, Cell, Skeleton, Space
 
 
-def build(architecture: Architecture, skeleton: Skeleton, *, seed: int = 0, auxiliary: bool = False) -> Network:
+AnyNetwork = Network | ChainNetwork  # one kind for each kind of topology
+
+
+def build(architecture: Architecture, skeleton: Skeleton, *, seed: int = 0, auxiliary: bool = False) -> AnyNetwork:
     """The network of an architecture, with torch's default initial weights.
 
     Args:
-        architecture: of any cell space.
+        architecture: of any space.
         skeleton: input shape, classes, stem, width and depth.
         seed: of the initial weights; torch's own generator stays as it was.
         auxiliary: whether training also returns an auxiliary head's logits, where the space has one and the image is
@@ -33,15 +37,18 @@ def build(architecture: Architecture, skeleton: Skeleton, *, seed: int = 0, auxi
     blueprint = plan(architecture, skeleton, auxiliary=auxiliary)
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
-        return Network(blueprint)
+        return ChainNetwork(blueprint) if isinstance(blueprint, ChainPlan) else Network(blueprint)
 
 
-def plan(architecture: Architecture, skeleton: Skeleton, *, auxiliary: bool = False) -> NetworkPlan:
+def plan(architecture: Architecture, skeleton: Skeleton, *, auxiliary: bool = False) -> NetworkPlan | ChainPlan:
     """All that is needed to build a network, as plain data that needs no chronas.
 
     Raises:
-        UsageError: the space has another topology than cells, or does not have the skeleton's stem or width.
+        UsageError: the space does not have the skeleton's stem or width.
     """
+    if isinstance(architecture.space.topology, LayerTopology):
+        names = [architecture.operation(d) or "" for d in range(len(architecture.choices))]
+        return chain(architecture.space, architecture.space.topology, skeleton, names)
     cells = {cell.name: _cell(architecture, cell) for cell in cell_topology(architecture.space).cells}
     return frame(architecture.space, skeleton, cells, auxiliary=auxiliary)
 
@@ -53,7 +60,7 @@ def cell_topology(space: Space) -> CellTopology:
         UsageError: the space has another kind of topology.
     """
     if not isinstance(space.topology, CellTopology):
-        raise UsageError(f"space {space.name} has a {type(space.topology).__name__}; only cells can be built so far")
+        raise UsageError(f"space {space.name} is a chain of layers: this is for spaces of cells alone")
     return space.topology
 
 
@@ -94,6 +101,32 @@ def edgeless(space: Space, skeleton: Skeleton) -> NetworkPlan:
     return frame(space, skeleton, empty)
 
 
+def chain(space: Space, topology: LayerTopology, skeleton: Skeleton, names: Sequence[str]) -> ChainPlan:
+    """The plan of a network of these blocks, one name for each decision; each stands `skeleton.depth` times in a row.
+
+    Raises:
+        UsageError: as `plan`.
+    """
+    _check_frame(space, skeleton)
+
+    def scaled(channels: int) -> int:
+        return max(2, 2 * round(channels * skeleton.width / topology.width / 2))
+
+    stem_stride, *strides = topology.strides[skeleton.stem]
+    channels, layers = scaled(topology.width), []
+    for name, width, stride in zip(names, topology.widths, strides, strict=True):
+        for time in range(skeleton.depth):
+            layers.append(LayerPlan(name, channels, scaled(width), 1 if time else stride))
+            channels = scaled(width)
+    return ChainPlan(
+        image_channels=skeleton.input_shape[0],
+        stem_stride=stem_stride,
+        layers=tuple(layers),
+        head_channels=scaled(topology.heads[skeleton.stem]),
+        classes=skeleton.classes,
+    )
+
+
 def _cell(architecture: Architecture, cell: Cell) -> CellPlan:
     edges = []
     for number, (source, target) in enumerate(cell.edges):
@@ -103,11 +136,16 @@ def _cell(architecture: Architecture, cell: Cell) -> CellPlan:
     return CellPlan(cell.inputs, cell.nodes, tuple(edges), cell.output, cell.stride)
 
 
-def _check(space: Space, topology: CellTopology, skeleton: Skeleton) -> None:
-    if skeleton.stem not in topology.stems:
-        raise UsageError(f"space {space.name} has the stems {', '.join(topology.stems)}, got {skeleton.stem!r}")
+def _check_frame(space: Space, skeleton: Skeleton) -> None:
+    stems = space.topology.stems
+    if skeleton.stem not in stems:
+        raise UsageError(f"space {space.name} has the stems {', '.join(stems)}, got {skeleton.stem!r}")
     if min(skeleton.input_shape) < 1:
         raise UsageError(f"an input shape has positive channels, height and width, got {skeleton.input_shape}")
+
+
+def _check(space: Space, topology: CellTopology, skeleton: Skeleton) -> None:
+    _check_frame(space, skeleton)
     if skeleton.width < 2 and any(cell.inputs > 1 for cell in topology.cells):
         raise UsageError(
             f"space {space.name} halves images in two halves of the channels: a width of 2 or more is needed"

@@ -18,9 +18,11 @@ import numpy as np
 import torch
 from torch import nn
 
-from chronas.networks.build import cell_topology, edgeless
+from chronas.networks.build import cell_topology, chain, edgeless
 from chronas.networks.cells import Network
+from chronas.networks.layers import ChainNetwork, make_block
 from chronas.networks.operations import make_operation
+from chronas.spaces import LayerTopology
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -28,6 +30,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from chronas.networks.cells import Size
+    from chronas.networks.layers import LayerPlan
     from chronas.spaces import Skeleton, Space
 
 
@@ -44,8 +47,8 @@ class ClosedForm:
     """MACs and parameters as a base and one constant for each slot; equal to the counts of the built networks.
 
     Attributes:
-        base_macs: of everything but the cells' edges: stem, preprocessing, residual blocks, head.
-        slot_macs: of each slot, over all cells where it stands [W].
+        base_macs: of everything that is not chosen: stem, preprocessing, residual blocks, head.
+        slot_macs: of each slot, over all places where it stands [W].
         base_parameters: as `base_macs`; an auxiliary head is not counted.
         slot_parameters: as `slot_macs` [W].
     """
@@ -65,13 +68,26 @@ class ClosedForm:
 
 
 def closed_form(space: Space, skeleton: Skeleton) -> ClosedForm:
-    """The closed form of a space of cells in a skeleton.
+    """The closed form of a space in a skeleton.
 
     Raises:
-        UsageError: the space has another topology than cells, or does not have the skeleton's stem or width.
+        UsageError: the space does not have the skeleton's stem or width.
     """
+    if isinstance(space.topology, LayerTopology):
+        base, works = _of_layers(space, space.topology, skeleton)
+    else:
+        base, works = _of_cells(space, skeleton)
+    return ClosedForm(
+        base.macs,
+        np.array([works[decision][option].macs for decision, option in space.slots], dtype=np.float64),
+        base.parameters,
+        np.array([works[decision][option].parameters for decision, option in space.slots], dtype=np.float64),
+    )
+
+
+def _of_cells(space: Space, skeleton: Skeleton) -> tuple[Work, dict[int, list[Work]]]:
+    """The work of everything but the edges, and that of each option of each decision."""
     plan = edgeless(space, skeleton)
-    base = _work(lambda: Network(plan), *skeleton.input_shape)
     works: dict[int, list[Work]] = {}
     for cell in cell_topology(space).cells:
         blocks = Counter((block.channels, block.sizes[-1]) for block in plan.blocks if block.kind == cell.name)
@@ -79,12 +95,35 @@ def closed_form(space: Space, skeleton: Skeleton) -> ClosedForm:
             stride, behind = (cell.stride, 1) if source < cell.inputs else (1, cell.stride)
             decision = cell.decision(edge)
             works[decision] = [_total(name, blocks, stride, behind) for name in space.decisions[decision].options]
-    return ClosedForm(
-        base.macs,
-        np.array([works[decision][option].macs for decision, option in space.slots], dtype=np.float64),
-        base.parameters,
-        np.array([works[decision][option].parameters for decision, option in space.slots], dtype=np.float64),
-    )
+    return _work(lambda: Network(plan), *skeleton.input_shape), works
+
+
+def _of_layers(space: Space, topology: LayerTopology, skeleton: Skeleton) -> tuple[Work, dict[int, list[Work]]]:
+    """The work of stem and head, and that of each option of each decision in all its places."""
+    works: dict[int, list[Work]] = {d: [] for d in range(len(space.decisions))}
+    names = [decision.options[0] for decision in space.decisions]
+    whole = _work(lambda: ChainNetwork(chain(space, topology, skeleton, names)), *skeleton.input_shape)
+    for option in range(len(space.decisions[0].options)):
+        layers = chain(space, topology, skeleton, [decision.options[option] for decision in space.decisions]).layers
+        size = _strided(skeleton.input_shape[1:], topology.strides[skeleton.stem][0])
+        for decision in works:
+            total = Work(0, 0)
+            for layer in layers[decision * skeleton.depth : (decision + 1) * skeleton.depth]:
+                work, size = _layer(layer, size), _strided(size, layer.stride)
+                total = Work(total.macs + work.macs, total.parameters + work.parameters)
+            works[decision].append(total)
+    first = [works[decision][0] for decision in works]
+    base = Work(whole.macs - sum(w.macs for w in first), whole.parameters - sum(w.parameters for w in first))
+    return base, works
+
+
+def _strided(size: Size, stride: int) -> Size:
+    return math.ceil(size[0] / stride), math.ceil(size[1] / stride)
+
+
+@functools.cache
+def _layer(layer: LayerPlan, size: Size) -> Work:
+    return _work(lambda: make_block(layer), layer.channels_in, *size)
 
 
 def _total(name: str, blocks: Counter[tuple[int, Size]], stride: int, behind: int) -> Work:

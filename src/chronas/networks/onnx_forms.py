@@ -210,6 +210,18 @@ def _adaptive_pool(steps: Steps, node: fx.Node) -> None:
     steps.emit(node, "GlobalAveragePool", [steps.first(node)])
 
 
+def _channel_shuffle(steps: Steps, node: fx.Node) -> None:
+    """[B, g x C, H, W] -> [B, g, C, H, W] -> [B, C, g, H, W] -> [B, C x g, H, W], as exporters write it."""
+    layer = steps.graph.layer(node)
+    assert isinstance(layer, nn.ChannelShuffle)
+    batch, channels, height, width = shape = steps.graph.shape(node)
+    grouped = steps.integers((batch, layer.groups, channels // layer.groups, height, width))
+    apart, turned = f"{node.name}_apart", f"{node.name}_turned"
+    steps.protos.append(helper.make_node("Reshape", [steps.first(node), grouped], [apart], name=apart))
+    steps.protos.append(helper.make_node("Transpose", [apart], [turned], name=turned, perm=[0, 2, 1, 3, 4]))
+    steps.emit(node, "Reshape", [turned, steps.integers(shape)])
+
+
 def _linear(steps: Steps, node: fx.Node) -> None:
     layer = steps.graph.layer(node)
     if len(steps.graph.shape(node)) != 2:
@@ -295,6 +307,7 @@ FORMS: dict[Any, Callable[[Steps, fx.Node], None]] = {
     nn.MaxPool2d: _max_pool,
     nn.AvgPool2d: _avg_pool,
     nn.AdaptiveAvgPool2d: _adaptive_pool,
+    nn.ChannelShuffle: _channel_shuffle,
     nn.Linear: _linear,
     nn.ZeroPad2d: _pad_layer,
     nn.ConstantPad2d: _pad_layer,

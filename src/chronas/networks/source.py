@@ -18,12 +18,13 @@ from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
 from chronas.files import write_text
-from chronas.networks import cells, operations, standalone
+from chronas.networks import cells, layers, operations, standalone
 from chronas.networks.build import plan
+from chronas.networks.cells import NetworkPlan
+from chronas.networks.layers import ChainPlan
 from chronas.networks.operations import OPERATIONS
 
 if TYPE_CHECKING:
-    from chronas.networks.cells import NetworkPlan
     from chronas.spaces import Architecture, Skeleton
 
 LINE_LENGTH = 120
@@ -40,7 +41,7 @@ HEADER = '''\
 """
 '''
 NETWORK = '''\
-def network(weights: str | Path | None = None) -> Network:
+def network(weights: str | Path | None = None) -> {kind}:
     """The network in eval mode, with the weights of a safetensors file or with random ones.
 
     Raises:
@@ -48,10 +49,10 @@ def network(weights: str | Path | None = None) -> Network:
         ValueError: the file is cut off or has another form.
         RuntimeError: the file has the weights of another network.
     """
-    built = Network(PLAN)
+    built = {kind}(PLAN)
     if weights is not None:
         tensors = read_safetensors(weights)
-        built.load_state_dict({name: x for name, x in tensors.items() if not name.startswith("auxiliary_head.")})
+        built.load_state_dict({{name: x for name, x in tensors.items() if not name.startswith("auxiliary_head.")}})
     return built.eval()
 '''
 
@@ -81,19 +82,21 @@ def model_source(architecture: Architecture, skeleton: Skeleton) -> str:
         UsageError: the architecture cannot be built in this skeleton.
     """
     blueprint = plan(architecture, skeleton)
-    network = Definition(NETWORK, _mentions([ast.parse(NETWORK)]))
+    text = NETWORK.format(kind="ChainNetwork" if isinstance(blueprint, ChainPlan) else "Network")
+    network = Definition(text, _mentions([ast.parse(text)]))
     definitions: dict[str, Definition] = {}
     imports: dict[str, str] = {}
-    for module in (operations, cells, standalone):
+    for module in (operations, cells, layers, standalone):
         _read(module, definitions, imports)
-    definitions["OPERATIONS"] = _operations(blueprint)
+    if isinstance(blueprint, NetworkPlan):
+        definitions["OPERATIONS"] = _operations(blueprint)
     used = _closure(network, definitions)
     mentioned = network.mentions.union(*(definitions[name].mentions for name in used))
     parts = [
         _header(architecture, skeleton) + _imports(imports[name] for name in mentioned if name in imports),
         *(definition.source for name, definition in definitions.items() if name in used),
         f"PLAN = {_literal(blueprint)}",
-        NETWORK,
+        text,
     ]
     return "\n\n\n".join(parts)
 

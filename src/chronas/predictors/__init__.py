@@ -15,11 +15,13 @@ from chronas.errors import DataError
 from chronas.names import named
 from chronas.networks import load_state
 from chronas.predictors.evaluation import PredictorReport, Scores, fit_and_report
+from chronas.predictors.lookup import Lookup
 from chronas.predictors.predictor import Prediction, Predictor
 from chronas.spaces import Skeleton, Space
 
 __all__ = [
     "PREDICTORS",
+    "Lookup",
     "Prediction",
     "Predictor",
     "PredictorReport",

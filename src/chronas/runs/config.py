@@ -25,7 +25,12 @@ class Frame(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
     width: int = Field(default=36, ge=1, le=1024, description="channels of the first cells (C)")
-    depth: int = Field(default=20, ge=1, le=200, description="cells (darts) or cells a stage (nasbench201)")
+    depth: int = Field(
+        default=20,
+        ge=1,
+        le=200,
+        description="cells (darts), cells a stage (nasbench201), times each block stands in a row (fbnet: 1)",
+    )
     stem: Literal["cifar", "imagenet"] = Field(
         default="cifar", description="cifar keeps the size, imagenet divides by 8"
     )

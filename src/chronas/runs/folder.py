@@ -130,7 +130,7 @@ class Run:
 
     def _check(self, table: CostTable | None) -> None:
         """Refuse what can be known to be wrong before anything is measured."""
-        make_searcher(self.config.searcher, self.config.searcher_config)
+        make_searcher(self.config.searcher, self.config.searcher_config).require(self.space)
         _ = self.skeleton, self.search_split  # these fail where the data does not fit
         if table is not None:
             table.require(space=self.space, skeleton=self.skeleton, device=self.device, cost="latency_ms")

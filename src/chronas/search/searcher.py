@@ -17,7 +17,7 @@ from chronas.errors import MismatchError, UsageError
 from chronas.progress import Progress, silent
 from chronas.search.derive import Candidate
 from chronas.search.objective import CostFunction, Objective, ObjectiveConfig, predicted_ms
-from chronas.spaces import Architecture, Skeleton, Space
+from chronas.spaces import Architecture, CellTopology, LayerTopology, Skeleton, Space, Topology
 
 IDENTITY = "skip_connect"
 PROBES = 16  # random architectures by whose costs a checkpoint knows its predictor
@@ -120,14 +120,29 @@ class Searcher(ABC):
     Attributes:
         name: the key in `SEARCHERS`.
         Config: its settings.
+        topologies: the kinds of space that it can search.
     """
 
     name: ClassVar[str]
     Config: ClassVar[type[SearcherConfig]]
+    topologies: ClassVar[tuple[type[Topology], ...]] = (CellTopology, LayerTopology)
 
     @abstractmethod
     def __init__(self, config: SearcherConfig | None = None) -> None:
         """Take the settings, the defaults where none are given; each searcher takes its own `Config`."""
+
+    @classmethod
+    def require(cls, space: Space) -> None:
+        """Hold that it can search a space.
+
+        Raises:
+            UsageError: it cannot.
+        """
+        if not isinstance(space.topology, cls.topologies):
+            raise UsageError(
+                f"searcher {cls.name} has no supernet of layers yet, as space {space.name} needs: choose a space of "
+                f"cells, or a searcher that trains whole networks, such as random"
+            )
 
     def search(self, task: Task, progress: Progress = silent) -> Found:
         """Search, or go on from the last checkpoint in the task's folder; a finished search only loads it.
@@ -137,10 +152,12 @@ class Searcher(ABC):
             progress: told of every step.
 
         Raises:
-            UsageError: settings that do not fit together, or a loss that is no longer finite.
+            UsageError: settings that do not fit together, a space that it cannot search, or a loss that is no longer
+                finite.
             MismatchError: images of another shape than the skeleton's, or a checkpoint of another task.
             DataError: a damaged checkpoint, a full disk, or a predictor that gives no finite number.
         """
+        self.require(task.space)
         for images in (task.search_train, task.search_validation):
             if images.shape != task.skeleton.input_shape:
                 raise MismatchError(f"the skeleton has images {task.skeleton.input_shape}, the data {images.shape}")

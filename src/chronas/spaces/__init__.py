@@ -30,6 +30,7 @@ __all__ = [
 
 SPACES = {
     "darts": "chronas.spaces.darts:Darts",
+    "fbnet": "chronas.spaces.fbnet:FBNet",
     "nasbench201": "chronas.spaces.nasbench201:NasBench201",
 }
 

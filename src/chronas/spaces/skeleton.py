@@ -14,10 +14,12 @@ class Skeleton(BaseModel):
 
     input_shape: tuple[int, int, int] = Field(description="channels, height, width of one image, in pixels")
     classes: int = Field(ge=2, description="number of classes")
-    width: int = Field(ge=1, le=1024, description="channels of the first cells (C)")
-    depth: int = Field(ge=1, le=200, description="number of cells (darts) or of cells a stage (nasbench201)")
+    width: int = Field(ge=1, le=1024, description="channels of the first cells (C), or of the stem (fbnet)")
+    depth: int = Field(
+        ge=1, le=200, description="cells (darts), cells a stage (nasbench201), times each block stands in a row (fbnet)"
+    )
     stem: Literal["cifar", "imagenet"] = Field(
-        default="cifar", description="cifar keeps the image's size, imagenet divides it by 8"
+        default="cifar", description="cifar keeps the image's size, imagenet divides it by 8 (fbnet: by 4)"
     )
 
     def __str__(self) -> str:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 
@@ -58,17 +58,24 @@ class CellTopology:
 
 @dataclass(frozen=True)
 class LayerTopology:
-    """A chain of blocks, one decision each.
+    """A chain of blocks, one decision each, between a stem and a head.
 
     Attributes:
-        widths: output channels of each block.
-        strides: stride of each block, by the skeleton's stem.
-        stems: the stems that this topology has.
+        width: channels of the published stem; with another width all channels are in proportion, and even.
+        widths: output channels of each published block.
+        heads: channels of the published last 1x1 convolution, by the skeleton's stem.
+        strides: of the stem and then of each block, by the skeleton's stem.
     """
 
+    width: int
     widths: tuple[int, ...]
-    strides: dict[str, tuple[int, ...]]
-    stems: tuple[str, ...]
+    heads: Mapping[str, int]
+    strides: Mapping[str, tuple[int, ...]]
+
+    @property
+    def stems(self) -> tuple[str, ...]:
+        """The stems that this topology has."""
+        return tuple(self.strides)
 
 
 Topology = CellTopology | LayerTopology

@@ -18,13 +18,14 @@ from chronas.tables.block_table import BlockTable, is_block_table
 from chronas.tables.columns import COST_COLUMNS
 from chronas.tables.files import shipped_tables, table_files
 from chronas.tables.pareto import pareto_front
-from chronas.tables.provenance import Check, Provenance
+from chronas.tables.provenance import Additivity, Check, Provenance
 from chronas.tables.query import Query, parse_condition
 from chronas.tables.repeatability import Repeatability
 from chronas.tables.sharing import for_all, to_measure
 from chronas.tables.table import CostTable, is_table
 
 if TYPE_CHECKING:
+    from chronas.tables.blocks import BlockCosts, BlockNetworks, added_up, as_block_table
     from chronas.tables.check import checked
     from chronas.tables.comparison import Agreement, Best, Comparison, compare
     from chronas.tables.estimated import estimated_table
@@ -37,6 +38,9 @@ __all__ = [
     "Best",
     "BlockTable",
     "COST_COLUMNS",
+    "Additivity",
+    "BlockCosts",
+    "BlockNetworks",
     "Check",
     "Comparison",
     "CostTable",
@@ -45,7 +49,9 @@ __all__ = [
     "Provenance",
     "Query",
     "Repeatability",
+    "added_up",
     "block_answers",
+    "as_block_table",
     "checked",
     "compare",
     "estimated_table",
@@ -64,8 +70,12 @@ LATER = {
     "Agreement": "chronas.tables.comparison:Agreement",
     "Best": "chronas.tables.comparison:Best",
     "Comparison": "chronas.tables.comparison:Comparison",
+    "BlockCosts": "chronas.tables.blocks:BlockCosts",
+    "BlockNetworks": "chronas.tables.blocks:BlockNetworks",
     "HWNASBenchAPI": "chronas.tables.hw_nas_bench_api:HWNASBenchAPI",
     "HwNasBench": "chronas.tables.hw_nas_bench:HwNasBench",
+    "added_up": "chronas.tables.blocks:added_up",
+    "as_block_table": "chronas.tables.blocks:as_block_table",
     "checked": "chronas.tables.check:checked",
     "compare": "chronas.tables.comparison:compare",
     "estimated_table": "chronas.tables.estimated:estimated_table",

@@ -13,9 +13,8 @@ from chronas.errors import DataError
 from chronas.spaces import SPACES, Skeleton
 from chronas.tables.repeatability import Repeatability
 
-LATER = frozenset(
-    {"foreign_cores", "priority", "checks", "sources", "missing", "runs"}
-)  # what tables of chronas 0.1.0 do not have yet
+# what tables of chronas 0.1.0 do not have yet
+LATER = frozenset({"foreign_cores", "priority", "checks", "sources", "missing", "runs", "additivity"})
 
 
 @dataclass(frozen=True)
@@ -42,6 +41,25 @@ class Check:
 
 
 @dataclass(frozen=True)
+class Additivity:
+    """How well costs of single blocks add up to the costs of whole networks.
+
+    Attributes:
+        agreement: of sums with measurements.
+        error_percent: the mean absolute error of a sum, in percent of what was measured.
+        level_percent: how much more sums are than measurements, in the median.
+    """
+
+    agreement: Repeatability
+    error_percent: float
+    level_percent: float
+
+    def __str__(self) -> str:
+        text = f"{self.agreement}, {self.error_percent:.2g} % mean error, level {self.level_percent:+.2g} %"
+        return f"{text}, {self.agreement.networks} networks"
+
+
+@dataclass(frozen=True)
 class Provenance:
     """Where the numbers of a table come from.
 
@@ -61,6 +79,7 @@ class Provenance:
         sources: what told each cost other than latency, by its name.
         missing: why architectures are not in the table, where that is known ("does not compile").
         runs: how many timed runs a value stands for, where there is no plan that tells; None where that is not known.
+        additivity: how well single blocks add up; None where the table is not of single blocks.
     """
 
     space: str
@@ -78,6 +97,7 @@ class Provenance:
     sources: Mapping[str, str] = field(default_factory=dict)
     missing: str = ""
     runs: int | None = None
+    additivity: Additivity | None = None
 
     def to_json(self) -> str:
         """The provenance as one line of JSON; `from_json` gives it back."""
@@ -95,6 +115,9 @@ class Provenance:
             content["skeleton"] = Skeleton.model_validate(content["skeleton"])
             checks = content.get("checks", [])
             content["checks"] = tuple(Check(**c | {"agreement": Repeatability(**c["agreement"])}) for c in checks)
+            if content.get("additivity") is not None:
+                agreement = Repeatability(**content["additivity"]["agreement"])
+                content["additivity"] = Additivity(**content["additivity"] | {"agreement": agreement})
             known = [entry.name for entry in fields(cls) if entry.name not in LATER or entry.name in content]
             provenance = cls(**{name: content[name] for name in known})
         except (ValueError, KeyError, TypeError, ValidationError) as error:

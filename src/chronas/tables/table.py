@@ -298,6 +298,7 @@ class CostTable:
             ("repeatability", f"{self.repeatability()} between the first and the last rounds"),
             ("drift", "unknown" if self.drift_percent is None else f"{self.drift_percent:.2g} %"),
             ("other load", _load_text(provenance)),
+            *([("sums of blocks", str(provenance.additivity))] if provenance.additivity else []),
             *((f"check {number}", str(check)) for number, check in enumerate(provenance.checks, 1)),
         ]
 

@@ -24,7 +24,7 @@ from torch.nn import functional
 from chronas.data import Batches, Images, Normalisation
 from chronas.errors import UsageError
 from chronas.files import fingerprint
-from chronas.networks import Network
+from chronas.networks import AnyNetwork
 from chronas.progress import Progress, silent
 from chronas.training.checkpoint import load_best, load_last, save_best, save_last
 from chronas.training.evaluation import evaluate
@@ -50,7 +50,7 @@ class Training:
 
 
 def train(
-    network: Network,
+    network: AnyNetwork,
     images: Images,
     validation: Images | None,
     normalisation: Normalisation,
@@ -104,7 +104,7 @@ def train(
 
 
 def _epoch(
-    network: Network,
+    network: AnyNetwork,
     optimiser: torch.optim.SGD,
     batches: Batches,
     recipe: Recipe,
@@ -135,7 +135,7 @@ def _epoch(
 
 
 def _step(
-    network: Network, optimiser: torch.optim.SGD, batch: tuple[Tensor, Tensor], recipe: Recipe
+    network: AnyNetwork, optimiser: torch.optim.SGD, batch: tuple[Tensor, Tensor], recipe: Recipe
 ) -> tuple[float, int, int]:
     """One descent: the loss (NaN where loss or gradient is not finite), how many were right, and of how many."""
     parameters = optimiser.param_groups[0]["params"]
@@ -166,7 +166,9 @@ def _best(history: list[dict[str, Any]], validation: Images | None) -> dict[str,
     return next(row for row in reversed(history) if row["validation_accuracy"] >= highest - error)
 
 
-def _identity(network: Network, images: Images, validation: Images | None, recipe: Recipe, seed: int) -> dict[str, Any]:
+def _identity(
+    network: AnyNetwork, images: Images, validation: Images | None, recipe: Recipe, seed: int
+) -> dict[str, Any]:
     """What a checkpoint belongs to, as JSON."""
     return {
         "network": fingerprint([repr(network), _wiring(network)]),
@@ -177,7 +179,7 @@ def _identity(network: Network, images: Images, validation: Images | None, recip
     }
 
 
-def _wiring(network: Network) -> str:
+def _wiring(network: AnyNetwork) -> str:
     """Which layer feeds which, as text: networks can differ in this alone."""
     mode = network.training
     text = str(fx.symbolic_trace(network.eval()).graph)

@@ -1,0 +1,146 @@
+"""Networks that are a chain of blocks, from a plan that is plain data: FBNet's inverted residuals.
+
+As in https://github.com/GATECH-EIC/HW-NAS-Bench (`FBNet_Infer`, `ConvBlock`, `Skip`); nothing works in place, and
+residual branches can be dropped in training. Blocks in two groups shuffle their channels after the first convolution.
+This file needs torch and cells.py alone and stands as it is in an exported model.py. B images, C channels, H x W size.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+from torch import nn
+
+from chronas.networks.cells import DropPath
+
+
+@dataclass(frozen=True)
+class LayerPlan:
+    """One block of the chain.
+
+    Attributes:
+        block: a key of `BLOCKS`, or "skip".
+        channels_in: channels that enter it.
+        channels_out: channels that leave it.
+        stride: 2 halves the image, rounding up.
+    """
+
+    block: str
+    channels_in: int
+    channels_out: int
+    stride: int
+
+
+@dataclass(frozen=True)
+class ChainPlan:
+    """All that is needed to build a network of blocks in a chain.
+
+    Attributes:
+        image_channels: channels of an image.
+        stem_stride: stride of the first convolution.
+        layers: the blocks; the first one's input channels are the stem's.
+        head_channels: channels of the last 1x1 convolution.
+        classes: number of logits.
+    """
+
+    image_channels: int
+    stem_stride: int
+    layers: tuple[LayerPlan, ...]
+    head_channels: int
+    classes: int
+
+
+@dataclass(frozen=True)
+class BlockForm:
+    """What tells two kinds of inverted residual apart.
+
+    Attributes:
+        kernel: side of the depthwise convolution.
+        expansion: channels inside over channels that enter.
+        groups: of the 1x1 convolutions.
+    """
+
+    kernel: int
+    expansion: int
+    groups: int = 1
+
+
+BLOCKS = {
+    "k3_e1": BlockForm(3, 1),
+    "k3_e1_g2": BlockForm(3, 1, 2),
+    "k3_e3": BlockForm(3, 3),
+    "k3_e6": BlockForm(3, 6),
+    "k5_e1": BlockForm(5, 1),
+    "k5_e1_g2": BlockForm(5, 1, 2),
+    "k5_e3": BlockForm(5, 3),
+    "k5_e6": BlockForm(5, 6),
+}
+
+
+class ConvBN(nn.Sequential):
+    """Convolution without bias, batch norm; `kernel` is odd and keeps the size at stride 1."""
+
+    def __init__(self, channels_in: int, channels_out: int, kernel: int = 1, stride: int = 1, groups: int = 1) -> None:
+        super().__init__(
+            nn.Conv2d(channels_in, channels_out, kernel, stride, kernel // 2, groups=groups, bias=False),
+            nn.BatchNorm2d(channels_out),
+        )
+
+
+class InvertedResidual(nn.Module):
+    """1x1 convolution, depthwise convolution, 1x1 convolution; added to the input where the shape stays."""
+
+    def __init__(self, plan: LayerPlan) -> None:
+        super().__init__()
+        form = BLOCKS[plan.block]
+        inner = plan.channels_in * form.expansion
+        self.expand = nn.Sequential(ConvBN(plan.channels_in, inner, groups=form.groups), nn.ReLU())
+        self.shuffle = nn.ChannelShuffle(form.groups) if form.groups > 1 else nn.Identity()
+        self.depthwise = nn.Sequential(ConvBN(inner, inner, form.kernel, plan.stride, inner), nn.ReLU())
+        self.project = ConvBN(inner, plan.channels_out, groups=form.groups)
+        self.residual = plan.stride == 1 and plan.channels_in == plan.channels_out
+        self.drop_path = DropPath()
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        """[B, C_in, H, W] -> [B, C_out, H / stride, W / stride], rounded up."""
+        projected: torch.Tensor = self.project(self.depthwise(self.shuffle(self.expand(x))))
+        return x + self.drop_path(projected) if self.residual else projected
+
+
+class SkipLayer(nn.Sequential):
+    """The identity (no module at all) where the shape stays; else 1x1 convolution, batch norm and ReLU."""
+
+    def __init__(self, plan: LayerPlan) -> None:
+        super().__init__()
+        if plan.stride > 1 or plan.channels_in != plan.channels_out:
+            self.append(ConvBN(plan.channels_in, plan.channels_out, 1, plan.stride))
+            self.append(nn.ReLU())
+
+
+def make_block(plan: LayerPlan) -> nn.Module:
+    """The module of one block, [B, C_in, H, W] -> [B, C_out, H / stride, W / stride], rounded up."""
+    return InvertedResidual(plan) if plan.block in BLOCKS else SkipLayer(plan)
+
+
+class ChainNetwork(nn.Module):
+    """A stem, a chain of blocks, a head; images [B, C, H, W] -> logits [B, classes]."""
+
+    def __init__(self, plan: ChainPlan) -> None:
+        super().__init__()
+        first, last = plan.layers[0].channels_in, plan.layers[-1].channels_out
+        self.stem = nn.Sequential(ConvBN(plan.image_channels, first, 3, plan.stem_stride), nn.ReLU())
+        self.blocks = nn.Sequential(*map(make_block, plan.layers))
+        self.head = nn.Sequential(ConvBN(last, plan.head_channels), nn.ReLU(), nn.AdaptiveAvgPool2d(1))
+        self.classifier = nn.Linear(plan.head_channels, plan.classes)
+
+    def forward(self, images: torch.Tensor) -> torch.Tensor:
+        """[B, C, H, W] -> [B, classes]."""
+        logits: torch.Tensor = self.classifier(torch.flatten(self.head(self.blocks(self.stem(images))), 1))
+        return logits
+
+    def set_drop_path(self, probability: float) -> None:
+        """Set the probability, 0 <= p < 1, with which training drops each residual branch."""
+        for module in self.modules():
+            if isinstance(module, DropPath):
+                module.probability = probability
