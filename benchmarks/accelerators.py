@@ -21,7 +21,6 @@ from chronas.devices import EstimatingDevice
 from chronas.devices.eyeriss import Eyeriss
 from chronas.devices.fpga import Fpga, FpgaConfig
 from chronas.devices.row_stationary import EyerissConfig, Nest, best_mapping
-from chronas.networks import Layer
 from chronas.spaces import make_space
 
 Settings = dict[str, float]
@@ -68,8 +67,6 @@ VGG = [
         ("5-1", 512, 512, 14, 48.3),
     )
 ]
-BLOCKS = [(3, 1, 1), (3, 1, 2), (3, 3, 1), (3, 6, 1), (5, 1, 1), (5, 1, 2), (5, 3, 1), (5, 6, 1), None]
-STAGES = [(1, 16, 1), (4, 24, 1), (4, 32, 2), (4, 64, 2), (4, 112, 1), (4, 184, 2), (1, 352, 1)]
 
 
 def ranked(device: EstimatingDevice, table: pl.DataFrame) -> dict[str, float]:
@@ -87,37 +84,13 @@ def ranked(device: EstimatingDevice, table: pl.DataFrame) -> dict[str, float]:
     return answer
 
 
-def convolution(inputs: int, outputs: int, kernel: int, stride: int, size: int, groups: int = 1) -> Layer:
-    after = -(-size // stride)
-    return Layer("convolution", inputs, outputs, (kernel,) * 2, (stride,) * 2, (size,) * 2, (after,) * 2, groups)
-
-
-def block(code: int, inputs: int, outputs: int, stride: int, size: int) -> list[Layer]:
-    """The layers of an FBNet block (arXiv 1812.03443) in HW-NAS-Bench."""
-    chosen = BLOCKS[code]
-    if chosen is None:
-        return [] if stride == 1 and inputs == outputs else [convolution(inputs, outputs, 1, stride, size)]
-    kernel, expansion, groups = chosen
-    inner = inputs * expansion
-    return [
-        convolution(inputs, inner, 1, 1, size, groups),
-        convolution(inner, inner, kernel, stride, size, inner),
-        convolution(inner, outputs, 1, 1, -(-size // stride), groups),
-    ]
-
-
-def fbnet_kendall(device: Eyeriss | Fpga, table: pl.DataFrame) -> float:
-    """Kendall of the sum over blocks with the column of HW-NAS-Bench's FBNet space, CIFAR-100."""
-    inputs, size, rows = 16, 32, []
-    for number, outputs, first in STAGES:
-        for place in range(number):
-            stride = first if place == 0 else 1
-            layers = [block(code, inputs, outputs, stride, size) for code in range(len(BLOCKS))]
-            rows.append([sum(device.layer_cost(layer).latency_ms for layer in one) for one in layers])
-            inputs, size = outputs, -(-size // stride)
-    codes = table.select(f"l{number}" for number in range(22)).to_numpy()
-    sums = np.array(rows)[np.arange(22), codes].sum(axis=1)
-    return float(kendalltau(sums, table[f"{device.name}_ms"].to_numpy()).statistic)
+def fbnet_kendall(device: EstimatingDevice, table: pl.DataFrame) -> float:
+    """Kendall of latency with the column of HW-NAS-Bench's FBNet space, CIFAR-100."""
+    space = make_space("fbnet")
+    codes = table.select(f"l{number}" for number in range(len(space.decisions)))
+    architectures = [space.architecture(row) for row in codes.iter_rows()]
+    ours = device.costs(architectures, space.skeletons["cifar100"])["latency_ms"]
+    return float(kendalltau(ours, table[f"{device.name}_ms"].to_numpy()).statistic)
 
 
 def chip() -> dict[str, tuple[float, float]]:

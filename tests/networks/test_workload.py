@@ -13,6 +13,8 @@ SKELETONS = {
     "darts-cifar": ("darts", Skeleton(input_shape=(3, 32, 32), classes=10, width=8, depth=5)),
     "darts-imagenet": ("darts", Skeleton(input_shape=(3, 64, 64), classes=12, width=6, depth=5, stem="imagenet")),
     "nasbench201": ("nasbench201", Skeleton(input_shape=(3, 32, 32), classes=10, width=16, depth=5)),
+    "fbnet": ("fbnet", Skeleton(input_shape=(3, 32, 32), classes=10, width=16, depth=1)),
+    "fbnet-imagenet": ("fbnet", Skeleton(input_shape=(3, 50, 50), classes=10, width=8, depth=2, stem="imagenet")),
     "odd-size": ("nasbench201", Skeleton(input_shape=(1, 13, 10), classes=3, width=4, depth=2)),
 }
 

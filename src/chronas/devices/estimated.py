@@ -1,6 +1,6 @@
 """Devices that are not timed: what a network costs there is the sum over its layers of what a model says.
 
-Each different layer is costed once, and all networks of a cell space are counted by one matrix product. A run takes
+Each different layer is costed once, and all networks of a space are counted by one matrix product. A run takes
 exactly what the model says, on a virtual clock, without noise: such a device can stand wherever a real one can.
 N architectures, W slots.
 """
@@ -19,11 +19,11 @@ from pydantic import BaseModel
 
 from chronas.devices.device import EstimatingDevice, Fingerprint, Runner
 from chronas.errors import UsageError
-from chronas.networks import Layer, Workload, build, slot_workloads, workload
-from chronas.spaces import Architecture, CellTopology, Skeleton, Space
+from chronas.networks import Layer, slot_workloads
+from chronas.spaces import Architecture, Skeleton, Space
 from chronas.units import MS_PER_S
 
-Counted = tuple[list[Layer], NDArray[np.int64]]  # layers, and how often each stands in each workload
+Counted = tuple[list[Layer], NDArray[np.int64]]  # layers, and how often each stands in each slot
 
 
 @dataclass(frozen=True)
@@ -78,12 +78,8 @@ class Estimated(EstimatingDevice):
         if len(spaces) != 1:
             raise UsageError(f"costs are of architectures of one space, got {len(architectures)} of {sorted(spaces)}")
         (space,) = spaces.values()
-        if isinstance(space.topology, CellTopology):
-            layers, slots = self._slot_counts(space, skeleton)
-            counts = slots[0] + space.encode(architectures).astype(np.int64) @ slots[1:]
-        else:
-            every = [workload(build(architecture, skeleton), skeleton.input_shape) for architecture in architectures]
-            layers, counts = _counted(every)
+        layers, slots = self._slot_counts(space, skeleton)
+        counts = slots[0] + space.encode(architectures).astype(np.int64) @ slots[1:]
         both = np.zeros((len(counts), 2))
         for number, layer in enumerate(layers):  # one order for all: equal work costs the same to the bit
             cost = self.layer_cost(layer)
@@ -95,7 +91,9 @@ class Estimated(EstimatingDevice):
         key = (space.name, skeleton)
         if key not in self._slots:
             base, slots = slot_workloads(space, skeleton)
-            self._slots[key] = _counted([base, *slots])
+            layers = list(dict.fromkeys(layer for one in (base, *slots) for layer in one))
+            counts = np.array([[one[layer] for layer in layers] for one in (base, *slots)], dtype=np.int64)
+            self._slots[key] = layers, counts
         return self._slots[key]
 
     @property
@@ -134,11 +132,6 @@ class Estimated(EstimatingDevice):
     def pass_ms(self, duration_ms: float) -> None:
         """Let `duration_ms` pass on the virtual clock."""
         self._now_s += duration_ms / MS_PER_S
-
-
-def _counted(workloads: Sequence[Workload]) -> Counted:
-    layers = list(dict.fromkeys(layer for one in workloads for layer in one))
-    return layers, np.array([[one[layer] for layer in layers] for one in workloads], dtype=np.int64)
 
 
 class _EstimatedRunner(Runner):

@@ -1,7 +1,7 @@
 """The layers that cost something on an accelerator, with all that their cost depends on, and how many a network has.
 
 Convolutions, fully connected layers and poolings count. Norms, which fold into convolutions, activations, paddings,
-sums and concatenations do not, as in HW-NAS-Bench (arXiv 2103.10584). All networks of a cell space have few different
+sums and concatenations do not, as in HW-NAS-Bench (arXiv 2103.10584). All networks of a space have few different
 layers (NAS-Bench-201 about 15): their workloads are a sum over the slots of the encoding, as MACs are. W slots.
 """
 
@@ -15,10 +15,12 @@ from typing import TYPE_CHECKING, Literal
 from torch import nn
 
 from chronas.errors import UsageError
-from chronas.networks.build import cell_topology, edgeless
+from chronas.networks.build import cell_topology, chain, edgeless
 from chronas.networks.cells import Network, is_even
 from chronas.networks.graph import NORMS, Graph, trace
+from chronas.networks.layers import ChainNetwork, make_block
 from chronas.networks.operations import make_operation
+from chronas.spaces import LayerTopology
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -26,6 +28,7 @@ if TYPE_CHECKING:
     from torch import fx
 
     from chronas.networks.cells import Size
+    from chronas.networks.layers import LayerPlan
     from chronas.spaces import Cell, Skeleton, Space
 
 POOLINGS = (nn.AvgPool2d, nn.MaxPool2d, nn.AdaptiveAvgPool2d)
@@ -87,13 +90,21 @@ def workload(network: nn.Module, input_shape: tuple[int, int, int]) -> Workload:
 
 
 def slot_workloads(space: Space, skeleton: Skeleton) -> tuple[Workload, list[Workload]]:
-    """What all networks of a space of cells have, and what each slot of the encoding adds, over all cells [W].
+    """What all networks of a space have, and what each slot of the encoding adds, in all its places [W].
 
     Raises:
-        UsageError: the space has another topology than cells, or does not have the skeleton's stem or width.
+        UsageError: the space does not have the skeleton's stem or width.
     """
+    if isinstance(space.topology, LayerTopology):
+        base, found = _of_layers(space, space.topology, skeleton)
+    else:
+        base, found = _of_cells(space, skeleton)
+    return base, [found[slot] for slot in space.slots]
+
+
+def _of_cells(space: Space, skeleton: Skeleton) -> tuple[Workload, dict[tuple[int, int], Workload]]:
+    """The layers of everything but the edges, and those of each option of each decision."""
     blueprint = edgeless(space, skeleton)
-    base = workload(Network(blueprint), skeleton.input_shape)
     found: dict[tuple[int, int], Workload] = {}
     seen: dict[tuple[str, int, int, Size], Workload] = {}
 
@@ -109,7 +120,31 @@ def slot_workloads(space: Space, skeleton: Skeleton) -> tuple[Workload, list[Wor
             decision = cell.decision(edge)
             for option, name in enumerate(space.decisions[decision].options):
                 found[decision, option] = _total(operation, name, cell, edge, blocks)
-    return base, [found[slot] for slot in space.slots]
+    return workload(Network(blueprint), skeleton.input_shape), found
+
+
+def _of_layers(
+    space: Space, topology: LayerTopology, skeleton: Skeleton
+) -> tuple[Workload, dict[tuple[int, int], Workload]]:
+    """The layers of stem and head, and those of each option of each decision; no block's shape depends on others."""
+    found: dict[tuple[int, int], Workload] = {(d, o): Counter() for d, o in space.slots}
+    seen: dict[tuple[LayerPlan, Size], Workload] = {}
+    for option in range(len(space.decisions[0].options)):
+        blueprint = chain(space, topology, skeleton, [decision.options[option] for decision in space.decisions])
+        size = _strided((skeleton.input_shape[1], skeleton.input_shape[2]), blueprint.stem_stride)
+        for place, layer in enumerate(blueprint.layers):
+            if (layer, size) not in seen:
+                seen[layer, size] = workload(make_block(layer), (layer.channels_in, *size))
+            found[place // skeleton.depth, option].update(seen[layer, size])
+            size = _strided(size, layer.stride)
+    whole = workload(ChainNetwork(blueprint), skeleton.input_shape)
+    for decision in range(len(space.decisions)):
+        whole.subtract(found[decision, option])
+    return +whole, found
+
+
+def _strided(size: Size, stride: int) -> Size:
+    return math.ceil(size[0] / stride), math.ceil(size[1] / stride)
 
 
 def _total(
@@ -124,8 +159,7 @@ def _total(
     stride, behind = (cell.stride, 1) if from_input else (1, cell.stride)
     total: Workload = Counter()
     for (channels, (height, width)), times in blocks.items():
-        size = math.ceil(height / behind), math.ceil(width / behind)
-        for layer, number in operation(name, channels, stride, size).items():
+        for layer, number in operation(name, channels, stride, _strided((height, width), behind)).items():
             total[layer] += times * number
     return total
 
