@@ -48,7 +48,7 @@ def test_without_accuracies_the_second_cost_is_the_goal(collection: Collection) 
     two = plane_of(plane(collection).cost, slow)
     text = answer(two, 3.0, two.best(3.0))
     assert "takes <strong>50.0 ms</strong> (time on &lt;img" in text and "<img" not in text
-    assert "40 % less" in text and "1 more are not known here" in text
+    assert "40.0 % less" in text and "Of 1 more it is not known." in text
 
 
 def test_what_is_known_of_a_network_says_what_is_not(collection: Collection) -> None:

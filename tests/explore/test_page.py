@@ -92,7 +92,7 @@ def test_a_network_that_no_table_has_is_drawn_and_not_measured(app: AppTest) -> 
 def test_without_accuracies_two_costs_are_weighed(monkeypatch: pytest.MonkeyPatch, files: list[Path]) -> None:
     app = page(monkeypatch, files)
     assert app.selectbox[2].value == "Time on *chip* [B](http://b), simulated"
-    assert "40 more are not known here" in shown(app)
+    assert "Of 40 more it is not known." in shown(app)
     app.selectbox[1].set_value("Multiplications")
     app.selectbox[2].set_value("Parameters")
     assert "60 networks are within the limit" in shown(app.run())
@@ -102,7 +102,7 @@ def test_networks_that_no_image_reaches_are_left_out(monkeypatch: pytest.MonkeyP
     table = write_table(tmp_path / "u.parquet", [0.1, *latencies(5)], [USELESS, *NETWORKS])
     app = page(monkeypatch, [table])
     text = shown(app)
-    assert "1 networks are left out: nothing of the image reaches their answer" in text
+    assert "Left out, because nothing of the image reaches their answer: 1." in text and "not known." not in text
     assert "of 5 networks are within the limit" in text and f">{USELESS}<" not in text
     app.text_input[0].set_value(str(USELESS))
     assert "0.100 ms" in shown(app.run())

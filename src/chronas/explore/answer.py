@@ -77,15 +77,13 @@ def difference(goal: Quantity, best: float, other: float) -> str:
     """How far apart two values are: points of accuracy, or percent."""
     if goal.maximise:
         return f"{best - other:.2f} points more"
-    return f"{100 * (1 - best / other):.0f} % less"
+    return f"{number_text(100 * (1 - best / other))} % less"
 
 
 def counted(plane: Plane, limit: float) -> str:
     """How many networks are within the limit, and how many are not known."""
-    whole = len(plane.rows)
-    missing = len(plane.cost.values) - whole
-    unknown = f" {missing:,} more are not known here." if missing else ""
-    return f"{share_text(len(plane.within(limit)), whole)} networks are within the limit.{unknown}"
+    unknown = f" Of {plane.unknown:,} more it is not known." if plane.unknown else ""
+    return f"{share_text(len(plane.within(limit)), len(plane.rows))} networks are within the limit.{unknown}"
 
 
 def interval(quantity: Quantity, row: int) -> str:
@@ -137,7 +135,7 @@ def useless(collection: Collection) -> str:
     count = int((~collection.useful).sum())
     if not count:
         return ""
-    return f"{count:,} networks are left out: nothing of the image reaches their answer."
+    return f"Left out, because nothing of the image reaches their answer: {count:,}."
 
 
 def known(collection: Collection, row: int | None, limited: Quantity) -> str:

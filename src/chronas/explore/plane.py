@@ -28,12 +28,14 @@ class Plane:
         goal: what is to be as good as can be within it.
         rows: the networks' numbers in the collection [M].
         front: the rows on the Pareto front, in the order of rising cost.
+        unknown: how many useful networks lack one of the two.
     """
 
     cost: Quantity
     goal: Quantity
     rows: NDArray[np.int64]
     front: NDArray[np.int64]
+    unknown: int
 
     @classmethod
     def of(cls, cost: Quantity, goal: Quantity, useful: NDArray[np.bool_]) -> Plane:
@@ -41,7 +43,9 @@ class Plane:
         rows = np.flatnonzero(cost.known() & goal.known() & useful)
         badness = -goal.values if goal.maximise else goal.values
         front = rows[pareto_front(np.column_stack([cost.values, badness])[rows])]
-        return cls(cost, goal, rows, front[np.argsort(cost.values[front], kind="stable")])
+        return cls(
+            cost, goal, rows, front[np.argsort(cost.values[front], kind="stable")], int(useful.sum()) - len(rows)
+        )
 
     def within(self, limit: float) -> NDArray[np.int64]:
         """The rows whose whole interval of the cost is within the limit."""
