@@ -8,7 +8,10 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from chronas.devices import make_device
 from chronas.explore import server
+from chronas.spaces import SPACES, make_space
+from chronas.tables import CostTable
 from explored import NETWORKS, USELESS, accuracies, latencies, write_accuracies, write_table
 
 if TYPE_CHECKING:
@@ -96,6 +99,22 @@ def test_without_accuracies_two_costs_are_weighed(monkeypatch: pytest.MonkeyPatc
     app.selectbox[1].set_value("Multiplications")
     app.selectbox[2].set_value("Parameters")
     assert "60 networks are within the limit" in shown(app.run())
+
+
+@pytest.mark.parametrize("name", SPACES)
+def test_networks_of_every_space_are_shown_with_their_sizes(
+    name: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    space = make_space(name)
+    networks = space.sample(4, seed=1)
+    rows = [(network, 1.0 + number) for number, network in enumerate(networks)]
+    skeleton = next(iter(space.skeletons.values()))
+    CostTable.from_rows(space, skeleton, make_device("simulated"), rows).save(tmp_path / "a.parquet")
+    app = page(monkeypatch, [tmp_path / "a.parquet"])
+    assert list(app.selectbox[2].options) == ["Multiplications", "Parameters"]
+    app.text_input[0].set_value(str(networks[2]))
+    text = shown(app.run())
+    assert "3.00 ms" in text and ("img class" in text or "what is there" in text)
 
 
 def test_networks_that_no_image_reaches_are_left_out(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:

@@ -219,9 +219,7 @@ def measured(table: CostTable, device: str, places: NDArray[np.int64], count: in
 
 
 def computed(space: Space, skeleton: Skeleton, architectures: Sequence[Architecture]) -> list[Quantity]:
-    """Multiplications and parameters of every network, where the space is one of cells."""
-    if not isinstance(space.topology, CellTopology):
-        return []
+    """Multiplications and parameters of every network."""
     form, codes = closed_form(space, skeleton), space.encode(architectures)
     known = {"macs_m": form.macs(codes), "parameters_m": form.parameters(codes)}
     rounds = np.zeros(len(architectures), dtype=np.int64)
