@@ -157,6 +157,26 @@ def test_fbnet_sums_are_those_of_5000_known_architectures(shared_data: Path, tmp
                 assert sums[f"{device}.latency_ms"][0] == pytest.approx(values[f"{device}_latency"], rel=1e-9)
 
 
+def test_a_device_of_fbnet_becomes_an_ordinary_table(bench: HwNasBench, tmp_path: Path) -> None:
+    space = make_space("fbnet")
+    for official_name, skeleton in (("cifar100", "cifar100"), ("ImageNet", "imagenet")):
+        blocks = bench.block_table(official_name)
+        architectures = space.sample(20, seed=1)
+        table = blocks.of("edgegpu", architectures)
+        assert table.architectures() == architectures and table.provenance.skeleton == space.skeletons[skeleton]
+        choices = [[int(choice) for choice in one.choices if choice is not None] for one in architectures]
+        assert table.costs().tolist() == blocks.sums(choices)["edgegpu.latency_ms"].to_list()
+        assert table.of("energy_mj").costs().tolist() == blocks.sums(choices)["edgegpu.energy_mj"].to_list()
+        assert "energy_mj" not in blocks.of("raspi4", architectures).frame.columns
+        assert [blocks.parse(str(one)) for one in architectures] == choices
+    _, report = fit_and_report("lookup", blocks.of("pixel3", space.sample(400, seed=2)), folds=2)
+    assert report.scores.kendall > 0.99
+    with pytest.raises(UsageError, match="unknown device 'edgetpu': did you mean edgegpu"):
+        blocks.of("edgetpu", architectures)
+    with pytest.raises(UsageError, match="blocks are of fbnet"):
+        blocks.of("raspi4", SPACE.sample(2, seed=0))
+
+
 def test_fbnet_published_rows_come_back_on_both_data_sets(shared_data: Path, tmp_path: Path) -> None:
     examples = json.loads((shared_data / "fbnet" / "lut_recovered.json").read_text())["readme_examples"]
     rows = {tuple(map(int, key.strip("[]").rsplit(", ", 1)[0].strip("()").split(", "))): {} for key in examples}

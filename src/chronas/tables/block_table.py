@@ -19,8 +19,11 @@ import polars as pl
 from numpy.typing import NDArray
 from polars.exceptions import PanicException, PolarsError
 
-from chronas.errors import DataError, ParseError, UsageError, excerpt
+from chronas.errors import DataError, ParseError, UsageError, excerpt, unknown_name
 from chronas.files import write_bytes
+from chronas.spaces import Architecture, make_space
+from chronas.tables.provenance import Provenance
+from chronas.tables.table import CostTable
 
 BLOCKS_KEY = "chronas.blocks/1"
 KEYS: dict[str, pl.DataType] = {"layer": pl.Int64(), "operation": pl.String(), "key": pl.String()}
@@ -32,7 +35,7 @@ class BlockOrigin:
 
     Attributes:
         space: of the architectures.
-        dataset: whose skeleton the blocks are of.
+        dataset: whose skeleton the blocks are of, by its name in the space.
         devices: what is known of each device, by its name.
         source: a paper or file with its licence.
         created: date, or date and time (UTC, ISO 8601); empty where that is not known.
@@ -118,6 +121,39 @@ class BlockTable:
         if len(words) != self.layers or not all(word.isascii() and word.isdigit() for word in words):
             raise ParseError(f"expected {self.layers} numbers of operations like [0, 8, 3, ...], got {excerpt(text)}")
         return [int(word) for word in words]
+
+    def of(self, device: str, architectures: Sequence[Architecture]) -> CostTable:
+        """An ordinary table of these architectures on one device, to learn a predictor from or to compare.
+
+        Args:
+            device: its name here.
+            architectures: of the space, such as `space.sample(1000, seed=0)`.
+
+        Raises:
+            UsageError: there is no latency of such a device, or an architecture is of another space.
+            DataError: no architecture, or one twice.
+        """
+        if f"{device}.latency_ms" not in self.costs:
+            raise unknown_name("device", device, [name.partition(".")[0] for name in self.costs])
+        if any(one.space.name != self.origin.space for one in architectures):
+            raise UsageError(f"the blocks are of {self.origin.space}: give its architectures")
+        sums = self.sums(np.array([one.choices for one in architectures], dtype=np.int64).reshape(-1, self.layers))
+        mine = {name: name.partition(".")[2] for name in self.costs if name.startswith(f"{device}.")}
+        frame = (
+            sums.select(*mine)
+            .rename(mine)
+            .with_columns(architecture=pl.Series(map(str, architectures), dtype=pl.String))
+        )
+        space = make_space(self.origin.space)
+        provenance = Provenance(
+            space=space.name,
+            skeleton=space.skeletons[self.origin.dataset],
+            device=self.origin.devices[device],
+            created=self.origin.created,
+            version=self.origin.version,
+            source=f"sum of blocks, {self.origin.source}",
+        )
+        return CostTable.from_values(frame, provenance)
 
     def save(self, path: Path) -> None:
         """Write the table as Parquet by one atomic rename.

@@ -23,7 +23,8 @@ from numpy.typing import NDArray
 from chronas.errors import DataError, excerpt, unknown_name
 from chronas.spaces import make_space
 from chronas.tables.block_table import BlockOrigin, BlockTable
-from chronas.tables.fbnet_blocks import MACROS, OPERATIONS, block_keys
+from chronas.tables.fbnet_blocks import DATASETS as FBNET_DATASETS
+from chronas.tables.fbnet_blocks import OPERATIONS, block_keys
 from chronas.tables.provenance import Provenance
 from chronas.tables.table import CostTable
 from chronas.tables.unpickler import read_pickle
@@ -156,9 +157,10 @@ class HwNasBench:
             UsageError: there is no such data set.
             DataError: the file lacks a block.
         """
-        if dataset not in MACROS:
-            raise unknown_name("data set", dataset, MACROS)
-        fixed, layers = block_keys(MACROS[dataset])
+        if dataset not in FBNET_DATASETS:
+            raise unknown_name("data set", dataset, FBNET_DATASETS)
+        skeleton = FBNET_DATASETS[dataset]
+        fixed, layers = block_keys(make_space("fbnet").skeletons[skeleton])
         rows: list[tuple[int | None, str, str]] = [(None, name, key) for name, key in fixed.items()]
         rows += [(n, name, key) for n, keys in enumerate(layers) for name, key in zip(OPERATIONS, keys, strict=True)]
         costs = {
@@ -170,7 +172,7 @@ class HwNasBench:
             **{n: pl.Series(c) for n, c in costs.items()}
         )
         devices = {name: facts for name, facts in DEVICES.items() if f"{name}.latency_ms" in costs}
-        return BlockTable(frame, BlockOrigin("fbnet", dataset, devices, SOURCE, runs=RUNS))
+        return BlockTable(frame, BlockOrigin("fbnet", skeleton, devices, SOURCE, runs=RUNS))
 
 
 def _mapping(content: object, where: str, keys: Sequence[str] | Mapping[str, str]) -> Mapping[str, Any]:
