@@ -29,7 +29,7 @@ STARTS_S = 120  # a hang guard, not a bar
 HOSTILE = '<img src="http://192.0.2.1/x.png"> ![x](http://192.0.2.1/y.png)'
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     """The address of a page that `chronas explore` serves; it must end when it is interrupted."""
     pytest.importorskip("streamlit", reason="streamlit is not installed")
@@ -72,7 +72,7 @@ def _wait_for(address: str, process: subprocess.Popen[str]) -> None:
     raise AssertionError(f"nothing is served at {address}")
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def chromium() -> Iterator[Browser]:
     """Debian's Chromium without a window."""
     sync_api = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
