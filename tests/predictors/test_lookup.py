@@ -20,9 +20,9 @@ NETWORKS = BlockNetworks.of(SPACE, SKELETON)
 SINGLE = [(network, DEVICE.true_latency_ms(network, SKELETON)) for network in NETWORKS.architectures]
 
 
-def table(spread: float) -> CostTable:
+def table(spread: float, level: float = 1.0) -> CostTable:
     """Exact single blocks, and 60 whole networks that are off by a relative error."""
-    errors = 1 + spread * np.random.default_rng(0).standard_normal(60)
+    errors = level + spread * np.random.default_rng(0).standard_normal(60)
     whole = [
         (network, error * DEVICE.true_latency_ms(network, SKELETON))
         for network, error in zip(SPACE.sample(60, seed=0), errors, strict=True)
@@ -31,9 +31,9 @@ def table(spread: float) -> CostTable:
 
 
 def test_it_predicts_the_sums_and_its_file_does_too(tmp_path: Path) -> None:
-    lookup = Lookup.of_blocks(table(0.1))
+    lookup = Lookup.of_blocks(table(0.0, level=1.25))
     codes = SPACE.encode(SPACE.sample(50, seed=9))
-    expected = [DEVICE.true_latency_ms(network, SKELETON) for network in SPACE.sample(50, seed=9)]
+    expected = [1.25 * DEVICE.true_latency_ms(network, SKELETON) for network in SPACE.sample(50, seed=9)]
     assert lookup.predict(codes).mean_ms == pytest.approx(expected)
     lookup.save(tmp_path / "blocks.safetensors")
     again = load_predictor(tmp_path / "blocks.safetensors")

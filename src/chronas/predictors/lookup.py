@@ -35,7 +35,7 @@ class Lookup(LinearPredictor):
     def of_blocks(cls, table: CostTable) -> Self:
         """The look-up of a table of single blocks: a sum, as uncertain as it was for the table's whole networks.
 
-        Nothing is fitted, so that whole networks of the table are networks not seen.
+        One factor is fitted to these, so that sums are right for the median of them.
 
         Raises:
             DataError: a network of single blocks is missing, or there are fewer than two others.
@@ -43,7 +43,9 @@ class Lookup(LinearPredictor):
         """
         skeleton = table.provenance.skeleton
         networks = BlockNetworks.of(table.space, skeleton)
-        blocks, _ = added_up(table, networks)
+        blocks, judged = added_up(table, networks)
+        assert judged.provenance.additivity is not None
+        blocks = blocks.levelled(judged.provenance.additivity)
         single = set(networks.architectures)
         whole = np.array([architecture not in single for architecture in table.architectures()])
         measured = torch.tensor(table.costs()[whole])

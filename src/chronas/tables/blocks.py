@@ -4,6 +4,7 @@ FBNet (https://arxiv.org/abs/1812.03443) and HW-NAS-Bench (https://arxiv.org/abs
 add. We time it where it stands, in a network whose other layers have the cheapest block (`skip`), in all layers of the
 same shape at once, and take the difference to the network of cheapest blocks alone. A session that holds one block
 spends time on changing the layout of its input and output and on being called, which a whole network spends once.
+Either sum is too low on a CPU (docs/log.md): small networks stay in the caches. So sums are levelled by whole networks.
 """
 
 from __future__ import annotations
@@ -96,6 +97,10 @@ class BlockCosts:
                 slots[space.offsets[decision] + option] = (costs[network] - base) / len(place)
         return cls(base, slots)
 
+    def levelled(self, additivity: Additivity) -> BlockCosts:
+        """All costs times one factor, by which sums are right for the median whole network."""
+        return BlockCosts(additivity.factor * self.base, additivity.factor * self.slots)
+
     def costs(self, codes: NDArray[np.float32]) -> NDArray[np.float64]:
         """Costs [N] of encodings [N, W]: a sum over layers."""
         return self.base + codes.astype(np.float64) @ self.slots
@@ -128,7 +133,7 @@ def added_up(table: CostTable, networks: BlockNetworks) -> tuple[BlockCosts, Cos
 
 
 def as_block_table(table: CostTable, networks: BlockNetworks, dataset: str) -> BlockTable:
-    """The look-up of a table of single blocks as a table that is asked by `chronas table query`; its sums are the same.
+    """The look-up of a table of single blocks, levelled, as a table that is asked by `chronas table query`.
 
     What the plain network costs is one part that all architectures have. Where a block costs less than the cheapest one
     by MACs, that part is smaller and all blocks of the layer are larger by the difference.
@@ -141,8 +146,10 @@ def as_block_table(table: CostTable, networks: BlockNetworks, dataset: str) -> B
     Raises:
         DataError: as `added_up`, or blocks that cost less than nothing.
     """
-    blocks, _ = added_up(table, networks)
-    space, provenance = table.space, table.provenance
+    blocks, judged = added_up(table, networks)
+    space, provenance = table.space, judged.provenance
+    assert provenance.additivity is not None
+    blocks = blocks.levelled(provenance.additivity)
     by_layer = blocks.slots.reshape(len(space.decisions), -1)
     least = by_layer.min(axis=1)
     column = f"{provenance.device['name']}.{provenance.cost}"
@@ -157,7 +164,7 @@ def as_block_table(table: CostTable, networks: BlockNetworks, dataset: str) -> B
         schema={**KEYS, column: pl.Float64()},
         orient="row",
     )
-    source = f"{provenance.source}, single blocks"
+    source = f"{provenance.source} in single blocks, times {provenance.additivity.factor:.3f}"
     devices = {str(provenance.device["name"]): provenance.device}
     return BlockTable(frame, BlockOrigin(space.name, dataset, devices, source, provenance.created, provenance.version))
 

@@ -54,6 +54,11 @@ class Additivity:
     error_percent: float
     level_percent: float
 
+    @property
+    def factor(self) -> float:
+        """By what sums are to be multiplied, so that they are right for the median network."""
+        return 1 / (1 + self.level_percent / 100)
+
     def __str__(self) -> str:
         text = f"{self.agreement}, {self.error_percent:.2g} % mean error, level {self.level_percent:+.2g} %"
         return f"{text}, {self.agreement.networks} networks"
