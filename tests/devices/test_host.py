@@ -15,6 +15,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
+from chronas.devices import host
 from chronas.devices.device import CpuConfig
 from chronas.devices.host import HostTimedRunner, build_network, cpu_fingerprint, random_images
 from chronas.errors import DataError, DeviceError
@@ -71,11 +72,33 @@ def test_samples_are_the_milliseconds_of_the_timed_runs_alone(durations_ns: list
     runner = Wound(durations_ns)
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(time, "perf_counter_ns", lambda: runner.now_ns)
+        patch.setattr(host, "preemptions", lambda: 0)
         samples_ms = runner.round(0, warmup, len(durations_ns) - warmup)
     assert samples_ms == pytest.approx([duration / 1e6 for duration in durations_ns[warmup:]])
     assert runner.collecting == [True] * warmup + [False] * (len(durations_ns) - warmup)
     assert not runner.inside
     assert gc.isenabled()
+
+
+@pytest.mark.parametrize(
+    ("disturbed", "durations", "samples"),
+    [
+        ([], [9, 1, 2, 3], [1, 2, 3]),
+        ([1], [9, 7, 1, 2, 3], [1, 2, 3]),  # the first timed run lost the core
+        ([1, 2, 4], [9, 7, 8, 1, 6, 2, 3], [1, 2, 3]),
+        (list(range(1, 10)), [9, 30, 10, 20, 40, 50, 60, 70, 80, 90], [10, 20, 30]),  # none was whole: the shortest
+        ([1, 2, 3, 4, 5, 6, 7, 9], [9, 30, 10, 20, 40, 50, 60, 70, 5, 90], [5, 10, 20]),
+    ],
+    ids=["none", "one", "some", "all", "all but one"],
+)
+def test_a_run_that_lost_the_core_is_timed_again(
+    disturbed: list[int], durations: list[int], samples: list[int], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    runner = Wound([duration * 10**6 for duration in durations])
+    monkeypatch.setattr(time, "perf_counter_ns", lambda: runner.now_ns)
+    monkeypatch.setattr(host, "preemptions", lambda: sum(run < runner.runs for run in disturbed))
+    assert runner.round(0, 1, 3) == samples
+    assert runner.runs == len(durations)
 
 
 def test_a_collector_that_rests_already_is_left_resting() -> None:

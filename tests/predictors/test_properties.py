@@ -162,11 +162,13 @@ def test_folds_are_a_partition_that_keeps_twins_together(count: int, folds: int,
     fold = assign_folds(architectures, folds, seed)
     assert set(fold.tolist()) <= set(range(folds))
     assert assign_folds(architectures, folds, seed).tolist() == fold.tolist()
-    largest = max(
-        sum(one.canonical() == other.canonical() for other in architectures) for one in dict.fromkeys(architectures)
+    twins = np.array(
+        [[a.canonical() == b.canonical() or a.pruned() == b.pruned() for b in architectures] for a in architectures]
     )
+    families = np.linalg.matrix_power(twins.astype(np.float64), count) > 0  # twins of twins are held together
+    assert all((fold[family] == fold[row]).all() for row, family in enumerate(families))
     sizes = np.bincount(fold, minlength=folds)
-    assert sizes.max() - sizes.min() <= largest
+    assert sizes.max() - sizes.min() <= families.sum(axis=1).max()
 
 
 def test_scores_do_not_depend_on_who_is_asked() -> None:

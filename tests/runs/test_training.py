@@ -163,7 +163,7 @@ def test_found_networks_are_measured_together_once(copied: Run) -> None:
     (copied.folder / "final.sqlite").unlink()
     told: list[tuple[int, int]] = []
     measure_found(copied, read_choices(copied), lambda step, done, total, note: told.append((done, total)))
-    assert told[-1] == (40, 40)  # four networks, ten rounds
+    assert told[-1] == (48, 48)  # four networks, twelve rounds
     told.clear()
     measure_found(copied, read_choices(copied), lambda step, done, total, note: told.append((done, total)))
     assert not [done for done, total in told if 0 < done < total]
