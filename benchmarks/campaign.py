@@ -72,7 +72,7 @@ def campaign(networks: int, folder: Path) -> Clock:
     session = device_module.onnxruntime.InferenceSession
     with (
         mock.patch.object(device, "prepare", watched),
-        mock.patch.object(device_module, "onnx_bytes", clock.wrap("write ONNX", device_module.onnx_bytes)),
+        mock.patch.object(device_module, "onnx_model", clock.wrap("write ONNX", device_module.onnx_model)),
         mock.patch.object(host, "build", clock.wrap("build network", host.build)),
         mock.patch.object(device_module.onnxruntime, "InferenceSession", clock.wrap("start session", session)),
         mock.patch("chronas.measurement.journal.Journal.add", _wrapped(clock, "add")),
