@@ -17,7 +17,7 @@ COMMANDS = {
     "train": ("chronas.cli.train", "train one architecture from scratch"),
     "export": ("chronas.cli.export", "write a trained network as safetensors, ONNX and one Python file"),
     "report": ("chronas.cli.report", "write the page of a run"),
-    "table": ("chronas.cli.table", "show a table of costs"),
+    "table": ("chronas.cli.table", "tables of costs: show, query, compare, import, build"),
     "devices": ("chronas.cli.devices", "the devices that chronas knows, and which of them this machine has"),
     "spaces": ("chronas.cli.spaces", "the search spaces, their sizes and operations"),
     "explore": ("chronas.cli.explore", "a page in the browser: networks, devices, a limit, and what is best within it"),
