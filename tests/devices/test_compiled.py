@@ -38,11 +38,11 @@ def test_each_network_is_compiled_and_goes_without_a_trace(
     monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
     monkeypatch.setattr(torch._dynamo.config, "recompile_limit", 1)
     environment = dict(os.environ)
-    threads = torch.get_num_threads()
+    threads, children = torch.get_num_threads(), set(psutil.Process().children())  # other tests' browsers
     runners = [device.prepare(architecture, SKELETON) for architecture in make_space("nasbench201").sample(2, seed=0)]
     assert not [path for path in tmp_path.rglob("*") if path.is_file()], "what the compiler wrote is deleted"
     assert dict(os.environ) == environment
-    assert not psutil.Process().children(), "no workers"
+    assert set(psutil.Process().children()) <= children, "no workers"
     libraries = loaded_libraries()
     assert len(libraries) == 2
     monkeypatch.setattr(nn.Module, "__call__", eager)
