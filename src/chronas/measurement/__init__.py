@@ -15,7 +15,7 @@ from chronas.measurement.meter import COSTS, Cost, Meter, Reading, make_meter
 from chronas.measurement.readings import Estimate, Readings
 from chronas.measurement.results import Results, read_manifest
 from chronas.measurement.sensors import SENSORS, Sensor, sensor_class
-from chronas.measurement.timing import Latency, Plan, Statistic, in_round, summarise
+from chronas.measurement.timing import Latency, Plan, Statistic, in_round, stored_plan, summarise
 
 __all__ = [
     "COSTS",
@@ -41,6 +41,7 @@ __all__ = [
     "read_manifest",
     "run_campaign",
     "sensor_class",
+    "stored_plan",
     "summarise",
     "write_bundle",
 ]

@@ -14,7 +14,7 @@ from chronas import __version__
 from chronas.devices import HIGH, NORMAL, REALTIME, Device, device_differences
 from chronas.measurement.drift import Drift
 from chronas.measurement.readings import Readings
-from chronas.measurement.timing import Latency, Plan, in_round, summarise
+from chronas.measurement.timing import Latency, Plan, in_round, stored_plan, summarise
 from chronas.spaces import Architecture, Skeleton, Space
 
 SCHEMA = "chronas.journal/2"
@@ -79,14 +79,11 @@ class Header:
     @classmethod
     def from_texts(cls, texts: Mapping[str, str]) -> Header:
         """The header that `texts` came from; raises `KeyError` or `ValueError` where it is incomplete."""
-        plan = {"rebuild_every": 0} | json.loads(texts["plan"])  # some journals are from before it was there
-        if texts["schema"] == BEFORE_DRIFT:
-            plan |= {"reference_every": 0, "priority": "normal"}
         return cls(
             space=texts["space"],
             skeleton=Skeleton.model_validate_json(texts["skeleton"]),
             device=json.loads(texts["device"]),
-            plan=Plan.model_validate(plan),
+            plan=stored_plan(json.loads(texts["plan"])),
             reference=texts["reference"],
             created=texts["created"],
             version=texts["version"],

@@ -10,7 +10,7 @@ moment, and agree with each other better than with the truth.
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
@@ -59,6 +59,15 @@ class Plan(BaseModel):
         if self.max_rounds < self.rounds:
             raise ValueError(f"max_rounds should be at least rounds ({self.rounds}), got {self.max_rounds}")
         return self
+
+
+def stored_plan(content: Mapping[str, object]) -> Plan:
+    """The plan that a journal or table holds; what it does not name yet was not done then.
+
+    Raises:
+        ValueError: it is no plan.
+    """
+    return Plan.model_validate({"reference_every": 0, "priority": "normal", "rebuild_every": 0} | dict(content))
 
 
 @dataclass(frozen=True)

@@ -13,6 +13,7 @@ Letters: B batch, W slots of the encoding, E edges of a cell, K kinds, T terms.
 
 from __future__ import annotations
 
+import functools
 import itertools
 from collections.abc import Iterable
 
@@ -43,28 +44,30 @@ def terms(space: Space, skeleton: Skeleton, codes: Tensor) -> Tensor:
     if not isinstance(space.topology, CellTopology):
         return codes[:, :0]
     found: list[Tensor] = []
-    for cell in space.topology.cells:
-        shares = _shares(space, skeleton, cell, codes)
+    for cell, kinds in zip(space.topology.cells, _kinds(space, skeleton), strict=True):
+        shares = {kind: codes @ slots for kind, slots in kinds.items()}
         found.extend(_leaving(cell, shares))
         found.extend(_meeting(cell, shares))
     return torch.stack(found, dim=1)
 
 
-def _shares(space: Space, skeleton: Skeleton, cell: Cell, codes: Tensor) -> dict[str, Tensor]:
-    """How much of each kind stands on each edge [B, E]; the weighted kind comes first."""
+@functools.cache
+def _kinds(space: Space, skeleton: Skeleton) -> tuple[dict[str, Tensor], ...]:
+    """For each cell and kind: which slots put that kind on which edges [W, E]; the weighted kind comes first."""
+    assert isinstance(space.topology, CellTopology)
     parameters = closed_form(space, skeleton).slot_parameters
-    columns: dict[str, dict[int, list[int]]] = {WEIGHTED: {}}
-    for edge in range(len(cell.edges)):
-        decision = cell.decision(edge)
-        for option, name in enumerate(space.decisions[decision].options):
-            slot = space.offsets[decision] + option
-            kind = WEIGHTED if parameters[slot] else name
-            columns.setdefault(kind, {}).setdefault(edge, []).append(slot)
-    none = torch.zeros_like(codes[:, 0])
-    return {
-        kind: torch.stack([codes[:, slots[e]].sum(dim=1) if e in slots else none for e in range(len(cell.edges))], 1)
-        for kind, slots in columns.items()
-    }
+    found = []
+    for cell in space.topology.cells:
+        shape = (space.width, len(cell.edges))
+        kinds = {WEIGHTED: torch.zeros(shape, dtype=torch.float64)}
+        for edge in range(len(cell.edges)):
+            decision = cell.decision(edge)
+            for option, name in enumerate(space.decisions[decision].options):
+                slot = space.offsets[decision] + option
+                kind = WEIGHTED if parameters[slot] else name
+                kinds.setdefault(kind, torch.zeros(shape, dtype=torch.float64))[slot, edge] = 1.0
+        found.append(kinds)
+    return tuple(found)
 
 
 def _leaving(cell: Cell, shares: dict[str, Tensor]) -> Iterable[Tensor]:

@@ -17,11 +17,11 @@ from typing import Any
 import numpy as np
 import polars as pl
 from numpy.typing import NDArray
-from polars.exceptions import PanicException, PolarsError
 
 from chronas.errors import DataError, ParseError, UsageError, excerpt, unknown_name
 from chronas.files import write_bytes
 from chronas.spaces import Architecture, make_space
+from chronas.tables.parquet import has_metadata, read_parquet
 from chronas.tables.provenance import Provenance
 from chronas.tables.table import CostTable
 
@@ -173,15 +173,7 @@ class BlockTable:
         Raises:
             DataError: the file is missing, damaged or something else.
         """
-        try:
-            content = path.read_bytes()
-            metadata = pl.read_parquet_metadata(io.BytesIO(content))
-            frame = pl.read_parquet(io.BytesIO(content))
-        except OSError as error:
-            raise DataError(f"cannot read {path}: {error.strerror or error}") from error
-        except (PolarsError, PanicException) as error:
-            why = str(error).splitlines()[0]
-            raise DataError(f"{path} is cut off or no Parquet file ({why}): make it again or use a copy") from error
+        frame, metadata = read_parquet(path)
         if BLOCKS_KEY not in metadata:
             raise DataError(f"{path} is no table of blocks ({BLOCKS_KEY}): import it first")
         if metadata.get("chronas.sha256") != _checksum(frame, metadata[BLOCKS_KEY]):
@@ -195,10 +187,7 @@ class BlockTable:
 
 def is_block_table(path: Path) -> bool:
     """Whether a file is Parquet that says it is a table of blocks; `BlockTable.load` says what is wrong with it."""
-    try:
-        return BLOCKS_KEY in pl.read_parquet_metadata(path)
-    except (OSError, PolarsError, PanicException):
-        return False
+    return has_metadata(path, BLOCKS_KEY)
 
 
 def _checksum(frame: pl.DataFrame, origin: str) -> str:

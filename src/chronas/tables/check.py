@@ -14,7 +14,7 @@ import numpy as np
 
 from chronas.devices import Device
 from chronas.errors import DataError, UsageError
-from chronas.measurement import Plan, read_journal, run_campaign
+from chronas.measurement import read_journal, run_campaign, stored_plan
 from chronas.progress import Progress, silent
 from chronas.tables.provenance import Check
 from chronas.tables.repeatability import Repeatability
@@ -50,8 +50,7 @@ def checked(
     architectures = table.architectures()
     rows = np.sort(np.random.default_rng(seed).permutation(len(table))[:networks])
     sample = [architectures[row] for row in rows]
-    plan = Plan.model_validate(provenance.plan)
-    run_campaign(device, provenance.skeleton, sample, plan, journal_path, progress)
+    run_campaign(device, provenance.skeleton, sample, stored_plan(provenance.plan), journal_path, progress)
     journal = read_journal(journal_path)
     latencies = journal.latencies()
     before_ms = table.frame["latency_ms"].to_numpy()[rows]

@@ -17,13 +17,13 @@ from typing import Any
 import numpy as np
 import polars as pl
 from numpy.typing import NDArray
-from polars.exceptions import PanicException, PolarsError
 
 from chronas.devices import Device, device_differences
 from chronas.errors import ChronasError, DataError, MismatchError
 from chronas.files import write_bytes
 from chronas.spaces import Architecture, Skeleton, Space, make_space
 from chronas.tables.columns import COLUMNS, COST_COLUMNS, ROUNDS, cost_text, interval_text, with_estimates
+from chronas.tables.parquet import has_metadata, read_parquet
 from chronas.tables.provenance import Provenance
 from chronas.tables.repeatability import Repeatability
 
@@ -146,15 +146,7 @@ class CostTable:
         Raises:
             DataError: the file is missing, cut off, damaged, no Parquet file, or has no provenance.
         """
-        try:
-            content = path.read_bytes()
-            metadata = pl.read_parquet_metadata(io.BytesIO(content))
-            frame = pl.read_parquet(io.BytesIO(content))
-        except OSError as error:
-            raise DataError(f"cannot read {path}: {error.strerror or error}") from error
-        except (PolarsError, PanicException) as error:
-            why = str(error).splitlines()[0]
-            raise DataError(f"{path} is cut off or no Parquet file ({why}): make it again or use a copy") from error
+        frame, metadata = read_parquet(path)
         if PROVENANCE_KEY not in metadata:
             raise DataError(f"{path} has no provenance ({PROVENANCE_KEY}): it is no table of chronas, import it first")
         try:
@@ -305,10 +297,7 @@ class CostTable:
 
 def is_table(path: Path) -> bool:
     """Whether a file is Parquet with the provenance of a table; `CostTable.load` says what is wrong with it."""
-    try:
-        return PROVENANCE_KEY in pl.read_parquet_metadata(path)
-    except (OSError, PolarsError, PanicException):
-        return False
+    return has_metadata(path, PROVENANCE_KEY)
 
 
 def _check_columns(frame: pl.DataFrame, cost: str) -> None:

@@ -1,0 +1,35 @@
+"""Parquet files from disk, with clear errors: a cut file makes polars panic, not raise."""
+
+from __future__ import annotations
+
+import io
+from pathlib import Path
+
+import polars as pl
+from polars.exceptions import PanicException, PolarsError
+
+from chronas.errors import DataError
+
+
+def read_parquet(path: Path) -> tuple[pl.DataFrame, dict[str, str]]:
+    """The frame of a file, and its metadata.
+
+    Raises:
+        DataError: the file is missing, cut off or no Parquet file.
+    """
+    try:
+        content = path.read_bytes()
+        return pl.read_parquet(io.BytesIO(content)), pl.read_parquet_metadata(io.BytesIO(content))
+    except OSError as error:
+        raise DataError(f"cannot read {path}: {error.strerror or error}") from error
+    except (PolarsError, PanicException) as error:
+        why = str(error).splitlines()[0]
+        raise DataError(f"{path} is cut off or no Parquet file ({why}): make it again or use a copy") from error
+
+
+def has_metadata(path: Path, key: str) -> bool:
+    """Whether a file is a Parquet file whose metadata has a key."""
+    try:
+        return key in pl.read_parquet_metadata(path)
+    except (OSError, PolarsError, PanicException):
+        return False
