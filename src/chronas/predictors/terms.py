@@ -36,16 +36,16 @@ def terms(space: Space, skeleton: Skeleton, codes: Tensor) -> Tensor:
     Args:
         space: whose encodings they are; a space without cells has no terms.
         skeleton: decides which operations have weights.
-        codes: [B, W], valid or relaxed, in double precision.
+        codes: [B, W], valid or relaxed, in any precision and on any device.
 
     Returns:
-        [B, T], differentiable.
+        [B, T] like the codes, differentiable.
     """
     if not isinstance(space.topology, CellTopology):
         return codes[:, :0]
     found: list[Tensor] = []
     for cell, kinds in zip(space.topology.cells, _kinds(space, skeleton), strict=True):
-        shares = {kind: codes @ slots for kind, slots in kinds.items()}
+        shares = {kind: codes @ slots.to(codes) for kind, slots in kinds.items()}
         found.extend(_leaving(cell, shares))
         found.extend(_meeting(cell, shares))
     return torch.stack(found, dim=1)
