@@ -11,7 +11,7 @@ from chronas.networks.build import AnyNetwork, build, cell_topology, chain, edge
 from chronas.networks.cells import BlockPlan, CellPlan, Network, NetworkPlan, is_even
 from chronas.networks.closed_form import ClosedForm, closed_form
 from chronas.networks.graph import Counts, count
-from chronas.networks.layers import ChainNetwork, ChainPlan, LayerPlan
+from chronas.networks.layers import ChainNetwork, ChainPlan, LayerPlan, make_block
 from chronas.networks.onnx import onnx_bytes, write_onnx
 from chronas.networks.operations import OPERATIONS, Zero, make_operation
 from chronas.networks.source import model_source, write_source
@@ -41,6 +41,7 @@ __all__ = [
     "edgeless",
     "is_even",
     "load_state",
+    "make_block",
     "make_operation",
     "model_source",
     "onnx_bytes",

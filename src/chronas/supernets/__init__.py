@@ -7,6 +7,7 @@ logits = supernet(images, *discrete_weights(architecture))
 
 from __future__ import annotations
 
-from chronas.supernets.build import Supernet, build_supernet, discrete_weights
+from chronas.supernets.build import build_supernet, discrete_weights
+from chronas.supernets.supernet import Supernet
 
 __all__ = ["Supernet", "build_supernet", "discrete_weights"]

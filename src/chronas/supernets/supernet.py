@@ -1,0 +1,54 @@
+"""The contract of a supernet: images and weights of operations -> logits, whatever the topology of its space.
+
+Letters: `B` images, `C` channels, `D` decisions, `O` relaxed options.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor, nn
+
+
+class Supernet(nn.Module, ABC):
+    """All architectures of a space with shared weights; `build_supernet` makes one.
+
+    Attributes:
+        selectable: columns of the options that compute something; a subclass sets it.
+    """
+
+    selectable: Sequence[int]
+
+    def forward(
+        self,
+        images: Tensor,
+        operation_weights: Tensor,
+        edge_weights: Tensor | None = None,
+        *,
+        computed: Tensor | None = None,
+    ) -> Tensor:
+        """Logits [B, classes] of images [B, C, H, W].
+
+        Args:
+            images: normalised pixels.
+            operation_weights: [D, O]; operations of weight zero are not computed, and so have no slope.
+            edge_weights: [D], or None where what the decisions bring is taken as it is.
+            computed: [D, O] the operations to compute instead; a gate of zero has a slope among these.
+        """
+        chosen = operation_weights.ne(0) if computed is None else computed
+        active = [[o for o in self.selectable if row[o]] for row in chosen.tolist()]
+        return self._logits(
+            images.contiguous(memory_format=torch.channels_last), operation_weights, edge_weights, active
+        )
+
+    @abstractmethod
+    def _logits(
+        self,
+        images: Tensor,
+        operation_weights: Tensor,
+        edge_weights: Tensor | None,
+        active: Sequence[Sequence[int]],
+    ) -> Tensor:
+        """Logits of channels-last images; `active` are the columns to compute, for each decision."""
