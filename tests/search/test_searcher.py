@@ -102,6 +102,11 @@ def test_skip_connections_are_those_that_one_reads_in_a_genotype(name: str, coun
     assert skip_connections(make_space("darts").parse(GENOTYPES[name])) == count
 
 
+def test_skips_of_layers_count_as_well() -> None:
+    """A chain that collapses is all `skip`."""
+    assert skip_connections(make_space("fbnet").parse(str([8] * 20 + [0, 1]))) == 20
+
+
 @pytest.mark.parametrize("value", [float("nan"), float("inf"), float("-inf")])
 def test_a_loss_that_is_no_number_ends_the_search_with_advice(value: float) -> None:
     check_finite(1e30, "train loss", 3, 0.1)

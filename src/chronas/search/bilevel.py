@@ -22,7 +22,7 @@ from chronas.search.derive import Candidate, candidates
 from chronas.search.descent import Descent
 from chronas.search.objective import Objective
 from chronas.search.searcher import Found, Searcher, Task
-from chronas.spaces import Architecture, CellTopology
+from chronas.spaces import Architecture
 from chronas.supernets import discrete_weights
 
 SCORED = 500  # images of a batch in scoring; large, as batch norms use the batch's statistics
@@ -63,7 +63,6 @@ class Darts(Searcher):
 
     name: ClassVar[str] = "darts"
     Config: ClassVar[type[BilevelConfig]] = BilevelConfig
-    topologies = (CellTopology,)
 
     def __init__(self, config: BilevelConfig | None = None) -> None:
         """Take the settings, the paper's where none are given.

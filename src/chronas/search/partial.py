@@ -2,7 +2,8 @@
 
 The loop is DARTS's; the settings differ. As in the published code the first C / K channels go through the operations
 and the others around them. Unlike it, the derived cell is that of the final logits. Where every edge of a node is kept
-(NAS-Bench-201) there is nothing to normalise: edge weights are one.
+(NAS-Bench-201) there is nothing to normalise: edge weights are one. It is for cells: the blocks of a chain of layers
+change the number of channels, so none can go around them.
 """
 
 from __future__ import annotations
@@ -11,6 +12,7 @@ from typing import ClassVar
 
 from chronas.search.bilevel import Darts
 from chronas.search.config import BilevelConfig, PCDartsConfig
+from chronas.spaces import CellTopology
 
 
 class PCDarts(Darts):
@@ -18,3 +20,4 @@ class PCDarts(Darts):
 
     name: ClassVar[str] = "pc-darts"
     Config: ClassVar[type[BilevelConfig]] = PCDartsConfig
+    topologies = (CellTopology,)

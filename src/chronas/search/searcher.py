@@ -19,7 +19,7 @@ from chronas.search.derive import Candidate
 from chronas.search.objective import CostFunction, Objective, ObjectiveConfig, predicted_ms
 from chronas.spaces import Architecture, CellTopology, LayerTopology, Skeleton, Space, Topology
 
-IDENTITY = "skip_connect"
+IDENTITIES = ("skip_connect", "skip")  # of cells, and of layers, where it is one if the shape stays
 PROBES = 16  # random architectures by whose costs a checkpoint knows its predictor
 ROUNDING = 1e-5  # relative; float32 sums may differ by less between machines
 
@@ -140,8 +140,8 @@ class Searcher(ABC):
         """
         if not isinstance(space.topology, cls.topologies):
             raise UsageError(
-                f"searcher {cls.name} has no supernet of layers yet, as space {space.name} needs: choose a space of "
-                f"cells, or a searcher that trains whole networks, such as random"
+                f"searcher {cls.name} is for {_kinds(cls.topologies)}, and space {space.name} is one of "
+                f"{_kinds((type(space.topology),))}: choose another space or a searcher for both, such as darts"
             )
 
     def search(self, task: Task, progress: Progress = silent) -> Found:
@@ -169,9 +169,14 @@ class Searcher(ABC):
         """Search a task that has been checked."""
 
 
+def _kinds(topologies: Sequence[type[Topology]]) -> str:
+    names: dict[type[Topology], str] = {CellTopology: "cells", LayerTopology: "layers"}
+    return " and ".join(names[topology] for topology in topologies)
+
+
 def skip_connections(architecture: Architecture) -> int:
     """How many operations of an architecture are skip connections, by which a collapsed DARTS search is known."""
-    return sum(architecture.operation(d) == IDENTITY for d in range(len(architecture.choices)))
+    return sum(architecture.operation(d) in IDENTITIES for d in range(len(architecture.choices)))
 
 
 def check_same(saved: dict[str, Any], wanted: dict[str, Any], path: Path) -> None:
