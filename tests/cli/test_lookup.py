@@ -34,8 +34,15 @@ def test_blocks_are_measured_told_and_kept(tmp_path: Path, capsys: Capture) -> N
     assert main([*SIMULATED, "--out", str(tmp_path / "other.parquet"), *saved]) == 2
     assert "blocks.parquet exists" in capsys.readouterr().err
     whole = table.architectures()[-1]
-    assert main(["table", "query", str(tmp_path / "blocks.parquet"), "--architecture", str(whole), "--json"]) == 0
-    capsys.readouterr()
+    blocks = str(tmp_path / "blocks.parquet")
+    assert main(["table", "query", blocks, blocks, "--architecture", str(whole), "--json"]) == 0
+    (asked,) = json.loads(capsys.readouterr().out)["architectures"]
+    assert len(asked["costs"]) == 2 and asked["costs"][0]["low"] < asked["costs"][0]["value"]
+    assert main(["table", "query", blocks, str(out), "--architecture", str(whole)]) == 2
+    assert "blocks.parquet has costs of blocks" in capsys.readouterr().err
+    assert main(["table", "show", blocks, "--json"]) == 0
+    shown = json.loads(capsys.readouterr().out)
+    assert shown["data set"] == "imagenet" and "5 networks, before" in shown["sums of blocks"]
     assert main(["table", "show", str(out)]) == 0
     assert "sums of blocks" in capsys.readouterr().out
     assert main([*SIMULATED, "--out", str(out)]) == 2

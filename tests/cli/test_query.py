@@ -124,7 +124,9 @@ def test_asking_imports_neither_torch_nor_scipy(cells: Path) -> None:
         ("FBNET", "ask by --architecture"),
         ("FBNET --index 3", "not --index"),
         ("FBNET --architecture 0,1,2", "expected 22 numbers"),
-        ("FBNET CELLS", "is no table of chronas"),
+        ("FBNET CELLS", "fbnet-cifar100.parquet has costs of blocks"),
+        ("FBNET IMAGES --architecture 0,1,2", "fbnet on cifar100 and fbnet on imagenet: ask each by itself"),
+        ("none --index 3", "no file 'none', nor a table that comes with chronas"),
     ],
     ids=lambda value: value.replace(" ", "_").replace("/", "") or "nothing",
 )
@@ -141,6 +143,7 @@ def test_wrong_use_is_one_line(
     (tmp_path / "empty").mkdir()
     capsys.readouterr()
     names = {"CELLS": str(cells), "FBNET": str(folder / "fbnet-cifar100.parquet"), "EMPTY": str(tmp_path / "empty")}
+    names |= {"IMAGES": str(folder / "fbnet-imagenet.parquet")}
     assert main(["table", "query", *(names.get(word, word) for word in words.split())]) == 2
     captured = capsys.readouterr()
     assert captured.out == "" and captured.err.count("\n") == 1 and expected in captured.err

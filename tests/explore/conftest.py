@@ -29,6 +29,12 @@ STARTS_S = 120  # a hang guard, not a bar
 HOSTILE = '<img src="http://192.0.2.1/x.png"> ![x](http://192.0.2.1/y.png)'
 
 
+@pytest.fixture(autouse=True)
+def nothing_shipped(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """Tests here know every number of their own tables; those that come with chronas would stand beside them."""
+    monkeypatch.setattr("chronas.tables.files.FOLDER", tmp_path / "shipped")
+
+
 @pytest.fixture(scope="module")
 def url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     """The address of a page that `chronas explore` serves; it must end when it is interrupted."""

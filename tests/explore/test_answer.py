@@ -6,12 +6,16 @@ from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
+import polars as pl
 import pytest
 
 from chronas.explore import Collection, Plane
 from chronas.explore.answer import answer, drawing, known
-from explored import NETWORKS, accuracies, latencies, only_collection, plane_of, write_accuracies, write_table
+from chronas.tables import CostTable
+from explored import NETWORKS, SPACE, accuracies, latencies, only_collection, plane_of, write_accuracies, write_table
 from toy_space import ToySpace
+
+DEAD = "|avg_pool_3x3~0|+|skip_connect~0|none~1|+|nor_conv_3x3~0|nor_conv_3x3~1|none~2|"  # node 2 leads nowhere
 
 
 @pytest.fixture
@@ -64,6 +68,21 @@ def test_a_network_that_no_table_has_is_not_measured_anywhere(collection: Collec
     table = known(collection, None, plane(collection).cost)
     assert table.count("not measured") == 2 and table.count("not known") == 3  # accuracy and two sizes
     assert "nan" not in table
+
+
+def test_a_cost_that_was_measured_on_the_same_graph_says_on_which(tmp_path: Path) -> None:
+    dead, live = SPACE.parse(DEAD), SPACE.parse(DEAD).pruned()
+    frame = CostTable.load(write_table(tmp_path / "a.parquet", [4.0, 4.0], [dead, live])).frame
+    table = CostTable.load(tmp_path / "a.parquet")
+    CostTable(frame.with_columns(measured_as=pl.lit(str(live))), table.provenance).save(tmp_path / "b.parquet")
+    write_table(tmp_path / "c.parquet", [5.0, 6.0], [live, dead], hardware="chip")
+    collection = only_collection([tmp_path / "c.parquet", tmp_path / "b.parquet"])
+    cost = collection.costs["Time on a board, simulated"]
+    text = words(known(collection, collection.rows[str(dead)], cost))
+    assert f"Time on a board, simulated: measured on {live} , which is the same network" in text
+    assert text.count("measured on") == 1
+    assert "measured on" not in known(collection, collection.rows[str(live)], cost)
+    assert "measured on" not in known(collection, None, cost)
 
 
 def test_one_round_has_no_interval(collection: Collection) -> None:

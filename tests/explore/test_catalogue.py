@@ -86,8 +86,20 @@ def test_two_tables_of_one_device_are_told_apart_and_one_file_counts_once(tmp_pa
     assert labels == ["Time on a board, simulated (monday)", "Time on a board, simulated (friday)"]
 
 
-def test_no_table_at_all_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("chronas.explore.catalogue.shipped_tables", list)
+def test_tables_of_ones_own_come_before_those_that_are_shipped(tmp_path: Path) -> None:
+    (tmp_path / "shipped").mkdir()
+    other = SKELETON.model_copy(update={"width": 8})
+    write_table(tmp_path / "shipped" / "chip.parquet", latencies(3), hardware="chip")
+    write_table(tmp_path / "shipped" / "wide.parquet", latencies(3), skeleton=other)
+    mine = write_table(tmp_path / "mine.parquet", latencies(5))
+    first, second = load_catalogue((mine,)).values()
+    assert (first.skeleton, second.skeleton) == (SKELETON, other)
+    assert list(first.costs)[:2] == ["Time on a board, simulated", "Time on chip, simulated"]
+    load_catalogue.cache_clear()
+    assert [one.skeleton for one in load_catalogue((Path("wide"),)).values()] == [other, SKELETON]
+
+
+def test_no_table_at_all_is_refused() -> None:
     load_catalogue.cache_clear()
     with pytest.raises(UsageError, match="no table of costs to explore: give one"):
         load_catalogue()

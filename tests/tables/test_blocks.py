@@ -14,7 +14,16 @@ from chronas.measurement import Plan, run_campaign
 from chronas.networks import chain
 from chronas.networks.layers import BLOCKS
 from chronas.spaces import LayerTopology, Skeleton, make_space
-from chronas.tables import BlockCosts, BlockNetworks, BlockTable, CostTable, added_up, as_block_table
+from chronas.tables import (
+    BlockCosts,
+    BlockNetworks,
+    BlockTable,
+    CostTable,
+    added_up,
+    as_block_table,
+    block_answers,
+    checked,
+)
 from chronas.tables.fbnet_blocks import block_keys
 
 SPACE = make_space("fbnet")
@@ -56,6 +65,13 @@ def test_a_measured_table_knows_how_well_it_adds_up(tmp_path: Path) -> None:
     assert "40 networks" in dict(table.describe())["sums of blocks"]
     table.save(tmp_path / "blocks.parquet")
     assert CostTable.load(tmp_path / "blocks.parquet").provenance == table.provenance
+    table = checked(table, make_device("simulated"), tmp_path / "again.sqlite", networks=10)
+    as_block_table(table, networks, "cifar100").save(tmp_path / "asked.parquet")
+    quality = BlockTable.load(tmp_path / "asked.parquet").origin.quality["simulated"]
+    assert (quality.rounds, quality.repeatability) == (3, table.repeatability())
+    assert (quality.additivity, quality.checks) == (found, table.provenance.checks)
+    described = dict(BlockTable.load(tmp_path / "asked.parquet").describe())
+    assert "40 networks" in described["sums of blocks"] and "10 networks after" in described["check 1"]
 
 
 def test_what_does_not_add_up_is_told() -> None:
@@ -85,6 +101,13 @@ def test_a_table_to_be_asked_has_the_same_sums(tmp_path: Path) -> None:
     found = again.sums([one.choices for one in SPACE.sample(20, seed=0)])  # type: ignore[misc]
     assert found["simulated.latency_ms"].to_numpy() == pytest.approx(expected, rel=1e-6)
     assert (again.origin.space, again.origin.dataset) == ("fbnet", "cifar100")
+    quality = again.origin.quality["simulated"]
+    above = 100 * (np.arange(1, 21) / expected - 1)
+    assert (quality.low_percent, quality.high_percent) == pytest.approx(tuple(np.quantile(above, [0.025, 0.975])))
+    answer = block_answers(again, SPACE.sample(20, seed=0)[3].choices)[0]
+    assert answer.value is not None and answer.low is not None and answer.high is not None
+    assert answer.low == pytest.approx(answer.value * (1 + quality.low_percent / 100))
+    assert answer.low < answer.value < answer.high
 
 
 @pytest.mark.parametrize("name", ["cifar100", "imagenet"])

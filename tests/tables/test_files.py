@@ -5,8 +5,8 @@ from pathlib import Path
 import pytest
 
 from chronas.errors import UsageError
-from chronas.tables import CostTable, shipped_tables, table_files
 from chronas.tables import files as module
+from chronas.tables import shipped_files, shipped_tables, table_files, table_path
 from explored import latencies, write_table
 
 
@@ -19,11 +19,6 @@ def folder(tmp_path: Path) -> Path:
     return tmp_path
 
 
-def test_every_shipped_table_can_be_read() -> None:
-    for path in shipped_tables():
-        assert len(CostTable.load(path)) > 0
-
-
 def test_only_tables_are_shipped_and_a_missing_folder_ships_nothing(
     folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -31,6 +26,21 @@ def test_only_tables_are_shipped_and_a_missing_folder_ships_nothing(
     assert shipped_tables() == []
     monkeypatch.setattr(module, "FOLDER", folder)
     assert [path.name for path in shipped_tables()] == ["a.parquet", "b.parquet"]
+    assert list(shipped_files()) == ["a", "b", "c"]
+
+
+def test_a_plain_word_is_a_table_that_is_shipped_unless_a_file_is_called_so(
+    folder: Path, monkeypatch: pytest.MonkeyPatch, tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    monkeypatch.setattr(module, "FOLDER", folder)
+    monkeypatch.chdir(tmp_path_factory.mktemp("elsewhere"))
+    assert table_path(Path("a")) == folder / "a.parquet" and table_files(Path("b")) == [folder / "b.parquet"]
+    for path in (Path("a.parquet"), Path("x/a"), folder / "none"):
+        assert table_path(path) == path
+    with pytest.raises(UsageError, match="no file 'none', nor a table that comes with chronas: these are a, b, c"):
+        table_path(Path("none"))
+    Path("a").touch()
+    assert table_path(Path("a")) == Path("a")
 
 
 def test_a_folder_stands_for_its_tables_and_a_file_for_itself(folder: Path) -> None:

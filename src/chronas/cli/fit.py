@@ -14,7 +14,7 @@ from chronas.errors import UsageError
 from chronas.predictors import PREDICTORS, PredictorReport, fit_and_report, predictor_class
 from chronas.reports import predictor_words
 from chronas.runs import Run, fit, measure
-from chronas.tables import CostTable
+from chronas.tables import CostTable, table_path
 from chronas.units import COST_UNITS
 
 DESCRIPTION = """Learn a cost predictor from a table, and report how well it predicts architectures not seen.
@@ -25,7 +25,7 @@ Given a run folder, `chronas fit RUN` does this step of the run; --again does it
 class FitOptions(Options):
     """Options of `chronas fit` that do not depend on names."""
 
-    table: Path = Field(description="Parquet file of `chronas measure`")
+    table: Path = Field(description="Parquet file of `chronas measure`, or a name of `chronas table list`")
     out: Path = Field(default=Path("predictor.safetensors"), description="file to write")
     cost: str | None = Field(default=None, description="what to learn of the table's costs; by default its own")
     folds: int = Field(default=5, ge=2, le=100, description="folds of the cross-validation")
@@ -44,7 +44,7 @@ def main(words: list[str]) -> int:
     options = read_options(model, words, prog="chronas fit", description=DESCRIPTION)
     if options.out.exists():
         raise UsageError(f"{options.out} exists; choose another --out, nothing is overwritten")
-    table = CostTable.load(options.table)
+    table = CostTable.load(table_path(options.table))
     table = table if options.cost is None else table.of(options.cost)
     config = part(options, "predictor")
     predictor, report = fit_and_report(names["predictor"], table, config=config, folds=options.folds, seed=options.seed)

@@ -13,7 +13,7 @@ from pydantic import Field
 
 from chronas.cli.answers import write, write_json, write_table
 from chronas.cli.options import Options, read_options
-from chronas.errors import UsageError
+from chronas.errors import MismatchError, UsageError
 from chronas.files import write_bytes
 from chronas.spaces import Architecture, Skeleton
 from chronas.tables import (
@@ -40,7 +40,7 @@ class QueryOptions(Options):
     """Options of `chronas table query`."""
 
     tables: Annotated[tuple[Path, ...], tyro.conf.Positional] = Field(
-        description="tables that chronas wrote; a folder stands for all tables in it"
+        description="tables that chronas wrote, or names of `chronas table list`; a folder stands for all tables in it"
     )
     index: tuple[int, ...] = Field(default=(), description="official indices of architectures to tell all about")
     architecture: tuple[str, ...] = Field(default=(), description="architectures to tell all about")
@@ -70,8 +70,9 @@ def main(words: list[str]) -> int:
         raise UsageError(f"{options.out} exists; choose another --out, nothing is overwritten")
     if options.isomorphic and not (options.index or options.architecture):
         raise UsageError("--isomorphic is about an architecture: give one by --index or --architecture")
-    if len(options.tables) == 1 and is_block_table(options.tables[0]):
-        return _ask_blocks(options)
+    files = [file for path in options.tables for file in table_files(path)]
+    if files and all(map(is_block_table, files)):
+        return _ask_blocks(options, files)
     query, _ = load_query(options.tables, options.accuracies)
     asked = _asked(query, options)
     frame = query.where(options.where, query.of(asked) if asked else None)
@@ -90,11 +91,14 @@ def load_query(paths: tuple[Path, ...], accuracies: Path | None) -> tuple[Query,
     """The query of tables and folders of tables, and their skeleton.
 
     Raises:
-        UsageError: there is no path, or a folder has no table.
+        UsageError: there is no path, a folder has no table, or a table is of blocks.
         DataError: a file is missing or damaged.
         MismatchError: the tables are of several spaces or skeletons.
     """
-    tables = [CostTable.load(file) for path in paths for file in table_files(path)]
+    files = [file for path in paths for file in table_files(path)]
+    for file in filter(is_block_table, files):
+        raise UsageError(f"{file} has costs of blocks, others are of whole networks: ask it by itself")
+    tables = [CostTable.load(file) for file in files]
     if not tables:
         raise UsageError("there is no table to ask: give at least one")
     joined = None if accuracies is None else read_accuracies(accuracies, tables[0].space)
@@ -144,8 +148,8 @@ def _content(query: Query, row: dict[str, Any]) -> dict[str, Any]:
     return {**known, "costs": [asdict(answer) for answer in query.answers(row["architecture"])]}
 
 
-def _ask_blocks(options: QueryOptions) -> int:
-    """A table of blocks has no rows to choose among: it answers for architectures that are given."""
+def _ask_blocks(options: QueryOptions, files: list[Path]) -> int:
+    """Tables of blocks have no rows to choose among: they answer for architectures that are given."""
     idle = [
         name
         for name in ("index", "isomorphic", "where", "accuracies", "pareto", "sort", "out")
@@ -153,9 +157,15 @@ def _ask_blocks(options: QueryOptions) -> int:
     ]
     if idle or not options.architecture:
         wrong = f"not --{idle[0]}" if idle else "none is given"
-        raise UsageError(f'{options.tables[0]} has costs of blocks: ask by --architecture "[0, 8, ...]", {wrong}')
-    table = BlockTable.load(options.tables[0])
-    answers = {text: block_answers(table, table.parse(text)) for text in options.architecture[: options.rows]}
+        raise UsageError(f'{files[0]} has costs of blocks: ask by --architecture "[0, 8, ...]", {wrong}')
+    tables = [BlockTable.load(file) for file in files]
+    kinds = {f"{table.origin.space} on {table.origin.dataset}" for table in tables}
+    if len(kinds) > 1:
+        raise MismatchError(f"the tables of blocks are of {' and '.join(sorted(kinds))}: ask each by itself")
+    answers = {
+        text: [answer for table in tables for answer in block_answers(table, table.parse(text))]
+        for text in options.architecture[: options.rows]
+    }
     if options.json_answer:
         found = [{"architecture": text, "costs": [asdict(a) for a in costs]} for text, costs in answers.items()]
         write_json({"found": len(options.architecture), "architectures": found})

@@ -15,7 +15,7 @@ from chronas.cli.options import Options, read_names, read_options
 from chronas.cli.progress import progress_display
 from chronas.cli.run import CHOICES, DEFAULT_PRESET, RunOptions, config_of, limit_alone, options_model
 from chronas.runs import EXPORTED, PRESETS, Finder, Run, find, fit, make_preset, measure, read_choice
-from chronas.tables import CostTable
+from chronas.tables import CostTable, table_path
 
 DESCRIPTION = """Search an architecture with a latency weight or limit, choose by measuring, keep it in a run folder.
 
@@ -42,7 +42,7 @@ def main(words: list[str]) -> int:
     base = limit_alone(make_preset(preset, chosen), words)
     model = options_model(SearchOptions, base, preset, Path("runs/search"))
     options = read_options(model, rest, prog="chronas search", description=DESCRIPTION)
-    table = CostTable.load(options.table)
+    table = CostTable.load(table_path(options.table))
     run = Run.create(options.out, config_of(base, options), command=line, table=table)
     return _search(run, again=False, as_json=options.json_answer)
 

@@ -12,7 +12,7 @@ from chronas.cli.answers import write, write_json, write_table
 from chronas.cli.options import Options, read_options
 from chronas.errors import UsageError
 from chronas.names import named
-from chronas.tables import CostTable
+from chronas.tables import BlockTable, CostTable, is_block_table, table_path
 from chronas.units import COST_UNITS
 
 DESCRIPTION = (
@@ -21,6 +21,7 @@ DESCRIPTION = (
 USAGE = """usage: chronas table ACTION [FILE] [OPTIONS]
 
 actions:
+  list     the tables that come with chronas: their names are taken wherever a table is asked for
   show     what a table holds: where it is from, its range, how well it repeats, its fastest networks
   import   a table of what a bundle measured elsewhere (results.jsonl), or HW-NAS-Bench's tables (hw-nas-bench FILE)
   query    what architectures cost on every device: by index, text, filter or Pareto front
@@ -29,6 +30,7 @@ actions:
 
 `chronas table ACTION --help` tells an action's options."""
 ACTIONS = {
+    "list": "chronas.cli.shipped:main",
     "show": "chronas.cli.table:show",
     "import": "chronas.cli.importing:main",
     "query": "chronas.cli.query:main",
@@ -40,7 +42,9 @@ ACTIONS = {
 class ShowOptions(Options):
     """Options of `chronas table show`."""
 
-    table: Annotated[Path, tyro.conf.Positional] = Field(description="a Parquet file that chronas wrote")
+    table: Annotated[Path, tyro.conf.Positional] = Field(
+        description="a Parquet file that chronas wrote, or a name of `chronas table list`"
+    )
     rows: int = Field(default=5, ge=0, description="how many of the fastest networks to list")
 
 
@@ -56,7 +60,11 @@ def main(words: list[str]) -> int:
 def show(words: list[str]) -> int:
     """Run `chronas table show`."""
     options = read_options(ShowOptions, words, prog="chronas table show", description=DESCRIPTION)
-    show_table(CostTable.load(options.table), options.table, as_json=options.json_answer, rows=options.rows)
+    path = table_path(options.table)
+    if is_block_table(path):
+        show_described(BlockTable.load(path).describe(), path, as_json=options.json_answer)
+    else:
+        show_table(CostTable.load(path), path, as_json=options.json_answer, rows=options.rows)
     return 0
 
 
@@ -72,15 +80,19 @@ def journal_beside(table: Path) -> Path:
     return journal
 
 
-def show_table(table: CostTable, path: Path, *, as_json: bool, rows: int = 5) -> None:
-    """Describe a table on stdout."""
-    described = table.describe()
+def show_described(described: list[tuple[str, str]], path: Path, *, as_json: bool) -> None:
+    """What a table tells about itself, on stdout."""
     if as_json:
         write_json({"path": str(path), **dict(described)})
         return
     write(str(path))
     write_table(("", ""), described)
-    if rows:
+
+
+def show_table(table: CostTable, path: Path, *, as_json: bool, rows: int = 5) -> None:
+    """Describe a table on stdout."""
+    show_described(table.describe(), path, as_json=as_json)
+    if rows and not as_json:
         fastest = table.measured().frame.sort("latency_ms").head(rows)
         columns = {"latency_ms": "latency ms", "latency_low_ms": "at least", "latency_high_ms": "at most"}
         columns |= {cost: f"{cost.rpartition('_')[0].replace('_', ' ')} {COST_UNITS[cost]}" for cost in table.others()}

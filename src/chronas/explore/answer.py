@@ -6,6 +6,7 @@ What comes from files or users is escaped: a device's name can bring neither mar
 from __future__ import annotations
 
 import base64
+from collections.abc import Sequence
 from html import escape
 from xml.etree import ElementTree
 
@@ -144,7 +145,23 @@ def known(collection: Collection, row: int | None, limited: Quantity) -> str:
     numeric = {"value", "better than"}
     head = "".join(f"<th{' class=number' if name in numeric else ''}>{name}</th>" for name in HEADINGS)
     body = "".join(known_row(quantity, row, limited=quantity is limited) for quantity in quantities)
-    return f'<div class="known"><table><tr>{head}</tr>{body}</table></div>'
+    return f'<div class="known"><table><tr>{head}</tr>{body}</table></div>{stands_for(quantities, row)}'
+
+
+def stands_for(quantities: Sequence[Quantity], row: int | None) -> str:
+    """Which of a network's costs were measured on another network, and on which; "" where none was."""
+    by_text: dict[str, list[str]] = {}
+    for quantity in quantities:
+        if row is not None and row in quantity.measured_as:
+            by_text.setdefault(quantity.measured_as[row], []).append(quantity.label)
+    return "".join(
+        paragraph(
+            "soft",
+            f"{escape('; '.join(labels))}: measured on <span class=same>{escape(text)}</span>, which is the same "
+            "network once what does not reach the answer is left out, as this device's runtime does.",
+        )
+        for text, labels in by_text.items()
+    )
 
 
 def known_row(quantity: Quantity, row: int | None, *, limited: bool) -> str:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
@@ -40,6 +40,7 @@ class Quantity:
         rounds: how many rounds each number comes from [N]; 0 where it is not measured.
         facts: how it was measured: batch, threads and so on, for people; and why values are missing.
         maximise: whether more is better.
+        measured_as: for rows whose number was measured on another network that is the same graph, that network's text.
     """
 
     name: str
@@ -52,6 +53,7 @@ class Quantity:
     rounds: NDArray[np.int64]
     facts: Mapping[str, str]
     maximise: bool = False
+    measured_as: Mapping[int, str] = field(default_factory=dict)
 
     @property
     def label(self) -> str:
@@ -97,17 +99,17 @@ class Collection:
 
 @functools.cache
 def load_catalogue(files: tuple[Path, ...] = (), accuracies: Path | None = None) -> dict[str, Collection]:
-    """The collections of these tables and of those that come with chronas, by title; read once for a process.
+    """The collections of these tables, then of those that come with chronas, by title; read once for a process.
 
     Args:
-        files: tables that chronas wrote, and folders of such.
+        files: tables that chronas wrote, folders of such, and names of tables that come with chronas.
         accuracies: a Parquet file, as `read_accuracies` takes it.
 
     Raises:
         DataError: a file is missing or damaged, or a row of it is no architecture of its space.
         UsageError: there is no table at all, none in a folder, or a table of blocks.
     """
-    paths = [*shipped_tables(), *(file for path in files for file in table_files(path))]
+    paths = [*(file for path in files for file in table_files(path)), *shipped_tables()]
     if not paths:
         raise UsageError(
             "there is no table of costs to explore: give one, `chronas measure --out costs.parquet` makes it"
@@ -205,6 +207,7 @@ def measured(table: CostTable, device: str, places: NDArray[np.int64], count: in
         count: N, the networks of the collection.
     """
     found = []
+    others = {row: text for row, text in zip(places.tolist(), table.measured_as(), strict=True) if text is not None}
     for cost in (name for name in dict.fromkeys([table.provenance.cost, *COST_COLUMNS]) if name in table.frame.columns):
         frame, words = table.frame, cost_words(cost)
         columns = COST_COLUMNS.get(cost)
@@ -214,7 +217,8 @@ def measured(table: CostTable, device: str, places: NDArray[np.int64], count: in
         rounds = np.zeros(count, dtype=np.int64)
         rounds[places] = frame[columns.rounds].list.len().fill_null(0).to_numpy() if columns and has_rounds else 1
         text = facts(table, cost)
-        found.append(Quantity(words.name, device, cost_unit(cost), words.hint, value, low, high, rounds, text))
+        known = (value, low, high, rounds, text)
+        found.append(Quantity(words.name, device, cost_unit(cost), words.hint, *known, measured_as=others))
     return found
 
 

@@ -16,7 +16,7 @@ from chronas.tables.accuracies import read_accuracies
 from chronas.tables.answer import Answer, block_answers
 from chronas.tables.block_table import BlockTable, is_block_table
 from chronas.tables.columns import COST_COLUMNS
-from chronas.tables.files import shipped_tables, table_files
+from chronas.tables.files import shipped_files, shipped_tables, table_files, table_path
 from chronas.tables.pareto import pareto_front
 from chronas.tables.provenance import Additivity, Check, Provenance
 from chronas.tables.query import Query, parse_condition
@@ -61,8 +61,10 @@ __all__ = [
     "pareto_front",
     "parse_condition",
     "read_accuracies",
+    "shipped_files",
     "shipped_tables",
     "table_files",
+    "table_path",
     "to_measure",
 ]
 

@@ -36,7 +36,7 @@ class Answer:
         cost: a key of `COST_UNITS`.
         value: in `unit`; None where the table does not have the architecture.
         unit: ms, mJ or MiB.
-        low: lower end of the 95 % interval over rounds.
+        low: lower end of the 95 % interval: over rounds or, where blocks are added, of whole networks around sums.
         high: upper end of it.
         rounds: how many rounds the value comes from.
         runs: how many timed runs these had together.
@@ -131,8 +131,11 @@ def block_answers(table: BlockTable, choices: Sequence[int]) -> list[Answer]:
         device, _, cost = name.rpartition(".")
         facts: dict[str, Fact] = {fact: origin.devices.get(device, {}).get(fact) for fact in FACTS}
         shared = {"device": device, "cost": cost, "unit": COST_UNITS[cost], **facts, "date": origin.created or None}
-        unknown = dict.fromkeys(("low", "high", "rounds", "runs", "missing", "measured_as"))
-        answers.append(Answer(**shared, **unknown, value=sums[name][0], source=f"sum of blocks, {origin.source}"))  # type: ignore[arg-type]
+        unknown = dict.fromkeys(("rounds", "runs", "missing", "measured_as"))
+        value, quality = sums[name][0], origin.quality.get(device)
+        low, high = (None, None) if quality is None else quality.interval(value)
+        source = f"sum of blocks, {origin.source}"
+        answers.append(Answer(**shared, **unknown, value=value, low=low, high=high, source=source))  # type: ignore[arg-type]
     return answers
 
 
@@ -145,7 +148,8 @@ def answer_columns(table: CostTable, device: str, rows: pl.DataFrame) -> list[An
         rows: a frame of `architecture`.
     """
     provenance = table.provenance
-    spread = rows.join(table.frame, on="architecture", how="left", maintain_order="left")
+    known = table.frame.with_columns(table.measured_as())
+    spread = rows.join(known, on="architecture", how="left", maintain_order="left")
     shared: dict[str, Fact] = {fact: provenance.device.get(fact) for fact in FACTS}
     shared |= {"device": device, "date": provenance.created or None, "source": provenance.source}
     costs = [name for name in COST_COLUMNS if name in spread.columns]
@@ -165,14 +169,7 @@ def _column(spread: pl.DataFrame, provenance: Provenance, facts: Mapping[str, Fa
         low, high = (np.where(rounds >= FEWEST, spread[end].to_numpy(), np.nan) for end in (columns.low, columns.high))
     elif provenance.runs is not None:
         runs = np.where(np.isnan(values), 0, provenance.runs)
-    return AnswerColumn(facts, provenance.missing or None, values, low, high, rounds, runs, _measured_as(spread))
-
-
-def _measured_as(spread: pl.DataFrame) -> pl.Series:
-    if MEASURED_AS not in spread.columns:
-        return pl.Series(MEASURED_AS, [None] * len(spread), dtype=pl.String)
-    other = pl.when(pl.col(MEASURED_AS) != pl.col("architecture")).then(pl.col(MEASURED_AS))
-    return spread.select(other.alias(MEASURED_AS)).to_series()
+    return AnswerColumn(facts, provenance.missing or None, values, low, high, rounds, runs, spread[MEASURED_AS])
 
 
 def _number(value: np.float64) -> float | None:

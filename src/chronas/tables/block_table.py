@@ -22,11 +22,56 @@ from chronas.errors import DataError, ParseError, UsageError, excerpt, unknown_n
 from chronas.files import write_bytes
 from chronas.spaces import Architecture, make_space
 from chronas.tables.parquet import has_metadata, read_parquet
-from chronas.tables.provenance import Provenance
-from chronas.tables.table import CostTable
+from chronas.tables.provenance import Additivity, Check, Provenance
+from chronas.tables.repeatability import Repeatability
+from chronas.tables.table import CostTable, device_text
 
 BLOCKS_KEY = "chronas.blocks/1"
 KEYS: dict[str, pl.DataType] = {"layer": pl.Int64(), "operation": pl.String(), "key": pl.String()}
+
+
+@dataclass(frozen=True)
+class BlockQuality:
+    """How well the sums of a device are known; of tables that were measured here.
+
+    Attributes:
+        rounds: the fewest that a network was measured in.
+        repeatability: of the measured networks, first rounds against last.
+        additivity: of sums with whole networks, before sums were levelled.
+        low_percent: how far below its levelled sum (so it is negative) a whole network costs; 2.5 % cost still less.
+        high_percent: how far above it; 2.5 % cost still more.
+        checks: samples of the networks that were measured again.
+    """
+
+    rounds: int
+    repeatability: Repeatability
+    additivity: Additivity
+    low_percent: float
+    high_percent: float
+    checks: tuple[Check, ...] = ()
+
+    @classmethod
+    def of_json(cls, content: Mapping[str, Any]) -> BlockQuality:
+        """The quality that `asdict` gave `content` of; TypeError or KeyError where that is not so."""
+        parts = {
+            "repeatability": Repeatability(**content["repeatability"]),
+            "additivity": Additivity.of_json(content["additivity"]),
+            "checks": tuple(map(Check.of_json, content["checks"])),
+        }
+        return cls(**{**content, **parts})
+
+    def interval(self, total: float) -> tuple[float, float]:
+        """Between what 95 % of whole networks of this levelled sum lie."""
+        return total * (1 + self.low_percent / 100), total * (1 + self.high_percent / 100)
+
+    def describe(self) -> list[tuple[str, str]]:
+        """What to tell people about it: rows of a name and a text."""
+        return [
+            ("interval", f"{self.low_percent:+.2g} to {self.high_percent:+.2g} % (95 % of whole networks)"),
+            ("sums of blocks", f"{self.additivity}, before they were levelled"),
+            ("repeatability", f"{self.repeatability} between the first and the last of {self.rounds} or more rounds"),
+            *((f"check {number}", str(check)) for number, check in enumerate(self.checks, 1)),
+        ]
 
 
 @dataclass(frozen=True)
@@ -41,6 +86,7 @@ class BlockOrigin:
         created: date, or date and time (UTC, ISO 8601); empty where that is not known.
         version: of chronas.
         runs: how many timed runs a value of a device stands for, where that is known.
+        quality: of devices that were measured here, by name.
     """
 
     space: str
@@ -50,6 +96,14 @@ class BlockOrigin:
     created: str = ""
     version: str = ""
     runs: Mapping[str, int] = field(default_factory=dict)
+    quality: Mapping[str, BlockQuality] = field(default_factory=dict)
+
+    @classmethod
+    def from_json(cls, text: str) -> BlockOrigin:
+        """The origin whose JSON this is; ValueError, TypeError or KeyError where it is none."""
+        content = dict(json.loads(text))
+        quality = {name: BlockQuality.of_json(known) for name, known in dict(content.get("quality", {})).items()}
+        return cls(**{**content, "quality": quality})
 
 
 class BlockTable:
@@ -166,6 +220,25 @@ class BlockTable:
         self.frame.write_parquet(buffer, metadata={BLOCKS_KEY: origin, "chronas.sha256": _checksum(self.frame, origin)})
         write_bytes(path, buffer.getvalue())
 
+    def describe(self) -> list[tuple[str, str]]:
+        """What to tell people about the table: rows of a name and a text."""
+        origin = self.origin
+        rows = [
+            ("space", origin.space),
+            ("data set", origin.dataset),
+            ("source", f"{origin.source} {origin.created}".strip()),
+            ("blocks", f"{len(self.operations)} in each of {self.layers} layers"),
+        ]
+        for name in self.costs:
+            device, _, cost = name.rpartition(".")
+            every = self._blocks[:, :, self.costs.index(name)]
+            fixed = float(self._fixed[self.costs.index(name)])
+            ends = (fixed + float(end.sum()) for end in (every.min(axis=1), every.max(axis=1)))
+            rows += [("device", device_text(origin.devices.get(device, {"name": device})))]
+            rows += [(cost, "networks take {:.4g} to {:.4g}".format(*ends))]
+            rows += origin.quality[device].describe() if device in origin.quality else []
+        return rows
+
     @classmethod
     def load(cls, path: Path) -> BlockTable:
         """Read a table that `save` wrote.
@@ -179,8 +252,8 @@ class BlockTable:
         if metadata.get("chronas.sha256") != _checksum(frame, metadata[BLOCKS_KEY]):
             raise DataError(f"{path} is damaged: its numbers do not match their checksum; use a copy or make it again")
         try:
-            origin = BlockOrigin(**json.loads(metadata[BLOCKS_KEY]))
-        except (ValueError, TypeError) as error:
+            origin = BlockOrigin.from_json(metadata[BLOCKS_KEY])
+        except (ValueError, TypeError, KeyError) as error:
             raise DataError(f"{path} is damaged: its origin cannot be read ({error})") from error
         return cls(frame, origin)
 

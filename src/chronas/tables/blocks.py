@@ -19,10 +19,12 @@ from numpy.typing import NDArray
 from chronas.errors import DataError, UsageError
 from chronas.networks import chain, closed_form
 from chronas.spaces import Architecture, LayerTopology, Skeleton, Space
-from chronas.tables.block_table import KEYS, BlockOrigin, BlockTable
+from chronas.tables.block_table import KEYS, BlockOrigin, BlockQuality, BlockTable
 from chronas.tables.provenance import Additivity
 from chronas.tables.repeatability import Repeatability
 from chronas.tables.table import CostTable
+
+OUTSIDE = (0.025, 0.975)  # of an interval of 95 %
 
 
 @dataclass(frozen=True)
@@ -116,20 +118,24 @@ def added_up(table: CostTable, networks: BlockNetworks) -> tuple[BlockCosts, Cos
     Raises:
         DataError: a network of single blocks is missing, or there are fewer than two others.
     """
-    architectures, measured = table.architectures(), table.costs()
-    blocks = BlockCosts.of(networks, dict(zip(architectures, measured.tolist(), strict=True)))
-    single = set(networks.architectures)
-    whole = [row for row, architecture in enumerate(architectures) if architecture not in single]
-    if len(whole) < 2:
-        raise DataError(f"how blocks add up is seen on at least two whole networks, got {len(whole)}: measure more")
-    sums = blocks.costs(table.space.encode([architectures[row] for row in whole]))
-    found = measured[whole]
+    blocks, sums, found = _sums(table, networks)
     additivity = Additivity(
         agreement=Repeatability.between(sums, found),
         error_percent=float(100 * np.mean(np.abs(sums - found) / found)),
         level_percent=100 * (float(np.median(sums / found)) - 1),
     )
     return blocks, CostTable(table.frame, replace(table.provenance, additivity=additivity))
+
+
+def _sums(table: CostTable, networks: BlockNetworks) -> tuple[BlockCosts, NDArray[np.float64], NDArray[np.float64]]:
+    """The look-up table of blocks, and for the other networks [M] their sums and what was measured."""
+    architectures, measured = table.architectures(), table.costs()
+    blocks = BlockCosts.of(networks, dict(zip(architectures, measured.tolist(), strict=True)))
+    single = set(networks.architectures)
+    whole = [row for row, architecture in enumerate(architectures) if architecture not in single]
+    if len(whole) < 2:
+        raise DataError(f"how blocks add up is seen on at least two whole networks, got {len(whole)}: measure more")
+    return blocks, blocks.costs(table.space.encode([architectures[row] for row in whole])), measured[whole]
 
 
 def as_block_table(table: CostTable, networks: BlockNetworks, dataset: str) -> BlockTable:
@@ -165,8 +171,26 @@ def as_block_table(table: CostTable, networks: BlockNetworks, dataset: str) -> B
         orient="row",
     )
     source = f"{provenance.source} in single blocks, times {provenance.additivity.factor:.3f}"
-    devices = {str(provenance.device["name"]): provenance.device}
-    return BlockTable(frame, BlockOrigin(space.name, dataset, devices, source, provenance.created, provenance.version))
+    name = str(provenance.device["name"])
+    origin = BlockOrigin(
+        space.name,
+        dataset,
+        {name: provenance.device},
+        source,
+        provenance.created,
+        provenance.version,
+        quality={name: _quality(judged, networks, provenance.additivity)},
+    )
+    return BlockTable(frame, origin)
+
+
+def _quality(table: CostTable, networks: BlockNetworks, additivity: Additivity) -> BlockQuality:
+    """How well levelled sums are known, by the whole networks of the table."""
+    _, sums, found = _sums(table, networks)
+    low, high = np.quantile(100 * (found / (additivity.factor * sums) - 1), OUTSIDE)
+    rounds = min(map(len, table.rounds()))
+    checks = table.provenance.checks
+    return BlockQuality(rounds, table.repeatability(), additivity, float(low), float(high), checks)
 
 
 def _places(space: Space, skeleton: Skeleton) -> tuple[tuple[int, ...], ...]:

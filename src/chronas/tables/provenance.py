@@ -35,6 +35,11 @@ class Check:
     level_percent: float
     foreign_cores: float | None
 
+    @classmethod
+    def of_json(cls, content: Mapping[str, Any]) -> Check:
+        """The check that `asdict` gave `content` of; TypeError or KeyError where that is not so."""
+        return cls(**{**content, "agreement": Repeatability(**content["agreement"])})
+
     def __str__(self) -> str:
         text = f"{self.agreement}, level {self.level_percent:+.2g} %, "
         return f"{text}{self.agreement.networks} networks after {self.hours_after:.1f} h"
@@ -53,6 +58,11 @@ class Additivity:
     agreement: Repeatability
     error_percent: float
     level_percent: float
+
+    @classmethod
+    def of_json(cls, content: Mapping[str, Any]) -> Additivity:
+        """The additivity that `asdict` gave `content` of; TypeError or KeyError where that is not so."""
+        return cls(**{**content, "agreement": Repeatability(**content["agreement"])})
 
     @property
     def factor(self) -> float:
@@ -118,11 +128,9 @@ class Provenance:
         try:
             content = json.loads(text)
             content["skeleton"] = Skeleton.model_validate(content["skeleton"])
-            checks = content.get("checks", [])
-            content["checks"] = tuple(Check(**c | {"agreement": Repeatability(**c["agreement"])}) for c in checks)
+            content["checks"] = tuple(map(Check.of_json, content.get("checks", [])))
             if content.get("additivity") is not None:
-                agreement = Repeatability(**content["additivity"]["agreement"])
-                content["additivity"] = Additivity(**content["additivity"] | {"agreement": agreement})
+                content["additivity"] = Additivity.of_json(content["additivity"])
             known = [entry.name for entry in fields(cls) if entry.name not in LATER or entry.name in content]
             provenance = cls(**{name: content[name] for name in known})
         except (ValueError, KeyError, TypeError, ValidationError) as error:

@@ -209,6 +209,13 @@ class CostTable:
             return self
         return CostTable(self.frame.filter(pl.col(MEASURED_AS) == pl.col("architecture")), self.provenance)
 
+    def measured_as(self) -> pl.Series:
+        """For each row the text of the architecture that was measured for it; null where that is its own."""
+        if MEASURED_AS not in self.frame.columns:
+            return pl.Series(MEASURED_AS, [None] * len(self), dtype=pl.String)
+        other = pl.when(pl.col(MEASURED_AS) != pl.col("architecture")).then(pl.col(MEASURED_AS))
+        return self.frame.select(other.alias(MEASURED_AS)).to_series()
+
     def architectures(self) -> list[Architecture]:
         """The architectures, parsed, in the order of rows.
 
@@ -268,7 +275,7 @@ class CostTable:
         return [
             ("space", provenance.space),
             ("skeleton", str(provenance.skeleton)),
-            ("device", _device_text(device)),
+            ("device", device_text(device)),
             ("batch", str(device.get("batch", "unknown"))),
             ("source", f"{provenance.source} {provenance.created}".strip()),
             ("architectures", self._count_text()),
@@ -350,7 +357,8 @@ def _checksum(frame: pl.DataFrame, provenance: str) -> str:
     return digest.hexdigest()
 
 
-def _device_text(device: Mapping[str, str | int | float]) -> str:
+def device_text(device: Mapping[str, str | int | float]) -> str:
+    """What a fingerprint is, for people."""
     known = {name: device.get(name, "unknown") for name in ("name", "hardware", "threads")}
     return "{name} on {hardware}, {threads} thread(s)".format(**known)
 
