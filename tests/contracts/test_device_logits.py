@@ -92,6 +92,19 @@ def test_logits_are_those_of_pytorch(name: str, dtype: str, space: str, batch: i
         assert np.abs(logits - expected).max() > 1e-5 * np.abs(expected).max(), f"{dtype} answers exactly as float32"
 
 
+@pytest.mark.parametrize("name", ON_CPU)
+def test_a_network_that_no_image_reaches_is_timed_as_any_other(name: str, tmp_path: Path) -> None:
+    device = here(name, "float32", 1)
+    severed = make_space("nasbench201").parse("|none~0|+|none~0|nor_conv_3x3~1|+|none~0|avg_pool_3x3~1|nor_conv_1x1~2|")
+    weights = lively(severed, tmp_path / "lively.safetensors")
+    expected = pytorch(severed, weights, 1)
+    np.testing.assert_allclose(computed(device, severed, weights), expected, atol=WORST_RELATIVE)
+    runner = device.prepare(severed, SKELETON)
+    times_ms = runner.round(0, warmup=1, repeats=3)
+    runner.close()
+    assert len(times_ms) == 3 and min(times_ms) > 0
+
+
 @pytest.mark.parametrize(
     ("name", "dtype"), [(name, dtype) for name in ON_CPU for dtype in DTYPES if dtype not in device_class(name).dtypes]
 )

@@ -100,14 +100,18 @@ def without_telemetry() -> ModuleType:
 
 
 class _RequestRunner(HostTimedRunner):
-    """A compiled model's request, with the images as its input and the shape that the model itself declares."""
+    """A compiled model's request, with the images as its input and the shape that the model itself declares.
+
+    OpenVINO computes in advance what no image reaches: the model of a disconnected cell has no input left.
+    """
 
     def __init__(self, compiled: Any, tensor: Any, images: NDArray[np.float32], classes: int) -> None:
         super().__init__(images, classes)
-        self.input_shape = tuple(compiled.input(0).shape)
+        self.input_shape = tuple(compiled.input(0).shape) if compiled.inputs else images.shape
         self.images = images  # the tensor shares their memory
         self.request = compiled.create_infer_request()
-        self.request.set_input_tensor(tensor)
+        if compiled.inputs:
+            self.request.set_input_tensor(tensor)
 
     def _run(self) -> object:
         self.request.infer()
