@@ -31,3 +31,8 @@ def duration_text(duration_s: float) -> str:
     if seconds < 3600:
         return f"{seconds // 60} min {seconds % 60:02d} s"
     return f"{seconds // 3600} h {seconds % 3600 // 60:02d} min"
+
+
+def amount_text(cost: str, value: float) -> str:
+    """An amount of a cost with its unit, `12 ms`; of one that has no unit here, after its name: `carbon_g 3`."""
+    return f"{value:.4g} {COST_UNITS[cost]}" if cost in COST_UNITS else f"{cost} {value:.4g}"

@@ -12,8 +12,8 @@ import torch
 
 from chronas.data import Normalisation, load_dataset, split
 from chronas.errors import MismatchError, UsageError
-from chronas.search import SEARCHERS, Found, ObjectiveConfig, Searcher, Task, make_searcher, searcher_class
-from chronas.spaces import SPACES, Skeleton, make_space
+from chronas.search import SEARCHERS, Found, ObjectiveConfig, SearchCost, Searcher, Task, make_searcher, searcher_class
+from chronas.spaces import SPACES, Skeleton, Space, make_space
 
 SMALL = {
     "epochs": 2,
@@ -32,21 +32,27 @@ def small(name: str) -> Searcher:
     return make_searcher(name, config.model_validate({key: SMALL[key] for key in SMALL.keys() & config.model_fields}))
 
 
+def additive(space: Space, seed: int) -> SearchCost:
+    slope = 0.1 + torch.rand(space.width, generator=torch.Generator().manual_seed(seed))
+    costs = torch.from_numpy(space.encode(space.sample(100, seed=0))) @ slope
+    return SearchCost(lambda codes: codes @ slope, float(costs.median()))
+
+
 def a_task(space_name: str, folder: Path) -> Task:
     space = make_space(space_name)
     images = load_dataset("digits").train
     train, validation = split(images, 0.5, seed=0)
-    slope = 0.1 + torch.rand(space.width, generator=torch.Generator().manual_seed(0))
-    costs = torch.from_numpy(space.encode(space.sample(100, seed=0))) @ slope
+    costs = {"latency_ms": additive(space, seed=0), "energy_mj": additive(space, seed=1)}
     return Task(
         space=space,
         skeleton=Skeleton(input_shape=(1, 8, 8), classes=10, width=4, depth=1),
         search_train=train.subset(torch.arange(128)),
         search_validation=validation.subset(torch.arange(100)),
         normalisation=Normalisation.of(images),
-        cost=lambda codes: codes @ slope,
-        median_ms=float(costs.median()),
-        objective=ObjectiveConfig(weight=0.5, limit_ms=float(costs.median())),
+        costs=costs,
+        objective=ObjectiveConfig(
+            weights={"latency_ms": 0.5}, limits={name: 1.05 * cost.median for name, cost in costs.items()}
+        ),
         folder=folder,
         seed=0,
     )
@@ -79,26 +85,28 @@ def test_history_is_json_and_has_what_reports_draw(searched: tuple[str, Task, Fo
     assert [row["epoch"] for row in found.history] == [1, 2]
     for row in found.history:
         assert row["train_loss"] > 0
-        assert row["expected_latency_ms"] > 0
+        assert all(row[f"expected_{cost}"] > 0 for cost in ("latency_ms", "energy_mj"))
         assert 0 <= row["skip_connections"] <= 22
     assert 0 <= found.history[-1]["validation_accuracy"] <= 100
 
 
 def test_candidates_are_inside_and_come_in_the_same_order_again(searched: tuple[str, Task, Found, list[int]]) -> None:
     _, task, found, _ = searched
-    limit_ms = task.objective.limit_ms
-    assert limit_ms is not None
-    first, again = (list(itertools.islice(found.candidates(limit_ms), 5)) for _ in range(2))
+    limits = task.objective.limits
+    assert set(limits) == {"latency_ms", "energy_mj"}
+    first, again = (list(itertools.islice(found.candidates(limits), 5)) for _ in range(2))
     assert first
     assert first == again
     assert all(each.architecture.space is task.space for each in first)
-    assert all(each.predicted_ms is not None and each.predicted_ms <= limit_ms for each in first)
+    assert all(each.predicted[cost] <= limit for each in first for cost, limit in limits.items())
     assert all(each.log_probability < 0 for each in first)
 
 
 def test_a_limit_below_everything_is_refused(searched: tuple[str, Task, Found, list[int]]) -> None:
-    with pytest.raises(UsageError, match="fastest"):
-        next(searched[2].candidates(1e-3))
+    with pytest.raises(UsageError, match="within 0.001 mJ.* nearest .*predicted at"):
+        next(searched[2].candidates({"energy_mj": 1e-3}))
+    with pytest.raises(UsageError, match="of peak_memory_mib, got latency_ms, energy_mj"):
+        next(searched[2].candidates({"peak_memory_mib": 1e3}))
 
 
 def test_scores_are_percentages_or_absent(searched: tuple[str, Task, Found, list[int]]) -> None:
@@ -117,7 +125,7 @@ def test_the_same_seed_finds_the_same_again(searched: tuple[str, Task, Found, li
     again = small(name).search(replace(task, folder=tmp_path))
     rows = [[{**row, "seconds": None} for row in each.history] for each in (found, again)]
     assert rows[0] == rows[1]
-    assert next(again.candidates(None)) == next(found.candidates(None))
+    assert next(again.candidates({})) == next(found.candidates({}))
 
 
 def test_a_finished_search_is_loaded_and_another_is_refused(searched: tuple[str, Task, Found, list[int]]) -> None:

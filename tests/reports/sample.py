@@ -162,7 +162,7 @@ def sample_search(name: str, space: str, *, pull: float) -> SearchSummary:
                 "validation_loss": 2.2 * float(np.exp(-3.4 * share)) + 0.11 + 0.02 * pull,
                 "validation_accuracy": 98 - 84 * float(np.exp(-6 * share)),
                 "expected_latency_ms": 3.3 + 0.3 * share - 1.25 * pull * (1 - float(np.exp(-5 * share))),
-                "multiplier": pull * max(0.0, 1.4 * share * float(np.exp(-2.2 * share))),
+                "multiplier.latency_ms": pull * max(0.0, 1.4 * share * float(np.exp(-2.2 * share))),
                 "mode_latency_ms": 3.3 - 0.9 * pull * (epoch > 4) + 0.1 * (epoch % 3),
                 "entropy": 40.0 * (1 - 0.3 * share),
                 "skip_connections": int(2 + 4 * share * pull),

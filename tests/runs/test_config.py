@@ -89,7 +89,7 @@ def test_numbers_that_no_file_can_hold_are_refused(change: dict[str, float]) -> 
 
 def test_the_objective_is_the_weight_and_the_limit() -> None:
     objective = tiny_config(latency_weight=0.25, limit_ms=3.5).objective
-    assert (objective.weight, objective.limit_ms) == (0.25, 3.5)
+    assert (objective.weights, objective.limits) == ({"latency_ms": 0.25}, {"latency_ms": 3.5})
 
 
 def test_a_frame_becomes_a_skeleton_of_the_datas_shape_and_classes() -> None:

@@ -1,6 +1,6 @@
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 
 import pytest
 
@@ -24,14 +24,15 @@ class Known(Found):
     def __init__(self, predicted_ms: Sequence[float], reachable_ms: float = 0.0) -> None:
         self.history = []
         self.asked_ms: list[float | None] = []
-        self._all = [Candidate(NETWORKS[n], -float(n), ms) for n, ms in enumerate(predicted_ms)]
+        self._all = [Candidate(NETWORKS[n], -float(n), {"latency_ms": ms}) for n, ms in enumerate(predicted_ms)]
         self._reachable_ms = reachable_ms
 
-    def candidates(self, limit_ms: float | None) -> Iterator[Candidate]:
+    def candidates(self, limits: Mapping[str, float]) -> Iterator[Candidate]:
+        limit_ms = limits.get("latency_ms")
         self.asked_ms.append(limit_ms)
         if limit_ms is not None and limit_ms < self._reachable_ms:
             raise UsageError(f"the fastest is predicted at {self._reachable_ms} ms")
-        return (c for c in self._all if limit_ms is None or (c.predicted_ms or 0) <= limit_ms)
+        return (c for c in self._all if c.excess(limits) == 0)
 
     def score(self, architectures: Sequence[Architecture]) -> None:
         return None
@@ -83,7 +84,7 @@ def test_each_miss_tightens_the_limit_by_its_error_until_one_keeps_it(monkeypatc
     # 9.0 predicted, 12.0 measured: next at most 9 * 10 / 12 = 7.5; so 8.0 is passed over and 7.0 keeps the limit.
     assert clock.measured == [NETWORKS[0], NETWORKS[2]]
     assert found.asked_ms == [10.0, 7.5]
-    assert choice.candidate.predicted_ms == 7.0
+    assert choice.candidate.predicted["latency_ms"] == 7.0
     assert choice.tried == ("predicted 9.000 ms, measured up to 12.000 ms",)
 
 
@@ -160,7 +161,7 @@ def test_a_predictor_without_a_gradient_cannot_search_with_latency(
 
     predictor, _ = fit(finished, measure(finished))
     monkeypatch.setattr(type(predictor), "differentiable", False)
-    for objective in (ObjectiveConfig(weight=0.5), ObjectiveConfig(limit_ms=3.0)):
+    for objective in (ObjectiveConfig(weights={"latency_ms": 0.5}), ObjectiveConfig(limits={"latency_ms": 3.0})):
         with pytest.raises(UsageError, match="predictor lookup is not differentiable: choose another"):
             search(finished, "never", objective, predictor)
     assert not (finished.folder / "search" / "never").exists()

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
 from torch import Tensor
 
 from chronas.data import Images, Normalisation, load_dataset, split
-from chronas.search import ObjectiveConfig, Task
+from chronas.search import ObjectiveConfig, SearchCost, Task
 from chronas.spaces import Skeleton, Space, make_space
 
 MakeTask = Callable[..., Task]
@@ -22,8 +23,15 @@ def additive(space: Space) -> Callable[[Tensor], Tensor]:
     return lambda codes: codes @ slope + 1.0
 
 
-def median_ms(space: Space) -> float:
-    return float(additive(space)(torch.from_numpy(space.encode(space.sample(200, seed=0)))).median())
+def latency(space: Space) -> SearchCost:
+    cost = additive(space)
+    return SearchCost(cost, float(cost(torch.from_numpy(space.encode(space.sample(200, seed=0)))).median()))
+
+
+def objective_of(weight: float = 0.0, limit_ms: float | None = None, **others: Any) -> ObjectiveConfig:
+    """An objective on latency alone."""
+    limits = {} if limit_ms is None else {"latency_ms": limit_ms}
+    return ObjectiveConfig(weights={"latency_ms": weight}, limits=limits, **others)
 
 
 @pytest.fixture(scope="session")
@@ -36,7 +44,7 @@ def digits() -> tuple[Images, Images, Normalisation]:
 
 @pytest.fixture
 def make_task(digits: tuple[Images, Images, Normalisation], tmp_path: Path) -> MakeTask:
-    """Make a task of a space (its name) with an objective and an additive cost, in `tmp_path/<folder>`."""
+    """Make a task of a space (its name) with an objective and an additive latency, in `tmp_path/<folder>`."""
 
     def make(space: str = "darts", folder: str = "search", seed: int = 0, **objective: float) -> Task:
         train, validation, normalisation = digits
@@ -47,9 +55,8 @@ def make_task(digits: tuple[Images, Images, Normalisation], tmp_path: Path) -> M
             search_train=train,
             search_validation=validation,
             normalisation=normalisation,
-            cost=additive(found),
-            median_ms=median_ms(found),
-            objective=ObjectiveConfig.model_validate(objective),
+            costs={"latency_ms": latency(found)},
+            objective=objective_of(**objective),
             folder=tmp_path / folder,
             seed=seed,
         )

@@ -7,6 +7,7 @@ from dataclasses import replace
 
 import pytest
 import torch
+from torch import Tensor
 
 from chronas.data import Normalisation
 from chronas.errors import DataError, MismatchError, UsageError
@@ -53,7 +54,7 @@ def test_a_search_that_was_stopped_goes_on_bit_for_bit(make_task: MakeTask, orde
     architectures = stopped.space.sample(2, seed=3)
     assert straight.history == resumed.history == again.history
     assert straight.score(architectures) == resumed.score(architectures) == again.score(architectures)
-    first = [next(found.candidates(None)) for found in (straight, resumed, again)]
+    first = [next(found.candidates({})) for found in (straight, resumed, again)]
     assert first[0] == first[1] == first[2]
 
 
@@ -81,7 +82,7 @@ def test_a_checkpoint_of_another_search_is_refused(make_task: MakeTask) -> None:
         make_searcher("darts", SMALL.model_copy(update={"epochs": 4})).search(task)
     with pytest.raises(MismatchError, match="seed = 0, but 1"):
         make_searcher("darts", SMALL).search(replace(task, seed=1))
-    with pytest.raises(MismatchError, match="objective.weight = 0.0, but 2.0"):
+    with pytest.raises(MismatchError, match="objective.weights.latency_ms = 0.0, but 2.0"):
         make_searcher("darts", SMALL).search(make_task("nasbench201", weight=2.0))
     path = task.folder / "search.safetensors"
     tensors, content = load_state(path)
@@ -101,13 +102,11 @@ def test_a_latency_weight_finds_a_cheaper_network_than_weight_zero(make_task: Ma
     free, pressed = (
         searcher.search(make_task("nasbench201", folder=f"weight-{weight}", weight=weight)) for weight in (0.0, 10.0)
     )
-    free_ms, pressed_ms = (next(found.candidates(None)).predicted_ms for found in (free, pressed))
-    assert free_ms is not None
-    assert pressed_ms is not None
+    free_ms, pressed_ms = (next(found.candidates({})).predicted["latency_ms"] for found in (free, pressed))
     assert pressed_ms < 0.8 * free_ms
     expected_ms = [row["expected_latency_ms"] for row in pressed.history]
     assert expected_ms[-1] < 0.8 * expected_ms[0]
-    assert all(row["multiplier"] == 0.0 for row in pressed.history)
+    assert not any(key.startswith("multiplier") for row in pressed.history for key in row)
 
 
 def test_a_limit_raises_the_multiplier_and_is_kept(make_task: MakeTask) -> None:
@@ -115,9 +114,9 @@ def test_a_limit_raises_the_multiplier_and_is_kept(make_task: MakeTask) -> None:
     found = make_searcher("darts", SMALL.model_copy(update={"epochs": 5})).search(
         make_task("nasbench201", limit_ms=limit_ms)
     )
-    candidates = list(found.candidates(limit_ms))
-    assert all(each.predicted_ms is not None and each.predicted_ms <= limit_ms for each in candidates)
-    assert max(row["multiplier"] for row in found.history) > 0
+    candidates = list(found.candidates({"latency_ms": limit_ms}))
+    assert all(each.predicted["latency_ms"] <= limit_ms for each in candidates)
+    assert max(row["multiplier.latency_ms"] for row in found.history) > 0
     assert found.history[-1]["mode_latency_ms"] < found.history[0]["mode_latency_ms"]
 
 
@@ -158,7 +157,7 @@ def test_logits_so_far_apart_that_weights_are_zero_do_not_stop_the_search(make_t
     """A weight that underflows to zero leaves its operation out; its parameters must count as having no slope."""
     task = make_task("nasbench201", weight=1.0)
     config = SMALL.model_copy(update={"order": order, "warmup_epochs": 0})
-    descent = Descent(task, config, Objective(task.objective, task.cost, task.median_ms))
+    descent = Descent(task, config, Objective(task.objective, task.costs))
     descent.logits[0].data.mul_(1e6)
     assert bool((descent.relaxation().operation_weights() == 0).any())
     before = [weight.detach().clone() for weight in descent.weights]
@@ -170,16 +169,21 @@ def test_logits_so_far_apart_that_weights_are_zero_do_not_stop_the_search(make_t
 
 def test_a_checkpoint_knows_its_predictor_up_to_rounding(make_task: MakeTask) -> None:
     task = make_task("nasbench201", weight=1.0)
-    cost = task.cost
-    assert cost is not None
+    latency = task.costs["latency_ms"]
     searcher = make_searcher("darts", SMALL.model_copy(update={"epochs": 2}))
     found = searcher.search(task)
-    rounded = replace(task, cost=lambda codes: cost(codes) * (1 + 1e-7))
-    assert searcher.search(rounded).history == found.history
-    for other in (lambda codes: cost(codes) * 1.001, lambda codes: cost(codes.flip(1)), None):
-        objective = task.objective if other is not None else ObjectiveConfig()
-        with pytest.raises(MismatchError, match="mean_cost_ms"):
-            searcher.search(replace(task, cost=other, objective=objective))
+
+    def known_as(predict: Callable[[Tensor], Tensor]) -> Task:
+        return replace(task, costs={"latency_ms": replace(latency, predict=predict)})
+
+    assert searcher.search(known_as(lambda codes: latency.predict(codes) * (1 + 1e-7))).history == found.history
+    for other in (lambda codes: latency.predict(codes) * 1.001, lambda codes: latency.predict(codes.flip(1))):
+        with pytest.raises(MismatchError, match="costs.latency_ms.mean"):
+            searcher.search(known_as(other))
+    with pytest.raises(MismatchError, match="costs.latency_ms"):
+        searcher.search(replace(task, costs={}, objective=ObjectiveConfig()))
+    with pytest.raises(MismatchError, match="costs.energy_mj"):
+        searcher.search(replace(task, costs={**task.costs, "energy_mj": latency}))
 
 
 def test_settings_that_do_not_fit_are_refused() -> None:

@@ -22,7 +22,7 @@ CONFIG = BilevelConfig(epochs=3, width=4, depth=1, edge_normalisation=True, lear
 
 
 def a_descent(task: Task) -> Descent:
-    return Descent(task, CONFIG, Objective(task.objective, task.cost, task.median_ms))
+    return Descent(task, CONFIG, Objective(task.objective, task.costs))
 
 
 def after_steps(task: Task, steps: int) -> Descent:
@@ -52,7 +52,7 @@ def state_of(descent: Descent) -> tuple[dict[str, Tensor], dict[str, Any]]:
     plain = {
         "train": descent.train.state(),
         "validation": descent.validation.state(),
-        "multiplier": descent.objective.multiplier,
+        "multipliers": descent.objective.multipliers,
         "history": descent.history,
     }
     return tensors, plain
@@ -73,7 +73,7 @@ def test_a_restored_search_is_in_the_same_state_and_takes_the_same_steps(task: T
     for _ in range(2):
         (tensors, plain), (wanted, wanted_plain) = state_of(restored), state_of(before)
         assert plain == wanted_plain
-        assert plain["multiplier"] > 0
+        assert plain["multipliers"]["latency_ms"] > 0
         assert tensors.keys() == wanted.keys()
         assert any(name.startswith("sgd") for name in tensors)
         assert any(name.startswith("adam") for name in tensors)

@@ -23,7 +23,7 @@ CONFIG = BilevelConfig(
 
 def a_descent(task: Task, **settings: float) -> Descent:
     config = CONFIG.model_copy(update=settings)
-    return Descent(task, config, Objective(task.objective, task.cost, task.median_ms))
+    return Descent(task, config, Objective(task.objective, task.costs))
 
 
 def spied(descent: Descent, monkeypatch: pytest.MonkeyPatch) -> list[tuple[str, Tensor, Tensor]]:
@@ -167,8 +167,7 @@ def test_both_halves_are_shuffled_and_augmented_differently(make_task: MakeTask)
 def test_the_latency_term_is_in_the_gradient_of_the_logits(make_task: MakeTask) -> None:
     """With a weight that drowns the images, one step must raise the share of cheap operations and lower costs."""
     descent = a_descent(make_task("nasbench201", weight=1e4), logits_learning_rate=0.5)
-    cost = descent.task.cost
-    assert cost is not None
+    cost = descent.task.costs["latency_ms"].predict
     before = float(cost(descent.relaxation().marginals()[None]).detach()[0])
     for _ in range(3):
         descent._step_logits(next(descent.train), next(descent.validation))

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from chronas.predictors import Predictor, make_predictor
-from chronas.search import Objective, ObjectiveConfig, Relaxation
+from chronas.search import Objective, ObjectiveConfig, Relaxation, SearchCost
 from chronas.spaces import Skeleton, make_space
 
 SPACE = make_space("nasbench201")
@@ -49,11 +49,16 @@ def true_expectation(logits: Tensor) -> Tensor:
     return log_p.exp() @ costs_ms
 
 
+def objective_of(weight: float, samples: int) -> Objective:
+    config = ObjectiveConfig(weights={"latency_ms": weight}, samples=samples)
+    return Objective(config, {"latency_ms": SearchCost(lpm().cost, lpm().median_ms)})
+
+
 @pytest.mark.parametrize("spread", [1e-3, 0.5, 1.5])
 def test_the_term_descends_where_the_true_expectation_descends(spread: float) -> None:
     logits = logits_of(spread)
     exact = torch.autograd.grad(true_expectation(logits), logits)[0]
-    objective = Objective(ObjectiveConfig(weight=1.0, samples=1000), lpm().cost, lpm().median_ms)
+    objective = objective_of(1.0, samples=1000)
     term = objective.term(Relaxation(SPACE, logits), torch.Generator().manual_seed(0))
     found = torch.autograd.grad(term, logits)[0] * lpm().median_ms
     assert float(torch.cosine_similarity(found.flatten(), exact.flatten(), dim=0)) >= 0.9
@@ -64,7 +69,7 @@ def test_the_term_descends_where_the_true_expectation_descends(spread: float) ->
 @pytest.mark.parametrize("spread", [1e-3, 1.5])
 def test_the_value_of_the_term_is_the_expected_cost_over_the_median(spread: float) -> None:
     logits = logits_of(spread)
-    objective = Objective(ObjectiveConfig(weight=2.0, samples=4000), lpm().cost, lpm().median_ms)
+    objective = objective_of(2.0, samples=4000)
     term = objective.term(Relaxation(SPACE, logits), torch.Generator().manual_seed(0))
     expected = 2.0 * float(true_expectation(logits).detach()) / lpm().median_ms
     assert float(term.detach()) == pytest.approx(expected, rel=0.02)

@@ -14,7 +14,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from chronas.errors import DataError, MismatchError, UsageError
-from chronas.search import ObjectiveConfig, Task
+from chronas.search import ObjectiveConfig, SearchCost, Task
 from chronas.search.searcher import check_finite, check_same, skip_connections
 from chronas.spaces import make_space
 from chronas.spaces.darts import GENOTYPES
@@ -62,17 +62,16 @@ def test_floats_may_differ_by_rounding_alone(old: object, new: object, *, same: 
 
 def test_every_part_of_a_task_that_changes_its_result_is_in_its_identity(make_task: MakeTask, tmp_path: Path) -> None:
     task = make_task("nasbench201", weight=1.0)
-    cost = task.cost
-    assert cost is not None
+    latency = task.costs["latency_ms"]
+    faster = replace(latency, predict=lambda codes: 1.5 * latency.predict(codes))
     fewer = task.search_train.subset(torch.arange(100))
     changes: dict[str, dict[str, Any]] = {
-        "space": {"space": make_space("darts"), "cost": None},
+        "space": {"space": make_space("darts"), "costs": {}},
         "skeleton": {"skeleton": task.skeleton.model_copy(update={"classes": 11})},
         "search_train": {"search_train": fewer},
         "search_validation": {"search_validation": fewer},
-        "objective": {"objective": ObjectiveConfig(weight=2.0)},
-        "mean_cost_ms": {"cost": lambda codes: 1.5 * cost(codes)},
-        "median_ms": {"median_ms": 2 * (task.median_ms or 0.0)},
+        "objective": {"objective": ObjectiveConfig(weights={"latency_ms": 2.0})},
+        "costs": {"costs": {"latency_ms": faster}},
         "seed": {"seed": 5},
     }
     identity = task.identity()
@@ -80,6 +79,8 @@ def test_every_part_of_a_task_that_changes_its_result_is_in_its_identity(make_ta
     assert set(changes) == set(identity)
     for key, change in changes.items():
         assert replace(task, **change).identity()[key] != identity[key], key
+    doubled = replace(task, costs={"latency_ms": replace(latency, median=2 * latency.median)})
+    assert doubled.identity() != identity
     assert replace(task, folder=tmp_path / "elsewhere").identity() == identity
 
 
@@ -91,7 +92,8 @@ def test_labels_that_are_swapped_are_another_task(make_task: MakeTask) -> None:
 
 
 def test_a_predictor_without_finite_costs_is_refused_before_anything_is_trained(make_task: MakeTask) -> None:
-    task = replace(make_task("nasbench201"), cost=lambda codes: codes.sum(dim=1) * float("nan"))
+    nowhere = SearchCost(lambda codes: codes.sum(dim=1) * float("nan"), 1.0)
+    task = replace(make_task("nasbench201"), costs={"latency_ms": nowhere})
     with pytest.raises(DataError, match="not a finite number"):
         task.identity()
 

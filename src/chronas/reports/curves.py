@@ -26,7 +26,12 @@ CURVES = (
     ),
     ("expected_latency_ms", "Expected latency", "latency (ms)", "The predictor's mean over the search's samples."),
     ("mode_latency_ms", "Latency of the derived network", "latency (ms)", "Predicted, for what an epoch would derive."),
-    ("multiplier", "Multiplier of the limit", "multiplier", "Grows while the expected latency is above the limit."),
+    (
+        "multiplier.latency_ms",
+        "Multiplier of the limit",
+        "multiplier",
+        "Grows while a limit is exceeded.",
+    ),
     ("entropy", "Entropy", "nats", "Of the choice of operations; falls as the search makes up its mind."),
     ("skip_connections", "Skip connections", "count", "In the derived cells; many are a sign of collapse."),
 )

@@ -108,7 +108,13 @@ class RunConfig(BaseModel):
     @property
     def objective(self) -> ObjectiveConfig:
         """What the search descends on."""
-        return ObjectiveConfig(weight=self.latency_weight, limit_ms=self.limit_ms)
+        weights = {"latency_ms": self.latency_weight} if self.latency_weight > 0 else {}
+        return ObjectiveConfig(weights=weights, limits=self.limits)
+
+    @property
+    def limits(self) -> dict[str, float]:
+        """What the found network must not exceed, by cost, in its unit."""
+        return {} if self.limit_ms is None else {"latency_ms": self.limit_ms}
 
 
 def first_line(error: Exception) -> str:

@@ -89,7 +89,7 @@ class Finder:
             "flip": recipe.flip,
         }
         searcher = make_searcher("random", searcher_class("random").Config.model_validate(config))
-        return self._searched("random-search", ObjectiveConfig(limit_ms=limit_ms), searcher)
+        return self._searched("random-search", ObjectiveConfig(limits={"latency_ms": limit_ms}), searcher)
 
     def _searched(self, role: str, objective: ObjectiveConfig, searcher: Searcher | None = None) -> Architecture:
         if not (self._folder(role) / "choice.json").exists():

@@ -10,7 +10,7 @@ from chronas.predictors import Predictor
 from chronas.progress import Progress, silent
 from chronas.runs.folder import Run
 from chronas.runs.measuring import measure_again
-from chronas.search import Candidate, Found, ObjectiveConfig, Searcher, Task, make_searcher
+from chronas.search import Candidate, Found, ObjectiveConfig, SearchCost, Searcher, Task, make_searcher
 from chronas.spaces import Architecture
 
 RESERVE = 0.02  # share of a limit that is left free: halves of a campaign differ by about 1 % (docs/log.md)
@@ -49,8 +49,7 @@ def search(
         UsageError: the latency has a part in the search but the predictor is not differentiable.
     """
     searcher = searcher or make_searcher(run.config.searcher, run.config.searcher_config)
-    wants_cost = objective.weight > 0 or objective.limit_ms is not None
-    if wants_cost and not predictor.differentiable:
+    if objective.active and not predictor.differentiable:
         raise UsageError(f"predictor {predictor.name} is not differentiable: choose another to search with latency")
     train, validation = run.search_split
     task = Task(
@@ -59,8 +58,7 @@ def search(
         search_train=train,
         search_validation=validation,
         normalisation=run.normalisation,
-        cost=predictor.cost if predictor.differentiable else None,
-        median_ms=predictor.median_ms,
+        costs={"latency_ms": SearchCost(predictor.cost, predictor.median_ms)} if predictor.differentiable else {},
         objective=objective,
         folder=run.folder / "search" / name,
         seed=run.config.seed,
@@ -83,8 +81,9 @@ def choose(run: Run, name: str, found: Found, limit_ms: float | None, progress: 
     excluded: set[Architecture] = set()
     close: Choice | None = None
     for _ in range(TRIES):
+        limits = {} if wanted_ms is None else {"latency_ms": wanted_ms}
         try:
-            candidate = next((c for c in found.candidates(wanted_ms) if c.architecture not in excluded), None)
+            candidate = next((c for c in found.candidates(limits) if c.architecture not in excluded), None)
         except UsageError:
             if not tried:
                 raise
@@ -98,12 +97,12 @@ def choose(run: Run, name: str, found: Found, limit_ms: float | None, progress: 
             return choice
         inside = latency.high_ms <= limit_ms
         close = close or (choice if inside else None)
-        tried.append(f"predicted {candidate.predicted_ms:.3f} ms, measured up to {latency.high_ms:.3f} ms")
+        predicted_ms = candidate.predicted["latency_ms"]
+        tried.append(f"predicted {predicted_ms:.3f} ms, measured up to {latency.high_ms:.3f} ms")
         excluded.add(candidate.architecture)
         assert wanted_ms is not None
-        assert candidate.predicted_ms is not None
         goal_ms = limit_ms * (1 - RESERVE) if inside else limit_ms
-        wanted_ms = min(wanted_ms, candidate.predicted_ms) * goal_ms / latency.high_ms
+        wanted_ms = min(wanted_ms, predicted_ms) * goal_ms / latency.high_ms
     if close is not None:
         return close
     raise LimitMissedError(f"no architecture within {limit_ms} ms: {'; '.join(tried) or 'none is predicted inside'}")

@@ -1,8 +1,8 @@
 """Finding one: searchers that return architectures, with their history.
 
 found = make_searcher("pc-darts").search(task)
-for candidate in found.candidates(limit_ms=12.0):
-    print(candidate.architecture, candidate.predicted_ms)
+for candidate in found.candidates({"latency_ms": 12.0}):
+    print(candidate.architecture, candidate.predicted["latency_ms"])
 """
 
 from __future__ import annotations
@@ -11,8 +11,8 @@ from pydantic import BaseModel
 
 from chronas.errors import UsageError
 from chronas.names import named
-from chronas.search.derive import Candidate, candidates
-from chronas.search.objective import CostFunction, Objective, ObjectiveConfig
+from chronas.search.derive import Candidate, amounts_text, candidates
+from chronas.search.objective import CostFunction, Objective, ObjectiveConfig, SearchCost
 from chronas.search.relaxation import Relaxation
 from chronas.search.searcher import Found, Searcher, Task
 
@@ -24,8 +24,10 @@ __all__ = [
     "Objective",
     "ObjectiveConfig",
     "Relaxation",
+    "SearchCost",
     "Searcher",
     "Task",
+    "amounts_text",
     "candidates",
     "make_searcher",
     "searcher_class",

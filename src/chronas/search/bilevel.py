@@ -1,14 +1,14 @@
 """DARTS: descend on the weights of a supernet and on its logits in turn (Liu et al., arXiv 1806.09055).
 
 Where we differ from the original code: the derived cell is that of the final logits, not of those at the start of the
-last epoch; each step takes the next validation batch without restarting the loader; a latency term may be added to
-the validation loss (DESIGN 7 and 8 in short: exact gradient, one weight for every table, a limit with a learned
-multiplier).
+last epoch; each step takes the next validation batch without restarting the loader; a term of costs may be added to
+the validation loss (DESIGN 7 and 8 in short: exact gradient, one weight for every table, limits with learned
+multipliers).
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, ClassVar
 
 import torch
@@ -18,7 +18,7 @@ from chronas.errors import UsageError
 from chronas.progress import Progress
 from chronas.search import checkpoint
 from chronas.search.config import BilevelConfig
-from chronas.search.derive import Candidate, candidates
+from chronas.search.derive import Candidate, amounts_text, candidates
 from chronas.search.descent import Descent
 from chronas.search.objective import Objective
 from chronas.search.searcher import Found, Searcher, Task
@@ -37,9 +37,9 @@ class BilevelFound(Found):
         with torch.no_grad():
             self._relaxation = descent.relaxation()
 
-    def candidates(self, limit_ms: float | None) -> Iterator[Candidate]:
-        """Architectures by falling probability, all predicted inside the limit; raises as `Found.candidates`."""
-        return candidates(self._relaxation, self._descent.task.cost, limit_ms)
+    def candidates(self, limits: Mapping[str, float]) -> Iterator[Candidate]:
+        """Architectures by falling probability, all predicted inside the limits; raises as `Found.candidates`."""
+        return candidates(self._relaxation, self._descent.task.costs, limits)
 
     def score(self, architectures: Sequence[Architecture]) -> list[float]:
         """Validation accuracy in percent of each, with the shared weights and the statistics of each batch."""
@@ -98,8 +98,9 @@ class Darts(Searcher):
 
     def _note(self, descent: Descent) -> str:
         last = descent.history[-1] if descent.history else {}
-        accuracy, latency_ms = last.get("validation_accuracy"), last.get("expected_latency_ms")
+        accuracy = last.get("validation_accuracy")
         parts = [f"epoch {len(descent.history) + 1} of {self.config.epochs}"]
         parts += [f"validation {accuracy:.1f} %"] if accuracy is not None else []
-        parts += [f"expected {latency_ms:.3g} ms"] if latency_ms is not None else []
+        expected = {name: last[f"expected_{name}"] for name in descent.task.costs if f"expected_{name}" in last}
+        parts += [f"expected {amounts_text(expected)}"] if expected else []
         return ", ".join(parts)

@@ -19,7 +19,7 @@ FILE = "search.safetensors"
 
 
 def save(descent: Descent, folder: Path, identity: dict[str, Any]) -> None:
-    """Write weights, both optimisers, logits, generator, loader positions, multiplier and history by one rename.
+    """Write weights, both optimisers, logits, generator, loader positions, multipliers and history by one rename.
 
     Raises:
         DataError: the disk is full or the folder cannot be written.
@@ -33,7 +33,7 @@ def save(descent: Descent, folder: Path, identity: dict[str, Any]) -> None:
         "identity": identity,
         "train": descent.train.state(),
         "validation": descent.validation.state(),
-        "multiplier": descent.objective.multiplier,
+        "multipliers": descent.objective.multipliers,
         "history": descent.history,
     }
     save_state(folder / FILE, tensors, content)
@@ -68,7 +68,7 @@ def _fill(descent: Descent, tensors: dict[str, Tensor], content: dict[str, Any])
     descent.generator.set_state(tensors["generator"])
     descent.train.restore(content["train"])
     descent.validation.restore(content["validation"])
-    descent.objective.multiplier = content["multiplier"]
+    descent.objective.multipliers.update(content["multipliers"])
     descent.history[:] = content["history"]
 
 

@@ -1,26 +1,27 @@
-"""Logits -> architectures, best first, all predicted inside a limit.
+"""Logits -> architectures, best first, all predicted inside every limit.
 
-Without a limit these are the most probable architectures, exactly in order. With one, the most probable ones are
-filtered; where a tight limit lies far below them, a hill climb repairs the mode: the group is changed that gives most
-milliseconds for its loss of log-probability, until the prediction is inside, and then whatever regains probability
-and stays inside.
+Without limits these are the most probable architectures, exactly in order. With some, the most probable ones are
+filtered; where tight limits lie far below them, a hill climb repairs the mode: the group is changed that takes most
+off the relative violations, summed over the limits, for its loss of log-probability, until the predictions are inside,
+and then whatever regains probability and stays inside.
 """
 
 from __future__ import annotations
 
 import itertools
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
 import torch
 from torch import Tensor
 
 from chronas.errors import UsageError
-from chronas.search.objective import CostFunction, predicted_ms
+from chronas.search.objective import SearchCost, predicted
 from chronas.search.relaxation import Relaxation
 from chronas.spaces import Architecture
+from chronas.units import amount_text
 
-SCANNED = 8192
+SCANNED = 16_384  # more than NAS-Bench-201 has, so that there nothing is missed
 CHUNK = 512
 STARTS = 8
 KEPT = 64
@@ -33,65 +34,103 @@ class Candidate:
     Attributes:
         architecture: of the searched space.
         log_probability: natural logarithm of its probability under the searcher's distribution.
-        predicted_ms: predicted latency; None where the search has no predictor.
+        predicted: each cost that the search can predict, by name, in its unit.
     """
 
     architecture: Architecture
     log_probability: float
-    predicted_ms: float | None
+    predicted: Mapping[str, float]
+
+    def excess(self, limits: Mapping[str, float]) -> float:
+        """How far it is predicted outside: relative violations summed over the limits, 0 where it keeps them all."""
+        return excess(self.predicted, limits)
 
 
-def candidates(relaxation: Relaxation, cost: CostFunction | None, limit_ms: float | None) -> Iterator[Candidate]:
-    """Architectures by falling probability, all predicted inside the limit; without a limit the whole space, lazily.
+def excess(costs: Mapping[str, float], limits: Mapping[str, float]) -> float:
+    """Relative violations of limits, summed; 0 where all are kept. Costs and limits by name, in the same unit."""
+    return sum((max(costs[name] - limit, 0.0) / limit for name, limit in limits.items()), 0.0)
+
+
+def candidates(
+    relaxation: Relaxation, costs: Mapping[str, SearchCost], limits: Mapping[str, float]
+) -> Iterator[Candidate]:
+    """Architectures by falling probability, all predicted inside the limits; without any the whole space, lazily.
 
     Args:
         relaxation: the distribution over architectures.
-        cost: predictor, encodings [N, W] -> ms [N].
-        limit_ms: predicted latency that no candidate exceeds, or None.
+        costs: what can be predicted, by name.
+        limits: what no candidate's predictions exceed, by name, in the unit of each cost.
 
     Raises:
         UsageError: a limit without a predictor, or below anything that the climb reaches; says what is reachable.
     """
-    if limit_ms is None:
-        for chunk in _chunks(relaxation, cost):
+    if not limits:
+        for chunk in _chunks(relaxation, costs):
             yield from chunk
         return
-    if cost is None:
-        raise UsageError(f"a limit of {limit_ms:g} ms needs a fitted predictor, got none: run `chronas fit` first")
+    require_costs(costs, limits)
     inside: set[Architecture] = set()
-    for chunk in itertools.islice(_chunks(relaxation, cost), SCANNED // CHUNK):
+    for chunk in itertools.islice(_chunks(relaxation, costs), SCANNED // CHUNK):
         for candidate in chunk:
-            if candidate.predicted_ms is not None and candidate.predicted_ms <= limit_ms:
+            if candidate.excess(limits) == 0:
                 inside.add(candidate.architecture)
                 yield candidate
-    climb = Climb(relaxation, cost, limit_ms)
+    climb = Climb(relaxation, costs, limits)
     climb.run()
     if not inside and not climb.inside:
-        raise UsageError(
-            f"no architecture of {relaxation.space.name} is predicted within {limit_ms:g} ms; "
-            f"the fastest that was found is predicted at {climb.fastest_ms:.4g} ms: give a limit above that"
-        )
+        raise out_of_reach(relaxation.space.name, limits, climb.nearest)
     rest = sorted(climb.inside.values(), key=lambda each: -each.log_probability)
     yield from (candidate for candidate in rest if candidate.architecture not in inside)
 
 
-def _chunks(relaxation: Relaxation, cost: CostFunction | None) -> Iterator[list[Candidate]]:
+def require_costs(costs: Mapping[str, object], limits: Mapping[str, float]) -> None:
+    """Hold that each limit is on a cost that can be predicted.
+
+    Raises:
+        UsageError: one is not.
+    """
+    for name, limit in limits.items():
+        if name not in costs:
+            raise UsageError(
+                f"a limit of {amount_text(name, limit)} needs a fitted predictor of {name}, got "
+                f"{', '.join(costs) or 'none'}: run `chronas fit` first"
+            )
+
+
+def out_of_reach(space: str, limits: Mapping[str, float], nearest: Mapping[str, float]) -> UsageError:
+    """The error for limits that nothing is predicted to keep; `nearest` are the costs of what came nearest."""
+    return UsageError(
+        f"no architecture of {space} is predicted within {amounts_text(limits)}; the nearest that was found is "
+        f"predicted at {amounts_text({name: nearest[name] for name in limits})}: give limits above that"
+    )
+
+
+def amounts_text(costs: Mapping[str, float]) -> str:
+    """Costs by name in words: `12 ms and 30 mJ`."""
+    return " and ".join(amount_text(name, value) for name, value in costs.items())
+
+
+def _chunks(relaxation: Relaxation, costs: Mapping[str, SearchCost]) -> Iterator[list[Candidate]]:
     ranked = relaxation.ranked()
     while chunk := list(itertools.islice(ranked, CHUNK)):
-        architectures = [relaxation.architecture(numbers) for numbers, _ in chunk]
-        costs: Sequence[float | None] = [None] * len(chunk)
-        if cost is not None:
-            costs = _predict(relaxation, cost, torch.tensor([numbers for numbers, _ in chunk])).tolist()
+        numbers = torch.tensor([row for row, _ in chunk])
+        predictions = _rows(_predict(relaxation, costs, numbers), len(chunk))
         yield [
-            Candidate(architecture, log_p, predicted)
-            for architecture, (_, log_p), predicted in zip(architectures, chunk, costs, strict=True)
+            Candidate(relaxation.architecture(row), log_p, prediction)
+            for (row, log_p), prediction in zip(chunk, predictions, strict=True)
         ]
 
 
-def _predict(relaxation: Relaxation, cost: CostFunction, numbers: Tensor) -> Tensor:
-    """[M] predicted ms of the architectures of numbers [M, G]."""
+def _predict(relaxation: Relaxation, costs: Mapping[str, SearchCost], numbers: Tensor) -> dict[str, Tensor]:
+    """Each predicted cost [M] of the architectures of numbers [M, G]."""
     with torch.no_grad():
-        return predicted_ms(cost, relaxation.codes(numbers))
+        return predicted(costs, relaxation.codes(numbers))
+
+
+def _rows(costs: Mapping[str, Tensor], count: int) -> list[dict[str, float]]:
+    """Costs by name, each [M], as M dicts."""
+    columns = {name: values.tolist() for name, values in costs.items()}
+    return [{name: column[row] for name, column in columns.items()} for row in range(count)]
 
 
 class Climb:
@@ -101,16 +140,17 @@ class Climb:
     depend on what else is in a batch.
 
     Attributes:
-        inside: candidates inside the limit that were met.
-        fastest_ms: the lowest prediction that was met.
+        inside: candidates inside the limits that were met.
+        nearest: the predicted costs with the smallest excess that were met.
     """
 
-    def __init__(self, relaxation: Relaxation, cost: CostFunction, limit_ms: float) -> None:
+    def __init__(self, relaxation: Relaxation, costs: Mapping[str, SearchCost], limits: Mapping[str, float]) -> None:
         self.inside: dict[Architecture, Candidate] = {}
-        self.fastest_ms = float("inf")
+        self.nearest: dict[str, float] = {}
+        self._least = float("inf")
         self._relaxation = relaxation
-        self._cost = cost
-        self._limit_ms = limit_ms
+        self._costs = costs
+        self._limits = limits
 
     def run(self) -> None:
         """Climb from each start."""
@@ -124,25 +164,32 @@ class Climb:
                 current = self._step(current)
 
     def _step(self, current: Tensor) -> Tensor | None:
-        """The next [G]: the most probable inside, or, where none is inside, the least loss for a millisecond."""
+        """The next [G]: the most probable inside, or, where none is inside, the least loss for what it takes off."""
         met = torch.cat([current[None], self._relaxation.neighbours(current)])
-        log_p, costs = self._relaxation.log_probabilities(met), _predict(self._relaxation, self._cost, met)
-        self.fastest_ms = min(self.fastest_ms, float(costs.min()))
-        inside = costs <= self._limit_ms
+        log_p, costs = self._relaxation.log_probabilities(met), _predict(self._relaxation, self._costs, met)
+        over = [(costs[name].double() - limit).clamp(min=0.0) / limit for name, limit in self._limits.items()]
+        outside = torch.stack(over).sum(dim=0)
+        self._come_near(outside, costs)
+        inside = outside == 0
         if bool(inside.any()):
             best = int(log_p.masked_fill(~inside, -torch.inf).argmax())
-            self._note(met[inside], log_p[inside], costs[inside])
+            self._note(met[inside], log_p[inside], {name: values[inside] for name, values in costs.items()})
             return met[best] if best != 0 else None
-        gained_ms = costs[0] - costs
-        if not bool((gained_ms > 0).any()):
+        gained = outside[0] - outside
+        if not bool((gained > 0).any()):
             return None
-        price = ((log_p[0] - log_p) / gained_ms).masked_fill(gained_ms <= 0, torch.inf)
+        price = ((log_p[0] - log_p) / gained).masked_fill(gained <= 0, torch.inf)
         return met[int(price.argmin())]
 
-    def _note(self, numbers: Tensor, log_p: Tensor, costs: Tensor) -> None:
+    def _come_near(self, outside: Tensor, costs: Mapping[str, Tensor]) -> None:
+        nearest = int(outside.argmin())
+        if float(outside[nearest]) < self._least:
+            self._least = float(outside[nearest])
+            self.nearest = {name: float(values[nearest]) for name, values in costs.items()}
+
+    def _note(self, numbers: Tensor, log_p: Tensor, costs: Mapping[str, Tensor]) -> None:
         best = log_p.argsort(descending=True)[:KEPT]
-        for row, value, predicted in zip(
-            numbers[best].tolist(), log_p[best].tolist(), costs[best].tolist(), strict=True
-        ):
+        predictions = _rows({name: values[best] for name, values in costs.items()}, len(best))
+        for row, value, prediction in zip(numbers[best].tolist(), log_p[best].tolist(), predictions, strict=True):
             architecture = self._relaxation.architecture(row)
-            self.inside[architecture] = Candidate(architecture, value, predicted)
+            self.inside[architecture] = Candidate(architecture, value, prediction)

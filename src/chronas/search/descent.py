@@ -54,8 +54,8 @@ class Descent:
         logits_optimiser: Adam.
         train: batches for the weights.
         validation: batches for the logits.
-        generator: draws the architectures of the latency term.
-        objective: the latency term with its multiplier.
+        generator: draws the architectures of the costs' term.
+        objective: the costs' term with its multipliers.
         history: a JSON object for each epoch done.
     """
 
@@ -173,9 +173,7 @@ class Descent:
                 "train_accuracy": self._means.get("train_accuracy"),
                 "validation_loss": self._means.get("validation_loss"),
                 "validation_accuracy": self._means.get("validation_accuracy"),
-                "expected_latency_ms": self.objective.expected_ms(relaxation, self.generator),
-                "mode_latency_ms": self.objective.mode_ms(relaxation),
-                "multiplier": self.objective.multiplier,
+                **self.objective.record(relaxation, self.generator),
                 "entropy": float(relaxation.entropy().detach()),
                 "skip_connections": skip_connections(mode),
                 "mode": str(mode),

@@ -1,16 +1,20 @@
-"""Task loss and cost made into one number to descend on: by a weight, by a limit, or both.
+"""Task loss and costs made into one number to descend on: by weights, by limits, or both, on any costs at once.
 
 A weight adds weight * E[cost] / median, after LA-DARTS (arXiv 2001.06392); the median of the table makes one weight
-mean the same everywhere. A limit adds multiplier * (E[cost] / limit - 1) with a multiplier that is learned by ascent,
-after LightNAS (arXiv 2208.14446): it grows while the most probable architecture is above the limit and shrinks below
-it. We differ: it never falls below zero, so a limit never makes a network slower, and the violation of the moment is
-added to it, which answers at once where LightNAS has tens of thousands of steps to wait. With both, the weight goes
-on pressing inside the limit.
+mean the same everywhere. A limit adds (m + rho * max(v, 0)) * (E[cost] / limit - 1), where v is the violation: the cost
+of the most probable architecture over the limit, minus one. Its multiplier m is learned by ascent on v, after LightNAS
+(arXiv 2208.14446), and rho is the penalty of an augmented Lagrangian (Hestenes 1969, Powell 1969): it answers a
+violation at once, where a multiplier alone has LightNAS's tens of thousands of steps to wait; rho = 0 is LightNAS.
+We differ: a multiplier never falls below zero, so a limit never makes a network slower. Each cost has a limit and a
+multiplier of its own; as violations are relative, one rho and one rate fit all. With weights and limits, the weights go
+on pressing inside the limits.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Annotated
 
 import torch
 from pydantic import BaseModel, ConfigDict, Field
@@ -19,115 +23,161 @@ from torch import Tensor
 from chronas.errors import DataError, UsageError
 from chronas.search.relaxation import Relaxation
 
-CostFunction = Callable[[Tensor], Tensor]  # encodings [N, W] -> predicted ms [N]
+CostFunction = Callable[[Tensor], Tensor]  # encodings [N, W] -> predicted costs [N]
+Weight = Annotated[float, Field(ge=0.0, le=1e6)]
+Limit = Annotated[float, Field(gt=0.0)]
+
+
+@dataclass(frozen=True)
+class SearchCost:
+    """A cost that a search can press on.
+
+    Attributes:
+        predict: frozen predictor, encodings [N, W] -> [N] in the cost's unit, differentiable in them.
+        median: of the table that it was fitted on, in the cost's unit.
+    """
+
+    predict: CostFunction
+    median: float
 
 
 class ObjectiveConfig(BaseModel):
-    """How much a cost matters during a search."""
+    """How much costs matter during a search; costs are named as in `Task.costs`, for example "latency_ms"."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
-    weight: float = Field(default=0.0, ge=0.0, le=1e6, description="weight of expected latency / the table's median")
-    limit_ms: float | None = Field(
-        default=None, gt=0.0, description="latency that the found network must not exceed, in ms"
+    weights: dict[str, Weight] = Field(default={}, description="weight of each expected cost / its table's median")
+    limits: dict[str, Limit] = Field(
+        default={}, description="what the found network must not exceed, in the unit of each cost"
     )
-    samples: int = Field(
-        default=8, ge=1, le=4096, description="architectures sampled for the expected latency of a step"
-    )
+    samples: int = Field(default=8, ge=1, le=4096, description="architectures sampled for the expected costs of a step")
     multiplier_rate: float = Field(
         default=0.05,
         gt=0.0,
         le=100.0,
-        description="how fast the limit's multiplier follows the relative violation, a step",
+        description="how fast a limit's multiplier follows its relative violation, a step",
+    )
+    penalty: float = Field(
+        default=1.0, ge=0.0, le=1e6, description="what the violation of the moment adds to its multiplier (rho)"
     )
 
+    @property
+    def active(self) -> bool:
+        """Whether costs have any part in the search."""
+        return any(self.weights.values()) or bool(self.limits)
 
-def predicted_ms(cost: CostFunction, codes: Tensor) -> Tensor:
-    """Costs [N] in ms of encodings [N, W].
+
+def predicted(costs: Mapping[str, SearchCost], codes: Tensor) -> dict[str, Tensor]:
+    """Each cost [N] of encodings [N, W], in its unit.
 
     Raises:
         DataError: a cost is not a finite number.
     """
-    costs = cost(codes)
-    if not bool(torch.isfinite(costs).all()):
-        raise DataError("the predictor gave a latency that is not a finite number: fit it again on a checked table")
-    return costs
+    values = {name: cost.predict(codes) for name, cost in costs.items()}
+    for name, value in values.items():
+        if not bool(torch.isfinite(value).all()):
+            raise DataError(f"the predictor gave a {name} that is not a finite number: fit it again on a checked table")
+    return values
 
 
 class Objective:
-    """The cost's part of what a search descends on.
+    """The costs' part of what a search descends on.
 
     Attributes:
-        multiplier: what the limit weighs now; learned, never negative.
+        config: weights, limits, samples.
+        multipliers: what each limit weighs now; learned, never negative.
     """
 
-    def __init__(self, config: ObjectiveConfig, cost: CostFunction | None, median_ms: float | None) -> None:
+    def __init__(self, config: ObjectiveConfig, costs: Mapping[str, SearchCost]) -> None:
         """Check that what the config asks for can be computed.
 
         Args:
-            config: weight, limit, samples.
-            cost: frozen predictor, encodings [N, W] -> ms [N], differentiable in them; None where there is none.
-            median_ms: median of the table that the predictor was fitted on.
+            config: weights, limits, samples.
+            costs: what can be predicted, by name; those without weight and limit are recorded only.
 
         Raises:
-            UsageError: a weight or a limit without a cost, or a weight without a median.
+            UsageError: a weight or a limit of a cost that is not there, or a weight without a median.
         """
-        if cost is None and (config.weight > 0 or config.limit_ms is not None):
-            raise UsageError("a latency weight or limit needs a fitted predictor, got none: run `chronas fit` first")
-        if config.weight > 0 and not (median_ms is not None and 0 < median_ms < float("inf")):
-            raise UsageError(f"a latency weight needs the table's median latency in ms, above zero, got {median_ms}")
+        weights = {name: weight for name, weight in config.weights.items() if weight > 0}
+        for name in {**weights, **config.limits}:
+            if name not in costs:
+                there = ", ".join(costs) or "none"
+                raise UsageError(
+                    f"a weight or limit on {name} needs a fitted predictor of it, got {there}: run `chronas fit` first"
+                )
+        for name in weights:
+            if not 0 < costs[name].median < float("inf"):
+                raise UsageError(
+                    f"a weight on {name} needs the median of its table, above zero, got {costs[name].median}"
+                )
         self.config = config
-        self.multiplier = 0.0
-        self._cost = cost
-        self._scale = 0.0 if median_ms is None else config.weight / median_ms
+        self.multipliers = dict.fromkeys(config.limits, 0.0)
+        self._costs = costs
+        self._scales = {name: weight / costs[name].median for name, weight in weights.items()}
 
     @property
     def active(self) -> bool:
         """Whether there is a term at all."""
-        return self.config.weight > 0 or self.config.limit_ms is not None
+        return self.config.active
 
     def term(self, relaxation: Relaxation, generator: torch.Generator) -> Tensor:
         """[] what is added to the validation loss; only an `active` objective has one.
 
         Args:
             relaxation: the distribution over architectures; the term is differentiable in its logits.
-            generator: draws the sampled architectures.
+            generator: draws the sampled architectures, the same ones for all costs.
 
         Raises:
-            DataError: the predictor gave no finite number.
+            DataError: a predictor gave no finite number.
         """
-        assert self._cost is not None
+        assert self.active
+        pressing = {name: cost for name, cost in self._costs.items() if {name} & {*self._scales, *self.multipliers}}
         codes = relaxation.sample(self.config.samples, generator)
-        expected_ms = predicted_ms(self._cost, codes).mean()
-        term = self._scale * expected_ms
-        if self.config.limit_ms is not None:
-            pressure = self.multiplier + max(self.violation(relaxation), 0.0)
-            term = term + pressure * (expected_ms / self.config.limit_ms - 1.0)
-        return term
+        expected = {name: values.mean() for name, values in predicted(pressing, codes).items()}
+        violations = self.violations(relaxation)
+        parts = [scale * expected[name] for name, scale in self._scales.items()]
+        for name, limit in self.config.limits.items():
+            pressure = self.multipliers[name] + self.config.penalty * max(violations[name], 0.0)
+            parts.append(pressure * (expected[name] / limit - 1.0))
+        return torch.stack(parts).sum()
 
-    def violation(self, relaxation: Relaxation) -> float:
-        """Latency of the most probable architecture over the limit, minus one; 0 where there is no limit."""
-        if self.config.limit_ms is None:
-            return 0.0
-        mode_ms = self.mode_ms(relaxation)
-        assert mode_ms is not None
-        return mode_ms / self.config.limit_ms - 1.0
+    def price(self, costs: Mapping[str, float]) -> float:
+        """What the weights make of one architecture's costs: the sum of weight * cost / median, 0 without weights."""
+        return sum((scale * costs[name] for name, scale in self._scales.items()), 0.0)
+
+    def violations(self, relaxation: Relaxation) -> dict[str, float]:
+        """Each limited cost of the most probable architecture over its limit, minus one."""
+        limited = {name: self._costs[name] for name in self.config.limits}
+        values = _of_mode(limited, relaxation)
+        return {name: values[name] / limit - 1.0 for name, limit in self.config.limits.items()}
 
     def ascend(self, relaxation: Relaxation) -> None:
-        """Let the multiplier follow the violation after a step on the logits; does nothing without a limit."""
-        self.multiplier = max(0.0, self.multiplier + self.config.multiplier_rate * self.violation(relaxation))
+        """Let each multiplier follow its violation after a step on the logits; does nothing without limits."""
+        for name, violation in self.violations(relaxation).items():
+            self.multipliers[name] = max(0.0, self.multipliers[name] + self.config.multiplier_rate * violation)
 
-    def expected_ms(self, relaxation: Relaxation, generator: torch.Generator, samples: int = 256) -> float | None:
-        """Mean predicted latency of `samples` sampled architectures, in ms; None without a cost."""
-        if self._cost is None:
-            return None
+    def expected(self, relaxation: Relaxation, generator: torch.Generator, samples: int = 256) -> dict[str, float]:
+        """Mean of each predicted cost over `samples` sampled architectures, in its unit."""
+        if not self._costs:
+            return {}
         with torch.no_grad():
-            return float(predicted_ms(self._cost, relaxation.sample(samples, generator)).mean())
+            codes = relaxation.sample(samples, generator)
+            return {name: float(values.mean()) for name, values in predicted(self._costs, codes).items()}
 
-    def mode_ms(self, relaxation: Relaxation) -> float | None:
-        """Predicted latency of the most probable architecture, in ms; None without a cost."""
-        if self._cost is None:
-            return None
-        code = torch.from_numpy(relaxation.space.encode([relaxation.mode()]))
-        with torch.no_grad():
-            return float(predicted_ms(self._cost, code))
+    def mode(self, relaxation: Relaxation) -> dict[str, float]:
+        """Each predicted cost of the most probable architecture, in its unit."""
+        return _of_mode(self._costs, relaxation)
+
+    def record(self, relaxation: Relaxation, generator: torch.Generator) -> dict[str, float]:
+        """What the history of an epoch says of the costs: `expected_<cost>`, `mode_<cost>`, `multiplier.<cost>`."""
+        return {
+            **{f"expected_{name}": value for name, value in self.expected(relaxation, generator).items()},
+            **{f"mode_{name}": value for name, value in self.mode(relaxation).items()},
+            **{f"multiplier.{name}": value for name, value in self.multipliers.items()},
+        }
+
+
+def _of_mode(costs: Mapping[str, SearchCost], relaxation: Relaxation) -> dict[str, float]:
+    code = torch.from_numpy(relaxation.space.encode([relaxation.mode()])) if costs else torch.empty(0)
+    with torch.no_grad():
+        return {name: float(value) for name, value in predicted(costs, code).items()}

@@ -1,28 +1,27 @@
 """Random search: networks drawn uniformly, each trained briefly on the deployed skeleton, best first.
 
-The baseline that differentiable search has to beat at equal time (Li and Talwalkar, arXiv 1902.07638). With a limit,
-only networks that are predicted inside it are drawn. With a latency weight, best is the smallest sum of the share of
-validation images that are wrong and weight * predicted latency / the table's median.
+The baseline that differentiable search has to beat at equal time (Li and Talwalkar, arXiv 1902.07638). With limits,
+only networks that are predicted inside them are drawn. With weights, best is the smallest sum of the share of
+validation images that are wrong and of each weight * predicted cost / its table's median.
 """
 
 from __future__ import annotations
 
 import math
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, ClassVar, Self
 
 import numpy as np
-import torch
 from pydantic import Field
 
 from chronas.errors import UsageError
 from chronas.files import read_json, write_json
 from chronas.networks import build
 from chronas.progress import Progress
-from chronas.search.derive import Candidate
-from chronas.search.objective import Objective, predicted_ms
+from chronas.search.derive import Candidate, amounts_text, excess, out_of_reach, require_costs
+from chronas.search.objective import Objective
 from chronas.search.searcher import Found, Searcher, SearcherConfig, Task, check_same, skip_connections
 from chronas.spaces import Architecture
 from chronas.training import Recipe, train
@@ -70,7 +69,7 @@ class RandomConfig(SearcherConfig):
 
 @dataclass(frozen=True)
 class Trained:
-    """A candidate that was trained, and what the search minimises: its share of wrong images plus the latency term."""
+    """A candidate that was trained, and what the search minimises: its share of wrong images plus the costs' price."""
 
     candidate: Candidate
     value: float
@@ -83,21 +82,19 @@ class RandomFound(Found):
         self.history = history
         self._trained = sorted(trained, key=lambda each: each.value)
 
-    def candidates(self, limit_ms: float | None) -> Iterator[Candidate]:
-        """What was trained, best first, all predicted inside the limit; raises as `Found.candidates`."""
+    def candidates(self, limits: Mapping[str, float]) -> Iterator[Candidate]:
+        """What was trained, best first, all predicted inside the limits; raises as `Found.candidates`."""
         found = [each.candidate for each in self._trained]
-        if limit_ms is None:
-            yield from found
-            return
-        costs = [each.predicted_ms for each in found if each.predicted_ms is not None]
-        if not costs:
-            raise UsageError(f"a limit of {limit_ms:g} ms needs a fitted predictor, got none: run `chronas fit` first")
-        if min(costs) > limit_ms:
+        require_costs(found[0].predicted, limits)
+        inside = [each for each in found if each.excess(limits) == 0]
+        if not inside:
+            nearest = min(found, key=lambda each: each.excess(limits))
             raise UsageError(
-                f"of {len(found)} random networks none is predicted within {limit_ms:g} ms; the fastest is predicted "
-                f"at {min(costs):.4g} ms: search with this limit, or give at least that"
+                f"of {len(found)} random networks none is predicted within {amounts_text(limits)}; the nearest is "
+                f"predicted at {amounts_text({name: nearest.predicted[name] for name in limits})}: search with these "
+                f"limits, or give at least that"
             )
-        yield from (each for each in found if each.predicted_ms is not None and each.predicted_ms <= limit_ms)
+        yield from inside
 
     def score(self, architectures: Sequence[Architecture]) -> None:
         """None: nothing was learned about networks that were not trained."""
@@ -112,7 +109,7 @@ class RandomSearch(Searcher):
     def __init__(self, config: RandomConfig | None = None) -> None:
         self.config = config or RandomConfig()
 
-    def _search(self, task: Task, objective: Objective, progress: Progress) -> RandomFound:  # noqa: ARG002 - there are no logits to press on
+    def _search(self, task: Task, objective: Objective, progress: Progress) -> RandomFound:
         path = task.folder / "search.json"
         identity: dict[str, Any] = {
             "searcher": self.name,
@@ -131,7 +128,8 @@ class RandomSearch(Searcher):
                     break
                 history.append(self._train(task, candidate, history, progress))
                 write_json(path, SCHEMA, {"identity": identity, "history": history})
-            trained.append(Trained(candidate, _value(task, candidate, history[number]["validation_accuracy"])))
+            wrong = 1.0 - history[number]["validation_accuracy"] / 100.0
+            trained.append(Trained(candidate, wrong + objective.price(candidate.predicted)))
         return RandomFound(history, trained)
 
     def _spent(self, history: list[dict[str, Any]]) -> bool:
@@ -166,55 +164,40 @@ class RandomSearch(Searcher):
             "epoch": number + 1,
             "train_loss": training.history[-1]["train_loss"],
             "validation_accuracy": training.best_validation_accuracy,
-            "expected_latency_ms": candidate.predicted_ms,
+            **{f"expected_{name}": value for name, value in candidate.predicted.items()},
             "skip_connections": skip_connections(candidate.architecture),
             "mode": str(candidate.architecture),
             "seconds": time.perf_counter() - start_s,
         }
 
 
-def _value(task: Task, candidate: Candidate, validation_accuracy: float) -> float:
-    """The share of validation images that are wrong, plus the latency term where the task has a weight."""
-    wrong = 1.0 - validation_accuracy / 100.0
-    if not task.objective.weight:
-        return wrong
-    assert candidate.predicted_ms is not None
-    assert task.median_ms is not None
-    return wrong + task.objective.weight * candidate.predicted_ms / task.median_ms
-
-
 def _draw(task: Task) -> Iterator[Candidate]:
-    """Distinct architectures, uniform over those predicted inside the limit, in an order that the seed alone decides.
+    """Distinct architectures, uniform over those predicted inside the limits, in an order that the seed alone decides.
 
     Raises:
-        UsageError: `DRAWS` in a row were outside the limit or drawn before.
+        UsageError: `DRAWS` in a row were outside the limits or drawn before.
     """
     generator = np.random.default_rng([task.seed, STREAM])
-    limit_ms = task.objective.limit_ms
+    limits = task.objective.limits
     log_p = -math.log(task.space.size)
     seen: set[Architecture] = set()
-    fastest_ms, missed = math.inf, 0
+    nearest: dict[str, float] = {}
+    missed = 0
     while missed < DRAWS:
         drawn = [task.space.draw(generator) for _ in range(CHUNK)]
-        costs = _costs(task, drawn)
+        costs = task.predict(drawn)
         missed += CHUNK
-        for architecture, cost_ms in zip(drawn, costs, strict=True):
-            fastest_ms = min(fastest_ms, math.inf if cost_ms is None else cost_ms)
-            if architecture not in seen and (limit_ms is None or (cost_ms is not None and cost_ms <= limit_ms)):
+        nearest = min([nearest, *costs] if nearest else costs, key=lambda each: excess(each, limits))
+        for architecture, predicted in zip(drawn, costs, strict=True):
+            if architecture not in seen and excess(predicted, limits) == 0:
                 seen.add(architecture)
                 missed = 0
-                yield Candidate(architecture, log_p, cost_ms)
-    if limit_ms is None:
+                yield Candidate(architecture, log_p, predicted)
+    if not limits:
         return
+    if not seen:
+        raise out_of_reach(task.space.name, limits, nearest)
     raise UsageError(
-        f"of {DRAWS} random architectures of {task.space.name} none more is predicted within {limit_ms:g} ms, "
-        f"the fastest at {fastest_ms:.4g} ms: raise the limit or ask for fewer than {len(seen) + 1} architectures"
+        f"of {DRAWS} random architectures of {task.space.name} none more is predicted within {amounts_text(limits)}: "
+        f"raise the limits or ask for fewer than {len(seen) + 1} architectures"
     )
-
-
-def _costs(task: Task, architectures: Sequence[Architecture]) -> list[float | None]:
-    if task.cost is None:
-        return [None] * len(architectures)
-    with torch.no_grad():
-        costs: list[float | None] = predicted_ms(task.cost, torch.from_numpy(task.space.encode(architectures))).tolist()
-    return costs

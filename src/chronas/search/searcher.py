@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from abc import ABC, abstractmethod
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, ClassVar, Self
@@ -16,7 +16,7 @@ from chronas.data import Images, Normalisation
 from chronas.errors import MismatchError, UsageError
 from chronas.progress import Progress, silent
 from chronas.search.derive import Candidate
-from chronas.search.objective import CostFunction, Objective, ObjectiveConfig, predicted_ms
+from chronas.search.objective import Objective, ObjectiveConfig, SearchCost, predicted
 from chronas.spaces import Architecture, CellTopology, LayerTopology, Skeleton, Space, Topology
 
 IDENTITIES = ("skip_connect", "skip")  # of cells, and of layers, where it is one if the shape stays
@@ -34,9 +34,9 @@ class Task:
         search_train: images that weights learn from.
         search_validation: images that architectures are judged by; disjoint from `search_train`.
         normalisation: of both.
-        cost: frozen predictor, encodings [N, W] -> ms [N], differentiable in them; None to search by accuracy alone.
-        median_ms: median of the table that the predictor was fitted on.
-        objective: how much the cost matters.
+        costs: what can be predicted, by name: "latency_ms", "energy_mj", "peak_memory_mib" or one's own, which then has
+            a unit of its own; none to search by accuracy alone.
+        objective: how much the costs matter.
         folder: where checkpoints go.
         seed: everything random follows from it.
     """
@@ -46,8 +46,7 @@ class Task:
     search_train: Images
     search_validation: Images
     normalisation: Normalisation
-    cost: CostFunction | None
-    median_ms: float | None
+    costs: Mapping[str, SearchCost]
     objective: ObjectiveConfig
     folder: Path
     seed: int
@@ -59,19 +58,29 @@ class Task:
             "skeleton": self.skeleton.model_dump(mode="json"),
             "search_train": self.search_train.checksum(),
             "search_validation": self.search_validation.checksum(),
-            "median_ms": self.median_ms,
-            "mean_cost_ms": self._mean_cost_ms(),
+            "costs": self._costs_identity(),
             "objective": self.objective.model_dump(mode="json"),
             "seed": self.seed,
         }
 
-    def _mean_cost_ms(self) -> float | None:
-        """The mean predicted cost of a few random architectures, by which predictors are told apart."""
-        if self.cost is None:
-            return None
-        codes = torch.from_numpy(self.space.encode(self.space.sample(PROBES, seed=0)))
+    def predict(self, architectures: Sequence[Architecture]) -> list[dict[str, float]]:
+        """Each predicted cost of each architecture, by name, in its unit.
+
+        Raises:
+            DataError: a predictor gave no finite number.
+        """
         with torch.no_grad():
-            return float(predicted_ms(self.cost, codes).mean())
+            columns = predicted(self.costs, torch.from_numpy(self.space.encode(architectures)))
+        values = {name: column.tolist() for name, column in columns.items()}
+        return [{name: column[row] for name, column in values.items()} for row in range(len(architectures))]
+
+    def _costs_identity(self) -> dict[str, dict[str, float]]:
+        """Each cost's median, and its mean over a few random architectures, by which predictors are told apart."""
+        probed = self.predict(self.space.sample(PROBES, seed=0))
+        return {
+            name: {"median": cost.median, "mean": sum(row[name] for row in probed) / PROBES}
+            for name, cost in self.costs.items()
+        }
 
 
 class Found(ABC):
@@ -79,15 +88,15 @@ class Found(ABC):
 
     Attributes:
         history: one JSON object an epoch (random search: a network). All have `epoch`, `train_loss`,
-            `validation_accuracy` in percent, `expected_latency_ms` and `skip_connections`; None stands for
-            what was not looked at, such as a latency without a predictor.
+            `validation_accuracy` in percent and `skip_connections`, where None stands for what was not looked at,
+            and `expected_<cost>` (`expected_latency_ms`) for each cost that can be predicted.
     """
 
     history: list[dict[str, Any]]
 
     @abstractmethod
-    def candidates(self, limit_ms: float | None) -> Iterator[Candidate]:
-        """Architectures, best first, all predicted inside the limit.
+    def candidates(self, limits: Mapping[str, float]) -> Iterator[Candidate]:
+        """Architectures, best first, all predicted inside every limit: by the cost's name, in its unit.
 
         Raises:
             UsageError: a limit without a predictor, or below anything that is reachable; says what is.
@@ -161,7 +170,7 @@ class Searcher(ABC):
         for images in (task.search_train, task.search_validation):
             if images.shape != task.skeleton.input_shape:
                 raise MismatchError(f"the skeleton has images {task.skeleton.input_shape}, the data {images.shape}")
-        objective = Objective(task.objective, task.cost, task.median_ms)
+        objective = Objective(task.objective, task.costs)
         return self._search(task, objective, progress)
 
     @abstractmethod
