@@ -31,10 +31,12 @@ def spied(descent: Descent, monkeypatch: pytest.MonkeyPatch) -> list[tuple[str, 
     seen: list[tuple[str, Tensor, Tensor]] = []
     forward = descent.supernet.forward
 
-    def spy(images: Tensor, operation_weights: Tensor, edge_weights: Tensor | None = None) -> Tensor:
+    def spy(
+        images: Tensor, operation_weights: Tensor, edge_weights: Tensor | None = None, *, computed: Tensor | None = None
+    ) -> Tensor:
         kind = "logits" if operation_weights.requires_grad else "weights"
         seen.append((kind, images.clone(), operation_weights.detach().clone()))
-        return forward(images, operation_weights, edge_weights)
+        return forward(images, operation_weights, edge_weights, computed=computed)
 
     monkeypatch.setattr(descent.supernet, "forward", spy)
     return seen

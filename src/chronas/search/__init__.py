@@ -35,6 +35,7 @@ __all__ = [
 
 SEARCHERS = {
     "darts": "chronas.search.bilevel:Darts",
+    "gdas": "chronas.search.gdas:Gdas",
     "pc-darts": "chronas.search.partial:PCDarts",
     "random": "chronas.search.random:RandomSearch",
 }

@@ -23,7 +23,6 @@ from chronas.search.descent import Descent
 from chronas.search.objective import Objective
 from chronas.search.searcher import Found, Searcher, Task
 from chronas.spaces import Architecture
-from chronas.supernets import discrete_weights
 
 SCORED = 500  # images of a batch in scoring; large, as batch norms use the batch's statistics
 
@@ -47,22 +46,22 @@ class BilevelFound(Found):
 
     def _accuracy(self, architecture: Architecture) -> float:
         task, supernet = self._descent.task, self._descent.supernet
-        operation_weights, edge_weights = discrete_weights(architecture)
+        mixed = self._descent.discrete(architecture)
         images = task.search_validation
         batch = -(-len(images) // -(-len(images) // SCORED))
         correct = 0
         with torch.no_grad():
             for pixels, labels in every_batch(images, batch, task.normalisation):
-                edges = edge_weights if self._descent.config.edge_normalisation else None
-                correct += int((supernet(pixels, operation_weights, edges).argmax(1) == labels).sum())
+                correct += int((supernet(pixels, mixed.operations, mixed.edges).argmax(1) == labels).sum())
         return 100.0 * correct / len(images)
 
 
 class Darts(Searcher):
-    """First and second order; PC-DARTS is the same with other settings."""
+    """First and second order. Another method on this loop is a subclass with its `Config` and its `descent`."""
 
     name: ClassVar[str] = "darts"
     Config: ClassVar[type[BilevelConfig]] = BilevelConfig
+    descent: ClassVar[type[Descent]] = Descent
 
     def __init__(self, config: BilevelConfig | None = None) -> None:
         """Take the settings, the paper's where none are given.
@@ -83,7 +82,7 @@ class Darts(Searcher):
             "config": self.config.model_dump(mode="json"),
             **task.identity(),
         }
-        descent = Descent(task, self.config, objective)
+        descent = self.descent(task, self.config, objective)
         checkpoint.restore(descent, task.folder, identity)
         steps = descent.train.steps_per_epoch
         while len(descent.history) < self.config.epochs:

@@ -28,6 +28,7 @@ def save(descent: Descent, folder: Path, identity: dict[str, Any]) -> None:
     tensors |= {f"logits.{i}": value for i, value in enumerate(descent.logits)}
     tensors |= _optimiser_tensors("weights_optimiser", descent.weights_optimiser)
     tensors |= _optimiser_tensors("logits_optimiser", descent.logits_optimiser)
+    tensors |= {f"state.{name}": value for name, value in descent.state.items()}
     tensors["generator"] = descent.generator.get_state()
     content = {
         "identity": identity,
@@ -60,6 +61,9 @@ def restore(descent: Descent, folder: Path, identity: dict[str, Any]) -> None:
 
 
 def _fill(descent: Descent, tensors: dict[str, Tensor], content: dict[str, Any]) -> None:
+    descent.history[:] = content["history"]
+    descent.state.update(_under("state", tensors))
+    descent.reshape()
     descent.supernet.load_state_dict(_under("supernet", tensors))
     for i, logits in enumerate(descent.logits):
         logits.data.copy_(tensors[f"logits.{i}"])
@@ -69,7 +73,6 @@ def _fill(descent: Descent, tensors: dict[str, Tensor], content: dict[str, Any])
     descent.train.restore(content["train"])
     descent.validation.restore(content["validation"])
     descent.objective.multipliers.update(content["multipliers"])
-    descent.history[:] = content["history"]
 
 
 def _under(prefix: str, tensors: dict[str, Tensor]) -> dict[str, Tensor]:

@@ -1,14 +1,19 @@
 """Descent on weights and logits in turn: the state of a bilevel search and its two steps.
 
 Each step is lean: the logits' step computes no weight's gradient, the weights' step none of the logits'. Each takes the
-next batch of its own loader. An operation whose softmax weight is zero in float32 is not computed, and has no slope.
+next batch of its own loader. An operation whose weight in the mixture is zero is not computed, and has no slope.
+
+What is here is DARTS. A method is a subclass that overrides what differs: `begin_epoch`, `draw`, `mixture`,
+`logits_loss`, `weights_loss`, `step`, `relaxation`.
+
+Letters: `D` decisions, `O` relaxed options.
 """
 
 from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, Literal, NamedTuple
 
 import torch
 from torch import Tensor
@@ -20,11 +25,26 @@ from chronas.search.hypergradient import SgdStep, first_order, second_order
 from chronas.search.objective import Objective
 from chronas.search.relaxation import Relaxation
 from chronas.search.searcher import Task, check_finite, skip_connections
-from chronas.supernets import build_supernet
+from chronas.spaces import Architecture
+from chronas.supernets import Supernet, build_supernet, discrete_weights
 
 INITIAL_SPREAD = 1e-3  # standard deviation of the first logits: quark0/darts, cnn/model_search.py
 
 Batch = tuple[Tensor, Tensor]
+
+
+class Mixed(NamedTuple):
+    """What a supernet is given beside images.
+
+    Attributes:
+        operations: [D, O] weights of operations.
+        edges: [D] weights of edges, or None.
+        computed: [D, O] the operations to compute and to have a slope; None for those of a weight that is not zero.
+    """
+
+    operations: Tensor
+    edges: Tensor | None = None
+    computed: Tensor | None = None
 
 
 class Means:
@@ -54,30 +74,23 @@ class Descent:
         logits_optimiser: Adam.
         train: batches for the weights.
         validation: batches for the logits.
-        generator: draws the architectures of the costs' term.
+        generator: draws the architectures of the costs' term, and what a method draws.
         objective: the costs' term with its multipliers.
         history: a JSON object for each epoch done.
+        state: tensors by name that a method keeps beside these; they are in each checkpoint.
     """
 
     def __init__(self, task: Task, config: BilevelConfig, objective: Objective) -> None:
         self.task, self.config, self.objective = task, config, objective
         self.history: list[dict[str, Any]] = []
+        self.state: dict[str, Tensor] = {}
         self.generator = torch.Generator().manual_seed(task.seed)
-        skeleton = task.skeleton.model_copy(update={"width": config.width, "depth": config.depth})
-        self.supernet = build_supernet(task.space, skeleton, partial_channels=config.partial_channels, seed=task.seed)
-        self.weights = list(self.supernet.parameters())
+        self.take(self.new_supernet(config.partial_channels))
         shapes: list[tuple[int, ...]] = [(len(task.space.decisions), len(task.space.decisions[0].relaxed))]
         shapes += [shapes[0][:1]] if config.edge_normalisation else []
         self.logits = [
             (INITIAL_SPREAD * torch.randn(shape, generator=self.generator)).requires_grad_() for shape in shapes
         ]
-        self.weights_optimiser = torch.optim.SGD(
-            self.weights,
-            config.learning_rate,
-            momentum=config.momentum,
-            weight_decay=config.weight_decay,
-            foreach=True,
-        )
         self.logits_optimiser = torch.optim.Adam(
             self.logits,
             config.logits_learning_rate,
@@ -91,61 +104,80 @@ class Descent:
         )
         self._means = Means()
 
-    def relaxation(self) -> Relaxation:
-        """The distribution that the logits stand for now."""
-        return Relaxation(self.task.space, *self.logits)
+    def new_supernet(self, partial_channels: int) -> Supernet:
+        """A supernet with its first weights; `partial_channels` as in `build_supernet`."""
+        config = self.config
+        skeleton = self.task.skeleton.model_copy(update={"width": config.width, "depth": config.depth})
+        return build_supernet(self.task.space, skeleton, partial_channels=partial_channels, seed=self.task.seed)
+
+    def take(self, supernet: Supernet) -> None:
+        """Go on with this supernet and a new optimiser of its weights."""
+        self.supernet = supernet
+        self.weights = list(supernet.parameters())
+        self.weights_optimiser = torch.optim.SGD(
+            self.weights,
+            self.config.learning_rate,
+            momentum=self.config.momentum,
+            weight_decay=self.config.weight_decay,
+            foreach=True,
+        )
+
+    # ---- what a method may override, in the order of calls
+
+    def reshape(self) -> None:
+        """Before a checkpoint's tensors come in: have the shapes that its history and `state` tell; nothing here."""
 
     def begin_epoch(self) -> None:
-        """Set the epoch's learning rate, on a cosine."""
+        """Set the epoch's learning rate, on a cosine; where a method has stages, they change here."""
         progress = (1 + math.cos(math.pi * len(self.history) / self.config.epochs)) / 2
         low, high = self.config.final_learning_rate, self.config.learning_rate
         for group in self.weights_optimiser.param_groups:
             group["lr"] = low + (high - low) * progress
         self._means = Means()
 
+    def warming_up(self) -> bool:
+        """Whether the logits stay in this epoch."""
+        return len(self.history) < self.config.warmup_epochs
+
     def step(self) -> None:
         """One step of the logits, unless the warm-up lasts, and one of the weights, each on its next batch."""
         batch = next(self.train)
-        if len(self.history) >= self.config.warmup_epochs:
+        if not self.warming_up():
             self._step_logits(batch, next(self.validation))
         self._step_weights(batch)
 
-    def _step_logits(self, train_batch: Batch, validation_batch: Batch) -> None:
-        def train_loss() -> Tensor:
-            return self._loss(train_batch, self.relaxation())
+    def draw(self) -> None:
+        """Draw what is random in a step, so that all losses of the step see the same; nothing here."""
 
-        def validation_loss() -> Tensor:
-            relaxation = self.relaxation()
-            loss = self._loss(validation_batch, relaxation, "validation")
-            return loss + self.objective.term(relaxation, self.generator) if self.objective.active else loss
+    def mixture(self) -> Mixed:
+        """What operations and edges weigh in this step, differentiable in the logits."""
+        relaxation = self.relaxation()
+        return Mixed(relaxation.operation_weights(), relaxation.edge_weights())
 
-        if self.config.order == 1:
-            gradients = first_order(validation_loss, self.logits)
-        else:
-            gradients = second_order(validation_loss, train_loss, self.weights, self.logits, self._sgd_step())
-        self._apply(self.logits_optimiser, self.logits, gradients)
-        self.objective.ascend(self.relaxation())
+    def logits_loss(self, batch: Batch) -> Tensor:
+        """[] what the logits' step descends on, costs aside, on a validation batch."""
+        return self.loss(batch, self.mixture(), "validation")
 
-    def _step_weights(self, batch: Batch) -> None:
-        fixed = Relaxation(self.task.space, *(logits.detach() for logits in self.logits))
-        loss = self._loss(batch, fixed, "train")
-        gradients = torch.autograd.grad(loss, self.weights, materialize_grads=True)
-        self._apply(self.weights_optimiser, self.weights, gradients)
+    def weights_loss(self, batch: Batch) -> Tensor:
+        """[] what the weights' step descends on, on a training batch."""
+        with torch.no_grad():
+            mixed = self.mixture()
+        return self.loss(batch, Mixed(mixed.operations, mixed.edges), "train")
 
-    def _apply(
-        self, optimiser: torch.optim.Optimizer, parameters: Sequence[Tensor], gradients: Sequence[Tensor]
-    ) -> None:
-        for parameter, gradient in zip(parameters, gradients, strict=True):
-            parameter.grad = gradient
-        if optimiser is self.weights_optimiser:
-            torch.nn.utils.clip_grad_norm_(parameters, self.config.gradient_clip, foreach=True)
-        optimiser.step()
-        optimiser.zero_grad(set_to_none=True)
+    def relaxation(self) -> Relaxation:
+        """The distribution that the logits stand for now: costs are expected under it, candidates derived from it."""
+        return Relaxation(self.task.space, *self.logits)
 
-    def _loss(self, batch: Batch, relaxation: Relaxation, kind: str | None = None) -> Tensor:
-        """Cross-entropy [] of the mixture; counted into the epoch's means where it has a kind."""
+    # ---- what a method may call
+
+    def loss(self, batch: Batch, mixed: Mixed, kind: Literal["train", "validation"] | None = None) -> Tensor:
+        """Cross-entropy [] of the supernet; counted into the epoch's means where it has a kind.
+
+        Raises:
+            UsageError: it is counted and no longer finite.
+        """
         images, labels = batch
-        predicted = self.supernet(images, relaxation.operation_weights(), relaxation.edge_weights())
+        predicted = self.supernet(images, mixed.operations, mixed.edges, computed=mixed.computed)
         loss = functional.cross_entropy(predicted, labels)
         if kind is not None:
             value = float(loss.detach())
@@ -153,6 +185,46 @@ class Descent:
             self._means.add(f"{kind}_loss", value)
             self._means.add(f"{kind}_accuracy", 100.0 * float((predicted.argmax(1) == labels).float().mean()))
         return loss
+
+    def discrete(self, architecture: Architecture) -> Mixed:
+        """What makes the supernet compute one architecture."""
+        operations, edges = discrete_weights(architecture)
+        return Mixed(operations, edges if self.config.edge_normalisation else None)
+
+    def update(
+        self, optimiser: torch.optim.Optimizer, parameters: Sequence[Tensor], gradients: Sequence[Tensor]
+    ) -> None:
+        """One step of an optimiser; the gradients of weights are clipped."""
+        for parameter, gradient in zip(parameters, gradients, strict=True):
+            parameter.grad = gradient
+        if optimiser is self.weights_optimiser:
+            torch.nn.utils.clip_grad_norm_(parameters, self.config.gradient_clip, foreach=True)
+        optimiser.step()
+        optimiser.zero_grad(set_to_none=True)
+
+    # ---- the two steps
+
+    def _step_logits(self, train_batch: Batch, validation_batch: Batch) -> None:
+        self.draw()
+
+        def train_loss() -> Tensor:
+            return self.loss(train_batch, self.mixture())
+
+        def validation_loss() -> Tensor:
+            loss = self.logits_loss(validation_batch)
+            return loss + self.objective.term(self.relaxation(), self.generator) if self.objective.active else loss
+
+        if self.config.order == 1:
+            gradients = first_order(validation_loss, self.logits)
+        else:
+            gradients = second_order(validation_loss, train_loss, self.weights, self.logits, self._sgd_step())
+        self.update(self.logits_optimiser, self.logits, gradients)
+        self.objective.ascend(self.relaxation())
+
+    def _step_weights(self, batch: Batch) -> None:
+        self.draw()
+        gradients = torch.autograd.grad(self.weights_loss(batch), self.weights, materialize_grads=True)
+        self.update(self.weights_optimiser, self.weights, gradients)
 
     def _learning_rate(self) -> float:
         rate: float = self.weights_optimiser.param_groups[0]["lr"]

@@ -134,7 +134,7 @@ class Relaxation:
             positions[tuple(architecture.choices[d] for d in group.decisions)]
             for group, positions in zip(self.space.groups, self._choices.position, strict=True)
         ]
-        return float(self.log_probabilities(torch.tensor([numbers]))[0])
+        return float(self.log_probabilities(torch.tensor([numbers]))[0].detach())
 
     # ---- architectures as numbers [G]: which of its valid choices each group takes
 
@@ -160,8 +160,8 @@ class Relaxation:
         return codes.scatter_(1, slots.flatten(1), 1.0)[:, :-1]
 
     def log_probabilities(self, numbers: Tensor) -> Tensor:
-        """[M] the natural logarithm of p of the architectures of numbers [M, G]."""
-        return self._log_p.detach()[torch.arange(numbers.shape[1]), numbers].sum(dim=1)
+        """[M] the natural logarithm of p of the architectures of numbers [M, G], differentiable in the logits."""
+        return self._log_p[torch.arange(numbers.shape[1]), numbers].sum(dim=1)
 
     def neighbours(self, numbers: Tensor) -> Tensor:
         """[V, G] all architectures that differ from numbers [G] in one group: 1,960 in DARTS, 24 in NAS-Bench-201."""
