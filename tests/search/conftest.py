@@ -25,7 +25,8 @@ def additive(space: Space) -> Callable[[Tensor], Tensor]:
 
 def latency(space: Space) -> SearchCost:
     cost = additive(space)
-    return SearchCost(cost, float(cost(torch.from_numpy(space.encode(space.sample(200, seed=0)))).median()))
+    codes = torch.from_numpy(space.encode(space.sample(min(200, space.size), seed=0)))
+    return SearchCost(cost, float(cost(codes).median()))
 
 
 def objective_of(weight: float = 0.0, limit_ms: float | None = None, **others: Any) -> ObjectiveConfig:
@@ -44,11 +45,11 @@ def digits() -> tuple[Images, Images, Normalisation]:
 
 @pytest.fixture
 def make_task(digits: tuple[Images, Images, Normalisation], tmp_path: Path) -> MakeTask:
-    """Make a task of a space (its name) with an objective and an additive latency, in `tmp_path/<folder>`."""
+    """Make a task of a space (or of its name) with an objective and an additive latency, in `tmp_path/<folder>`."""
 
-    def make(space: str = "darts", folder: str = "search", seed: int = 0, **objective: float) -> Task:
+    def make(space: str | Space = "darts", folder: str = "search", seed: int = 0, **objective: float) -> Task:
         train, validation, normalisation = digits
-        found = make_space(space)
+        found = make_space(space) if isinstance(space, str) else space
         return Task(
             space=found,
             skeleton=Skeleton(input_shape=(1, 8, 8), classes=10, width=4, depth=1 if space == "nasbench201" else 3),
