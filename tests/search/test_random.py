@@ -2,18 +2,15 @@
 
 from __future__ import annotations
 
-import itertools
 from collections.abc import Callable
 from dataclasses import replace
 
 import pytest
-import torch
-from scipy import stats
 
 from chronas.errors import MismatchError, UsageError
-from chronas.search import ObjectiveConfig, SearchCost, Task, make_searcher
-from chronas.search.random import RandomConfig, _draw
-from toy_space import ToySpace
+from chronas.search import Task, make_searcher
+from chronas.search.brief import BriefTraining
+from chronas.search.random import RandomConfig
 
 MakeTask = Callable[..., Task]
 SMALL = RandomConfig(architectures=3, epochs=1, batch=64, learning_rate=0.1, crop_padding=0, flip=False)
@@ -36,7 +33,7 @@ def test_a_stopped_search_trains_what_is_missing(make_task: MakeTask) -> None:
     task = make_task("nasbench201", folder="stopped")
 
     def stop(step: str, done: int, total: int, note: str) -> None:
-        if note.startswith("network 2"):
+        if note.startswith("architecture 2, epoch"):
             raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
@@ -57,24 +54,6 @@ def test_only_networks_inside_the_limit_are_trained(make_task: MakeTask) -> None
         next(found.candidates({"latency_ms": fastest_ms - 0.01}))
     with pytest.raises(UsageError, match="predicted within 1 ms; the nearest that was found"):
         make_searcher("random", SMALL).search(make_task("nasbench201", folder="tight", limit_ms=1.0))
-
-
-def test_what_is_drawn_is_uniform_over_what_is_inside_the_limit(make_task: MakeTask) -> None:
-    """The first draw of 1,500 seeds, over the architectures of a small space that a limit leaves."""
-    space = ToySpace(((3, 2), (2, 1)), options=2, with_none=False)
-    slope = torch.linspace(0.1, 1.0, space.width)
-    costs = torch.from_numpy(space.encode(space.everything())) @ slope
-    limit_ms = float(costs.median())
-    latency = SearchCost(lambda codes: codes @ slope, limit_ms)
-    objective = ObjectiveConfig(limits={"latency_ms": limit_ms})
-    task = replace(make_task(), space=space, costs={"latency_ms": latency}, objective=objective)
-    inside = {
-        each: n for n, each in enumerate(a for a, c in zip(space.everything(), costs, strict=True) if c <= limit_ms)
-    }
-    first = [inside[next(_draw(replace(task, seed=seed))).architecture] for seed in range(1500)]
-    assert stats.chisquare(torch.bincount(torch.tensor(first), minlength=len(inside)).numpy()).pvalue > 1e-3
-    drawn = itertools.islice(_draw(task), len(inside))
-    assert {candidate.architecture for candidate in drawn} == set(inside)
 
 
 def test_a_budget_in_seconds_ends_the_search_after_at_least_one(make_task: MakeTask) -> None:
@@ -117,6 +96,27 @@ def test_without_a_predictor_there_is_no_latency_and_no_limit(make_task: MakeTas
 
 
 def test_the_drawn_networks_are_not_those_that_a_table_of_the_same_seed_measures(make_task: MakeTask) -> None:
-    task = make_task("darts")
-    drawn = {each.architecture for each in itertools.islice(_draw(task), 200)}
-    assert drawn.isdisjoint(task.space.sample(200, task.seed))
+    task = replace(make_task("darts"), evaluate=lambda architectures: [50.0] * len(architectures))
+    found = make_searcher("random", SMALL.model_copy(update={"architectures": 200})).search(task)
+    drawn = {row["mode"] for row in found.history}
+    assert len(drawn) == 200
+    assert drawn.isdisjoint(map(str, task.space.sample(200, task.seed)))
+
+
+def test_a_brief_training_is_resumed_and_may_serve_another_search(make_task: MakeTask) -> None:
+    task = make_task("nasbench201", folder="first")
+    trained = make_searcher("random", SMALL).search(task)
+    assessor = BriefTraining(task, SMALL.recipe())
+    best = next(trained.candidates({})).architecture
+    rows = {row["mode"]: row for row in trained.history}
+    assert assessor([best]) == [rows[str(best)]["validation_accuracy"]]
+    assert rows[str(best)]["train_loss"] > 0
+    other = replace(make_task("nasbench201", folder="second"), evaluate=assessor)
+    again = make_searcher("random", SMALL).search(other)
+    assert [row["validation_accuracy"] for row in again.history] == [
+        row["validation_accuracy"] for row in trained.history
+    ]
+    assert again.score([best]) is None
+    assert assessor.identity() == BriefTraining(other, SMALL.recipe()).identity()
+    longer = SMALL.model_copy(update={"epochs": 2}).recipe()
+    assert assessor.identity() != BriefTraining(task, longer).identity()

@@ -14,7 +14,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from chronas.errors import DataError, MismatchError, UsageError
-from chronas.search import ObjectiveConfig, SearchCost, Task
+from chronas.search import ObjectiveConfig, SearchCost, TableEvaluator, Task
 from chronas.search.searcher import check_finite, check_same, skip_connections
 from chronas.spaces import make_space
 from chronas.spaces.darts import GENOTYPES
@@ -73,6 +73,7 @@ def test_every_part_of_a_task_that_changes_its_result_is_in_its_identity(make_ta
         "objective": {"objective": ObjectiveConfig(weights={"latency_ms": 2.0})},
         "costs": {"costs": {"latency_ms": faster}},
         "seed": {"seed": 5},
+        "evaluate": {"evaluate": TableEvaluator({"a": 1.0})},
     }
     identity = task.identity()
     assert identity == json.loads(json.dumps(identity))

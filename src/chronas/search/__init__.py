@@ -12,6 +12,7 @@ from pydantic import BaseModel
 from chronas.errors import UsageError
 from chronas.names import named
 from chronas.search.derive import Candidate, amounts_text, candidates
+from chronas.search.evaluator import Evaluator, TableEvaluator
 from chronas.search.objective import CostFunction, Objective, ObjectiveConfig, SearchCost
 from chronas.search.relaxation import Relaxation
 from chronas.search.searcher import Found, Searcher, Task
@@ -20,12 +21,14 @@ __all__ = [
     "SEARCHERS",
     "Candidate",
     "CostFunction",
+    "Evaluator",
     "Found",
     "Objective",
     "ObjectiveConfig",
     "Relaxation",
     "SearchCost",
     "Searcher",
+    "TableEvaluator",
     "Task",
     "amounts_text",
     "candidates",

@@ -16,6 +16,7 @@ from chronas.data import Images, Normalisation
 from chronas.errors import MismatchError, UsageError
 from chronas.progress import Progress, silent
 from chronas.search.derive import Candidate
+from chronas.search.evaluator import Evaluator, evaluator_identity
 from chronas.search.objective import Objective, ObjectiveConfig, SearchCost, predicted
 from chronas.spaces import Architecture, CellTopology, LayerTopology, Skeleton, Space, Topology
 
@@ -39,6 +40,8 @@ class Task:
         objective: how much the costs matter.
         folder: where checkpoints go.
         seed: everything random follows from it.
+        evaluate: what says how good architectures are, for searchers that ask for it: a user's function, a table, or
+            the assessor of another search; None: the searcher's own.
     """
 
     space: Space
@@ -50,6 +53,7 @@ class Task:
     objective: ObjectiveConfig
     folder: Path
     seed: int
+    evaluate: Evaluator | None = None
 
     def identity(self) -> dict[str, Any]:
         """What a checkpoint must have been made with, as JSON."""
@@ -61,6 +65,7 @@ class Task:
             "costs": self._costs_identity(),
             "objective": self.objective.model_dump(mode="json"),
             "seed": self.seed,
+            "evaluate": None if self.evaluate is None else evaluator_identity(self.evaluate),
         }
 
     def predict(self, architectures: Sequence[Architecture]) -> list[dict[str, float]]:
@@ -87,7 +92,7 @@ class Found(ABC):
     """What a search gives back.
 
     Attributes:
-        history: one JSON object an epoch (random search: a network). All have `epoch`, `train_loss`,
+        history: one JSON object an epoch (of searchers that sample: an architecture). All have `epoch`, `train_loss`,
             `validation_accuracy` in percent and `skip_connections`, where None stands for what was not looked at,
             and `expected_<cost>` (`expected_latency_ms`) for each cost that can be predicted.
     """

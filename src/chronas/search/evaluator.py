@@ -1,0 +1,135 @@
+"""What says how good architectures are: a user's function or table, or images by an assessor of the search's own.
+
+An `Evaluator` is any function of architectures. An `Assessor` is one that the sampling searchers bring: it may need a
+preparation (a supernet is trained), tells of its progress, and keeps its own checkpoints.
+
+accuracies = TableEvaluator({"|nor_conv_3x3~0|+...": 93.1, ...})
+found = make_searcher("evolution").search(replace(task, evaluate=accuracies))
+"""
+
+from __future__ import annotations
+
+import functools
+import math
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+
+from chronas.errors import DataError, UsageError
+from chronas.files import fingerprint
+from chronas.spaces import Architecture
+
+Evaluator = Callable[[Sequence[Architecture]], Sequence[float]]  # quality in percent, higher is better
+Steps = Callable[[int, str], None]  # told of the steps done and a note
+
+
+def unheard(done: int, note: str) -> None:  # noqa: ARG001 - the signature of `Steps`
+    """Tell nobody."""
+
+
+@dataclass(frozen=True)
+class Assessed:
+    """How good one architecture is.
+
+    Attributes:
+        accuracy: validation accuracy in percent, or whatever else is better the higher it is.
+        train_loss: of its own training, None where it had none.
+    """
+
+    accuracy: float
+    train_loss: float | None = None
+
+
+class Assessor(ABC):
+    """An evaluator that may train something first; methods in call order.
+
+    Attributes:
+        preparation: steps of `prepare`.
+        steps: steps of each assessment.
+    """
+
+    preparation: int = 0
+    steps: int = 1
+
+    @abstractmethod
+    def identity(self) -> str:
+        """By what two assessors are known to say the same of every architecture."""
+
+    def prepare(self, progress: Steps = unheard) -> None:  # noqa: B027 - most need none
+        """Do what is to be done once; what was done before is only loaded. Nothing by default."""
+
+    @abstractmethod
+    def assess(self, architectures: Sequence[Architecture], progress: Steps = unheard) -> list[Assessed]:
+        """How good each is, in order; after `prepare`."""
+
+    def score(self, architectures: Sequence[Architecture]) -> list[float] | None:  # noqa: ARG002 - see `PathSupernet`
+        """Accuracy in percent of each by shared weights; None where there are none."""
+        return None
+
+    def __call__(self, architectures: Sequence[Architecture]) -> list[float]:
+        """As an `Evaluator`, for tasks of other searches."""
+        self.prepare()
+        return [each.accuracy for each in self.assess(architectures)]
+
+
+class Given(Assessor):
+    """What the user's own function says."""
+
+    def __init__(self, evaluate: Evaluator) -> None:
+        self._evaluate = evaluate
+
+    def identity(self) -> str:
+        """What the evaluator says of itself, or its name."""
+        return evaluator_identity(self._evaluate)
+
+    def assess(self, architectures: Sequence[Architecture], progress: Steps = unheard) -> list[Assessed]:
+        """Ask it for all at once.
+
+        Raises:
+            DataError: it gives another number of values, or one that is not finite.
+        """
+        values = [float(value) for value in self._evaluate(architectures)]
+        if len(values) != len(architectures) or not all(map(math.isfinite, values)):
+            raise DataError(
+                f"the evaluator should give {len(architectures)} finite numbers, one for each architecture, "
+                f"got {values[:4]}{' ...' if len(values) > 4 else ''} ({len(values)}): correct it and search again"
+            )
+        progress(len(architectures), "")
+        return [Assessed(value) for value in values]
+
+
+class TableEvaluator:
+    """Accuracies that are known, such as NAS-Bench-201's, as an `Evaluator`."""
+
+    def __init__(self, accuracies: Mapping[str, float]) -> None:
+        """Take the accuracies in percent by the architectures' text."""
+        self._accuracies = dict(accuracies)
+
+    def __call__(self, architectures: Sequence[Architecture]) -> list[float]:
+        """The accuracy of each.
+
+        Raises:
+            UsageError: the table does not have one.
+        """
+        missing = next((each for each in architectures if str(each) not in self._accuracies), None)
+        if missing is not None:
+            raise UsageError(
+                f"the table has {len(self._accuracies)} accuracies, but not of {missing}: take one of the whole space"
+            )
+        return [self._accuracies[str(each)] for each in architectures]
+
+    @functools.cached_property
+    def _identity(self) -> str:
+        return f"table {fingerprint(self._accuracies)}"
+
+    def identity(self) -> str:
+        """A checksum of all accuracies."""
+        return self._identity
+
+
+def evaluator_identity(evaluate: Evaluator) -> str:
+    """By what a checkpoint knows its evaluator: its `identity()`, or the name of a plain function."""
+    if isinstance(evaluate, Assessor | TableEvaluator):
+        return evaluate.identity()
+    name = getattr(evaluate, "__qualname__", type(evaluate).__qualname__)
+    return f"function {name}"

@@ -1,0 +1,129 @@
+"""The architectures of a task that are predicted inside all of its limits, and ways to get new ones.
+
+Costs are predicted before anything is evaluated, so nothing outside a limit is ever trained or scored: what is outside
+is drawn or varied again, and, where that finds nothing inside, repaired by the steps that take most off the violation.
+Each architecture is given out once.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Sequence
+
+import numpy as np
+
+from chronas.errors import UsageError
+from chronas.search.derive import Candidate, out_of_reach
+from chronas.search.searcher import Task
+from chronas.search.variation import neighbours
+from chronas.spaces import Architecture
+
+CHUNK = 256  # architectures that are predicted at once
+DRAWS = 64  # chunks without anything new inside before random architectures are repaired
+REPAIRS = 64  # random architectures that are repaired before there is nothing left
+VARIED = 32  # variations that are tried before one is repaired
+
+
+class Region:
+    """Hands out candidates that are new and inside.
+
+    Attributes:
+        space: of the architectures.
+        objectives: names of the costs to trade against accuracy: all but those that a limit alone speaks of.
+        generator: everything random in it and in the searcher that uses it.
+    """
+
+    def __init__(self, task: Task, generator: np.random.Generator) -> None:
+        """Begin with nothing given out; the task's costs are known to fit its limits (`Objective` has checked)."""
+        self.space = task.space
+        pressed = {name for name, weight in task.objective.weights.items() if weight > 0}
+        self.objectives = [name for name in task.costs if name in pressed or name not in task.objective.limits]
+        self.generator = generator
+        self._predict = task.predict
+        self._limits = task.objective.limits
+        self._log_p = -math.log(task.space.size)
+        self._given: set[Architecture] = set()
+        self._pool: list[Candidate] = []
+        self._by_rejection = True
+        self._nearest: Candidate | None = None
+
+    def draw(self) -> Candidate | None:
+        """A new one, uniform over those inside, by rejection; repaired ones where that fails; None: nothing is left."""
+        while True:
+            while self._pool:
+                if self._take(candidate := self._pool.pop(0)):
+                    return candidate
+            self._by_rejection = self._by_rejection and self._fill()
+            if not self._by_rejection:
+                return self._repaired()
+
+    def vary(self, make: Callable[[], Architecture]) -> Candidate | None:
+        """A new one that `make` gives, tried again where it is outside or known; None: nothing is left."""
+        made = [make() for _ in range(VARIED)]
+        candidate = next(iter(self.new(made)), None) or self.repair(made[0])
+        return candidate if candidate is not None and self._take(candidate) else self.draw()
+
+    def around(self, architecture: Architecture) -> list[Candidate]:
+        """All neighbours that are new and inside, in random order; they are not given out yet."""
+        found = self.new(neighbours(architecture))
+        return [found[n] for n in self.generator.permutation(len(found))]
+
+    def take(self, candidates: Sequence[Candidate]) -> list[Candidate]:
+        """Give these out; those that were before are left out."""
+        return [candidate for candidate in candidates if self._take(candidate)]
+
+    def new(self, architectures: Sequence[Architecture]) -> list[Candidate]:
+        """Those of some architectures that are inside and were not given out, once each, in their order."""
+        fresh = [each for each in dict.fromkeys(architectures) if each not in self._given]
+        return [each for each in self._candidates(fresh) if self._excess(each) == 0]
+
+    def repair(self, architecture: Architecture) -> Candidate | None:
+        """A new one inside by the steps from an architecture that take most off its violation; None: none is near."""
+        excess = math.inf
+        while True:
+            around = self._candidates(neighbours(architecture))
+            inside = [c for c in around if self._excess(c) == 0 and c.architecture not in self._given]
+            if inside:
+                return inside[int(self.generator.integers(len(inside)))]
+            best = min(around, key=self._excess)
+            if not self._excess(best) < excess:
+                return None
+            architecture, excess = best.architecture, self._excess(best)
+
+    def out_of_reach(self) -> UsageError:
+        """The error where not even one was found; tells what came nearest."""
+        assert self._nearest is not None
+        return out_of_reach(self.space.name, self._limits, self._nearest.predicted)
+
+    def _take(self, candidate: Candidate) -> bool:
+        new = candidate.architecture not in self._given
+        self._given.add(candidate.architecture)
+        return new
+
+    def _fill(self) -> bool:
+        """Draw until there is something new inside; False: `DRAWS` chunks had nothing."""
+        for _ in range(DRAWS):
+            self._pool = self.new([self.space.draw(self.generator) for _ in range(CHUNK)])
+            if self._pool:
+                return True
+        return False
+
+    def _repaired(self) -> Candidate | None:
+        for _ in range(REPAIRS):
+            candidate = self.repair(self.space.draw(self.generator))
+            if candidate is not None and self._take(candidate):
+                return candidate
+        return None
+
+    def _candidates(self, architectures: Sequence[Architecture]) -> list[Candidate]:
+        if not architectures:
+            return []
+        found = [
+            Candidate(architecture, self._log_p, predicted)
+            for architecture, predicted in zip(architectures, self._predict(architectures), strict=True)
+        ]
+        self._nearest = min([*found, *([self._nearest] if self._nearest else [])], key=self._excess)
+        return found
+
+    def _excess(self, candidate: Candidate) -> float:
+        return candidate.excess(self._limits)

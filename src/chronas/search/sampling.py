@@ -1,0 +1,245 @@
+"""The loop that all sampling searchers share: candidates are proposed, assessed and told back.
+
+A searcher is a generator: it yields candidates that are new and inside the limits, and is sent what they were worth.
+It draws from one generator of random numbers alone, so the journal of assessments in `search.json` is its whole state:
+a search that was stopped proposes the same again, is answered from the journal, and goes on where that ends.
+"""
+
+from __future__ import annotations
+
+import math
+import time
+from abc import abstractmethod
+from collections.abc import Generator, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from pydantic import Field
+
+from chronas.errors import DataError, UsageError
+from chronas.files import read_json, write_json
+from chronas.progress import Progress
+from chronas.search.derive import Candidate, amounts_text, require_costs
+from chronas.search.dominance import front
+from chronas.search.evaluator import Assessor, Given
+from chronas.search.objective import Objective
+from chronas.search.region import Region
+from chronas.search.searcher import Found, Searcher, SearcherConfig, Task, check_same, skip_connections
+from chronas.spaces import Architecture
+
+SCHEMA = "chronas.sampling-search/1"
+FILE = "search.json"
+SAVE_EVERY_S = 1.0  # what a killed search has to assess again, at most
+STREAM = 1  # its own draws: those of the seed alone are the networks that a table of the same seed measures
+
+
+class SamplingConfig(SearcherConfig):
+    """How long to search; it ends when either budget is spent, or when no new architecture is left."""
+
+    architectures: int = Field(default=1000, ge=1, le=1_000_000, description="architectures to assess, at most")
+    seconds: float | None = Field(
+        default=None, gt=0, description="time for all assessments (a supernet's training aside); at least one is done"
+    )
+
+
+@dataclass(frozen=True)
+class Judged:
+    """What a candidate was worth.
+
+    Attributes:
+        candidate: with its predicted costs.
+        accuracy: in percent, from the evaluator.
+        value: what the search minimises: the share of wrong images, plus each weight * predicted cost / median.
+    """
+
+    candidate: Candidate
+    accuracy: float
+    value: float
+
+
+Proposals = Generator[list[Candidate], list[Judged], None]
+
+
+class SampledFound(Found):
+    """All architectures that were assessed.
+
+    Attributes:
+        judged: best first.
+    """
+
+    def __init__(self, history: list[dict[str, Any]], judged: Sequence[Judged], assessor: Assessor) -> None:
+        self.history = history
+        self.judged = sorted(judged, key=lambda each: each.value)
+        self._assessor = assessor
+
+    def candidates(self, limits: Mapping[str, float]) -> Iterator[Candidate]:
+        """What was assessed, best first, all predicted inside the limits; raises as `Found.candidates`."""
+        found = [each.candidate for each in self.judged]
+        require_costs(found[0].predicted, limits)
+        inside = [each for each in found if each.excess(limits) == 0]
+        if not inside:
+            nearest = min(found, key=lambda each: each.excess(limits))
+            raise UsageError(
+                f"of {len(found)} assessed architectures none is predicted within {amounts_text(limits)}; the "
+                f"nearest is predicted at {amounts_text({name: nearest.predicted[name] for name in limits})}: search "
+                f"with these limits, or give at least that"
+            )
+        yield from inside
+
+    def front(self, costs: Sequence[str]) -> list[Judged]:
+        """Those that no other one beats in accuracy and all these costs, by falling accuracy.
+
+        Raises:
+            UsageError: a cost that the search could not predict.
+        """
+        require_costs(self.judged[0].candidate.predicted, dict.fromkeys(costs, math.inf))
+        points = [[-each.accuracy, *(each.candidate.predicted[name] for name in costs)] for each in self.judged]
+        best = [each for each, on_front in zip(self.judged, front(np.array(points)), strict=True) if on_front]
+        return sorted(best, key=lambda each: -each.accuracy)
+
+    def score(self, architectures: Sequence[Architecture]) -> list[float] | None:
+        """Accuracy in percent of each by the supernet, where the search has one."""
+        return self._assessor.score(architectures)
+
+
+class SamplingSearcher(Searcher):
+    """Proposes candidates; the base assesses them, keeps the journal and ends in time."""
+
+    config: SamplingConfig
+
+    @abstractmethod
+    def _own_assessor(self, task: Task) -> Assessor:
+        """What assesses architectures where the task brings no evaluator."""
+
+    @abstractmethod
+    def _proposals(self, region: Region) -> Proposals:
+        """Yield candidates of the region, at least one, and be sent what each was worth; ends when none is left."""
+
+    def _search(self, task: Task, objective: Objective, progress: Progress) -> SampledFound:
+        given = task.evaluate
+        assessor = self._own_assessor(task) if given is None else given if isinstance(given, Assessor) else Given(given)
+        identity = {"searcher": self.name, "config": self.config.model_dump(mode="json"), **task.identity()}
+        trials = Trials(task, self.config, assessor, objective, identity, progress)
+        region = Region(task, np.random.default_rng([task.seed, STREAM]))
+        proposals = self._proposals(region)
+        batch = next(proposals, None)
+        if batch is None:
+            raise region.out_of_reach()
+        while batch and (judged := trials.judge(batch)) is not None:
+            batch = _after(proposals, judged)
+        trials.save()
+        return SampledFound(trials.history, trials.judged, assessor)
+
+
+def _after(proposals: Proposals, judged: list[Judged]) -> list[Candidate]:
+    """The next proposals; none where the searcher has ended."""
+    try:
+        return proposals.send(judged)
+    except StopIteration:
+        return []
+
+
+class Trials:
+    """The journal of a search and its budget.
+
+    Attributes:
+        history: a row for each assessment; `search.json` has them all.
+        judged: the same, as this search has come to them so far.
+    """
+
+    def __init__(
+        self,
+        task: Task,
+        config: SamplingConfig,
+        assessor: Assessor,
+        objective: Objective,
+        identity: dict[str, Any],
+        progress: Progress,
+    ) -> None:
+        """Take up the folder's journal, if there is one.
+
+        Raises:
+            DataError: it is damaged.
+            MismatchError: it is of another search.
+        """
+        self.history: list[dict[str, Any]] = []
+        self.judged: list[Judged] = []
+        self._path = task.folder / FILE
+        self._config, self._assessor, self._objective = config, assessor, objective
+        self._identity, self._progress = identity, progress
+        self._saved_s = time.perf_counter()
+        if self._path.exists():
+            saved = read_json(self._path, SCHEMA)
+            check_same(saved["identity"], identity, self._path)
+            self.history = saved["history"]
+
+    def judge(self, batch: Sequence[Candidate]) -> list[Judged] | None:
+        """What each candidate is worth, from the journal where it has it; None: the budget ended before all were."""
+        start = len(self.judged)
+        for candidate, row in zip(batch, self.history[start:], strict=False):
+            if row["mode"] != str(candidate.architecture):
+                raise DataError(
+                    f"{self._path} has {row['mode']} where this version of chronas proposes {candidate.architecture}: "
+                    "search again in a new folder"
+                )
+            self._note(candidate, row)
+        while (left := batch[len(self.judged) - start :]) and (count := self._affordable(len(left))):
+            self._assess(left[:count])
+        return None if left else self.judged[start:]
+
+    def _affordable(self, wanted: int) -> int:
+        """How many more may be assessed, at least one ever; those that would probably not end in time are not begun."""
+        left = min(wanted, self._config.architectures - len(self.history))
+        if self._config.seconds is None:
+            return left
+        times_s = [row["seconds"] for row in self.history]
+        if not times_s:
+            return 1
+        return max(0, min(left, int((self._config.seconds - sum(times_s)) / max(*times_s, 1e-9))))
+
+    def _assess(self, candidates: Sequence[Candidate]) -> None:
+        """Assess some, write them into the journal and judge them."""
+        self._assessor.prepare(lambda done, note: self._tell(done, note))
+        start_s = time.perf_counter()
+        spent_s, before = sum(row["seconds"] for row in self.history), len(self.history)
+
+        def inner(done: int, note: str) -> None:
+            number = f"architecture {before + min(done // self._assessor.steps, len(candidates) - 1) + 1}"
+            if self._config.seconds is not None:
+                done = min(int(spent_s + time.perf_counter() - start_s), math.ceil(self._config.seconds))
+            else:
+                done += before * self._assessor.steps
+            self._tell(self._assessor.preparation + done, f"{number}, {note}" if note else number)
+
+        assessed = self._assessor.assess([each.architecture for each in candidates], inner)
+        seconds = (time.perf_counter() - start_s) / len(candidates)
+        for candidate, each in zip(candidates, assessed, strict=True):
+            row = {
+                "epoch": len(self.history) + 1,
+                "train_loss": each.train_loss,
+                "validation_accuracy": each.accuracy,
+                **{f"expected_{name}": value for name, value in candidate.predicted.items()},
+                "skip_connections": skip_connections(candidate.architecture),
+                "mode": str(candidate.architecture),
+                "seconds": seconds,
+            }
+            self.history.append(row)
+            self._note(candidate, row)
+        if time.perf_counter() - self._saved_s > SAVE_EVERY_S:
+            self.save()
+
+    def save(self) -> None:
+        """Write the journal; raises `DataError` where that cannot be done."""
+        write_json(self._path, SCHEMA, {"identity": self._identity, "history": self.history})
+        self._saved_s = time.perf_counter()
+
+    def _note(self, candidate: Candidate, row: Mapping[str, Any]) -> None:
+        accuracy = row["validation_accuracy"]
+        wrong = 1.0 - accuracy / 100.0
+        self.judged.append(Judged(candidate, accuracy, wrong + self._objective.price(candidate.predicted)))
+
+    def _tell(self, done: int, note: str) -> None:
+        each = self._assessor.steps * self._config.architectures
+        total = each if self._config.seconds is None else math.ceil(self._config.seconds)
+        self._progress("search", done, self._assessor.preparation + total, note)
