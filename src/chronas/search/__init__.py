@@ -39,6 +39,10 @@ __all__ = [
 SEARCHERS = {
     "darts": "chronas.search.bilevel:Darts",
     "gdas": "chronas.search.gdas:Gdas",
+    "evolution": "chronas.search.evolution:Evolution",
+    "local-search": "chronas.search.local:LocalSearch",
+    "nsga2": "chronas.search.nsga2:Nsga2",
+    "optuna": "chronas.search.optuna:OptunaSearch",
     "pc-darts": "chronas.search.partial:PCDarts",
     "random": "chronas.search.random:RandomSearch",
 }

@@ -1,0 +1,55 @@
+"""Local search (White et al., arXiv 2005.02960): from the best of a few random ones to better neighbours, then anew.
+
+As in the authors' code (naszilla, `local_search`): neighbours are assessed in random order until one is better, and
+where none is, the search starts again. With `whole_neighbourhood` all are assessed and the best is gone to, which is
+the paper's plain form. Neighbours outside a limit are passed over.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Generator
+from typing import ClassVar
+
+from pydantic import Field
+
+from chronas.search.derive import Candidate
+from chronas.search.paths import PathSearchConfig, PathSearcher
+from chronas.search.region import Region
+from chronas.search.sampling import Judged, Proposals
+
+
+class LocalSearchConfig(PathSearchConfig):
+    """Settings of local search."""
+
+    starts: int = Field(default=10, ge=1, le=100_000, description="random architectures; the best is the start")
+    whole_neighbourhood: bool = Field(
+        default=False, description="assess all neighbours and go to the best, not to the first that is better"
+    )
+
+
+class LocalSearch(PathSearcher):
+    """Hill climbs over single decisions."""
+
+    name: ClassVar[str] = "local-search"
+    Config: ClassVar[type[LocalSearchConfig]] = LocalSearchConfig
+    config: LocalSearchConfig
+
+    def _proposals(self, region: Region) -> Proposals:
+        while drawn := [candidate for _ in range(self.config.starts) if (candidate := region.draw()) is not None]:
+            current: Judged | None = _best((yield drawn))
+            while current is not None:
+                current = yield from self._better(region, current)
+
+    def _better(self, region: Region, current: Judged) -> Generator[list[Candidate], list[Judged], Judged | None]:
+        """A better neighbour, or None."""
+        around = region.around(current.candidate.architecture)
+        count = len(around) if self.config.whole_neighbourhood else 1
+        for start in range(0, len(around), max(count, 1)):
+            found = _best((yield region.take(around[start : start + count])))
+            if found.value < current.value:
+                return found
+        return None
+
+
+def _best(judged: list[Judged]) -> Judged:
+    return min(judged, key=lambda each: each.value)
