@@ -94,9 +94,25 @@ def test_tables_of_ones_own_come_before_those_that_are_shipped(tmp_path: Path) -
     mine = write_table(tmp_path / "mine.parquet", latencies(5))
     first, second = load_catalogue((mine,)).values()
     assert (first.skeleton, second.skeleton) == (SKELETON, other)
-    assert list(first.costs)[:2] == ["Time on a board, simulated", "Time on chip, simulated"]
+    write_table(tmp_path / "shipped" / "zoo.parquet", latencies(9), hardware="zoo")
+    load_catalogue.cache_clear()
+    first = load_catalogue((mine,))[first.title]
+    assert list(first.costs)[:3] == [f"Time on {device}, simulated" for device in ("a board", "zoo", "chip")]
     load_catalogue.cache_clear()
     assert [one.skeleton for one in load_catalogue((Path("wide"),)).values()] == [other, SKELETON]
+
+
+def test_without_accuracies_size_stands_in_and_says_so(tmp_path: Path) -> None:
+    table = write_table(tmp_path / "a.parquet", latencies(60))
+    collection = only_collection([table])
+    limited, *others = collection.costs
+    goals = collection.goals(limited)
+    assert list(goals) == ["Parameters, the more the better", *others]
+    size, parameters = goals["Parameters, the more the better"], collection.costs["Parameters"]
+    assert size.maximise and "no file of accuracies" in size.hint and not parameters.maximise
+    np.testing.assert_array_equal(size.values, parameters.values)
+    known = write_accuracies(tmp_path / "b.parquet", accuracies(60))
+    assert list(only_collection([table], known).goals(limited)) == ["Accuracy", *others]
 
 
 def test_no_table_at_all_is_refused() -> None:

@@ -92,10 +92,14 @@ def test_a_network_that_no_table_has_is_drawn_and_not_measured(app: AppTest) -> 
     assert f">{stranger}<" in text and "img class" in text and text.count("not measured") == 2
 
 
-def test_without_accuracies_two_costs_are_weighed(monkeypatch: pytest.MonkeyPatch, files: list[Path]) -> None:
+def test_without_accuracies_size_or_a_second_cost_is_weighed(
+    monkeypatch: pytest.MonkeyPatch, files: list[Path]
+) -> None:
     app = page(monkeypatch, files)
-    assert app.selectbox[2].value == "Time on *chip* [B](http://b), simulated"
-    assert "Of 40 more it is not known." in shown(app)
+    assert app.selectbox[2].value == "Parameters, the more the better"
+    assert "no file of accuracies was given" in shown(app) and "of images rightly" not in shown(app)
+    app.selectbox[2].set_value("Time on *chip* [B](http://b), simulated")
+    assert "Of 40 more it is not known." in shown(app.run())
     app.selectbox[1].set_value("Multiplications")
     app.selectbox[2].set_value("Parameters")
     assert "60 networks are within the limit" in shown(app.run())
@@ -111,7 +115,7 @@ def test_networks_of_every_space_are_shown_with_their_sizes(
     skeleton = next(iter(space.skeletons.values()))
     CostTable.from_rows(space, skeleton, make_device("simulated"), rows).save(tmp_path / "a.parquet")
     app = page(monkeypatch, [tmp_path / "a.parquet"])
-    assert list(app.selectbox[2].options) == ["Multiplications", "Parameters"]
+    assert list(app.selectbox[2].options) == ["Parameters, the more the better", "Multiplications", "Parameters"]
     app.text_input[0].set_value(str(networks[2]))
     text = shown(app.run())
     assert "3.00 ms" in text and ("img class" in text or "what is there" in text)
@@ -138,4 +142,5 @@ def test_devices_that_share_no_network_say_so(
 ) -> None:
     alone = write_table(tmp_path / "c.parquet", [1.0, 2.0], NETWORKS[:2], hardware="chip C")
     app = page(monkeypatch, [files[1], alone])
-    assert "No network has both" in shown(app)
+    app.selectbox[2].set_value("Time on chip C, simulated")
+    assert "No network has both" in shown(app.run())

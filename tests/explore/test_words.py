@@ -12,6 +12,7 @@ def test_only_what_is_unusual_about_a_device_is_told() -> None:
     assert device_name(plain) == "AMD EPYC, onnxruntime-cpu"
     unusual = plain | {"threads": 4, "batch": 32, "dtype": "int8"}
     assert device_name(unusual) == "AMD EPYC, onnxruntime-cpu, 4 threads, 32 images at once, in int8"
+    assert device_name(plain | {"hardware": "AMD EPYC (family 26, model 2)"}) == device_name(plain)
     assert device_name({}) == "a device without a name"
 
 

@@ -18,6 +18,7 @@ from chronas.explore.words import percent_text, share_text
 from chronas.reports import cell_title, draw_cells, human_name, number_text
 from chronas.spaces import Architecture, CellTopology
 
+PERCENT = "%"  # the unit of accuracies
 HEADINGS = (
     "",
     "value",
@@ -34,7 +35,7 @@ HEADINGS = (
 
 def amount(quantity: Quantity, value: float) -> str:
     """A number with its unit: `4.71 ms`, `93.27 %`."""
-    if quantity.maximise:
+    if quantity.unit == PERCENT:
         return percent_text(value)
     return f"{number_text(value)} {quantity.unit}".strip()
 
@@ -47,7 +48,8 @@ def answer(plane: Plane, limit: float, best: int | None) -> str:
         cheapest = amount(cost, float(cost.high[plane.rows].min()))
         return paragraph("answer", f"<strong>No network stays within {asked}.</strong> The first does at {cheapest}.")
     good = f"<strong>{amount(goal, goal.values[best])}</strong>"
-    what = f"names {good} of images rightly" if goal.maximise else f"takes {good} ({escape(lower(goal.label))})"
+    what = f"{'has' if goal.maximise else 'takes'} {good} ({escape(lower(goal.label))})"
+    what = f"names {good} of images rightly" if goal.unit == PERCENT else what
     found = (
         f"Within {asked}, the best network {what} and takes <strong>{amount(cost, cost.values[best])}</strong>"
         f"{interval(cost, best)}."
@@ -76,8 +78,10 @@ def price(plane: Plane, best: int) -> str:
 
 def difference(goal: Quantity, best: float, other: float) -> str:
     """How far apart two values are: points of accuracy, or percent."""
-    if goal.maximise:
+    if goal.unit == PERCENT:
         return f"{best - other:.2f} points more"
+    if goal.maximise:
+        return f"{number_text(100 * (best / other - 1))} % more"
     return f"{number_text(100 * (1 - best / other))} % less"
 
 
@@ -178,7 +182,8 @@ def known_row(quantity: Quantity, row: int | None, *, limited: bool) -> str:
     facts = [quantity.facts.get(name, "") for name in HEADINGS[4:]]
     cells = [escape(text) for text in (ends, rank, *facts)]
     rest = f"<td>{cells[0]}</td><td class=number>{cells[1]}</td>" + "".join(f"<td>{text}</td>" for text in cells[2:])
-    start = f"<tr{' class=limited' if limited else ''}><td>{escape(quantity.label)}</td>"
+    title = f' title="{escape(quantity.facts["hardware"])}"' if "hardware" in quantity.facts else ""
+    start = f"<tr{' class=limited' if limited else ''}><td{title}>{escape(quantity.label)}</td>"
     return f"{start}<td class=number>{escape(value)}</td>{rest}</tr>"
 
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import numpy as np
@@ -16,7 +16,7 @@ import polars as pl
 from numpy.typing import NDArray
 
 from chronas.errors import DataError, UsageError
-from chronas.explore.words import ACCURACY_HINT, cost_unit, cost_words, device_name, distinct
+from chronas.explore.words import ACCURACY_HINT, SIZE, SIZE_HINT, cost_unit, cost_words, device_name, distinct
 from chronas.networks import OPERATIONS, Zero, closed_form
 from chronas.spaces import Architecture, CellTopology, Skeleton, Space, make_space
 from chronas.tables import COST_COLUMNS, CostTable, is_block_table, read_accuracies, shipped_tables, table_files
@@ -87,6 +87,17 @@ class Collection:
     accuracies: Mapping[str, Quantity]
     useful: NDArray[np.bool_]
 
+    def goals(self, limited: str) -> dict[str, Quantity]:
+        """What can be made best under a limit, by label: accuracies or, where no file has them, size; then other costs.
+
+        Args:
+            limited: label of the cost that the limit is on.
+        """
+        sizes = (one for one in self.costs.values() if one.name == cost_words("parameters_m").name)
+        size = [replace(one, name=SIZE, hint=SIZE_HINT, maximise=True) for one in sizes]
+        goals = self.accuracies or {one.label: one for one in size}
+        return {**goals, **{label: one for label, one in self.costs.items() if label != limited}}
+
     @property
     def title(self) -> str:
         """For people: `nasbench201, 32 x 32 pixels, 10 classes`."""
@@ -99,7 +110,7 @@ class Collection:
 
 @functools.cache
 def load_catalogue(files: tuple[Path, ...] = (), accuracies: Path | None = None) -> dict[str, Collection]:
-    """The collections of these tables, then of those that come with chronas, by title; read once for a process.
+    """The collections of these tables, then of those that come with chronas (large ones first), by title; read once.
 
     Args:
         files: tables that chronas wrote, folders of such, and names of tables that come with chronas.
@@ -109,18 +120,20 @@ def load_catalogue(files: tuple[Path, ...] = (), accuracies: Path | None = None)
         DataError: a file is missing or damaged, or a row of it is no architecture of its space.
         UsageError: there is no table at all, none in a folder, or a table of blocks.
     """
-    paths = [*(file for path in files for file in table_files(path)), *shipped_tables()]
-    if not paths:
+    mine = list(dict.fromkeys(file.resolve() for path in files for file in table_files(path)))
+    shipped = [file.resolve() for file in shipped_tables()]
+    if not mine and not shipped:
         raise UsageError(
             "there is no table of costs to explore: give one, `chronas measure --out costs.parquet` makes it"
         )
+    for path in filter(is_block_table, mine):
+        raise UsageError(
+            f"{path} is a table of blocks; the page is of whole networks: ask it with `chronas table query`"
+        )
+    own = {path: CostTable.load(path) for path in mine}
+    others = [(path, CostTable.load(path)) for path in shipped if path not in own]
     groups: dict[tuple[str, Skeleton], dict[Path, CostTable]] = {}
-    for path in dict.fromkeys(path.resolve() for path in paths):
-        if is_block_table(path):
-            raise UsageError(
-                f"{path} is a table of blocks; the page is of whole networks: ask it with `chronas table query`"
-            )
-        table = CostTable.load(path)
+    for path, table in [*own.items(), *sorted(others, key=lambda known: -len(known[1]))]:
         groups.setdefault((table.provenance.space, table.provenance.skeleton), {})[path] = table
     spaces = dict.fromkeys(make_space(space) for space, _ in groups)
     known = {} if accuracies is None else accuracies_by_space(accuracies, list(spaces))
@@ -258,10 +271,11 @@ def facts(table: CostTable, cost: str) -> dict[str, str]:
     """How a cost was measured, for people; "unknown" where the table does not say."""
     provenance = table.provenance
     device = provenance.device
-    known = {key: str(device.get(key) or "unknown") for key in ("batch", "threads", "dtype", "os")}
+    known = {key: str(device.get(key) or "unknown") for key in ("batch", "threads", "dtype", "hardware")}
     runtime = " ".join(str(device[key]) for key in ("runtime", "version") if device.get(key))
     source = provenance.sources.get(cost, provenance.source)
     return {
+        "hardware": known["hardware"],
         "images at once": known["batch"],
         "threads": known["threads"],
         "numbers": known["dtype"],

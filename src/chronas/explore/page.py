@@ -71,12 +71,12 @@ def choices(catalogue: Mapping[str, Collection]) -> tuple[Collection, Quantity, 
             on_change=forget,
             help="A cost on a device. The same network can be fast on one device and slow on another.",
         )
-        goals = {**collection.accuracies, **{label: q for label, q in collection.costs.items() if label != cost}}
+        goals = collection.goals(cost)
         goal = st.selectbox(
             "What to make best",
             list(goals),
             on_change=forget,
-            help="Accuracy, where a file of accuracies was given (`--accuracies`), or a second cost.",
+            help="Accuracy, where a file of accuracies was given (`--accuracies`), else size; or a second cost.",
         )
         st.html(f"<p class=soft>{escape(collection.costs[cost].hint)}</p><p class=soft>{escape(goals[goal].hint)}</p>")
     return collection, collection.costs[cost], goals[goal]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 
@@ -30,6 +31,12 @@ COST_WORDS = {
 }
 UNITS = COST_UNITS | {"macs_m": "million", "parameters_m": "million"}
 ACCURACY_HINT = "How many of 100 images the trained network names rightly. It comes from the file of accuracies."
+SIZE = "Parameters, the more the better"
+SIZE_HINT = (
+    "Numbers that training has to find, in millions. A rough guess at which network will be accurate, because no file "
+    "of accuracies was given (--accuracies): of networks that are built alike, larger ones tend to be."
+)
+FAMILY = re.compile(r" \(family \d+, model \d+\)$")
 USUAL = {"batch": 1, "threads": 1, "dtype": "float32"}  # what a device's name need not tell
 
 
@@ -45,8 +52,11 @@ def cost_unit(cost: str) -> str:
 
 
 def device_name(device: Mapping[str, str | int | float]) -> str:
-    """What a fingerprint is called: `AMD EPYC 7B13, onnxruntime-cpu`, and what is unusual about it."""
-    parts = [str(device[key]) for key in ("hardware", "name") if device.get(key)]
+    """What a fingerprint is called: `AMD EPYC 7B13, onnxruntime-cpu`, and what is unusual about it.
+
+    A CPU's family and model numbers are left out: names stand in narrow boxes, and these say nothing to most people.
+    """
+    parts = [FAMILY.sub("", str(device[key])) for key in ("hardware", "name") if device.get(key)]
     names = list(dict.fromkeys(parts)) or ["a device without a name"]
     unusual = {"threads": "{} threads", "batch": "{} images at once", "dtype": "in {}"}
     names += [text.format(device[key]) for key, text in unusual.items() if device.get(key, USUAL[key]) != USUAL[key]]
