@@ -9,7 +9,7 @@ import numpy as np
 import polars as pl
 
 from chronas.explore import Collection, Plane, Quantity, load_catalogue
-from chronas.explore.catalogue import passes_on
+from chronas.explore.paths import passes_on
 from chronas.spaces import Architecture, Skeleton, make_space
 from chronas.tables import CostTable, Provenance
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
@@ -16,9 +16,10 @@ import polars as pl
 from numpy.typing import NDArray
 
 from chronas.errors import DataError, UsageError
+from chronas.explore.paths import live_slots, passes_on
 from chronas.explore.words import ACCURACY_HINT, SIZE, SIZE_HINT, cost_unit, cost_words, device_name, distinct
-from chronas.networks import OPERATIONS, Zero, closed_form
-from chronas.spaces import Architecture, CellTopology, Skeleton, Space, make_space
+from chronas.networks import closed_form
+from chronas.spaces import Architecture, Skeleton, Space, make_space
 from chronas.tables import COST_COLUMNS, CostTable, is_block_table, read_accuracies, shipped_tables, table_files
 
 MILLION = 1e6
@@ -76,6 +77,7 @@ class Collection:
         rows: the number of each architecture, by its text.
         costs: what tables know and what follows from the networks, by label.
         accuracies: by label; empty where no file has them.
+        size: the parameters that the answer depends on, the more the better: what stands in for accuracy.
         useful: which networks pass the image on to their answer at all [N]; the others are never worth their cost.
     """
 
@@ -85,6 +87,7 @@ class Collection:
     rows: Mapping[str, int]
     costs: Mapping[str, Quantity]
     accuracies: Mapping[str, Quantity]
+    size: Quantity
     useful: NDArray[np.bool_]
 
     def goals(self, limited: str) -> dict[str, Quantity]:
@@ -93,9 +96,7 @@ class Collection:
         Args:
             limited: label of the cost that the limit is on.
         """
-        sizes = (one for one in self.costs.values() if one.name == cost_words("parameters_m").name)
-        size = [replace(one, name=SIZE, hint=SIZE_HINT, maximise=True) for one in sizes]
-        goals = self.accuracies or {one.label: one for one in size}
+        goals = self.accuracies or {self.size.label: self.size}
         return {**goals, **{label: one for label, one in self.costs.items() if label != limited}}
 
     @property
@@ -190,24 +191,9 @@ def collect(tables: Mapping[Path, CostTable], accuracies: pl.DataFrame | None) -
         rows,
         {quantity.label: quantity for quantity in quantities},
         {quantity.label: quantity for quantity in found},
+        sized(table.space, table.provenance.skeleton, architectures),
         np.array([passes_on(architecture) for architecture in architectures]),
     )
-
-
-def passes_on(architecture: Architecture) -> bool:
-    """Whether every cell's output depends on its input: NAS-Bench-201 has cells with zeros on each of their paths."""
-    topology = architecture.space.topology
-    if not isinstance(topology, CellTopology):
-        return True
-    for cell in topology.cells:
-        reached = set(range(cell.inputs))
-        for number, (source, target) in enumerate(cell.edges):
-            operation = architecture.operation(cell.decision(number))
-            if source in reached and operation is not None and OPERATIONS[operation] is not Zero:
-                reached.add(target)
-        if reached.isdisjoint(cell.output):
-            return False
-    return True
 
 
 def measured(table: CostTable, device: str, places: NDArray[np.int64], count: int) -> list[Quantity]:
@@ -245,6 +231,14 @@ def computed(space: Space, skeleton: Skeleton, architectures: Sequence[Architect
         words, values = cost_words(cost), numbers / MILLION
         found.append(Quantity(words.name, "", cost_unit(cost), words.hint, values, values, values, rounds, {}))
     return found
+
+
+def sized(space: Space, skeleton: Skeleton, architectures: Sequence[Architecture]) -> Quantity:
+    """The parameters that each network's answer depends on: others would make it large for nothing."""
+    values = closed_form(space, skeleton).parameters(live_slots(space, architectures)) / MILLION
+    rounds = np.zeros(len(architectures), dtype=np.int64)
+    unit = cost_unit("parameters_m")
+    return Quantity(SIZE, "", unit, SIZE_HINT, values, values, values, rounds, {}, maximise=True)
 
 
 def accurate(accuracies: pl.DataFrame, rows: Mapping[str, int]) -> list[Quantity]:

@@ -33,8 +33,9 @@ UNITS = COST_UNITS | {"macs_m": "million", "parameters_m": "million"}
 ACCURACY_HINT = "How many of 100 images the trained network names rightly. It comes from the file of accuracies."
 SIZE = "Parameters, the more the better"
 SIZE_HINT = (
-    "Numbers that training has to find, in millions. A rough guess at which network will be accurate, because no file "
-    "of accuracies was given (--accuracies): of networks that are built alike, larger ones tend to be."
+    "Numbers that training has to find and that the answer depends on, in millions. A rough guess at which network "
+    "will be accurate, because no file of accuracies was given (--accuracies): of networks built alike, larger ones "
+    "tend to be."
 )
 FAMILY = re.compile(r" \(family \d+, model \d+\)$")
 USUAL = {"batch": 1, "threads": 1, "dtype": "float32"}  # what a device's name need not tell
