@@ -44,6 +44,7 @@ SEARCHERS = {
     "nsga2": "chronas.search.nsga2:Nsga2",
     "optuna": "chronas.search.optuna:OptunaSearch",
     "pc-darts": "chronas.search.partial:PCDarts",
+    "proxyless": "chronas.search.proxyless:Proxyless",
     "random": "chronas.search.random:RandomSearch",
 }
 

@@ -4,7 +4,7 @@ Each step is lean: the logits' step computes no weight's gradient, the weights' 
 next batch of its own loader. An operation whose weight in the mixture is zero is not computed, and has no slope.
 
 What is here is DARTS. A method is a subclass that overrides what differs: `begin_epoch`, `draw`, `mixture`,
-`logits_loss`, `weights_loss`, `step`, `relaxation`.
+`logits_loss`, `costs_term`, `weights_loss`, `step`, `relaxation`, `update`.
 
 Letters: `D` decisions, `O` relaxed options.
 """
@@ -158,6 +158,10 @@ class Descent:
         """[] what the logits' step descends on, costs aside, on a validation batch."""
         return self.loss(batch, self.mixture(), "validation")
 
+    def costs_term(self) -> Tensor:
+        """[] what costs add to the logits' loss, where they have a part in the search."""
+        return self.objective.term(self.relaxation(), self.generator)
+
     def weights_loss(self, batch: Batch) -> Tensor:
         """[] what the weights' step descends on, on a training batch."""
         with torch.no_grad():
@@ -192,9 +196,9 @@ class Descent:
         return Mixed(operations, edges if self.config.edge_normalisation else None)
 
     def update(
-        self, optimiser: torch.optim.Optimizer, parameters: Sequence[Tensor], gradients: Sequence[Tensor]
+        self, optimiser: torch.optim.Optimizer, parameters: Sequence[Tensor], gradients: Sequence[Tensor | None]
     ) -> None:
-        """One step of an optimiser; the gradients of weights are clipped."""
+        """One step of an optimiser; the gradients of weights are clipped, and what has none stays as it is."""
         for parameter, gradient in zip(parameters, gradients, strict=True):
             parameter.grad = gradient
         if optimiser is self.weights_optimiser:
@@ -212,7 +216,7 @@ class Descent:
 
         def validation_loss() -> Tensor:
             loss = self.logits_loss(validation_batch)
-            return loss + self.objective.term(self.relaxation(), self.generator) if self.objective.active else loss
+            return loss + self.costs_term() if self.objective.active else loss
 
         if self.config.order == 1:
             gradients = first_order(validation_loss, self.logits)
