@@ -64,7 +64,7 @@ def test_smaller_settings_are_of_the_same_kind_cost_less_and_can_be_used(name: s
     if isinstance(small, BilevelConfig):
         assert small.width % small.partial_channels == 0
         assert small.width // small.partial_channels >= 2
-        assert small.depth < published.depth
+        assert small.depth < published.depth or published.depth == 1
         kept = ("order", "partial_channels", "edge_normalisation", "momentum", "gradient_clip")
         assert all(getattr(small, key) == getattr(published, key) for key in kept)
 
