@@ -106,7 +106,7 @@ def test_the_drawn_networks_are_not_those_that_a_table_of_the_same_seed_measures
 def test_a_brief_training_is_resumed_and_may_serve_another_search(make_task: MakeTask) -> None:
     task = make_task("nasbench201", folder="first")
     trained = make_searcher("random", SMALL).search(task)
-    assessor = BriefTraining(task, SMALL.recipe())
+    assessor = BriefTraining(task, SMALL)
     best = next(trained.candidates({})).architecture
     rows = {row["mode"]: row for row in trained.history}
     assert assessor([best]) == [rows[str(best)]["validation_accuracy"]]
@@ -117,6 +117,6 @@ def test_a_brief_training_is_resumed_and_may_serve_another_search(make_task: Mak
         row["validation_accuracy"] for row in trained.history
     ]
     assert again.score([best]) is None
-    assert assessor.identity() == BriefTraining(other, SMALL.recipe()).identity()
-    longer = SMALL.model_copy(update={"epochs": 2}).recipe()
+    assert assessor.identity() == BriefTraining(other, SMALL).identity()
+    longer = SMALL.model_copy(update={"epochs": 2})
     assert assessor.identity() != BriefTraining(task, longer).identity()

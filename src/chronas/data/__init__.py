@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from chronas.data.augment import Augment
 from chronas.data.datasets import SOURCES, load_dataset
-from chronas.data.images import Dataset, Images, Normalisation, split
+from chronas.data.images import Dataset, Images, Normalisation, limited, split
 from chronas.data.loader import Batches, every_batch
 
 __all__ = [
@@ -20,6 +20,7 @@ __all__ = [
     "Images",
     "Normalisation",
     "every_batch",
+    "limited",
     "load_dataset",
     "split",
 ]

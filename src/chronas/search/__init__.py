@@ -37,6 +37,7 @@ __all__ = [
 ]
 
 SEARCHERS = {
+    "bayesian": "chronas.search.bayesian:Bayesian",
     "darts": "chronas.search.bilevel:Darts",
     "gdas": "chronas.search.gdas:Gdas",
     "evolution": "chronas.search.evolution:Evolution",

@@ -1,46 +1,214 @@
-"""Architectures trained briefly on the deployed skeleton: what each is worth by itself, dear and unbiased."""
+"""Architectures trained briefly: what each is worth by itself, dear and without the bias of shared weights.
+
+The network that is trained is the deployed one, or a smaller one that a few seconds of one core say something about:
+fewer channels and cells, images averaged over squares, some of the images once. Several are trained at a time, each in
+a process of its own with its share of the threads, as operations this small gain little from threads.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import multiprocessing
+from collections.abc import Iterator, Sequence
+from concurrent.futures import ProcessPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, NamedTuple
 
+import torch
+from pydantic import Field
+from torch import Tensor, nn
+from torch.nn import functional
+
+from chronas.data import Images, Normalisation, every_batch, limited
+from chronas.errors import UsageError
 from chronas.files import fingerprint
 from chronas.networks import build
+from chronas.progress import Progress, silent
 from chronas.search.evaluator import Assessed, Assessor, Steps, unheard
-from chronas.search.searcher import Task
-from chronas.spaces import Architecture
+from chronas.search.searcher import SearcherConfig, Task
+from chronas.spaces import Architecture, Skeleton, make_space
 from chronas.training import Recipe, train
+
+SCORED = 500  # images of a batch in validation
+
+
+class BriefConfig(SearcherConfig):
+    """Settings of brief trainings; a task's own evaluator does without."""
+
+    epochs: int = Field(default=5, ge=1, le=10_000, description="of each brief training")
+    batch: int = Field(default=96, ge=2, le=65_536, description="images of a step")
+    learning_rate: float = Field(default=0.025, gt=0, le=10, description="at first; falls to zero on a cosine")
+    crop_padding: int = Field(default=4, ge=0, le=64, description="pixels around an image before a random crop")
+    flip: bool = Field(default=True, description="mirror every second image")
+    images: int | None = Field(default=None, ge=2, description="so many training images only (stratified); all")
+    width: int | None = Field(default=None, ge=1, le=1024, description="channels of what is trained; as deployed")
+    depth: int | None = Field(default=None, ge=1, le=200, description="cells of what is trained; as deployed")
+    image_stride: int = Field(default=1, ge=1, le=16, description="images are averaged over squares of so many pixels")
+    workers: int = Field(default=1, ge=1, le=1024, description="trainings at a time, each in a process of its own")
+
+    def recipe(self) -> Recipe:
+        """The brief training, without the regularisation that only long ones need."""
+        return Recipe(
+            epochs=self.epochs,
+            batch=self.batch,
+            learning_rate=self.learning_rate,
+            auxiliary_weight=0.0,
+            drop_path=0.0,
+            crop_padding=self.crop_padding,
+            flip=self.flip,
+            cutout=0,
+        )
+
+
+class Bench(NamedTuple):
+    """All that trainings share, as a process is given it once."""
+
+    space: str
+    skeleton: Skeleton
+    train: tuple[Tensor, Tensor]
+    validation: tuple[Tensor, Tensor]
+    normalisation: Normalisation
+    recipe: Recipe
+    folder: Path
+    seed: int
+    threads: int
 
 
 class BriefTraining(Assessor):
     """Trains each architecture in a folder of its own, where a training that was stopped goes on."""
 
-    def __init__(self, task: Task, recipe: Recipe) -> None:
-        self._task, self._recipe = task, recipe
-        self.steps = recipe.epochs * -(-len(task.search_train) // recipe.batch)
+    def __init__(self, task: Task, config: BriefConfig) -> None:
+        """Make the smaller images, if they are to be smaller.
+
+        Raises:
+            UsageError: the images are too small for the stride.
+        """
+        self._config = config
+        height, width = task.skeleton.input_shape[1:]
+        if config.image_stride > min(height, width):
+            raise UsageError(f"images of {height}x{width} pixels have no squares of {config.image_stride}")
+        some = task.search_train
+        if config.images is not None and config.images < len(some):
+            some = limited(some, config.images, seed=task.seed)
+        images = [_shrunk(each, config.image_stride) for each in (some, task.search_validation)]
+        shape = images[0].shape
+        frame = {"width": config.width, "depth": config.depth}
+        skeleton = task.skeleton.model_copy(
+            update={"input_shape": shape, **{key: value for key, value in frame.items() if value is not None}}
+        )
+        self._bench = Bench(
+            space=task.space.name,
+            skeleton=skeleton,
+            train=(images[0].pixels, images[0].labels),
+            validation=(images[1].pixels, images[1].labels),
+            normalisation=task.normalisation,
+            recipe=config.recipe(),
+            folder=task.folder,
+            seed=task.seed,
+            threads=max(1, torch.get_num_threads() // config.workers),
+        )
+        self._identity = f"brief training {fingerprint(self._facts(images))}"
+        self._pool: ProcessPoolExecutor | None = None
+        self.steps = config.epochs * -(-len(some) // config.batch)
+
+    def _facts(self, images: Sequence[Images]) -> dict[str, Any]:
+        return {
+            "recipe": self._bench.recipe.model_dump(mode="json"),
+            "skeleton": self._bench.skeleton.model_dump(mode="json"),
+            "images": [each.checksum() for each in images],
+            "seed": self._bench.seed,
+        }
 
     def identity(self) -> str:
         """The recipe, the frame and the images."""
-        task = self._task
-        images = [task.search_train.checksum(), task.search_validation.checksum()]
-        settings = [self._recipe.model_dump(mode="json"), task.skeleton.model_dump(mode="json")]
-        return f"brief training {fingerprint([*settings, *images, task.seed])}"
+        return self._identity
 
     def assess(self, architectures: Sequence[Architecture], progress: Steps = unheard) -> list[Assessed]:
         """The best validation accuracy of each, and its last training loss; raises as `train`."""
-        return [self._train(each, number * self.steps, progress) for number, each in enumerate(architectures)]
+        found = []
+        for each in self._trained([str(architecture) for architecture in architectures], progress):
+            found.append(each)
+            progress(len(found) * self.steps, f"validation {each.accuracy:.1f} %")
+        return found
 
-    def _train(self, architecture: Architecture, before: int, progress: Steps) -> Assessed:
-        task = self._task
-        training = train(
-            build(architecture, task.skeleton, seed=task.seed),
-            task.search_train,
-            task.search_validation,
-            task.normalisation,
-            self._recipe,
-            folder=task.folder / f"network-{fingerprint(str(architecture))}",
-            seed=task.seed,
-            progress=lambda _, done, total, note: progress(before + done, note),  # noqa: ARG005 - a `Progress`
-        )
-        assert training.best_validation_accuracy is not None
-        return Assessed(training.best_validation_accuracy, training.history[-1]["train_loss"])
+    def _trained(self, texts: Sequence[str], progress: Steps) -> Iterator[Assessed]:
+        if self._config.workers == 1:
+            for number, text in enumerate(texts):
+                yield train_briefly(self._bench, text, _Heard(progress, number * self.steps))
+            return
+        if self._pool is None:
+            self._pool = ProcessPoolExecutor(
+                self._config.workers,
+                mp_context=multiprocessing.get_context("spawn"),
+                initializer=_begin,
+                initargs=(self._bench,),
+            )
+        yield from self._pool.map(_train_here, texts)
+
+    def close(self) -> None:
+        """End the processes; what they were at goes on from its folder another time."""
+        if self._pool is not None:
+            self._pool.shutdown(cancel_futures=True)
+            self._pool = None
+
+
+@dataclass(frozen=True)
+class _Heard:
+    """A training's progress as part of an assessment's."""
+
+    progress: Steps
+    before: int
+
+    def __call__(self, _step: str, done: int, _total: int, note: str) -> None:
+        self.progress(self.before + done, note)
+
+
+def train_briefly(bench: Bench, text: str, progress: Progress = silent) -> Assessed:
+    """Train one architecture and see what it has learned; raises as `train`."""
+    images, validation = Images(*bench.train), Images(*bench.validation)
+    network = build(make_space(bench.space).parse(text), bench.skeleton, seed=bench.seed)
+    folder = bench.folder / f"network-{fingerprint(text)}"
+    training = train(
+        network, images, validation, bench.normalisation, bench.recipe, folder=folder, seed=bench.seed,
+        progress=progress,
+    )  # fmt: skip
+    assert training.best_validation_accuracy is not None
+    return Assessed(
+        training.best_validation_accuracy,
+        training.history[-1]["train_loss"],
+        _validation_loss(network, validation, bench.normalisation),
+    )
+
+
+def _validation_loss(network: nn.Module, images: Images, normalisation: Normalisation) -> float:
+    """Mean cross-entropy in nats, which tells networks apart that have equally many images right."""
+    network.eval()
+    with torch.inference_mode():
+        losses = [
+            functional.cross_entropy(network(pixels), labels, reduction="sum")
+            for pixels, labels in every_batch(images, SCORED, normalisation)
+        ]
+    return float(sum(losses)) / len(images)
+
+
+def _shrunk(images: Images, stride: int) -> Images:
+    """Images averaged over squares of `stride` pixels, cut ones at the far borders included."""
+    if stride == 1:
+        return images
+    pixels = functional.avg_pool2d(images.pixels.float(), stride, ceil_mode=True)
+    return Images(pixels.round().to(torch.uint8), images.labels)
+
+
+_bench: Bench | None = None  # of a process that trains
+
+
+def _begin(bench: Bench) -> None:
+    """In a new process: keep what all its trainings share."""
+    global _bench  # noqa: PLW0603 - how a pool's processes get what all their work shares
+    _bench = bench
+    torch.set_num_threads(bench.threads)
+
+
+def _train_here(text: str) -> Assessed:
+    assert _bench is not None
+    return train_briefly(_bench, text)

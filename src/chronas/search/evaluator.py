@@ -34,10 +34,12 @@ class Assessed:
     Attributes:
         accuracy: validation accuracy in percent, or whatever else is better the higher it is.
         train_loss: of its own training, None where it had none.
+        validation_loss: mean cross-entropy in nats, None where it is not known.
     """
 
     accuracy: float
     train_loss: float | None = None
+    validation_loss: float | None = None
 
 
 class Assessor(ABC):
@@ -65,6 +67,9 @@ class Assessor(ABC):
     def score(self, architectures: Sequence[Architecture]) -> list[float] | None:  # noqa: ARG002 - see `PathSupernet`
         """Accuracy in percent of each by shared weights; None where there are none."""
         return None
+
+    def close(self) -> None:  # noqa: B027 - most hold nothing
+        """Let go of what it holds, such as processes; it can be used again."""
 
     def __call__(self, architectures: Sequence[Architecture]) -> list[float]:
         """As an `Evaluator`, for tasks of other searches."""

@@ -29,13 +29,14 @@ class Region:
 
     Attributes:
         space: of the architectures.
+        skeleton: of the deployed network.
         objectives: names of the costs to trade against accuracy: all but those that a limit alone speaks of.
         generator: everything random in it and in the searcher that uses it.
     """
 
     def __init__(self, task: Task, generator: np.random.Generator) -> None:
         """Begin with nothing given out; the task's costs are known to fit its limits (`Objective` has checked)."""
-        self.space = task.space
+        self.space, self.skeleton = task.space, task.skeleton
         pressed = {name for name, weight in task.objective.weights.items() if weight > 0}
         self.objectives = [name for name in task.costs if name in pressed or name not in task.objective.limits]
         self.generator = generator

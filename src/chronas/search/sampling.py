@@ -51,11 +51,15 @@ class Judged:
         candidate: with its predicted costs.
         accuracy: in percent, from the evaluator.
         value: what the search minimises: the share of wrong images, plus each weight * predicted cost / median.
+        price: the second part of it.
+        losses: of training and of validation, where they are known.
     """
 
     candidate: Candidate
     accuracy: float
     value: float
+    price: float = 0.0
+    losses: tuple[float, ...] = ()
 
 
 Proposals = Generator[list[Candidate], list[Judged], None]
@@ -70,7 +74,7 @@ class SampledFound(Found):
 
     def __init__(self, history: list[dict[str, Any]], judged: Sequence[Judged], assessor: Assessor) -> None:
         self.history = history
-        self.judged = sorted(judged, key=lambda each: each.value)
+        self.judged = list(judged)
         self._assessor = assessor
 
     def candidates(self, limits: Mapping[str, float]) -> Iterator[Candidate]:
@@ -116,6 +120,10 @@ class SamplingSearcher(Searcher):
     def _proposals(self, region: Region) -> Proposals:
         """Yield candidates of the region, at least one, and be sent what each was worth; ends when none is left."""
 
+    def _ranked(self, region: Region, judged: list[Judged]) -> list[Judged]:  # noqa: ARG002 - see `Bayesian`
+        """All that was judged, best first."""
+        return sorted(judged, key=lambda each: each.value)
+
     def _search(self, task: Task, objective: Objective, progress: Progress) -> SampledFound:
         given = task.evaluate
         assessor = self._own_assessor(task) if given is None else given if isinstance(given, Assessor) else Given(given)
@@ -126,10 +134,13 @@ class SamplingSearcher(Searcher):
         batch = next(proposals, None)
         if batch is None:
             raise region.out_of_reach()
-        while batch and (judged := trials.judge(batch)) is not None:
-            batch = _after(proposals, judged)
+        try:
+            while batch and (judged := trials.judge(batch)) is not None:
+                batch = _after(proposals, judged)
+        finally:
+            assessor.close()
         trials.save()
-        return SampledFound(trials.history, trials.judged, assessor)
+        return SampledFound(trials.history, self._ranked(region, trials.judged), assessor)
 
 
 def _after(proposals: Proposals, judged: list[Judged]) -> list[Candidate]:
@@ -218,6 +229,7 @@ class Trials:
             row = {
                 "epoch": len(self.history) + 1,
                 "train_loss": each.train_loss,
+                "validation_loss": each.validation_loss,
                 "validation_accuracy": each.accuracy,
                 **{f"expected_{name}": value for name, value in candidate.predicted.items()},
                 "skip_connections": skip_connections(candidate.architecture),
@@ -236,8 +248,9 @@ class Trials:
 
     def _note(self, candidate: Candidate, row: Mapping[str, Any]) -> None:
         accuracy = row["validation_accuracy"]
-        wrong = 1.0 - accuracy / 100.0
-        self.judged.append(Judged(candidate, accuracy, wrong + self._objective.price(candidate.predicted)))
+        price = self._objective.price(candidate.predicted)
+        losses = tuple(row[key] for key in ("train_loss", "validation_loss") if row.get(key) is not None)
+        self.judged.append(Judged(candidate, accuracy, 1.0 - accuracy / 100.0 + price, price, losses))
 
     def _tell(self, done: int, note: str) -> None:
         each = self._assessor.steps * self._config.architectures

@@ -1,0 +1,134 @@
+"""Bayesian optimisation needs fewer trainings than luck does, keeps limits, and does not fall for a lucky training."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import polars as pl
+import pytest
+
+from chronas.search import TableEvaluator, Task, make_searcher, searcher_class
+from chronas.search.bayesian import BayesianConfig, goals
+from chronas.search.derive import Candidate
+from chronas.search.sampling import Judged
+from chronas.spaces import Architecture, make_space
+
+MakeTask = Callable[..., Task]
+SPACE = make_space("nasbench201")
+FEW = BayesianConfig(architectures=30, initial=10)
+TRAINED = BayesianConfig(
+    architectures=5, initial=3, epochs=1, batch=64, learning_rate=0.1, crop_padding=0, flip=False, width=4, depth=1
+)
+
+
+def convolutions(architectures: Sequence[Architecture]) -> list[float]:
+    """A made-up truth: weighted operations on paths that are alive, in percent."""
+    return [
+        50.0 + 5.0 * sum(str(each.pruned()).count(name) for name in ("conv_3x3~", "conv_1x1~"))
+        for each in architectures
+    ]
+
+
+def test_it_finds_better_networks_than_random_search_at_equal_trainings(make_task: MakeTask, shared_data: Path) -> None:
+    table = pl.read_parquet(shared_data / "nasbench201" / "accuracy.parquet")
+    truth = dict(zip(table["arch_str"], table["cifar10_val_acc_200"], strict=True))
+    best = {"random": [], "bayesian": []}
+    for seed in range(3):
+        noise = np.random.default_rng(seed).normal(0.0, 1.0, len(truth))
+        noisy = {text: min(100.0, value + error) for (text, value), error in zip(truth.items(), noise, strict=True)}
+        for name, found in best.items():
+            task = make_task("nasbench201", folder=f"{name}-{seed}", seed=seed)
+            searcher = make_searcher(name, searcher_class(name).Config.model_validate({"architectures": 48}))
+            first = next(searcher.search(replace(task, evaluate=TableEvaluator(noisy))).candidates({}))
+            found.append(truth[str(first.architecture)])
+    assert np.mean(best["bayesian"]) > np.mean(best["random"]) + 0.5, best
+
+
+def test_nothing_outside_the_limit_is_trained_and_nothing_twice(make_task: MakeTask) -> None:
+    task = replace(make_task("nasbench201", limit_ms=3.5), evaluate=convolutions)
+    found = make_searcher("bayesian", FEW).search(task)
+    assert len({row["mode"] for row in found.history}) == len(found.history) == 30
+    assert all(row["expected_latency_ms"] <= 3.5 for row in found.history)
+
+
+def test_a_search_that_was_killed_trains_the_same_networks(make_task: MakeTask) -> None:
+    straight = make_searcher("bayesian", FEW).search(replace(make_task("nasbench201"), evaluate=convolutions))
+    asked = 0
+
+    def killed(architectures: Sequence[Architecture]) -> list[float]:
+        nonlocal asked
+        asked += len(architectures)
+        if asked > 21:
+            raise KeyboardInterrupt
+        return convolutions(architectures)
+
+    task = make_task("nasbench201", folder="killed")
+    killed.__qualname__ = convolutions.__qualname__
+    with pytest.raises(KeyboardInterrupt):
+        make_searcher("bayesian", FEW).search(replace(task, evaluate=killed))
+    resumed = make_searcher("bayesian", FEW).search(replace(task, evaluate=convolutions))
+    assert [row["mode"] for row in resumed.history] == [row["mode"] for row in straight.history]
+    assert list(resumed.candidates({})) == list(straight.candidates({}))
+
+
+def test_the_answer_is_not_the_luckiest_training(make_task: MakeTask) -> None:
+    lucky: list[Architecture] = []
+
+    def once_lucky(architectures: Sequence[Architecture]) -> list[float]:
+        values = convolutions(architectures)
+        for number, (each, value) in enumerate(zip(architectures, values, strict=True)):
+            if not lucky and value <= 60.0:
+                lucky.append(each)
+                values[number] = 90.0
+        return values
+
+    found = make_searcher("bayesian", FEW).search(replace(make_task("nasbench201"), evaluate=once_lucky))
+    assert max(found.history, key=lambda row: float(row["validation_accuracy"]))["mode"] == str(lucky[0])
+    best = next(found.candidates({})).architecture
+    assert best != lucky[0]
+    assert convolutions([best])[0] >= 70.0
+
+
+def test_a_latency_weight_is_traded_against_accuracy(make_task: MakeTask) -> None:
+    fast, slow = (
+        next(
+            make_searcher("bayesian", FEW)
+            .search(replace(make_task("nasbench201", folder=str(weight), weight=weight), evaluate=convolutions))
+            .candidates({})
+        ).predicted["latency_ms"]
+        for weight in (2.0, 0.0)
+    )
+    assert fast < slow
+
+
+def test_trainings_in_processes_say_what_trainings_here_say(make_task: MakeTask) -> None:
+    here = make_searcher("bayesian", TRAINED).search(make_task("nasbench201", folder="here"))
+    config = TRAINED.model_copy(update={"workers": 2})
+    beside = make_searcher("bayesian", config).search(make_task("nasbench201", folder="beside"))
+    assert [{**row, "seconds": 0} for row in beside.history] == [{**row, "seconds": 0} for row in here.history]
+    assert all(row["validation_loss"] > 0 for row in here.history)
+
+
+def test_images_may_be_fewer_and_smaller(make_task: MakeTask) -> None:
+    whole = make_searcher("bayesian", TRAINED).search(make_task("nasbench201", folder="whole"))
+    config = TRAINED.model_copy(update={"images": 96, "image_stride": 2})
+    part = make_searcher("bayesian", config).search(make_task("nasbench201", folder="part"))
+    assert [row["mode"] for row in part.history[:3]] == [row["mode"] for row in whole.history[:3]]
+    assert part.history[0]["validation_loss"] != whole.history[0]["validation_loss"]
+
+
+def test_goals_merge_the_orders_of_accuracy_and_losses() -> None:
+    def judged(accuracy: float, *losses: float, price: float = 0.0) -> Judged:
+        candidate = Candidate(SPACE.from_index(0), 0.0, {})
+        return Judged(candidate, accuracy, 1.0 - accuracy / 100.0 + price, price, losses)
+
+    rising = goals([judged(50.0), judged(60.0), judged(70.0)])
+    assert rising[0] < rising[1] < rising[2]
+    assert rising.sum() == pytest.approx(0.0)
+    tied = goals([judged(50.0, 1.0, 1.0), judged(50.0, 2.0, 2.0), judged(40.0, 3.0, 3.0)])
+    assert tied[0] > tied[1] > tied[2], "losses tell apart what accuracy does not"
+    dear = goals([judged(50.0), judged(60.0, price=0.3), judged(55.0)])
+    assert dear[1] < dear[0] < dear[2], "a price counts as wrong images do"

@@ -1,0 +1,62 @@
+"""The traits of an architecture: how images get through its cells, and nothing that its graph does not have."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from chronas.networks import closed_form
+from chronas.search.traits import traits
+from chronas.spaces import Skeleton, make_space
+
+SKELETON = Skeleton(input_shape=(3, 8, 8), classes=10, width=4, depth=1)
+SPACE = make_space("nasbench201")
+ONE = "nor_conv_1x1"
+
+
+def paths_of(text: str) -> list[float]:
+    return traits(SPACE, SKELETON, [SPACE.parse(text)])[0, -5:].tolist()
+
+
+@pytest.mark.parametrize(
+    ("text", "count", "plain", "mean", "longest", "shortest"),
+    [
+        ("|nor_conv_3x3~0|+|none~0|none~1|+|skip_connect~0|nor_conv_1x1~1|none~2|", 2, 1, 1, 2, 0),
+        ("|nor_conv_3x3~0|+|nor_conv_1x1~0|avg_pool_3x3~1|+|none~0|none~1|nor_conv_3x3~2|", 2, 0, 2, 2, 2),
+        ("|none~0|+|none~0|nor_conv_3x3~1|+|none~0|nor_conv_3x3~1|nor_conv_3x3~2|", 0, 0, 0, 0, 0),
+        (f"|{ONE}~0|+|{ONE}~0|{ONE}~1|+|{ONE}~0|{ONE}~1|{ONE}~2|", 4, 0, 2, 3, 1),
+    ],
+    ids=["residual", "two-deep", "severed", "full"],
+)  # fmt: skip
+def test_paths_are_counted_by_the_weights_that_they_pass(
+    text: str, count: int, plain: int, mean: float, longest: int, shortest: int
+) -> None:
+    assert paths_of(text) == pytest.approx([np.log1p(count), np.log1p(plain), mean, longest, shortest])
+
+
+@given(st.integers(0, 15_624))
+@settings(max_examples=50, deadline=None)
+def test_the_same_graph_has_the_same_traits(index: int) -> None:
+    architecture = SPACE.from_index(index)
+    one, other = traits(SPACE, SKELETON, [architecture, architecture.pruned()])
+    np.testing.assert_array_equal(one, other)
+
+
+def test_architectures_of_different_size_differ_by_macs_and_parameters() -> None:
+    form = closed_form(SPACE, SKELETON)
+    architectures = [each.pruned() for each in SPACE.sample(20, seed=0)]
+    codes = SPACE.encode(architectures)
+    found = traits(SPACE, SKELETON, architectures)
+    np.testing.assert_allclose(found[:, -7:-5], np.log(np.stack([form.macs(codes), form.parameters(codes)], axis=1)))
+
+
+@pytest.mark.parametrize("name", ["darts", "fbnet"])
+def test_other_spaces_have_traits_that_tell_architectures_apart(name: str) -> None:
+    space = make_space(name)
+    stem = {"input_shape": (3, 32, 32), "width": 16, "depth": 1} if name == "fbnet" else {}
+    skeleton = SKELETON.model_copy(update=stem)
+    found = traits(space, skeleton, space.sample(40, seed=1))
+    assert np.isfinite(found).all()
+    assert len(np.unique(found, axis=0)) == 40
