@@ -89,6 +89,16 @@ def test_another_searcher_brings_its_own_settings(preset: str) -> None:
     assert (config.searcher, config.device, config.predictor) == ("random", "simulated", "lpm")
 
 
+@pytest.mark.parametrize("preset", PRESETS)
+@pytest.mark.parametrize("searcher", ["proxyless", "darts", "random"])
+def test_layers_stand_once_in_a_row(preset: str, searcher: str) -> None:
+    """A depth of 20 cells would make 440 blocks of FBNet's 22."""
+    config = make_preset(preset, {"space": "fbnet", "searcher": searcher})
+    assert config.frame.depth == 1
+    assert getattr(config.searcher_config, "depth", 1) == 1
+    assert config.frame.width == make_preset(preset).frame.width
+
+
 def test_an_unknown_preset_is_refused_with_the_nearest() -> None:
     with pytest.raises(UsageError, match="unknown preset 'digit-cpu': did you mean digits-cpu"):
         make_preset("digit-cpu")

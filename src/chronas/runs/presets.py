@@ -14,6 +14,7 @@ from chronas.names import named
 from chronas.predictors import predictor_class
 from chronas.runs.config import Frame, RunConfig
 from chronas.search import searcher_class
+from chronas.spaces import LayerTopology, make_space
 from chronas.training import make_recipe
 
 PRESETS = {
@@ -40,7 +41,8 @@ def make_preset(name: str, names: Names | None = None) -> RunConfig:
         UsageError: there is no such preset, or no such name.
     """
     preset: Callable[[Names], RunConfig] = named("preset", name, {key: text for key, (text, _) in PRESETS.items()})
-    return preset(names or {})
+    config = preset(names or {})
+    return _of_layers(config) if isinstance(make_space(config.space).topology, LayerTopology) else config
 
 
 def digits_cpu(names: Names) -> RunConfig:
@@ -97,6 +99,14 @@ def _published(searcher: str, recipe: str, names: Names) -> RunConfig:
         frame=Frame(width=36, depth=20),
         recipe=make_recipe(recipe),
     )
+
+
+def _of_layers(config: RunConfig) -> RunConfig:
+    """The same for a chain of layers, where a depth of cells would stand each block in a row so many times: once."""
+    searcher = config.searcher_config
+    once = {"depth": 1} if "depth" in type(searcher).model_fields else {}
+    frame, searcher = config.frame.model_copy(update={"depth": 1}), searcher.model_copy(update=once)
+    return config.model_copy(update={"frame": frame, "searcher_config": searcher})
 
 
 def _names(names: Names) -> dict[str, Any]:
