@@ -33,6 +33,11 @@ def duration_text(duration_s: float) -> str:
     return f"{seconds // 3600} h {seconds % 3600 // 60:02d} min"
 
 
+def cost_word(cost: str) -> str:
+    """What a cost is of, without its unit: `latency`, `peak memory`."""
+    return cost.rpartition("_")[0].replace("_", " ") if cost in COST_UNITS else cost
+
+
 def amount_text(cost: str, value: float) -> str:
     """An amount of a cost with its unit, `12 ms`; of one that has no unit here, after its name: `carbon_g 3`."""
     return f"{value:.4g} {COST_UNITS[cost]}" if cost in COST_UNITS else f"{cost} {value:.4g}"

@@ -18,9 +18,9 @@ def all_figures(space: str) -> list[Figure]:
     assert report.predictor is not None
     scores = [supernet_scores(search) for search in report.searches]
     return [
-        plane(report.networks, report.limit_ms),
+        plane(report.networks, report.limits.get("latency_ms")),
         predicted_against_measured(report.predictor),
-        *search_curves(report.searches, {}, report.limit_ms),
+        *search_curves(report.searches, {}, report.limits),
         *(figure for figure in scores if figure is not None),
         *(figure for search in report.searches for figure in operation_weights(search)),
     ]
@@ -50,7 +50,7 @@ def test_the_limit_is_in_sight_where_it_is_far_from_all_networks() -> None:
     assert low < 9.0 < high
     assert figure.layout["shapes"][0]["x0"] == 9.0
     assert "shapes" not in plane(sample_networks("darts", "limit"), None).layout
-    assert limit_line(9.0, vertical=False)["shapes"][0]["y0"] == 9.0
+    assert limit_line(9.0, "ms", vertical=False)["shapes"][0]["y0"] == 9.0
 
 
 def test_names_of_crowded_networks_overlap_nothing() -> None:
@@ -85,9 +85,9 @@ def test_a_range_is_never_empty() -> None:
 def test_curves_show_what_was_recorded_and_nothing_else() -> None:
     search = sample_search("weight 0", "darts", pull=0.0)
     bare = replace(search, history=[{"epoch": 7, "train_loss": 2.0}, {"epoch": 8, "train_loss": None}, {"epoch": 9}])
-    (figure,) = search_curves([bare], {}, None)
+    (figure,) = search_curves([bare], {}, {})
     assert (figure.title, figure.data[0]["x"], figure.data[0]["y"]) == ("Training loss", [7], [2.0])
-    titles = [figure.title for figure in search_curves([search], {}, None)]
+    titles = [figure.title for figure in search_curves([search], {}, {})]
     assert "Multiplier of the limit" not in titles
     assert operation_weights(bare) == []
     assert supernet_scores(replace(search, scored=[])) is None
@@ -98,14 +98,14 @@ def test_tries_of_random_search_are_not_joined_by_a_line() -> None:
     tries = replace(
         search, name="random search", history=[{"epoch": n, "validation_accuracy": 90.0 + n} for n in range(5)]
     )
-    (figure,) = [f for f in search_curves([search, tries], {}, None) if f.title == "Validation accuracy"]
+    (figure,) = [f for f in search_curves([search, tries], {}, {}) if f.title == "Validation accuracy"]
     assert [trace["mode"] for trace in figure.data] == ["lines", "markers"]
     assert figure.layout["xaxis"]["title"]["text"] == "epoch, or number of the try"
 
 
 def test_a_search_has_the_colour_of_its_network() -> None:
     searches = sample_report().searches
-    figure = search_curves(searches, {"weight 0": "weight-0", "within the limit": "limit"}, None)[0]
+    figure = search_curves(searches, {"weight 0": "weight-0", "within the limit": "limit"}, {})[0]
     assert [t["line"]["color"] for t in figure.data] == [MARKS["weight-0"].colour, MARKS["limit"].colour]
 
 

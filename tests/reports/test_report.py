@@ -28,7 +28,7 @@ def test_a_report_comes_back_as_it_was(tmp_path: Path, space: str) -> None:
     notes=st.lists(TEXT, max_size=3),
     asked=st.dictionaries(TEXT, TEXT, max_size=3),
     timings=st.dictionaries(TEXT, NUMBER, max_size=3),
-    limit_ms=st.none() | NUMBER,
+    limits=st.dictionaries(TEXT, NUMBER, max_size=2),
     device=st.dictionaries(TEXT, st.integers(-(2**40), 2**40) | NUMBER | TEXT, max_size=3),
 )
 @settings(max_examples=20, suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
@@ -45,7 +45,7 @@ EMPTY: Report = replace(sample_report(answer=False), predictor=None, searches=[]
 
 def test_numbers_that_are_none_are_refused() -> None:
     with pytest.raises(ValidationError, match="finite"):
-        replace(EMPTY, limit_ms=float("nan"))
+        replace(EMPTY, limits={"latency_ms": float("nan")})
     with pytest.raises(ValidationError, match="less than or equal to 100"):
         replace(sample_networks("darts", "limit")[0], accuracy_percent=980.0)
 

@@ -33,17 +33,17 @@ def test_counts_have_a_unit() -> None:
 
 def test_a_limit_is_met_by_the_upper_end_of_the_interval() -> None:
     high = FOUND.measured.high_ms
-    assert judge([FOUND], FOUND.name, high) == Verdict(
+    assert judge([FOUND], FOUND.name, {"latency_ms": high}) == Verdict(
         True, "Limit of 2.51 ms met: 98.33 % test accuracy at 2.44 ms (95 % interval 2.37 to 2.51 ms)."
     )
-    missed = judge([FOUND], FOUND.name, (high + FOUND.measured.value_ms) / 2)
+    missed = judge([FOUND], FOUND.name, {"latency_ms": (high + FOUND.measured.value_ms) / 2})
     assert missed.met is False
     assert missed.text.startswith("Limit of 2.47 ms missed:")
     assert judge([FOUND], FOUND.name).met is None
 
 
 def test_the_verdict_compares_with_weight_zero_and_random_search() -> None:
-    text = judge([FOUND, WEIGHT_0, RANDOM_SEARCH, RANDOM], FOUND.name, 2.6, test_images=10_000).text
+    text = judge([FOUND, WEIGHT_0, RANDOM_SEARCH, RANDOM], FOUND.name, {"latency_ms": 2.6}, test_images=10_000).text
     assert "; 28 % faster than the network searched without a latency term and 0.28 points less accurate" in text
     assert "; as fast as the best of random search and 0.55 points more accurate." in text
     assert "a random network" not in text

@@ -8,14 +8,13 @@ import numpy as np
 import pytest
 
 from chronas.errors import DataError, UsageError
-from chronas.predictors import load_predictor
 from chronas.runs import Finder, Run, find, read_choice, read_choices
+from chronas.runs.measuring import saved_predictors
 from chronas.tables import CostTable
 
 
 def finder_of(run: Run) -> Finder:
-    predictor = load_predictor(run.folder / "predictor" / "predictor.safetensors")
-    return Finder(run, predictor, CostTable.load(run.folder / "costs.parquet"))
+    return Finder(run, saved_predictors(run), CostTable.load(run.folder / "costs.parquet"))
 
 
 def change_choice(run: Run, role: str, **changes: object) -> None:
@@ -26,18 +25,20 @@ def change_choice(run: Run, role: str, **changes: object) -> None:
 @pytest.mark.parametrize("wanted_ms", [0.001, 1.0, 1.17, 1.3, 99.0])
 def test_the_random_network_is_the_nearest_of_the_table_by_measured_cost(wanted_ms: float, copied: Run) -> None:
     shutil.rmtree(copied.folder / "networks" / "random")
-    change_choice(copied, "latency-term", latency_ms=wanted_ms, predicted_ms=50.0)
+    costs = {"latency_ms": {"predicted": 50.0, "value": wanted_ms, "low": wanted_ms, "high": wanted_ms}}
+    change_choice(copied, "latency-term", costs=costs)
     finder = finder_of(copied)
     architecture = finder.random()
-    costs = finder.table.costs()
-    nearest = int(np.abs(costs - wanted_ms).argmin())
+    known_ms = finder.table.costs()
+    nearest = int(np.abs(known_ms - wanted_ms).argmin())
     assert architecture == finder.table.architectures()[nearest]
     choice = read_choice(copied.folder / "networks" / "random")
-    assert choice.latency_ms == costs[nearest]
-    assert choice.predicted_ms == pytest.approx(
-        float(finder.predictor.predict(copied.space.encode([architecture])).mean_ms[0])
+    assert choice.latency_ms == known_ms[nearest]
+    predictor = finder.predictors["latency_ms"]
+    assert choice.predicted["latency_ms"] == pytest.approx(
+        float(predictor.predict(copied.space.encode([architecture])).mean_ms[0])
     )
-    assert choice.tried == ()
+    assert (choice.tried, choice.judged, choice.margin) == ((), (), None)
 
 
 def test_a_choice_that_is_there_is_taken_as_it_is(copied: Run) -> None:
@@ -66,7 +67,7 @@ def test_a_finished_search_is_chosen_from_again_without_searching(copied: Run) -
     shutil.rmtree(copied.folder / "networks" / "latency-term")
     told: list[str] = []
     finder = finder_of(copied)
-    Finder(copied, finder.predictor, finder.table, lambda step, *_: told.append(step)).own()
+    Finder(copied, finder.predictors, finder.table, lambda step, *_: told.append(step)).own()
     assert read_choice(copied.folder / "networks" / "latency-term") == before
     assert (copied.folder / "search" / "latency-term" / "scored.json").read_bytes() == scored
     assert not [step for step in told if step.startswith("search")]

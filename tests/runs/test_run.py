@@ -45,7 +45,7 @@ def test_the_report_tells_what_the_files_say(finished: Run) -> None:
         assert network.accuracy_percent == trained.accuracy_percent
         choice = read_choice(finished.folder / "networks" / network.role)
         assert network.architecture == choice.architecture
-        assert network.predicted_ms == choice.predicted_ms
+        assert network.predicted_ms == choice.predicted["latency_ms"]
         assert network.measured.low_ms <= network.measured.value_ms <= network.measured.high_ms
     assert report.predictor is not None
     assert len(report.predictor.measured_ms) == 40
@@ -74,7 +74,7 @@ def test_random_search_stays_within_the_found_networks_latency(finished: Run) ->
     own = read_choice(finished.folder / "networks" / "latency-term")
     found = read_choice(finished.folder / "networks" / "random-search")
     fastest_tenth_ms = np.quantile(CostTable.load(finished.folder / "costs.parquet").costs(), 0.1)
-    assert found.predicted_ms <= max(own.predicted_ms, own.latency_ms, fastest_tenth_ms) + 1e-9
+    assert found.predicted["latency_ms"] <= max(own.predicted["latency_ms"], own.latency_ms, fastest_tenth_ms) + 1e-9
 
 
 def test_the_exported_model_is_the_trained_one(finished: Run) -> None:

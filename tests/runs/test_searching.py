@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager, nullcontext
 
 import pytest
 
@@ -8,8 +9,9 @@ from chronas.errors import LimitMissedError, UsageError
 from chronas.measurement import Latency
 from chronas.runs import searching
 from chronas.runs.folder import Run
+from chronas.runs.known import Interval, NetworkCosts
 from chronas.runs.searching import Choice, choose, search
-from chronas.search import Candidate, Found, ObjectiveConfig
+from chronas.search import Candidate, ChoiceConfig, Contest, Found, ObjectiveConfig
 from chronas.spaces import Architecture, make_space
 from tiny_run import tiny_config
 
@@ -21,15 +23,22 @@ LIMIT_MS = 10.0
 class Known(Found):
     """Candidates with known predictions, the most probable first; notes the limits that it was asked for."""
 
-    def __init__(self, predicted_ms: Sequence[float], reachable_ms: float = 0.0) -> None:
+    def __init__(
+        self, predicted_ms: Sequence[float], reachable_ms: float = 0.0, predicted_mj: Sequence[float] | None = None
+    ) -> None:
         self.history = []
         self.asked_ms: list[float | None] = []
-        self._all = [Candidate(NETWORKS[n], -float(n), {"latency_ms": ms}) for n, ms in enumerate(predicted_ms)]
+        self.asked: list[dict[str, float]] = []
+        both = zip(predicted_ms, predicted_mj or [1.0] * len(predicted_ms), strict=True)
+        self._all = [
+            Candidate(NETWORKS[n], -float(n), {"latency_ms": ms, "energy_mj": mj}) for n, (ms, mj) in enumerate(both)
+        ]
         self._reachable_ms = reachable_ms
 
     def candidates(self, limits: Mapping[str, float]) -> Iterator[Candidate]:
         limit_ms = limits.get("latency_ms")
         self.asked_ms.append(limit_ms)
+        self.asked.append(dict(limits))
         if limit_ms is not None and limit_ms < self._reachable_ms:
             raise UsageError(f"the fastest is predicted at {self._reachable_ms} ms")
         return (c for c in self._all if c.excess(limits) == 0)
@@ -39,34 +48,55 @@ class Known(Found):
 
 
 class Clock:
-    """Instead of a device: the upper end of each network's interval is known."""
+    """Instead of a device: the upper ends of each network's intervals are known, latency and maybe energy."""
 
-    def __init__(self, high_ms: dict[Architecture, float]) -> None:
+    def __init__(self, high_ms: dict[Architecture, float], high_mj: dict[Architecture, float]) -> None:
         self.high_ms = high_ms
+        self.high_mj = high_mj
         self.measured: list[Architecture] = []
 
     def __call__(
         self, run: Run, name: str, architectures: Sequence[Architecture], progress: object
-    ) -> dict[str, Latency]:
+    ) -> dict[str, NetworkCosts]:
         self.measured += architectures
-        high = {str(a): self.high_ms[a] for a in self.measured}
-        return {text: Latency(ms - 0.5, ms - 1, ms, ms, ms, (ms,)) for text, ms in high.items()}
+        return {str(a): self._costs(a) for a in self.measured}
+
+    def _costs(self, architecture: Architecture) -> NetworkCosts:
+        ms, mj = self.high_ms[architecture], self.high_mj.get(architecture)
+        others = {} if mj is None else {"energy_mj": Interval(mj - 0.5, mj - 1, mj)}
+        return NetworkCosts(Latency(ms - 0.5, ms - 1, ms, ms, ms, (ms,)), others, "measured")
+
+
+class Quiet:
+    """As much of a run as choosing needs."""
+
+    def timed(self, step: str) -> AbstractContextManager[None]:
+        return nullcontext()
+
+
+FIRST = ChoiceConfig(candidates=1)
 
 
 def chosen(
-    found: Known, high_ms: Sequence[float], limit_ms: float | None, monkeypatch: pytest.MonkeyPatch
+    found: Known,
+    high_ms: Sequence[float],
+    limit_ms: float | None,
+    monkeypatch: pytest.MonkeyPatch,
+    high_mj: Sequence[float] = (),
+    limit_mj: float | None = None,
 ) -> tuple[Choice, Clock]:
-    clock = Clock(dict(zip(NETWORKS, high_ms, strict=False)))
-    monkeypatch.setattr(searching, "measure_again", clock)
-    run: Run = object()  # type: ignore[assignment]
-    return choose(run, "limit", found, limit_ms), clock
+    clock = Clock(dict(zip(NETWORKS, high_ms, strict=False)), dict(zip(NETWORKS, high_mj, strict=False)))
+    monkeypatch.setattr(searching, "costs_of", clock)
+    run: Run = Quiet()  # type: ignore[assignment]
+    limits = {name: limit for name, limit in (("latency_ms", limit_ms), ("energy_mj", limit_mj)) if limit is not None}
+    return choose(run, "limit", Contest(found, FIRST), limits), clock
 
 
 def test_without_a_limit_the_first_candidate_is_taken_whatever_it_costs(monkeypatch: pytest.MonkeyPatch) -> None:
     found = Known([50.0, 1.0])
     choice, clock = chosen(found, [70.0, 1.0], None, monkeypatch)
     assert choice.candidate.architecture == NETWORKS[0]
-    assert choice.latency.high_ms == 70.0
+    assert choice.costs.latency.high_ms == 70.0
     assert choice.tried == ()
     assert found.asked_ms == [None]
     assert clock.measured == [NETWORKS[0]]
@@ -74,7 +104,7 @@ def test_without_a_limit_the_first_candidate_is_taken_whatever_it_costs(monkeypa
 
 def test_the_upper_end_of_the_interval_decides_and_may_lie_on_the_limit(monkeypatch: pytest.MonkeyPatch) -> None:
     choice, _ = chosen(Known([9.0]), [LIMIT_MS], LIMIT_MS, monkeypatch)
-    assert choice.latency.high_ms == LIMIT_MS
+    assert choice.costs.latency.high_ms == LIMIT_MS
     assert choice.tried == ()
 
 
@@ -85,7 +115,7 @@ def test_each_miss_tightens_the_limit_by_its_error_until_one_keeps_it(monkeypatc
     assert clock.measured == [NETWORKS[0], NETWORKS[2]]
     assert found.asked_ms == [10.0, 7.5]
     assert choice.candidate.predicted["latency_ms"] == 7.0
-    assert choice.tried == ("predicted 9.000 ms, measured up to 12.000 ms",)
+    assert choice.tried == ("latency predicted 9.000 ms, measured up to 12.000 ms",)
 
 
 def test_the_third_candidate_is_met_after_two_misses(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -130,7 +160,7 @@ def test_four_misses_end_in_one_line_that_lists_all_of_them(monkeypatch: pytest.
         chosen(found, [10.01, 10.001, 10.0001, 10.00001, 1.0, 1.0], LIMIT_MS, monkeypatch)
     assert len(found.asked_ms) == 4
     message = str(error.value)
-    assert message.startswith("no architecture within 10.0 ms: predicted 9.000 ms, measured up to 10.010 ms; ")
+    assert message.startswith("no architecture within 10 ms: latency predicted 9.000 ms, measured up to 10.010 ms; ")
     assert message.count("measured up to") == 4
     assert error.value.exit_code == 1
 
@@ -154,16 +184,48 @@ def test_no_candidate_at_all_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
         chosen(Known([]), [], LIMIT_MS, monkeypatch)
 
 
+def test_each_of_two_limits_is_tightened_by_its_own_error_alone(monkeypatch: pytest.MonkeyPatch) -> None:
+    found = Known([9.0, 8.0, 7.0], predicted_mj=[18.0, 17.0, 11.0])
+    choice, clock = chosen(found, [9.1, 9.1, 9.1], LIMIT_MS, monkeypatch, [30.0, 30.0, 19.0], 20.0)
+    # The energy was 18 predicted and 30 measured: next at most 18 * 20 / 30 = 12. The latency was right.
+    assert found.asked == [{"latency_ms": 10.0, "energy_mj": 20.0}, {"latency_ms": 10.0, "energy_mj": 12.0}]
+    assert clock.measured == [NETWORKS[0], NETWORKS[2]]
+    assert choice.candidate.architecture == NETWORKS[2]
+    assert choice.tried == ("energy predicted 18.000 mJ, measured up to 30.000 mJ",)
+
+
+def test_a_network_inside_one_limit_and_outside_the_other_is_not_taken(monkeypatch: pytest.MonkeyPatch) -> None:
+    found = Known([9.0, 8.0], predicted_mj=[18.0, 17.0])
+    with pytest.raises(LimitMissedError) as error:
+        chosen(found, [9.1, 9.1], LIMIT_MS, monkeypatch, [30.0, 30.0], 20.0)
+    assert str(error.value) == (
+        "no architecture within 10 ms and 20 mJ: energy predicted 18.000 mJ, measured up to 30.000 mJ"
+    )
+    with pytest.raises(LimitMissedError, match="latency predicted 9.* ms and energy predicted 18.* mJ"):
+        chosen(found, [19.1, 9.1], LIMIT_MS, monkeypatch, [30.0, 30.0], 20.0)
+
+
+def test_a_cost_that_is_known_exactly_needs_nothing_to_spare(monkeypatch: pytest.MonkeyPatch) -> None:
+    def exact(run: Run, name: str, architectures: Sequence[Architecture], progress: object) -> dict[str, NetworkCosts]:
+        latency = Latency(LIMIT_MS, LIMIT_MS, LIMIT_MS, LIMIT_MS, LIMIT_MS, (LIMIT_MS,))
+        return {str(a): NetworkCosts(latency, {}, "table") for a in architectures}
+
+    monkeypatch.setattr(searching, "costs_of", exact)
+    run: Run = Quiet()  # type: ignore[assignment]
+    choice = choose(run, "limit", Contest(Known([9.9, 5.0]), FIRST), {"latency_ms": LIMIT_MS})
+    assert choice.candidate.architecture == NETWORKS[0]
+
+
 def test_a_predictor_without_a_gradient_cannot_search_with_latency(
     finished: Run, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from chronas.runs import fit, measure
+    from chronas.runs import fit_all, measure
 
-    predictor, _ = fit(finished, measure(finished))
-    monkeypatch.setattr(type(predictor), "differentiable", False)
+    predictors = fit_all(finished, measure(finished))
+    monkeypatch.setattr(type(predictors["latency_ms"]), "differentiable", False)
     for objective in (ObjectiveConfig(weights={"latency_ms": 0.5}), ObjectiveConfig(limits={"latency_ms": 3.0})):
         with pytest.raises(UsageError, match="predictor lookup is not differentiable: choose another"):
-            search(finished, "never", objective, predictor)
+            search(finished, "never", objective, predictors)
     assert not (finished.folder / "search" / "never").exists()
 
 

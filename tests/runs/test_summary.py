@@ -30,7 +30,7 @@ def keys() -> list[tuple[str, str]]:
         "data.json": ("name", "shape", "classes", "train", "test"),
         "timings.json": ("seconds",),
         "predictor/report.json": ("measured_ms", "scores", "baselines", "coverage_90_percent", "repeatability"),
-        "networks/latency-term/choice.json": ("predicted_ms", "latency_ms", "tried", "architecture"),
+        "networks/latency-term/choice.json": ("costs", "source", "tried", "judged", "architecture"),
         "networks/latency-term/result.json": ("accuracy_percent", "macs", "parameters", "training_s"),
         "networks/latency-term/architecture.json": ("space", "architecture", "skeleton"),
         "search/latency-term/history.json": ("epochs",),
@@ -102,7 +102,7 @@ def test_candidates_that_missed_are_among_the_notes(copied: Run) -> None:
     path = copied.folder / "networks" / "latency-term" / "choice.json"
     content = json.loads(path.read_text())
     path.write_text(json.dumps({**content, "tried": ["predicted 1 ms, measured up to 2 ms"]}))
-    note = "latency term: a candidate was over the limit or too close to it (predicted 1 ms, measured up to 2 ms)"
+    note = "latency term: a candidate was over a limit or too close to it (predicted 1 ms, measured up to 2 ms)"
     assert note in summarise(copied).notes
 
 

@@ -13,7 +13,7 @@ from chronas.cli.progress import progress_display
 from chronas.errors import UsageError
 from chronas.predictors import PREDICTORS, PredictorReport, fit_and_report, predictor_class
 from chronas.reports import predictor_words
-from chronas.runs import Run, fit, measure
+from chronas.runs import Run, fit, fit_all, measure, predictor_folder
 from chronas.tables import CostTable, table_path
 from chronas.units import COST_UNITS
 
@@ -58,8 +58,14 @@ def _of_run(run: Run, words: list[str], *, again: bool) -> int:
     with run.working(), progress_display() as progress:
         if again:
             run.set_aside("predictor")
-        _, report = fit(run, measure(run, progress), progress)
-    show_fit(report, run.folder / "predictor" / "predictor.safetensors", as_json=options.json_answer)
+        table = measure(run, progress)
+        reports = {cost: fit(run, table.of(cost), progress)[1] for cost in fit_all(run, table, progress)}
+    paths = {cost: predictor_folder(run, cost) / "predictor.safetensors" for cost in reports}
+    if options.json_answer:
+        write_json([{"path": str(paths[cost]), **report.to_json()} for cost, report in reports.items()])
+        return 0
+    for cost, report in reports.items():
+        show_fit(report, paths[cost], as_json=False)
     return 0
 
 

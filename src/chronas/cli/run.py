@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shlex
 import sys
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any, TypeVar, get_args
 
@@ -17,10 +18,11 @@ from chronas.cli.progress import progress_display
 from chronas.devices import DEVICES
 from chronas.errors import UsageError
 from chronas.predictors import PREDICTORS
-from chronas.reports import Report
-from chronas.runs import PRESETS, Run, RunConfig, execute, make_preset
+from chronas.reports import NetworkCost, Report
+from chronas.runs import LIMITS, PRESETS, Run, RunConfig, execute, make_preset
 from chronas.search import SEARCHERS
 from chronas.spaces import SPACES
+from chronas.units import COST_UNITS, cost_word
 
 CHOICES = {"space": SPACES, "device": DEVICES, "searcher": SEARCHERS, "predictor": PREDICTORS}
 PARTS = ("device", "searcher", "predictor")
@@ -62,9 +64,10 @@ def run_preset(words: list[str], preset: str, *, prog: str, description: str, fo
 
 
 def limit_alone(base: RunConfig, words: list[str]) -> RunConfig:
-    """A limit on the command line takes the place of the preset's weight, unless a weight is given there as well."""
+    """Limits on the command line take the place of the preset's weight, unless a weight is given there as well."""
     flags = {word.partition("=")[0] for word in words}
-    if "--limit-ms" in flags and "--latency-weight" not in flags:
+    limited = any(f"--{field.replace('_', '-')}" in flags for field in LIMITS.values())
+    if limited and "--latency-weight" not in flags:
         return base.model_copy(update={"latency_weight": 0.0})
     return base
 
@@ -118,24 +121,37 @@ def tell(run: Run, report: Report, *, as_json: bool) -> None:
         {
             "network": network.name,
             "accuracy_percent": network.accuracy_percent,
-            "latency_ms": network.measured.value_ms,
-            "latency_high_ms": network.measured.high_ms,
-            "predicted_ms": network.predicted_ms,
+            **told_costs(network.costs),
             "parameters": network.parameters,
             "macs": network.macs,
             "architecture": network.architecture,
         }
         for network in report.networks
     ]
+    costs = [name for network in report.networks[:1] for cost in network.costs for name in cost_columns(cost)]
     path = str(run.folder / "report.html")
     if as_json:
         write_json({"verdict": report.verdict.text, "met": report.verdict.met, "networks": rows, "report": path})
         return
-    columns = ("network", "accuracy %", "latency ms", "at most", "predicted", "parameters", "MACs")
+    columns = ("network", "accuracy %", *costs, "parameters", "MACs")
     if rows:
         write_table(columns, [list(row.values())[:-1] for row in rows])
         write("")
     write(f"{report.verdict.text}\nreport: {path}")
+
+
+def told_costs(costs: Mapping[str, NetworkCost]) -> dict[str, float | None]:
+    """The costs of a network for an answer: what was found, the upper end of its interval, what was predicted."""
+    told: dict[str, float | None] = {}
+    for cost, found in costs.items():
+        word, _, unit = cost.rpartition("_")
+        told |= {cost: found.value, f"{word}_high_{unit}": found.high, f"{word}_predicted_{unit}": found.predicted}
+    return told
+
+
+def cost_columns(cost: str) -> tuple[str, str, str]:
+    """What stands over the columns of `told_costs` in a table for people."""
+    return f"{cost_word(cost)} {COST_UNITS[cost]}", "at most", "predicted"
 
 
 def _resume(words: list[str]) -> int:

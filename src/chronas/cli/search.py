@@ -2,19 +2,44 @@
 
 from __future__ import annotations
 
+import itertools
 import shlex
+from collections.abc import Mapping
 from dataclasses import asdict
 from pathlib import Path
 
 from pydantic import Field
 
-from chronas.cli.answers import write_json, write_table
+from chronas.cli.answers import write, write_json, write_table
 from chronas.cli.border import resumable
 from chronas.cli.folders import take_run
 from chronas.cli.options import Options, read_names, read_options
 from chronas.cli.progress import progress_display
-from chronas.cli.run import CHOICES, DEFAULT_PRESET, RunOptions, config_of, limit_alone, options_model
-from chronas.runs import EXPORTED, PRESETS, Finder, Run, find, fit, make_preset, measure, read_choice
+from chronas.cli.run import (
+    CHOICES,
+    DEFAULT_PRESET,
+    RunOptions,
+    config_of,
+    cost_columns,
+    limit_alone,
+    options_model,
+    told_costs,
+)
+from chronas.devices import described
+from chronas.runs import (
+    EXPORTED,
+    PRESETS,
+    Chosen,
+    Finder,
+    Run,
+    RunConfig,
+    device_of,
+    find,
+    fit_all,
+    make_preset,
+    measure,
+    read_choice,
+)
 from chronas.tables import CostTable, table_path
 
 DESCRIPTION = """Search an architecture with a latency weight or limit, choose by measuring, keep it in a run folder.
@@ -27,7 +52,10 @@ same settings; the options are those of `chronas run`."""
 class SearchOptions(RunOptions):
     """What `chronas search` has besides the options of `chronas run`."""
 
-    table: Path = Field(description="Parquet file of `chronas measure`, of the same space, network size and device")
+    table: Path = Field(
+        description="Parquet file of `chronas measure`, or the name of a table that comes with chronas; its space and "
+        "network size must be the run's; without --device, its device is searched for"
+    )
 
 
 def main(words: list[str]) -> int:
@@ -39,7 +67,7 @@ def main(words: list[str]) -> int:
     line = shlex.join(["chronas", "search", *words])
     chosen, rest = read_names(words, {"preset": PRESETS, **CHOICES}, {"preset": DEFAULT_PRESET})
     preset = chosen.pop("preset")
-    base = limit_alone(make_preset(preset, chosen), words)
+    base = limit_alone(preset_of(preset, chosen, rest), words)
     model = options_model(SearchOptions, base, preset, Path("runs/search"))
     options = read_options(model, rest, prog="chronas search", description=DESCRIPTION)
     table = CostTable.load(table_path(options.table))
@@ -47,18 +75,39 @@ def main(words: list[str]) -> int:
     return _search(run, again=False, as_json=options.json_answer)
 
 
+def preset_of(preset: str, chosen: dict[str, str], words: list[str]) -> RunConfig:
+    """The preset for the chosen names; where no device is among them, for the device of the table in `words`."""
+    path = next((after for before, after in itertools.pairwise([*words, ""]) if before == "--table"), None)
+    path = next((word.partition("=")[2] for word in words if word.startswith("--table=")), path)
+    if "device" in chosen or not path:
+        return make_preset(preset, chosen)
+    device, config = device_of(CostTable.load(table_path(Path(path))))
+    return make_preset(preset, {**chosen, "device": device}).model_copy(update={"device_config": config})
+
+
 def _search(run: Run, *, again: bool, as_json: bool) -> int:
     with run.working(), resumable(f"chronas search {run.folder}"), progress_display() as progress:
         if again:
             run.set_aside("search", "networks", "missed.json", *EXPORTED)
         table = measure(run, progress)
-        predictor, _ = fit(run, table, progress)
-        networks = find(run, Finder(run, predictor, table, progress))
-    rows = [{"network": role, **asdict(read_choice(run.folder / "networks" / role))} for role in networks]
-    if as_json:
-        write_json(rows)
-    else:
-        columns = ("network", "predicted ms", "measured ms", "architecture")
-        keys = ("network", "predicted_ms", "latency_ms", "architecture")
-        write_table(columns, [[row[key] for key in keys] for row in rows])
+        networks = find(run, Finder(run, fit_all(run, table, progress), table, progress))
+    tell(run, {role: read_choice(run.folder / "networks" / role) for role in networks}, as_json=as_json)
     return 0
+
+
+def tell(run: Run, choices: Mapping[str, Chosen], *, as_json: bool) -> None:
+    """What was chosen, on stdout."""
+    if as_json:
+        rows = [{"network": role, **asdict(each), **told_costs(each.costs)} for role, each in choices.items()]
+        write_json(rows)
+        return
+    costs = list(choices[run.role].costs)
+    columns = [name for cost in costs for name in cost_columns(cost)]
+    lines: list[list[object]] = []
+    for role, choice in choices.items():
+        known = told_costs({cost: choice.costs[cost] for cost in costs if cost in choice.costs})
+        lines.append([role, *known.values(), *[None] * (len(columns) - len(known)), choice.architecture])
+    write_table(("network", *columns, "architecture"), lines)
+    if run.recorded:
+        how = "the table's own" if choices[run.role].source == "table" else "predicted"
+        write(f"not measured here: device {described(run.facts.device)} is not on this machine; costs are {how}")

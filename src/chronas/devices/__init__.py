@@ -15,6 +15,7 @@ from chronas.devices.device import CpuConfig, Device, Dtype, EstimatingDevice, R
 from chronas.devices.hardware import cpu_model, operating_system, usable_cores
 from chronas.devices.lock import hardware_lock
 from chronas.devices.priority import HIGH, NORMAL, REALTIME, undisturbed
+from chronas.devices.recorded import Recorded, RecordedConfig, described
 from chronas.names import named
 
 __all__ = [
@@ -26,8 +27,11 @@ __all__ = [
     "Device",
     "Dtype",
     "EstimatingDevice",
+    "Recorded",
+    "RecordedConfig",
     "Runner",
     "cpu_model",
+    "described",
     "device_class",
     "device_differences",
     "device_like",
@@ -51,6 +55,7 @@ DEVICES = {
     "eyeriss": "chronas.devices.eyeriss:Eyeriss",
     "fpga": "chronas.devices.fpga:Fpga",
     "command": "chronas.devices.command:Command",
+    "recorded": "chronas.devices.recorded:Recorded",
 }
 
 

@@ -11,10 +11,13 @@ from chronas.reports.comparison import comparison_figures, write_comparison
 from chronas.reports.draw import cell_title, draw_cells, human_name
 from chronas.reports.page import write_page
 from chronas.reports.report import (
+    JudgedCandidate,
+    NetworkCost,
     Report,
     Role,
     Scored,
     SearchSummary,
+    Source,
     TrainedNetwork,
     Verdict,
     load_report,
@@ -23,10 +26,13 @@ from chronas.reports.report import (
 from chronas.reports.words import judge, number_text, predictor_words
 
 __all__ = [
+    "JudgedCandidate",
+    "NetworkCost",
     "Report",
     "Role",
     "Scored",
     "SearchSummary",
+    "Source",
     "TrainedNetwork",
     "Verdict",
     "cell_title",

@@ -14,6 +14,7 @@ from chronas.reports.draw import cell_title, human_name
 from chronas.reports.figure import MARKS, Figure, Json, Mark, axis, layout, limit_line
 from chronas.reports.report import Role, SearchSummary
 from chronas.spaces import Cell, CellTopology, Space, make_space
+from chronas.units import COST_UNITS, cost_word
 
 CURVES = (
     ("train_loss", "Training loss", "cross-entropy", "On the images that train the weights."),
@@ -24,39 +25,49 @@ CURVES = (
         "accuracy (%)",
         "Of the search's network, on its validation images.",
     ),
-    ("expected_latency_ms", "Expected latency", "latency (ms)", "The predictor's mean over the search's samples."),
-    ("mode_latency_ms", "Latency of the derived network", "latency (ms)", "Predicted, for what an epoch would derive."),
-    (
-        "multiplier.latency_ms",
-        "Multiplier of the limit",
-        "multiplier",
-        "Grows while a limit is exceeded.",
-    ),
     ("entropy", "Entropy", "nats", "Of the choice of operations; falls as the search makes up its mind."),
     ("skip_connections", "Skip connections", "count", "In the derived cells; many are a sign of collapse."),
 )
 
 
-def search_curves(searches: Sequence[SearchSummary], roles: Mapping[str, Role], limit_ms: float | None) -> list[Figure]:
-    """A figure for each key of `CURVES` that was recorded and is not zero throughout.
+def search_curves(
+    searches: Sequence[SearchSummary], roles: Mapping[str, Role], limits: Mapping[str, float]
+) -> list[Figure]:
+    """A figure for each thing that was recorded and is not zero throughout: `CURVES` and those of each cost.
 
     Args:
         searches: one line each.
         roles: of networks by name; a search of the same name has its network's colour.
-        limit_ms: drawn where latencies are.
+        limits: by cost, drawn where that cost is.
     """
-    figures = []
     others = itertools.cycle(MARKS.values())
     marks = [MARKS[roles[search.name]] if search.name in roles else next(others) for search in searches]
-    for key, title, unit, description in CURVES:
+    figures = []
+    for key, title, unit, description, limited in [*((*each, "") for each in CURVES), *cost_curves()]:
         traces = [curve(search, key, mark) for search, mark in zip(searches, marks, strict=True)]
         drawn = [trace for trace in traces if trace["x"]]
         if any(value != 0 for trace in drawn for value in trace["y"]):
             frame = layout(axis("epoch" if all(map(descends, searches)) else "epoch, or number of the try"), axis(unit))
-            if limit_ms is not None and key.endswith("_ms"):
-                frame |= limit_line(limit_ms, vertical=False)
+            if limited in limits:
+                frame |= limit_line(limits[limited], COST_UNITS[limited], vertical=False)
             figures.append(Figure(title, description, drawn, frame))
     return figures
+
+
+def cost_curves() -> list[tuple[str, str, str, str, str]]:
+    """What histories record of each cost: key, title, unit, description, and the cost whose limit belongs there."""
+    found = []
+    for cost, unit in COST_UNITS.items():
+        word = cost_word(cost)
+        of_samples = "The predictor's mean over the search's samples."
+        of_mode = "Predicted, for what an epoch would derive."
+        grows = f"Grows while the derived network's {word} is above the limit."
+        found += [
+            (f"expected_{cost}", f"Expected {word}", f"{word} ({unit})", of_samples, cost),
+            (f"mode_{cost}", f"{word.capitalize()} of the derived network", f"{word} ({unit})", of_mode, cost),
+            (f"multiplier.{cost}", f"Multiplier of the {word} limit", "multiplier", grows, ""),
+        ]
+    return found
 
 
 def descends(search: SearchSummary) -> bool:

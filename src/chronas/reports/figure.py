@@ -79,14 +79,14 @@ def layout(x: Json, y: Json) -> Json:
     }
 
 
-def limit_line(limit_ms: float, *, vertical: bool) -> Json:
+def limit_line(limit: float, unit: str, *, vertical: bool) -> Json:
     """Shapes and annotations of a line at the limit, to be merged into a layout."""
     across, along = ("x", "y") if vertical else ("y", "x")
-    ends = {f"{across}0": limit_ms, f"{across}1": limit_ms, f"{along}0": 0, f"{along}1": 1}
-    where = {"x": limit_ms, "y": 0.02, "yref": "paper", "xanchor": "left", "yanchor": "bottom"}
-    flat = {"y": limit_ms, "x": 0.99, "xref": "paper", "xanchor": "right", "yanchor": "bottom"}
+    ends = {f"{across}0": limit, f"{across}1": limit, f"{along}0": 0, f"{along}1": 1}
+    where = {"x": limit, "y": 0.02, "yref": "paper", "xanchor": "left", "yanchor": "bottom"}
+    flat = {"y": limit, "x": 0.99, "xref": "paper", "xanchor": "right", "yanchor": "bottom"}
     text = {
-        "text": f"limit {number_text(limit_ms)} ms",
+        "text": f"limit {number_text(limit)} {unit}",
         "showarrow": False,
         "font": {"color": LIMIT_COLOUR, "size": 12},
     }

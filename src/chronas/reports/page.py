@@ -18,10 +18,12 @@ from chronas.reports.curves import operation_weights, search_curves
 from chronas.reports.draw import cell_title, draw_cells
 from chronas.reports.figure import MARKS
 from chronas.reports.plots import plane, predicted_against_measured, supernet_scores
-from chronas.reports.report import Report, TrainedNetwork
+from chronas.reports.report import Report, SearchSummary, TrainedNetwork
 from chronas.reports.template import render
 from chronas.spaces import CellTopology, make_space
-from chronas.units import duration_text
+from chronas.units import cost_word, duration_text
+
+SHOWN = 8  # candidates of a choice
 
 
 @dataclass(frozen=True)
@@ -63,10 +65,12 @@ def _content(report: Report) -> dict[str, Any]:
         "tiles": [] if answer is None else tiles(report, answer),
         "cells": {network.name: drawings(network) for network in report.networks},
         "facts": {} if answer is None else facts(answer),
-        "plane": plane(report.networks, report.limit_ms) if report.networks else None,
+        "plane": plane(report.networks, report.limits.get("latency_ms")) if report.networks else None,
         "networks": networks_table(report.networks),
+        "costs": costs_table(report),
+        "judged": [table for search in report.searches if (table := judged_table(search)) is not None],
         "predictor": predictor_content(report),
-        "curves": search_curves(report.searches, roles, report.limit_ms),
+        "curves": search_curves(report.searches, roles, report.limits),
         "supernet": [figure for search in report.searches if (figure := supernet_scores(search)) is not None],
         "weights": [figure for search in report.searches for figure in operation_weights(search)],
         "timings": timing_rows(report.timings),
@@ -85,16 +89,10 @@ def drawings(network: TrainedNetwork) -> dict[str, Markup]:
 
 def tiles(report: Report, answer: TrainedNetwork) -> list[Tile]:
     """Accuracy and latency of the found network, and how every other network compares."""
-    measured = answer.measured
     images = "" if report.test_images is None else f"on {report.test_images:,} images not seen before"
-    inside = "" if report.limit_ms is None else f", limit {words.number_text(report.limit_ms)} ms"
     found = [
         Tile("Test accuracy", f"{answer.accuracy_percent:.2f} %", images),
-        Tile(
-            "Measured latency",
-            f"{words.number_text(measured.value_ms)} ms",
-            f"{words.interval_text(measured)}{inside}",
-        ),
+        *(cost_tile(answer, cost, report.limits.get(cost)) for cost in answer.costs),
     ]
     others = [
         Tile(
@@ -107,6 +105,15 @@ def tiles(report: Report, answer: TrainedNetwork) -> list[Tile]:
         if other is not answer
     ]
     return found + others
+
+
+def cost_tile(network: TrainedNetwork, cost: str, limit: float | None) -> Tile:
+    """One cost of a network, with its interval and its limit."""
+    found = network.costs[cost]
+    inside = "" if limit is None else f", limit {words.cost_text(cost, limit)}"
+    label = {"measured": "Measured", "table": "The table's", "predicted": "Predicted"}[network.source]
+    interval = words.cost_interval_text(cost, found)
+    return Tile(f"{label} {cost_word(cost)}", words.cost_text(cost, found.value), f"{interval}{inside}")
 
 
 def facts(network: TrainedNetwork) -> dict[str, str]:
@@ -128,6 +135,49 @@ def networks_table(networks: Sequence[TrainedNetwork]) -> Table:
     latencies = ("predicted", "measured", "95 % interval", "prediction error")
     columns = ("network", "test accuracy", *latencies, "MACs", "parameters")
     return Table("Every trained network", columns, [network_row(network) for network in networks])
+
+
+def costs_table(report: Report) -> Table | None:
+    """Each cost of each network with its limit; None where there is only a latency and no limit."""
+    if not report.limits and not any(network.others for network in report.networks):
+        return None
+    columns = ("network", "cost", "predicted", "found", "95 % interval", "limit", "kept")
+    rows = [cost_row(network, cost, report.limits.get(cost)) for network in report.networks for cost in network.costs]
+    return Table("Each cost of each network", columns, rows)
+
+
+def cost_row(network: TrainedNetwork, cost: str, limit: float | None) -> list[str]:
+    """A row of `costs_table`."""
+    found = network.costs[cost]
+    return [
+        network.name,
+        cost_word(cost),
+        "none" if found.predicted is None else words.cost_text(cost, found.predicted),
+        words.cost_text(cost, found.value),
+        words.cost_interval_text(cost, found),
+        "none" if limit is None else words.cost_text(cost, limit),
+        "" if limit is None else "yes" if found.high <= limit else "no",
+    ]
+
+
+def judged_table(search: SearchSummary) -> Table | None:
+    """The best of the candidates that a search's network was chosen among; None where there was nothing to choose."""
+    if len(search.judged) < 2:
+        return None
+    costs = list(search.judged[0].predicted)
+    columns = ("candidate", "place by the search", "accuracy by the supernet", "mean rank")
+    rows = [
+        [
+            "chosen" if number == 0 else each.architecture,
+            str(each.place),
+            "none" if each.accuracy_percent is None else f"{each.accuracy_percent:.2f} %",
+            f"{each.rank:.1f}",
+            *(words.cost_text(cost, each.predicted[cost]) for cost in costs),
+        ]
+        for number, each in enumerate(search.judged[:SHOWN])
+    ]
+    caption = f"{search.name}: the best {len(rows)} of {len(search.judged)} candidates, before any was measured"
+    return Table(caption, (*columns, *(f"predicted {cost_word(cost)}" for cost in costs)), rows)
 
 
 def network_row(network: TrainedNetwork) -> list[str]:

@@ -37,7 +37,7 @@ def plane(networks: Sequence[TrainedNetwork], limit_ms: float | None) -> Figure:
         for role in MARKS
         if any(n.role == role for n in networks)
     ]
-    marks = {} if limit_ms is None else limit_line(limit_ms, vertical=True)
+    marks = {} if limit_ms is None else limit_line(limit_ms, "ms", vertical=True)
     frame = layout(axis("measured latency (ms)") | {"range": x_range}, axis("test accuracy (%)") | {"range": y_range})
     return Figure(
         "Every trained network",

@@ -18,6 +18,7 @@ SCHEMA = "chronas.report/1"
 STRICT = ConfigDict(extra="forbid", allow_inf_nan=False)
 Percent = Annotated[float, Field(ge=0, le=100)]
 Role = Literal["weight-0", "latency-term", "limit", "random", "random-search"]
+Source = Literal["measured", "table", "predicted"]
 
 
 @dataclass(frozen=True, config=STRICT)
@@ -31,6 +32,42 @@ class Verdict:
 
     met: bool | None
     text: str
+
+
+@dataclass(frozen=True, config=STRICT)
+class NetworkCost:
+    """One cost of one network, in the unit that its name tells.
+
+    Attributes:
+        predicted: before it was looked at; None where there was no predictor.
+        value: what it is.
+        low: lower end of the 95 % interval of `value`.
+        high: upper end of it; a limit is kept if this is within.
+    """
+
+    predicted: float | None
+    value: float
+    low: float
+    high: float
+
+
+@dataclass(frozen=True, config=STRICT)
+class JudgedCandidate:
+    """A candidate that was judged before one was chosen.
+
+    Attributes:
+        architecture: text form.
+        place: in the searcher's own order, from 1.
+        accuracy_percent: by the supernet's shared weights; None where there are none.
+        rank: mean of its ranks; the smallest was chosen.
+        predicted: costs by name.
+    """
+
+    architecture: str
+    place: int
+    accuracy_percent: Percent | None
+    rank: float
+    predicted: dict[str, float]
 
 
 @dataclass(frozen=True, config=STRICT)
@@ -51,12 +88,14 @@ class SearchSummary:
         space: name of its space, by which the logits' rows and columns are named.
         history: one dict an epoch, as `Found.history`; a curve is drawn of each key that is there.
         scored: the found architecture first, then random ones; empty where there is no supernet.
+        judged: the candidates that the network was chosen among, the chosen one first.
     """
 
     name: str
     space: str
     history: list[dict[str, Any]]
     scored: list[Scored] = field(default_factory=list)
+    judged: list[JudgedCandidate] = field(default_factory=list)
 
 
 @dataclass(frozen=True, config=STRICT)
@@ -70,10 +109,12 @@ class TrainedNetwork:
         accuracy_percent: on the test images.
         validation_accuracy_percent: of the kept checkpoint, on images that chose it.
         predicted_ms: by the predictor, before measuring; None where there was no predictor.
-        measured: the network's latency with its interval.
+        measured: the network's latency with its interval, measured unless `source` says otherwise.
         macs: per image.
         parameters: without an auxiliary head.
         training_s: time that training from scratch took.
+        others: costs beside the latency, by name.
+        source: how the costs are known: measured, of the table of a device that is not here, or predicted for one.
     """
 
     name: str
@@ -87,6 +128,15 @@ class TrainedNetwork:
     macs: int
     parameters: int
     training_s: float
+    others: dict[str, NetworkCost] = field(default_factory=dict)
+    source: Source = "measured"
+
+    @property
+    def costs(self) -> dict[str, NetworkCost]:
+        """All costs by name, the latency first."""
+        latency = self.measured
+        own = NetworkCost(self.predicted_ms, latency.value_ms, latency.low_ms, latency.high_ms)
+        return {"latency_ms": own, **self.others}
 
 
 @dataclass(frozen=True, config=STRICT)
@@ -98,7 +148,7 @@ class Report:
         created: when, as ISO 8601.
         command: the command line that repeats the run.
         verdict: from `words.judge`, or one's own.
-        limit_ms: the limit that was asked for, or None.
+        limits: the limits that were asked for, by cost, in its unit.
         found: the name of the network that is the run's answer; None where the run ended without one.
         test_images: how many images the test accuracies are of; None where unknown.
         asked: what was asked, label -> value.
@@ -118,7 +168,7 @@ class Report:
     created: str
     command: str
     verdict: Verdict
-    limit_ms: float | None
+    limits: dict[str, float]
     found: str | None
     test_images: int | None
     asked: dict[str, str]

@@ -7,12 +7,17 @@ from collections.abc import Mapping, Sequence
 
 from chronas.measurement import Latency
 from chronas.predictors import PredictorReport, Scores
-from chronas.reports.report import TrainedNetwork, Verdict
+from chronas.reports.report import NetworkCost, TrainedNetwork, Verdict
+from chronas.units import COST_UNITS
 
 NORMAL_975 = 1.959964  # the normal distribution's 0.975 quantile
 AS_WELL = (
     0.03  # Kendall's tau within this of the repeatability counts as equal: about one standard error at 400 networks
 )
+SOURCE_WORDS: dict[str, str] = {
+    "table": "not measured here, as the device is not on this machine: the costs are the table's own",
+    "predicted": "not measured here, as the device is not on this machine, nor in its table: the costs are predicted",
+}
 ROLE_WORDS = {
     "weight-0": "the network searched without a latency term",
     "latency-term": "the network searched with the latency term",
@@ -31,6 +36,16 @@ def number_text(value: float) -> str:
 def interval_text(latency: Latency) -> str:
     """The 95 % interval of a latency: `2.37 to 2.51 ms`."""
     return f"{number_text(latency.low_ms)} to {number_text(latency.high_ms)} ms"
+
+
+def cost_text(cost: str, value: float) -> str:
+    """A cost with its unit: `2.4 mJ`."""
+    return f"{number_text(value)} {COST_UNITS[cost]}"
+
+
+def cost_interval_text(cost: str, found: NetworkCost) -> str:
+    """The 95 % interval of a cost: `2.37 to 2.51 mJ`."""
+    return f"{number_text(found.low)} to {number_text(found.high)} {COST_UNITS[cost]}"
 
 
 def count_text(value: float) -> str:
@@ -68,20 +83,31 @@ def compare_accuracy(network: TrainedNetwork, other: TrainedNetwork, test_images
 
 
 def judge(
-    networks: Sequence[TrainedNetwork], found: str, limit_ms: float | None = None, test_images: int | None = None
+    networks: Sequence[TrainedNetwork],
+    found: str,
+    limits: Mapping[str, float] | None = None,
+    test_images: int | None = None,
 ) -> Verdict:
-    """The verdict on the network called `found`: limit, accuracy, latency, against weight 0 and random search.
+    """The verdict on the network called `found`: limits, accuracy, costs, against weight 0 and random search.
 
-    The limit is met if the upper end of the measured interval is within it (DESIGN 8).
+    A limit is met if the upper end of the cost's interval is within it (DESIGN 8); limits are by cost, in its unit.
     """
     network = next(n for n in networks if n.name == found)
-    measured = network.measured
-    met = None if limit_ms is None else measured.high_ms <= limit_ms
-    start = "Found" if met is None else f"Limit of {number_text(limit_ms or 0)} ms {'met' if met else 'missed'}"
-    parts = [
-        f"{start}: {network.accuracy_percent:.2f} % test accuracy at {number_text(measured.value_ms)} ms "
-        f"(95 % interval {interval_text(measured)})"
+    limits = limits or {}
+    met = [cost for cost, limit in limits.items() if network.costs[cost].high <= limit]
+    missed = [cost for cost in limits if cost not in met]
+    judged = [
+        f"limit of {' and '.join(cost_text(cost, limits[cost]) for cost in costs)} {word}"
+        for costs, word in ((met, "met"), (missed, "missed"))
+        if costs
     ]
+    start = " and ".join(judged) if judged else "Found"
+    costs = [
+        f"{cost_text(cost, each.value)} (95 % interval {cost_interval_text(cost, each)})"
+        for cost, each in network.costs.items()
+    ]
+    parts = [f"{start[0].upper()}{start[1:]}: {network.accuracy_percent:.2f} % test accuracy at {' and '.join(costs)}"]
+    parts += [SOURCE_WORDS[network.source]] if network.source in SOURCE_WORDS else []
     for role in ("weight-0", "random-search"):
         for other in networks:
             if other.role == role and other is not network:
@@ -89,7 +115,7 @@ def judge(
                     f"{compare_latency(network, other)} {ROLE_WORDS[role]} "
                     f"and {compare_accuracy(network, other, test_images)}"
                 )
-    return Verdict(met, "; ".join(parts) + ".")
+    return Verdict(not missed if limits else None, "; ".join(parts) + ".")
 
 
 def predictor_words(predictor: PredictorReport) -> list[str]:

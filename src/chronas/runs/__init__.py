@@ -7,10 +7,11 @@ print(report.verdict.text)
 
 from __future__ import annotations
 
-from chronas.runs.config import Frame, RunConfig
+from chronas.runs.config import LIMITS, Frame, RunConfig
 from chronas.runs.finding import Chosen, Finder, read_choice, read_choices
 from chronas.runs.folder import Run
-from chronas.runs.measuring import fit, measure, measure_again
+from chronas.runs.known import NetworkCosts, costs_of, device_of
+from chronas.runs.measuring import fit, fit_all, measure, predictor_folder
 from chronas.runs.presets import PRESETS, make_preset
 from chronas.runs.run import execute, find, measure_found, show
 from chronas.runs.training import (
@@ -28,23 +29,28 @@ from chronas.runs.training import (
 
 __all__ = [
     "EXPORTED",
+    "LIMITS",
     "PRESETS",
     "Chosen",
     "Finder",
     "Frame",
+    "NetworkCosts",
     "Run",
     "RunConfig",
     "Trained",
     "check_onnx",
+    "costs_of",
+    "device_of",
     "execute",
     "export",
     "export_own",
     "find",
     "fit",
+    "fit_all",
     "make_preset",
     "measure",
-    "measure_again",
     "measure_found",
+    "predictor_folder",
     "read_architecture",
     "read_choice",
     "read_choices",

@@ -6,17 +6,20 @@ name with `_config`. `RunConfig.from_json` reads the names first and so knows wh
 
 from __future__ import annotations
 
-from typing import Any, Literal
+from typing import Any, Literal, get_args
 
 from pydantic import BaseModel, ConfigDict, Field, SerializeAsAny, ValidationError
 
 from chronas.devices import device_class
 from chronas.errors import DataError, UsageError
-from chronas.measurement import Plan
+from chronas.measurement import Cost, Plan
 from chronas.predictors import predictor_class
-from chronas.search import ObjectiveConfig, searcher_class
+from chronas.search import ChoiceConfig, ObjectiveConfig, searcher_class
 from chronas.spaces import Skeleton, Space
 from chronas.training import Recipe
+
+LIMITS = {"latency_ms": "limit_ms", "energy_mj": "limit_energy_mj", "peak_memory_mib": "limit_peak_memory_mib"}
+WEIGHTS = {"latency_ms": "latency_weight", "energy_mj": "energy_weight", "peak_memory_mib": "peak_memory_weight"}
 
 
 class Frame(BaseModel):
@@ -68,9 +71,20 @@ class RunConfig(BaseModel):
     limit_ms: float | None = Field(
         default=None, gt=0, description="the found network must not take longer on the device"
     )
+    limit_energy_mj: float | None = Field(
+        default=None, gt=0, description="the found network must not take more energy for a run; measured too"
+    )
+    limit_peak_memory_mib: float | None = Field(
+        default=None, gt=0, description="the found network must not take more memory; measured too"
+    )
     latency_weight: float = Field(
         default=0.0, ge=0, description="weight of (latency / median latency of the space) beside the task's loss"
     )
+    energy_weight: float = Field(default=0.0, ge=0, description="the same of energy, which is then measured too")
+    peak_memory_weight: float = Field(
+        default=0.0, ge=0, description="the same of peak memory, which is then measured too"
+    )
+    choice: ChoiceConfig = Field(default=ChoiceConfig())
     baseline: bool = Field(
         default=False,
         description="compare: search without latency, a random network of equal cost, random search in equal time",
@@ -108,13 +122,24 @@ class RunConfig(BaseModel):
     @property
     def objective(self) -> ObjectiveConfig:
         """What the search descends on."""
-        weights = {"latency_ms": self.latency_weight} if self.latency_weight > 0 else {}
-        return ObjectiveConfig(weights=weights, limits=self.limits)
+        return ObjectiveConfig(weights=self.weights, limits=self.limits)
 
     @property
     def limits(self) -> dict[str, float]:
         """What the found network must not exceed, by cost, in its unit."""
-        return {} if self.limit_ms is None else {"latency_ms": self.limit_ms}
+        asked = {cost: getattr(self, field) for cost, field in LIMITS.items()}
+        return {cost: limit for cost, limit in asked.items() if limit is not None}
+
+    @property
+    def weights(self) -> dict[str, float]:
+        """The weights above zero, by cost."""
+        asked = {cost: getattr(self, field) for cost, field in WEIGHTS.items()}
+        return {cost: weight for cost, weight in asked.items() if weight > 0}
+
+    @property
+    def costs(self) -> list[Cost]:
+        """What is measured beside the latency: the costs with a limit or a weight."""
+        return [cost for cost in get_args(Cost) if cost in {**self.limits, **self.weights}]
 
 
 def first_line(error: Exception) -> str:

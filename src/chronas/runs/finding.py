@@ -5,6 +5,8 @@ Each of them ends in `networks/<role>/choice.json`; one that is there is taken a
 
 from __future__ import annotations
 
+import functools
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
@@ -14,13 +16,15 @@ from chronas.errors import UsageError
 from chronas.files import read_as, write_json
 from chronas.predictors import Predictor
 from chronas.progress import Progress, silent
+from chronas.reports import JudgedCandidate, NetworkCost, Source
 from chronas.runs.folder import Run
+from chronas.runs.known import NetworkCosts, of_row
 from chronas.runs.searching import Choice, choose, search
-from chronas.search import Found, ObjectiveConfig, Searcher, make_searcher, searcher_class
+from chronas.search import Contest, Found, Judged, ObjectiveConfig, Searcher, make_searcher, searcher_class
 from chronas.spaces import Architecture
 from chronas.tables import CostTable
 
-CHOICE_SCHEMA = "chronas.choice/1"
+CHOICE_SCHEMA = "chronas.choice/2"
 HISTORY_SCHEMA = "chronas.history/1"
 SCORED_SCHEMA = "chronas.scored/1"
 BRIEF = 4  # random search trains each network for a fourth of the recipe's epochs
@@ -31,20 +35,41 @@ SCORED = 10  # random architectures that the supernet scores beside the found on
 
 @dataclass(frozen=True)
 class Chosen:
-    """What `choice.json` says: an architecture, its latency as predicted and as measured, and what was tried before."""
+    """What `choice.json` says: an architecture, its costs, what was tried before, and what it was chosen among.
+
+    Attributes:
+        architecture: text form.
+        costs: as predicted and as found, by name.
+        source: how the costs were found.
+        tried: candidates before it, in words.
+        margin: standard deviations that it was predicted to stay below the limits; None where there was no choice.
+        judged: the candidates, the chosen one first.
+    """
 
     architecture: str
-    predicted_ms: float
-    latency_ms: float
+    costs: dict[str, NetworkCost]
+    source: Source
     tried: tuple[str, ...]
+    margin: float | None
+    judged: tuple[JudgedCandidate, ...]
+
+    @property
+    def predicted(self) -> dict[str, float]:
+        """Each predicted cost, by name."""
+        return {cost: each.predicted for cost, each in self.costs.items() if each.predicted is not None}
+
+    @property
+    def latency_ms(self) -> float:
+        """The latency that was found."""
+        return self.costs["latency_ms"].value
 
 
 @dataclass(frozen=True)
 class Finder:
-    """The parts that all four ways of finding share."""
+    """The parts that all four ways of finding share; `predictors` by the cost that each gives."""
 
     run: Run
-    predictor: Predictor
+    predictors: Mapping[str, Predictor]
     table: CostTable
     progress: Progress = silent
 
@@ -62,23 +87,29 @@ class Finder:
         return self._searched("weight-0", ObjectiveConfig())
 
     def random(self) -> Architecture:
-        """The random architecture of the table whose measured cost is nearest to the run's own network's."""
+        """The random architecture of the table whose latency is nearest to the run's own network's."""
         if not (self._folder("random") / "choice.json").exists():
             wanted_ms = read_choice(self._folder(self.run.role)).latency_ms
-            costs = self.table.costs()
-            row = int(np.argmin(np.abs(costs - wanted_ms)))
-            self._keep("random", self.table.architectures()[row], float(costs[row]))
+            row = int(np.argmin(np.abs(self.table.costs() - wanted_ms)))
+            costs = of_row(self.table, row, [])
+            assert costs is not None  # a table has every latency
+            self._keep("random", self.table.architectures()[row], costs)
         return self._chosen("random")
 
     def random_search(self) -> Architecture:
-        """Random search for as long as the run's own search took, among networks about as fast as the found one.
+        """Random search for as long as the run's own search took, within its limits or about as fast as its network.
 
-        Where hardly any random network is as fast, it draws among the fastest tenth.
+        Where hardly any random network is inside, all limits are widened alike, until a tenth of the table is.
         """
         own = read_choice(self._folder(self.run.role))
-        limit_ms = self.run.config.limit_ms or max(own.predicted_ms, own.latency_ms)
-        limit_ms = max(limit_ms, float(np.quantile(self.table.costs(), FASTEST)))
-        recipe, seconds = self.run.config.recipe, self.run.timings[f"search {self.run.role}"]
+        limits = self.run.config.limits or {"latency_ms": max(own.predicted["latency_ms"], own.latency_ms)}
+        known = [self.table.of(cost).frame.select("architecture", cost) for cost in limits]
+        together = functools.reduce(lambda left, right: left.join(right, on="architecture"), known)
+        over = np.max([together[cost].to_numpy() / limit for cost, limit in limits.items()], axis=0)
+        wider = max(1.0, float(np.quantile(over, FASTEST)))
+        limits = {cost: wider * limit for cost, limit in limits.items()}
+        recipe, timings = self.run.config.recipe, self.run.timings
+        seconds = timings[f"search {self.run.role}"] + timings.get(f"judge {self.run.role}", 0.0)
         config = {
             "architectures": MOST,
             "seconds": seconds,
@@ -89,36 +120,62 @@ class Finder:
             "flip": recipe.flip,
         }
         searcher = make_searcher("random", searcher_class("random").Config.model_validate(config))
-        return self._searched("random-search", ObjectiveConfig(limits={"latency_ms": limit_ms}), searcher)
+        return self._searched("random-search", ObjectiveConfig(limits=limits), searcher)
 
     def _searched(self, role: str, objective: ObjectiveConfig, searcher: Searcher | None = None) -> Architecture:
         if not (self._folder(role) / "choice.json").exists():
-            found = search(self.run, role, objective, self.predictor, searcher=searcher, progress=self.progress)
+            found = search(self.run, role, objective, self.predictors, searcher=searcher, progress=self.progress)
             write_json(self._search(role) / "history.json", HISTORY_SCHEMA, {"epochs": found.history})
-            limit_ms = self.run.config.limit_ms if role == self.run.role else None
-            choice = choose(self.run, role, found, limit_ms, self.progress)
+            limits = self.run.config.limits if role == self.run.role else {}
+            choice = choose(self.run, role, self._contest(role, found, objective), limits, self.progress)
             self._score(role, found, choice)
-            self._keep(role, choice.candidate.architecture, choice.latency.value_ms, choice.tried)
+            self._keep(role, choice.candidate.architecture, choice.costs, choice)
         return self._chosen(role)
+
+    def _contest(self, role: str, found: Found, objective: ObjectiveConfig) -> Contest:
+        price = functools.partial(self._price, objective) if objective.weights else None
+        return Contest(
+            found,
+            self.run.config.choice,
+            deviations=self._deviations,
+            price=price,
+            progress=lambda _, done, total, note: self.progress(f"judge {role}", done, total, note),
+        )
+
+    def _price(self, objective: ObjectiveConfig, costs: Mapping[str, float]) -> float:
+        return sum(weight * costs[cost] / self.predictors[cost].median_ms for cost, weight in objective.weights.items())
+
+    def _deviations(self, architectures: Sequence[Architecture]) -> list[dict[str, float]]:
+        codes = self.run.space.encode(architectures)
+        columns = {cost: each.predict(codes).std_ms.tolist() for cost, each in self.predictors.items()}
+        return [{cost: column[row] for cost, column in columns.items()} for row in range(len(architectures))]
 
     def _score(self, role: str, found: Found, choice: Choice) -> None:
         """Accuracy by the supernet's shared weights: the found architecture first, then random ones of the table."""
         architectures = [choice.candidate.architecture, *self.table.architectures()[:SCORED]]
         scores = found.score(architectures)
         if scores is not None:
-            costs = [choice.latency.value_ms, *map(float, self.table.costs()[:SCORED])]
+            costs = [choice.costs.latency.value_ms, *map(float, self.table.costs()[:SCORED])]
             rows = [
                 {"architecture": str(architecture), "accuracy_percent": score, "latency_ms": cost}
                 for architecture, score, cost in zip(architectures, scores, costs, strict=True)
             ]
             write_json(self._search(role) / "scored.json", SCORED_SCHEMA, {"rows": rows})
 
-    def _keep(self, role: str, architecture: Architecture, latency_ms: float, tried: tuple[str, ...] = ()) -> None:
-        chosen = Chosen(str(architecture), self._predicted_ms(architecture), latency_ms, tried)
+    def _keep(self, role: str, architecture: Architecture, costs: NetworkCosts, choice: Choice | None = None) -> None:
+        chosen = Chosen(
+            architecture=str(architecture),
+            costs=costs.told(self._predicted(architecture)),
+            source=costs.source,
+            tried=() if choice is None else choice.tried,
+            margin=None if choice is None else choice.judged[0].margin,
+            judged=() if choice is None else tuple(map(told, choice.judged)),
+        )
         write_json(self._folder(role) / "choice.json", CHOICE_SCHEMA, asdict(chosen))
 
-    def _predicted_ms(self, architecture: Architecture) -> float:
-        return float(self.predictor.predict(self.run.space.encode([architecture])).mean_ms[0])
+    def _predicted(self, architecture: Architecture) -> dict[str, float]:
+        code = self.run.space.encode([architecture])
+        return {cost: float(each.predict(code).mean_ms[0]) for cost, each in self.predictors.items()}
 
     def _chosen(self, role: str) -> Architecture:
         return self.run.space.parse(read_choice(self._folder(role)).architecture)
@@ -128,6 +185,18 @@ class Finder:
 
     def _search(self, role: str) -> Path:
         return self.run.folder / "search" / role
+
+
+def told(judged: Judged) -> JudgedCandidate:
+    """A judged candidate for files and reports."""
+    candidate = judged.candidate
+    return JudgedCandidate(
+        architecture=str(candidate.architecture),
+        place=judged.place,
+        accuracy_percent=judged.accuracy_percent,
+        rank=judged.rank,
+        predicted=dict(candidate.predicted),
+    )
 
 
 def read_choice(folder: Path) -> Chosen:

@@ -23,9 +23,10 @@ from filelock import FileLock, Timeout
 
 from chronas import __version__
 from chronas.data import Dataset, Images, Normalisation, load_dataset, split
-from chronas.devices import Device, make_device
+from chronas.devices import Device, RecordedConfig, make_device
 from chronas.errors import UsageError
 from chronas.files import read_as, write_json
+from chronas.measurement import make_meter
 from chronas.runs.config import RunConfig
 from chronas.search import make_searcher
 from chronas.spaces import Skeleton, Space, make_space
@@ -132,8 +133,22 @@ class Run:
         """Refuse what can be known to be wrong before anything is measured."""
         make_searcher(self.config.searcher, self.config.searcher_config).require(self.space)
         _ = self.skeleton, self.search_split  # these fail where the data does not fit
+        if not self.recorded:
+            for cost in self.config.costs:
+                make_meter(cost, self.device, self.skeleton)  # fails where nothing on this machine can tell the cost
         if table is not None:
-            table.require(space=self.space, skeleton=self.skeleton, device=self.device, cost="latency_ms")
+            self.require(table)
+
+    def require(self, table: CostTable) -> None:
+        """Hold that a table is of this run's space, skeleton and device, and has all costs that matter to it.
+
+        Raises:
+            MismatchError: it is of another kind.
+            DataError: it lacks a cost that has a limit or weight.
+        """
+        table.require(space=self.space, skeleton=self.skeleton, device=self.device, cost="latency_ms")
+        for cost in self.config.costs:
+            table.of(cost)
 
     def _take(self, table: CostTable | None) -> None:
         """Keep a given table as the run's own, which must not have another."""
@@ -169,6 +184,11 @@ class Run:
     def device(self) -> Device:
         """The device that is measured."""
         return make_device(self.config.device, self.config.device_config)
+
+    @property
+    def recorded(self) -> bool:
+        """Whether the device is not here, and known by the given table alone: then nothing is measured."""
+        return isinstance(self.config.device_config, RecordedConfig)
 
     @functools.cached_property
     def data(self) -> Dataset:
@@ -209,10 +229,10 @@ class Run:
 
     @property
     def role(self) -> Literal["limit", "latency-term", "weight-0"]:
-        """What the run's own search is: "limit", "latency-term", or "weight-0" where latency plays no part."""
-        if self.config.limit_ms is not None:
+        """What the run's own search is: "limit", "latency-term" with a weight on any cost, or "weight-0" without."""
+        if self.config.limits:
             return "limit"
-        return "latency-term" if self.config.latency_weight > 0 else "weight-0"
+        return "latency-term" if self.config.weights else "weight-0"
 
     @property
     def timings(self) -> dict[str, float]:

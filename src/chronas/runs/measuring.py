@@ -1,22 +1,18 @@
-"""The steps that measure: the table that the predictor learns from, and the networks that were found."""
+"""The steps that measure and learn: the table of random networks, and a predictor of each cost that matters."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from chronas.files import read_as, write_json
-from chronas.measurement import Latency, read_journal, run_campaign
+from chronas.measurement import run_campaign
 from chronas.predictors import Predictor, PredictorReport, fit_and_report, load_predictor
 from chronas.progress import Progress, silent
 from chronas.runs.folder import Run
-from chronas.spaces import Architecture
 from chronas.tables import CostTable
 
 REPORT_SCHEMA = "chronas.predictor-report/1"
-FEW_NETWORKS_ROUNDS = 10  # rounds of few networks lie close in time, so there must be more of them
-MOST_ROUNDS = 40  # a limit is judged by the interval's upper end, so it is worth more rounds where it is wide
-NARROW_PERCENT = 1.0
+LATENCY = "latency_ms"
 
 
 def measure(run: Run, progress: Progress = silent) -> CostTable:
@@ -24,25 +20,31 @@ def measure(run: Run, progress: Progress = silent) -> CostTable:
 
     Raises:
         MismatchError: the folder's table or journal is of another space, skeleton, device, plan or cost.
+        DataError: the folder's table lacks a cost with a limit or weight.
     """
     path = run.folder / "costs.parquet"
     if not path.exists():
         architectures = run.space.sample(run.config.networks, run.config.seed)
+        journal = run.folder / "journal.sqlite"
         with run.timed("measure"):
-            journal = run.folder / "journal.sqlite"
-            run_campaign(run.device, run.skeleton, architectures, run.config.plan, journal, progress)
-        CostTable.from_journal(run.folder / "journal.sqlite").save(path)
+            plan, costs = run.config.plan, run.config.costs
+            run_campaign(run.device, run.skeleton, architectures, plan, journal, progress, costs=costs)
+        CostTable.from_journal(journal).save(path)
     table = CostTable.load(path)
-    table.require(space=run.space, skeleton=run.skeleton, device=run.device, cost="latency_ms")
+    run.require(table)
     return table
 
 
 def fit(run: Run, table: CostTable, progress: Progress = silent) -> tuple[Predictor, PredictorReport]:
-    """Fit the run's predictor on its table, with a report from cross-validation."""
-    folder = run.folder / "predictor"
+    """Fit the run's predictor on its table, with a report from cross-validation.
+
+    The predictor of the latency lies in `predictor/`, that of another cost of the table in `predictor/<cost>/`.
+    """
+    cost = table.provenance.cost
+    folder = predictor_folder(run, cost)
     if not all((folder / name).exists() for name in ("predictor.safetensors", "report.json")):
-        progress("fit", 0, 1, f"{run.config.predictor} on {len(table)} networks")
-        with run.timed("fit"):
+        progress("fit", 0, 1, f"{run.config.predictor} on {cost} of {len(table)} networks")
+        with run.timed("fit" if cost == LATENCY else f"fit {cost}"):
             predictor, report = fit_and_report(
                 run.config.predictor, table, config=run.config.predictor_config, seed=run.config.seed
             )
@@ -53,32 +55,23 @@ def fit(run: Run, table: CostTable, progress: Progress = silent) -> tuple[Predic
     return load_predictor(folder / "predictor.safetensors"), report
 
 
-def measure_again(
-    run: Run,
-    name: str,
-    architectures: Sequence[Architecture],
-    progress: Progress = silent,
-    *,
-    weights: Mapping[Architecture, Path] | None = None,
-) -> dict[str, Latency]:
-    """Measure these architectures in one campaign of their own, under the run's plan with more rounds.
+def fit_all(run: Run, table: CostTable, progress: Progress = silent) -> dict[str, Predictor]:
+    """Fit a predictor of the latency and of each other cost that has a limit or weight, by the cost's name."""
+    return {cost: fit(run, table.of(cost), progress)[0] for cost in (LATENCY, *run.config.costs)}
 
-    Args:
-        run: whose device, skeleton and plan are used.
-        name: of the journal in the run folder; the same name goes on with the same journal.
-        architectures: what to measure.
-        progress: told of each round.
-        weights: trained weights of those that have them.
 
-    Returns:
-        The latency of everything that the journal holds, by the text of the architecture.
+def saved_predictors(run: Run) -> dict[str, Predictor]:
+    """What `fit_all` left in the folder.
+
+    Raises:
+        DataError: one is missing or damaged.
     """
-    journal = run.folder / f"{name}.sqlite"
-    plan = run.config.plan
-    rounds = max(plan.rounds, FEW_NETWORKS_ROUNDS)
-    most = max(plan.max_rounds, MOST_ROUNDS)
-    interval = min(plan.interval_percent, NARROW_PERCENT)
-    plan = plan.model_copy(update={"rounds": rounds, "max_rounds": most, "interval_percent": interval})
-    with run.timed(name):
-        run_campaign(run.device, run.skeleton, architectures, plan, journal, progress, weights=weights)
-    return read_journal(journal).latencies()
+    return {
+        cost: load_predictor(predictor_folder(run, cost) / "predictor.safetensors")
+        for cost in (LATENCY, *run.config.costs)
+    }
+
+
+def predictor_folder(run: Run, cost: str) -> Path:
+    """Where the predictor of a cost lies."""
+    return run.folder / "predictor" / ("" if cost == LATENCY else cost)

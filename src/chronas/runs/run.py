@@ -14,7 +14,8 @@ from chronas.progress import Progress, silent
 from chronas.reports import Report, write_page
 from chronas.runs.finding import Finder
 from chronas.runs.folder import Run
-from chronas.runs.measuring import fit, measure, measure_again
+from chronas.runs.known import costs_of
+from chronas.runs.measuring import fit_all, measure
 from chronas.runs.summary import FINAL, summarise, write_missed
 from chronas.runs.training import export_own, train_network, trained_weights
 from chronas.spaces import Architecture
@@ -33,9 +34,9 @@ def execute(run: Run, progress: Progress = silent) -> Report:
     """
     with run.working():
         table = measure(run, progress)
-        predictor, _ = fit(run, table, progress)
+        predictors = fit_all(run, table, progress)
         try:
-            networks = find(run, Finder(run, predictor, table, progress))
+            networks = find(run, Finder(run, predictors, table, progress))
         except LimitMissedError as missed:
             write_missed(run, missed)
             show(run)
@@ -48,9 +49,12 @@ def execute(run: Run, progress: Progress = silent) -> Report:
 
 
 def measure_found(run: Run, networks: Mapping[str, Architecture], progress: Progress = silent) -> None:
-    """Measure all networks with their trained weights, in one campaign: together, so that they can be compared."""
+    """Measure all networks with their trained weights, in one campaign: together, so that they can be compared.
+
+    Where the device is not here there is nothing to do.
+    """
     weights = {architecture: trained_weights(run, role) for role, architecture in networks.items()}
-    measure_again(run, FINAL, list(weights), progress, weights=weights)
+    costs_of(run, FINAL, list(weights), progress, weights=weights)
 
 
 def find(run: Run, finder: Finder) -> dict[str, Architecture]:

@@ -1,36 +1,49 @@
-"""The step that searches, and the choice of one architecture that keeps the limit when it is measured (DESIGN 8)."""
+"""The step that searches, and the choice of one architecture that keeps all limits when it is measured (DESIGN 8)."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 from chronas.errors import LimitMissedError, UsageError
-from chronas.measurement import Latency
 from chronas.predictors import Predictor
 from chronas.progress import Progress, silent
 from chronas.runs.folder import Run
-from chronas.runs.measuring import measure_again
-from chronas.search import Candidate, Found, ObjectiveConfig, SearchCost, Searcher, Task, make_searcher
+from chronas.runs.known import SAID, Interval, NetworkCosts, costs_of
+from chronas.search import (
+    Candidate,
+    Contest,
+    Found,
+    Judged,
+    ObjectiveConfig,
+    SearchCost,
+    Searcher,
+    Task,
+    amounts_text,
+    make_searcher,
+)
 from chronas.spaces import Architecture
+from chronas.units import COST_UNITS, cost_word
 
 RESERVE = 0.02  # share of a limit that is left free: halves of a campaign differ by about 1 % (docs/log.md)
-TRIES = 4  # the derived network and three more, each with the limit tightened by the error seen
+TRIES = 4  # the first choice and three more, each with limits tightened by the error seen
 
 
 @dataclass(frozen=True)
 class Choice:
-    """An architecture that was chosen and measured, and what was tried before it."""
+    """An architecture that was chosen, its costs, what was tried before it, and all that it was chosen among."""
 
     candidate: Candidate
-    latency: Latency
+    costs: NetworkCosts
     tried: tuple[str, ...]
+    judged: tuple[Judged, ...]
 
 
 def search(
     run: Run,
     name: str,
     objective: ObjectiveConfig,
-    predictor: Predictor,
+    predictors: Mapping[str, Predictor],
     *,
     searcher: Searcher | None = None,
     progress: Progress = silent,
@@ -40,17 +53,20 @@ def search(
     Args:
         run: the run.
         name: of the search, for example "latency-term".
-        objective: weight or limit.
-        predictor: gives the cost that is descended on, and the median of its table that the cost is divided by.
+        objective: weights or limits.
+        predictors: by the cost that each gives, which is descended on, and divided by the median of its table.
         searcher: another searcher than the run's own.
         progress: told of each step.
 
     Raises:
-        UsageError: the latency has a part in the search but the predictor is not differentiable.
+        UsageError: a cost has a part in the search but its predictor is not differentiable.
     """
     searcher = searcher or make_searcher(run.config.searcher, run.config.searcher_config)
-    if objective.active and not predictor.differentiable:
-        raise UsageError(f"predictor {predictor.name} is not differentiable: choose another to search with latency")
+    costs = {cost: SearchCost(each.cost, each.median_ms) for cost, each in predictors.items() if each.differentiable}
+    for cost in objective.asked:
+        if cost in predictors and cost not in costs:
+            wrong, what = predictors[cost].name, cost_word(cost)
+            raise UsageError(f"predictor {wrong} is not differentiable: choose another to search with {what}")
     train, validation = run.search_split
     task = Task(
         space=run.space,
@@ -58,7 +74,7 @@ def search(
         search_train=train,
         search_validation=validation,
         normalisation=run.normalisation,
-        costs={"latency_ms": SearchCost(predictor.cost, predictor.median_ms)} if predictor.differentiable else {},
+        costs=costs,
         objective=objective,
         folder=run.folder / "search" / name,
         seed=run.config.seed,
@@ -67,42 +83,59 @@ def search(
         return searcher.search(task, lambda _, done, total, note: progress(f"search {name}", done, total, note))
 
 
-def choose(run: Run, name: str, found: Found, limit_ms: float | None, progress: Progress = silent) -> Choice:
-    """The best architecture of a search whose measured cost is inside the limit, or the best of all without a limit.
+def choose(run: Run, name: str, contest: Contest, limits: Mapping[str, float], progress: Progress = silent) -> Choice:
+    """The best candidate of a search whose costs are inside all limits, or the best of all without limits.
 
-    A candidate that misses tightens the limit of the next by the error that was seen. One that is inside with less than
-    `RESERVE` to spare is kept for the case that no other has more: measured again, it may well be outside.
+    A candidate that misses a limit tightens that limit for the next by the error that was seen. One that is inside with
+    less than `RESERVE` to spare is kept for the case that no other has more: measured again, it may well be outside. A
+    cost that is known exactly needs nothing to spare.
 
     Raises:
-        LimitMissedError: no candidate of `TRIES` was inside; the message tells what was measured.
+        LimitMissedError: no candidate of `TRIES` was inside; the message tells which limits were missed by what.
+        UsageError: the limits are below anything that is predicted to be reachable.
     """
     tried: list[str] = []
-    wanted_ms = limit_ms
+    wanted = dict(limits)
     excluded: set[Architecture] = set()
     close: Choice | None = None
     for _ in range(TRIES):
-        limits = {} if wanted_ms is None else {"latency_ms": wanted_ms}
         try:
-            candidate = next((c for c in found.candidates(limits) if c.architecture not in excluded), None)
+            with run.timed(f"judge {name}"):
+                judged = contest.judged(wanted, excluded)
         except UsageError:
             if not tried:
                 raise
             break
-        if candidate is None:
+        if not judged:
             break
-        measured = measure_again(run, f"choose {name}", [candidate.architecture], progress)
-        latency = measured[str(candidate.architecture)]
-        choice = Choice(candidate, latency, tuple(tried))
-        if limit_ms is None or latency.high_ms <= limit_ms * (1 - RESERVE):
+        candidate = judged[0].candidate
+        costs = costs_of(run, f"choose {name}", [candidate.architecture], progress)[str(candidate.architecture)]
+        choice = Choice(candidate, costs, tuple(tried), tuple(judged))
+        found = {cost: costs.of(cost) for cost in limits}
+        tight = [cost for cost, limit in limits.items() if found[cost].high > limit * (1 - _reserve(found[cost]))]
+        if not tight:
             return choice
-        inside = latency.high_ms <= limit_ms
+        inside = all(found[cost].high <= limit for cost, limit in limits.items())
         close = close or (choice if inside else None)
-        predicted_ms = candidate.predicted["latency_ms"]
-        tried.append(f"predicted {predicted_ms:.3f} ms, measured up to {latency.high_ms:.3f} ms")
+        tried.append(" and ".join(_miss(cost, candidate, costs) for cost in tight))
         excluded.add(candidate.architecture)
-        assert wanted_ms is not None
-        goal_ms = limit_ms * (1 - RESERVE) if inside else limit_ms
-        wanted_ms = min(wanted_ms, predicted_ms) * goal_ms / latency.high_ms
+        for cost in tight:
+            goal = limits[cost] * (1 - RESERVE) if found[cost].high <= limits[cost] else limits[cost]
+            wanted[cost] = min(wanted[cost], candidate.predicted[cost]) * goal / found[cost].high
     if close is not None:
         return close
-    raise LimitMissedError(f"no architecture within {limit_ms} ms: {'; '.join(tried) or 'none is predicted inside'}")
+    raise LimitMissedError(
+        f"no architecture within {amounts_text(limits)}: {'; '.join(tried) or 'none is predicted inside'}"
+    )
+
+
+def _reserve(interval: Interval) -> float:
+    return RESERVE if interval.high > interval.low else 0.0
+
+
+def _miss(cost: str, candidate: Candidate, costs: NetworkCosts) -> str:
+    unit = COST_UNITS[cost]
+    return (
+        f"{cost_word(cost)} predicted {candidate.predicted[cost]:.3f} {unit}, "
+        f"{SAID[costs.source]} {costs.of(cost).high:.3f} {unit}"
+    )

@@ -2,21 +2,26 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from shlex import quote
 from typing import Any
 
+from chronas.devices import described
 from chronas.errors import LimitMissedError
 from chronas.files import read_as, write_json
-from chronas.measurement import read_journal
 from chronas.predictors import PredictorReport
 from chronas.reports import Report, Role, Scored, SearchSummary, TrainedNetwork, Verdict, judge
 from chronas.runs.finding import HISTORY_SCHEMA, SCORED_SCHEMA, read_choice
 from chronas.runs.folder import Run
+from chronas.runs.known import NetworkCosts, measured, recorded
 from chronas.runs.measuring import REPORT_SCHEMA
 from chronas.runs.training import read_trained
+from chronas.search import amounts_text
+from chronas.spaces import Architecture
 from chronas.tables import CostTable
+from chronas.units import cost_word
 
 MISSED_SCHEMA = "chronas.missed/1"
 FINAL = "final"  # the campaign that measures all trained networks together, at the end
@@ -70,13 +75,13 @@ def summarise(run: Run) -> Report:
     found = NAMES[run.role] if any(network.role == run.role for network in networks) else None
     table = CostTable.load(run.folder / "costs.parquet") if (run.folder / "costs.parquet").exists() else None
     images = run.data_facts.test
-    verdict = unfinished(run) if found is None else judge(networks, found, run.config.limit_ms, images)
+    verdict = unfinished(run) if found is None else judge(networks, found, run.config.limits, images)
     return Report(
-        title=f"{run.space.name} on {run.data_facts.name} for {run.config.device}",
+        title=f"{run.space.name} on {run.data_facts.name} for {facts.device['name']}",
         created=facts.created,
         command=run.command,
         verdict=verdict,
-        limit_ms=run.config.limit_ms,
+        limits=run.config.limits,
         found=found,
         test_images=images,
         asked=asked(run),
@@ -108,15 +113,17 @@ def unfinished(run: Run) -> Verdict:
 
 def asked(run: Run) -> dict[str, str]:
     """What the user asked for, label -> value."""
-    config, facts = run.config, run.data_facts
-    limit = "none" if config.limit_ms is None else f"{config.limit_ms:g} ms"
+    config, facts, device = run.config, run.data_facts, run.config.device
+    if run.recorded:
+        device = f"{described(run.facts.device)}, not on this machine"
+    weights = {cost_word(cost): f"{weight:g}" for cost, weight in config.weights.items()}
     return {
         "data": f"{facts.name}: {facts.train} training and {facts.test} test images",
         "space": config.space,
         "network": str(run.skeleton),
-        "device": config.device,
-        "limit": limit,
-        "latency weight": f"{config.latency_weight:g}",
+        "device": device,
+        "limits": amounts_text(config.limits) or "none",
+        "weights": ", ".join(f"{word} {weight}" for word, weight in weights.items()) or "none",
         "searcher": config.searcher,
         "predictor": f"{config.predictor}, from {config.networks} measured networks",
         "training": f"{config.recipe.epochs} epochs, batch {config.recipe.batch}",
@@ -134,10 +141,11 @@ def searches(run: Run) -> list[SearchSummary]:
     """The finished searches, the run's own first."""
     found = []
     for role in sorted(NAMES, key=lambda name: name != run.role):
-        folder = run.folder / "search" / role
+        folder, network = run.folder / "search" / role, run.folder / "networks" / role
         if (folder / "history.json").exists():
             history = read_as(folder / "history.json", HISTORY_SCHEMA, History)
-            found.append(SearchSummary(NAMES[role], run.space.name, history.epochs, scored(folder)))
+            judged = list(read_choice(network).judged) if (network / "choice.json").exists() else []
+            found.append(SearchSummary(NAMES[role], run.space.name, history.epochs, scored(folder), judged))
     return found
 
 
@@ -149,31 +157,39 @@ def scored(folder: Path) -> list[Scored]:
 
 def trained_networks(run: Run) -> list[TrainedNetwork]:
     """All networks that are trained and measured, the run's own first."""
-    journal = run.folder / f"{FINAL}.sqlite"
-    if not journal.exists():
-        return []
-    measured = read_journal(journal).latencies()
+    folders = {role: run.folder / "networks" / role for role in sorted(NAMES, key=lambda name: name != run.role)}
+    trained = {role: read_trained(path) for role, path in folders.items() if (path / "result.json").exists()}
+    costs = final_costs(run, [each.architecture for each in trained.values()])
     networks = []
-    for role in sorted(NAMES, key=lambda name: name != run.role):
-        folder = run.folder / "networks" / role
-        trained = read_trained(folder) if (folder / "result.json").exists() else None
-        if trained is not None and str(trained.architecture) in measured:
+    for role, each in trained.items():
+        if (known := costs.get(str(each.architecture))) is not None:
+            told = known.told(read_choice(folders[role]).predicted)
             networks.append(
                 TrainedNetwork(
                     name=NAMES[role],
                     role=role,
-                    architecture=str(trained.architecture),
+                    architecture=str(each.architecture),
                     space=run.space.name,
-                    accuracy_percent=trained.accuracy_percent,
-                    validation_accuracy_percent=trained.validation_accuracy_percent,
-                    predicted_ms=read_choice(folder).predicted_ms,
-                    measured=measured[str(trained.architecture)],
-                    macs=trained.macs,
-                    parameters=trained.parameters,
-                    training_s=trained.training_s,
+                    accuracy_percent=each.accuracy_percent,
+                    validation_accuracy_percent=each.validation_accuracy_percent,
+                    predicted_ms=told["latency_ms"].predicted,
+                    measured=known.latency,
+                    macs=each.macs,
+                    parameters=each.parameters,
+                    training_s=each.training_s,
+                    others={cost: found for cost, found in told.items() if cost != "latency_ms"},
+                    source=known.source,
                 )
             )
     return networks
+
+
+def final_costs(run: Run, architectures: Sequence[Architecture]) -> dict[str, NetworkCosts]:
+    """The costs of trained networks by text: as measured at the end or, where the device is not here, as recorded."""
+    if run.recorded:
+        return recorded(run, architectures) if architectures else {}
+    journal = run.folder / f"{FINAL}.sqlite"
+    return measured(journal) if journal.exists() else {}
 
 
 def notes(run: Run) -> list[str]:
@@ -181,9 +197,19 @@ def notes(run: Run) -> list[str]:
     found = [
         "The test images were used once for each network, after its training; no search or choice has seen them.",
     ]
+    if run.recorded:
+        found.append(
+            f"Not measured here: device {described(run.facts.device)} is not on this machine. The costs of a network "
+            f"are those of the given table or, where the table lacks it, predicted."
+        )
     for role in NAMES:
         path = run.folder / "networks" / role / "choice.json"
         if path.exists():
-            tried = read_choice(path.parent).tried
-            found += [f"{NAMES[role]}: a candidate was over the limit or too close to it ({each})" for each in tried]
+            choice = read_choice(path.parent)
+            found += [f"{NAMES[role]}: a candidate was over a limit or too close to it ({e})" for e in choice.tried]
+            if role == run.role and choice.margin == 0 and run.config.limits and run.config.choice.margin > 0:
+                found.append(
+                    f"{NAMES[role]}: no candidate was predicted inside by a margin of {run.config.choice.margin:g} "
+                    f"standard deviation(s), so one without that margin was taken."
+                )
     return found

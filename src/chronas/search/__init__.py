@@ -11,6 +11,7 @@ from pydantic import BaseModel
 
 from chronas.errors import UsageError
 from chronas.names import named
+from chronas.search.choice import ChoiceConfig, Contest, Judged
 from chronas.search.derive import Candidate, amounts_text, candidates
 from chronas.search.evaluator import Evaluator, TableEvaluator
 from chronas.search.objective import CostFunction, Objective, ObjectiveConfig, SearchCost
@@ -20,9 +21,12 @@ from chronas.search.searcher import Found, Searcher, Task
 __all__ = [
     "SEARCHERS",
     "Candidate",
+    "ChoiceConfig",
+    "Contest",
     "CostFunction",
     "Evaluator",
     "Found",
+    "Judged",
     "Objective",
     "ObjectiveConfig",
     "Relaxation",

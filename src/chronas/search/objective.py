@@ -62,9 +62,9 @@ class ObjectiveConfig(BaseModel):
     )
 
     @property
-    def active(self) -> bool:
-        """Whether costs have any part in the search."""
-        return any(self.weights.values()) or bool(self.limits)
+    def asked(self) -> list[str]:
+        """The costs that have a part in the search: a weight above zero or a limit."""
+        return list({**{name: weight for name, weight in self.weights.items() if weight > 0}, **self.limits})
 
 
 def predicted(costs: Mapping[str, SearchCost], codes: Tensor) -> dict[str, Tensor]:
@@ -99,7 +99,7 @@ class Objective:
             UsageError: a weight or a limit of a cost that is not there, or a weight without a median.
         """
         weights = {name: weight for name, weight in config.weights.items() if weight > 0}
-        for name in {**weights, **config.limits}:
+        for name in config.asked:
             if name not in costs:
                 there = ", ".join(costs) or "none"
                 raise UsageError(
@@ -118,7 +118,7 @@ class Objective:
     @property
     def active(self) -> bool:
         """Whether there is a term at all."""
-        return self.config.active
+        return bool(self.config.asked)
 
     def term(self, relaxation: Relaxation, generator: torch.Generator, *, judged: Relaxation | None = None) -> Tensor:
         """[] what is added to the validation loss; only an `active` objective has one.
@@ -132,7 +132,7 @@ class Objective:
             DataError: a predictor gave no finite number.
         """
         assert self.active
-        pressing = {name: cost for name, cost in self._costs.items() if {name} & {*self._scales, *self.multipliers}}
+        pressing = {name: self._costs[name] for name in self.config.asked}
         codes = relaxation.sample(self.config.samples, generator)
         expected = {name: values.mean() for name, values in predicted(pressing, codes).items()}
         violations = self.violations(judged or relaxation)
