@@ -10,7 +10,7 @@ from plotly.offline import get_plotlyjs
 from sample import sample_report
 
 from chronas.errors import DataError
-from chronas.reports import Report, write_page
+from chronas.reports import JudgedCandidate, NetworkCost, Report, write_page
 
 if TYPE_CHECKING:
     from selenium.webdriver import Chrome
@@ -140,3 +140,39 @@ def test_the_architecture_can_be_copied(browser: Chrome, pages: Path) -> None:
         "new MutationObserver(() => done(button.textContent)).observe(button, {childList: true}); button.click();"
     )
     assert label in ("Copied", "Selected")
+
+
+def test_a_page_tells_every_cost_its_limit_and_what_was_chosen_among(tmp_path: Path) -> None:
+    report = sample_report("nasbench201")
+    energy = NetworkCost(3.05, 3.0, 2.9, 3.2)
+    judged = [
+        JudgedCandidate(network.architecture, place, 61.5 + place, 1.5 + place, {"latency_ms": 2.4, "energy_mj": 3.05})
+        for place, network in enumerate(report.networks, 1)
+    ]
+    several = replace(
+        report,
+        limits={**report.limits, "energy_mj": 3.1},
+        networks=[replace(network, others={"energy_mj": energy}) for network in report.networks],
+        searches=[*report.searches[:1], replace(report.searches[1], judged=judged)],
+    )
+    write_page(tmp_path / "report.html", several)
+    text = re.sub(r"\s+", " ", re.sub(r"<[^>]+>", " ", text_of(tmp_path / "report.html")))
+    assert "Measured energy 3.00 mJ 2.90 to 3.20 mJ, limit 3.10 mJ" in text
+    assert "within the limit energy 3.05 mJ 3.00 mJ 2.90 to 3.20 mJ 3.10 mJ no" in text
+    assert "within the limit latency 2.38 ms 2.44 ms 2.37 to 2.51 ms 2.60 ms yes" in text
+    assert "the best 4 of 4 candidates, before any was measured" in text
+    assert "chosen 1 62.50 % 2.5 2.40 ms 3.05 mJ" in text
+    write_page(tmp_path / "plain.html", replace(report, limits={}))
+    plain = text_of(tmp_path / "plain.html")
+    assert "Each cost of each network" not in plain
+    assert "What was chosen among" not in plain
+
+
+def test_a_page_does_not_call_measured_what_was_not(tmp_path: Path) -> None:
+    report = sample_report()
+    for source, label in (("table", "The table&#39;s latency"), ("predicted", "Predicted latency")):
+        networks = [replace(network, source=source) for network in report.networks]
+        write_page(tmp_path / f"{source}.html", replace(report, networks=networks))
+        text = text_of(tmp_path / f"{source}.html")
+        assert label in text
+        assert "Measured latency" not in text

@@ -88,9 +88,27 @@ def test_curves_show_what_was_recorded_and_nothing_else() -> None:
     (figure,) = search_curves([bare], {}, {})
     assert (figure.title, figure.data[0]["x"], figure.data[0]["y"]) == ("Training loss", [7], [2.0])
     titles = [figure.title for figure in search_curves([search], {}, {})]
-    assert "Multiplier of the limit" not in titles
+    assert "Expected latency" in titles
+    assert not any(title.startswith("Multiplier") for title in titles), "it is zero throughout"
     assert operation_weights(bare) == []
     assert supernet_scores(replace(search, scored=[])) is None
+
+
+def test_each_cost_has_curves_of_its_own_with_its_own_limit() -> None:
+    search = replace(
+        sample_search("within the limit", "darts", pull=1.0),
+        history=[
+            {"epoch": n, "expected_energy_mj": 3.0 - n / 10, "mode_energy_mj": 2.9, "multiplier.energy_mj": 0.1 * n}
+            for n in range(4)
+        ],
+    )
+    figures = {figure.title: figure for figure in search_curves([search], {}, {"energy_mj": 2.5, "latency_ms": 9.0})}
+    assert set(figures) == {"Expected energy", "Energy of the derived network", "Multiplier of the energy limit"}
+    drawn = figures["Expected energy"]
+    assert drawn.layout["yaxis"]["title"]["text"] == "energy (mJ)"
+    assert drawn.layout["shapes"][0]["y0"] == 2.5
+    assert drawn.layout["annotations"][0]["text"] == "limit 2.50 mJ"
+    assert "shapes" not in figures["Multiplier of the energy limit"].layout
 
 
 def test_tries_of_random_search_are_not_joined_by_a_line() -> None:

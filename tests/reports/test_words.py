@@ -5,7 +5,7 @@ from dataclasses import replace
 import pytest
 from sample import latency, sample_networks, sample_predictor
 
-from chronas.reports import Verdict, judge
+from chronas.reports import NetworkCost, Verdict, judge
 from chronas.reports.words import (
     chance_points,
     compare_accuracy,
@@ -87,3 +87,30 @@ def test_what_is_not_known_of_a_predictor_is_not_claimed() -> None:
 def test_latency_of_the_sample_has_an_interval_around_its_value() -> None:
     sample = latency(2.0)
     assert sample.low_ms < sample.value_ms == 2.0 < sample.high_ms
+
+
+ENERGY = {"energy_mj": NetworkCost(3.1, 3.0, 2.9, 3.2)}
+
+
+@pytest.mark.parametrize(
+    ("limits", "met", "start"),
+    [
+        ({"latency_ms": 9.0, "energy_mj": 4.0}, True, "Limit of 9.00 ms and 4.00 mJ met: "),
+        ({"latency_ms": 9.0, "energy_mj": 3.1}, False, "Limit of 9.00 ms met and limit of 3.10 mJ missed: "),
+        ({"energy_mj": 3.2}, True, "Limit of 3.20 mJ met: "),
+    ],
+    ids=["both", "one", "energy alone"],
+)
+def test_each_limit_is_judged_by_the_upper_end_of_its_own_cost(limits: dict[str, float], met: bool, start: str) -> None:
+    verdict = judge([replace(FOUND, others=ENERGY)], FOUND.name, limits)
+    assert verdict.met is met
+    assert verdict.text.startswith(start)
+    assert "and 3.00 mJ (95 % interval 2.90 to 3.20 mJ)" in verdict.text
+
+
+@pytest.mark.parametrize(("source", "words"), [("table", "the table's own"), ("predicted", "costs are predicted")])
+def test_what_was_not_measured_here_is_said_in_the_verdict(source: str, words: str) -> None:
+    text = judge([replace(FOUND, source=source)], FOUND.name).text
+    assert "not measured here, as the device is not on this machine" in text
+    assert words in text
+    assert "not measured" not in judge([FOUND], FOUND.name).text

@@ -11,11 +11,14 @@ from pydantic import ValidationError
 from chronas.devices import DEVICES
 from chronas.errors import DataError, UsageError
 from chronas.predictors import PREDICTORS
-from chronas.runs import PRESETS, Frame, RunConfig, make_preset
+from chronas.runs import LIMITS, PRESETS, Frame, RunConfig, make_preset
+from chronas.runs.config import WEIGHTS
 from chronas.search import SEARCHERS
 from chronas.spaces import SPACES, make_space
+from chronas.units import COST_UNITS
 from tiny_run import tiny_config
 
+NOTHING = {"latency_weight": 0.0}
 KINDS = {"space": SPACES, "device": DEVICES, "searcher": SEARCHERS, "predictor": PREDICTORS}
 
 
@@ -43,9 +46,32 @@ def test_numbers_read_back_exactly(limit_ms: float | None, weight: float, networ
     assert RunConfig.from_json(json.loads(json.dumps(config.model_dump(mode="json")))) == config
 
 
+def test_every_cost_can_have_a_limit_and_a_weight_which_have_it_measured() -> None:
+    assert set(LIMITS) == set(WEIGHTS) == set(COST_UNITS)
+    for cost in COST_UNITS:
+        limited, weighted = (
+            tiny_config(**NOTHING, **{LIMITS[cost]: 2.5}),
+            tiny_config(**{**NOTHING, WEIGHTS[cost]: 0.5}),
+        )
+        assert (limited.limits, limited.weights) == ({cost: 2.5}, {})
+        assert (weighted.limits, weighted.weights) == ({}, {cost: 0.5})
+        beside = [] if cost == "latency_ms" else [cost]
+        assert limited.costs == weighted.costs == beside
+        assert limited.objective.asked == weighted.objective.asked == [cost]
+
+
+def test_the_config_of_a_run_of_before_there_were_other_costs_still_reads() -> None:
+    content = tiny_config(limit_ms=3.0).model_dump(mode="json")
+    for field in ("limit_energy_mj", "limit_peak_memory_mib", "energy_weight", "peak_memory_weight", "choice"):
+        del content[field]
+    assert RunConfig.from_json(content) == tiny_config(limit_ms=3.0)
+
+
 @pytest.mark.parametrize(
     ("field", "value", "expected"),
     [
+        ("limit_energy_mj", -1, "limit_energy_mj: Input should be greater than 0"),
+        ("choice", {"candidates": 0}, "choice.candidates: Input should be greater than or equal to 1"),
         ("networks", 9, "networks: Input should be greater than or equal to 10"),
         ("limit_ms", 0, "limit_ms: Input should be greater than 0"),
         ("validation_share", 1, "validation_share: Input should be less than 0.9"),

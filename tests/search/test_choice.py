@@ -1,0 +1,135 @@
+"""A choice among candidates follows logits, supernet and price together, and no prediction too close to a limit."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+
+import pytest
+
+from chronas.search import Candidate, ChoiceConfig, Contest, Found, Task, make_searcher
+from chronas.search.config import BilevelConfig
+from chronas.spaces import Architecture, make_space
+
+NETWORKS = make_space("nasbench201").sample(12, 0)
+LIMITS = {"latency_ms": 10.0, "energy_mj": 5.0}
+
+
+class Scored(Found):
+    """Candidates by falling probability, with known accuracies; notes what was scored."""
+
+    def __init__(self, accuracies: Sequence[float] | None, costs: Sequence[tuple[float, float]] | None = None) -> None:
+        self.history = []
+        self.scored: list[Architecture] = []
+        self._accuracies = accuracies
+        both = costs or [(1.0, 1.0)] * (12 if accuracies is None else len(accuracies))
+        self._all = [
+            Candidate(NETWORKS[n], -float(n), {"latency_ms": ms, "energy_mj": mj}) for n, (ms, mj) in enumerate(both)
+        ]
+
+    def candidates(self, limits: Mapping[str, float]) -> Iterator[Candidate]:
+        return (each for each in self._all if each.excess(limits) == 0)
+
+    def score(self, architectures: Sequence[Architecture]) -> list[float] | None:
+        if self._accuracies is None:
+            return None
+        self.scored += architectures
+        return [self._accuracies[NETWORKS.index(architecture)] for architecture in architectures]
+
+
+def places(contest: Contest, limits: Mapping[str, float] = {}, excluded: Sequence[Architecture] = ()) -> list[int]:
+    """The candidates' numbers in the order of the choice."""
+    return [NETWORKS.index(each.candidate.architecture) for each in contest.judged(limits, excluded)]
+
+
+def test_the_smallest_mean_rank_is_chosen_and_of_equals_the_searchs_first() -> None:
+    """Ranks by probability 1 2 3 4 5, by accuracy 5 1 3 2 4: means 3, 1.5, 3, 3, 4.5."""
+    contest = Contest(Scored([50.0, 90.0, 70.0, 80.0, 60.0]), ChoiceConfig())
+    judged = contest.judged({})
+    assert [NETWORKS.index(each.candidate.architecture) for each in judged] == [1, 0, 2, 3, 4]
+    assert [each.rank for each in judged] == [1.5, 3.0, 3.0, 3.0, 4.5]
+    assert [each.place for each in judged] == [2, 1, 3, 4, 5]
+    assert [each.accuracy_percent for each in judged] == [90.0, 50.0, 70.0, 80.0, 60.0]
+
+
+def test_equal_accuracies_leave_the_searchs_own_order() -> None:
+    assert places(Contest(Scored([70.0] * 5), ChoiceConfig())) == [0, 1, 2, 3, 4]
+
+
+def test_with_weights_the_price_is_judged_too() -> None:
+    """By probability 1 2 3, by accuracy 2 1 3, by price 3 2 1: means 2, 1.67, 2.33; without the price 0 and 1 tie."""
+    found = Scored([80.0, 90.0, 70.0], [(3.0, 1.0), (2.0, 1.0), (1.0, 1.0)])
+    assert places(Contest(found, ChoiceConfig())) == [0, 1, 2]
+    dear = Contest(found, ChoiceConfig(), price=lambda costs: costs["latency_ms"])
+    assert places(dear) == [1, 0, 2]
+
+
+def test_only_so_many_candidates_are_judged_and_one_is_not_scored() -> None:
+    found = Scored([50.0, 60.0, 70.0, 99.0])
+    assert places(Contest(found, ChoiceConfig(candidates=3))) == [0, 1, 2]
+    alone = Scored([50.0, 99.0])
+    (only,) = Contest(alone, ChoiceConfig(candidates=1)).judged({})
+    assert (only.candidate.architecture, only.accuracy_percent, alone.scored) == (NETWORKS[0], None, [])
+
+
+def test_a_searcher_without_shared_weights_keeps_its_own_order() -> None:
+    judged = Contest(Scored(None), ChoiceConfig(candidates=4)).judged({})
+    assert [NETWORKS.index(each.candidate.architecture) for each in judged] == [0, 1, 2, 3]
+    assert {each.accuracy_percent for each in judged} == {None}
+
+
+def deviating(latency: float, energy: float) -> Callable[[Sequence[Architecture]], list[dict[str, float]]]:
+    return lambda architectures: [{"latency_ms": latency, "energy_mj": energy} for _ in architectures]
+
+
+@pytest.mark.parametrize(
+    ("margin", "entered"), [(0.0, [0, 1, 2, 3]), (1.0, [1, 2, 3]), (2.0, [2, 3]), (3.0, [3])], ids=str
+)
+def test_no_candidate_is_closer_to_any_limit_than_the_margin(margin: float, entered: list[int]) -> None:
+    """Deviations are 0.5 ms and 0.2 mJ; each network but the last stays clear of one limit only."""
+    found = Scored([50.0, 60.0, 70.0, 80.0], [(9.9, 1.0), (1.0, 4.7), (8.9, 1.0), (1.0, 1.0)])
+    contest = Contest(found, ChoiceConfig(margin=margin), deviations=deviating(0.5, 0.2))
+    judged = contest.judged(LIMITS)
+    assert sorted(NETWORKS.index(each.candidate.architecture) for each in judged) == entered
+    assert {each.margin for each in judged} == {margin}
+
+
+def test_where_none_keeps_the_margin_those_inside_are_judged_and_say_so() -> None:
+    found = Scored([50.0, 60.0], [(9.9, 1.0), (9.8, 1.0)])
+    judged = Contest(found, ChoiceConfig(margin=5.0), deviations=deviating(0.5, 0.2)).judged(LIMITS)
+    assert len(judged) == 2
+    assert {each.margin for each in judged} == {0.0}
+
+
+def test_a_candidate_outside_a_limit_never_enters_whatever_its_accuracy() -> None:
+    found = Scored([50.0, 99.0, 60.0], [(1.0, 1.0), (10.1, 1.0), (1.0, 1.0)])
+    assert sorted(places(Contest(found, ChoiceConfig()), LIMITS)) == [0, 2]
+
+
+def test_what_was_scored_is_remembered_and_what_is_excluded_is_passed_over() -> None:
+    found = Scored([50.0, 90.0, 70.0])
+    contest = Contest(found, ChoiceConfig())
+    assert places(contest)[0] == 1
+    assert places(contest, excluded=[NETWORKS[1]]) == [0, 2]
+    assert found.scored == NETWORKS[:3]
+    assert contest.judged({}, NETWORKS) == []
+
+
+def test_the_choice_of_a_real_search_is_feasible_and_judged_by_its_supernet(make_task: Callable[..., Task]) -> None:
+    config = BilevelConfig(epochs=8, width=4, depth=1, learning_rate=0.05, warmup_epochs=1, crop_padding=0, flip=False)
+    task = make_task("nasbench201", limit_ms=3.5)
+    found = make_searcher("darts", config).search(task)
+    told: list[int] = []
+    contest = Contest(
+        found,
+        ChoiceConfig(candidates=16),
+        deviations=lambda architectures: [{"latency_ms": 0.2}] * len(architectures),
+        progress=lambda step, done, total, note: told.append(done),
+    )
+    judged = contest.judged(task.objective.limits)
+    assert len(judged) == 16
+    assert told == list(range(1, 17))
+    assert all(each.candidate.predicted["latency_ms"] + 0.2 <= 3.5 for each in judged)
+    assert found.score([each.candidate.architecture for each in judged]) == [each.accuracy_percent for each in judged]
+    accuracies = [each.accuracy_percent or 0.0 for each in judged]
+    assert accuracies[0] >= sorted(accuracies)[len(accuracies) // 2], "the choice is among the better half"
+    assert judged[0].place < 16
