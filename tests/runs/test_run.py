@@ -14,6 +14,7 @@ from chronas.errors import DataError, LimitMissedError, MismatchError, UsageErro
 from chronas.measurement import Plan
 from chronas.networks import build
 from chronas.runs import Run, execute, measure, read_choice, read_trained, show
+from chronas.search import ChoiceConfig
 from chronas.tables import CostTable
 from chronas.training import load_best
 from tiny_run import tiny_config
@@ -187,14 +188,16 @@ def test_a_limit_is_kept_by_what_is_measured(finished: Run, tmp_path: Path) -> N
 
 def test_a_limit_below_anything_says_what_is_reachable(tmp_path: Path) -> None:
     run = Run.create(tmp_path / "run", tiny_config(latency_weight=0.0, limit_ms=1e-6, baseline=False), command="x")
-    with pytest.raises(UsageError, match=r"fastest .* predicted at \d"):
+    with pytest.raises(UsageError, match=r"nearest .* predicted at \d"):
         execute(run)
 
 
 def test_a_limit_that_noise_breaks_ends_in_a_report_that_says_so(finished: Run, tmp_path: Path) -> None:
     noisy = finished.config.device_config.model_copy(update={"noise": 0.5})
     plan = Plan(rounds=2, max_rounds=2, statistic="median")
-    config = tiny_config(latency_weight=0.0, limit_ms=1.12, baseline=False, device_config=noisy, plan=plan)
+    choice = ChoiceConfig(candidates=1, margin=0.0)  # with a margin a network is found that keeps it
+    changes = {"latency_weight": 0.0, "limit_ms": 1.12, "baseline": False, "choice": choice}
+    config = tiny_config(**changes, device_config=noisy, plan=plan)
     run = Run.create(tmp_path / "run", config, command="x")
     with pytest.raises(LimitMissedError, match="measured up to"):
         execute(run)
