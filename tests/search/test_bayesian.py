@@ -10,10 +10,11 @@ import numpy as np
 import polars as pl
 import pytest
 
+from chronas.errors import MismatchError
 from chronas.search import TableEvaluator, Task, make_searcher, searcher_class
-from chronas.search.bayesian import BayesianConfig, goals
+from chronas.search.bayesian import Bayesian, BayesianConfig, goals
 from chronas.search.derive import Candidate
-from chronas.search.sampling import Judged
+from chronas.search.sampling import Judged, SampledFound
 from chronas.spaces import Architecture, make_space
 
 MakeTask = Callable[..., Task]
@@ -102,6 +103,21 @@ def test_a_latency_weight_is_traded_against_accuracy(make_task: MakeTask) -> Non
         for weight in (2.0, 0.0)
     )
     assert fast < slow
+
+
+def test_what_another_search_knows_is_not_trained_again(make_task: MakeTask) -> None:
+    free = make_searcher("bayesian", FEW).search(replace(make_task("nasbench201"), evaluate=convolutions))
+    assert isinstance(free, SampledFound)
+    task = replace(make_task("nasbench201", folder="limit", limit_ms=3.5), evaluate=convolutions)
+    config = FEW.model_copy(update={"architectures": 8})
+    limited = Bayesian(config, known=free.judged).search(task)
+    assert len(limited.history) == 8
+    assert {row["mode"] for row in limited.history}.isdisjoint(row["mode"] for row in free.history)
+    assert all(candidate.predicted["latency_ms"] <= 3.5 for candidate in limited.candidates({}))
+    inside = [each for each in free.judged if each.candidate.predicted["latency_ms"] <= 3.5]
+    assert len(list(limited.candidates({}))) == 8 + len(inside)
+    with pytest.raises(MismatchError, match="known"):
+        Bayesian(config, known=free.judged[:9]).search(task)
 
 
 def test_trainings_in_processes_say_what_trainings_here_say(make_task: MakeTask) -> None:

@@ -5,14 +5,16 @@ whole architectures into the loop; the choice of the next one is by expected imp
 10.1023/A:1008306431147), several at a time by believing the regression's own mean of those before (Ginsbourger et al.,
 doi 10.1007/978-3-642-10701-6_6). Ours: the regression is over `traits`; what it learns is the mean of three orders, by
 accuracy, by validation loss and by training loss, as each is noisy after some seconds; the answer is the architecture
-of the highest mean among those that were trained, not the luckiest training.
+of the highest mean among those that were trained, not the luckiest training. What one search has trained, another one
+with other limits or costs can take as known.
 """
 
 from __future__ import annotations
 
 import warnings
 from collections.abc import Sequence
-from typing import ClassVar, Self
+from dataclasses import replace
+from typing import Any, ClassVar, Self
 
 import numpy as np
 from numpy.typing import NDArray
@@ -23,6 +25,7 @@ from sklearn.exceptions import ConvergenceWarning
 from sklearn.gaussian_process import GaussianProcessRegressor
 from sklearn.gaussian_process.kernels import RBF, ConstantKernel, WhiteKernel
 
+from chronas.files import fingerprint
 from chronas.search.brief import BriefConfig, BriefTraining
 from chronas.search.derive import Candidate
 from chronas.search.region import Region
@@ -69,14 +72,25 @@ class Bayesian(SamplingSearcher):
     name: ClassVar[str] = "bayesian"
     Config: ClassVar[type[BayesianConfig]] = BayesianConfig
 
-    def __init__(self, config: BayesianConfig | None = None) -> None:
+    def __init__(self, config: BayesianConfig | None = None, known: Sequence[Judged] = ()) -> None:
+        """Take the settings, and what an earlier search of the same images, frame and recipe has found out.
+
+        Args:
+            config: the defaults where none is given; with something known, no initial networks are drawn.
+            known: `SampledFound.judged` of the earlier search; only their costs are predicted anew.
+        """
         self.config: BayesianConfig = config or BayesianConfig()
+        self._known = tuple(known)
+
+    def _identity(self) -> dict[str, Any]:
+        known = [[str(each.candidate.architecture), each.accuracy, *each.losses] for each in self._known]
+        return {**super()._identity(), "known": fingerprint(known)}
 
     def _own_assessor(self, task: Task) -> BriefTraining:
         return BriefTraining(task, self.config)
 
     def _proposals(self, region: Region) -> Proposals:
-        judged: list[Judged] = []
+        judged = self._reconsidered(region)
         while len(judged) < self.config.initial:
             count = min(self.config.together, self.config.initial - len(judged))
             drawn = [candidate for _ in range(count) if (candidate := region.draw()) is not None]
@@ -85,6 +99,15 @@ class Bayesian(SamplingSearcher):
             judged += yield drawn
         while chosen := self._chosen(region, judged):
             judged += yield region.take(chosen)
+
+    def _reconsidered(self, region: Region) -> list[Judged]:
+        """What is known, with the costs and prices of this search."""
+        candidates = region.known([each.candidate.architecture for each in self._known])
+        prices = [region.price(candidate) for candidate in candidates]
+        return [
+            replace(each, candidate=candidate, value=each.value - each.price + price, price=price)
+            for each, candidate, price in zip(self._known, candidates, prices, strict=True)
+        ]
 
     def _chosen(self, region: Region, judged: list[Judged]) -> list[Candidate]:
         """The next to train: the largest expected improvements, one after the other."""
@@ -103,13 +126,14 @@ class Bayesian(SamplingSearcher):
         return chosen
 
     def _ranked(self, region: Region, judged: list[Judged]) -> list[Judged]:
-        """By the regression's mean, which a lucky training moves less than its own accuracy."""
-        if len(judged) <= 2:
-            return super()._ranked(region, judged)
-        means = Regression(region.space, region.skeleton, judged).means(
-            [each.candidate.architecture for each in judged]
-        )
-        return [judged[n] for n in np.argsort(-means, kind="stable")]
+        """By the regression's mean, which luck moves less than it moves an accuracy; what is known takes part."""
+        everything = [*self._reconsidered(region), *judged]
+        inside = [each for each in everything if region.inside(each.candidate)]
+        if len(everything) <= 2:
+            return super()._ranked(region, inside)
+        regression = Regression(region.space, region.skeleton, everything)
+        means = regression.means([each.candidate.architecture for each in inside])
+        return [inside[n] for n in np.argsort(-means, kind="stable")]
 
 
 class Regression:

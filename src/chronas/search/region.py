@@ -14,6 +14,7 @@ import numpy as np
 
 from chronas.errors import UsageError
 from chronas.search.derive import Candidate, out_of_reach
+from chronas.search.objective import Objective
 from chronas.search.searcher import Task
 from chronas.search.variation import neighbours
 from chronas.spaces import Architecture
@@ -41,6 +42,7 @@ class Region:
         self.objectives = [name for name in task.costs if name in pressed or name not in task.objective.limits]
         self.generator = generator
         self._predict = task.predict
+        self._objective = Objective(task.objective, task.costs)
         self._limits = task.objective.limits
         self._log_p = -math.log(task.space.size)
         self._given: set[Architecture] = set()
@@ -72,6 +74,19 @@ class Region:
     def take(self, candidates: Sequence[Candidate]) -> list[Candidate]:
         """Give these out; those that were before are left out."""
         return [candidate for candidate in candidates if self._take(candidate)]
+
+    def known(self, architectures: Sequence[Architecture]) -> list[Candidate]:
+        """Candidates of architectures that need not be given out, inside or not."""
+        self._given.update(architectures)
+        return self._candidates(architectures)
+
+    def price(self, candidate: Candidate) -> float:
+        """What the weights add to the share of wrong images: weight * predicted cost / median of each."""
+        return self._objective.price(candidate.predicted)
+
+    def inside(self, candidate: Candidate) -> bool:
+        """Whether it is predicted inside all limits."""
+        return self._excess(candidate) == 0
 
     def new(self, architectures: Sequence[Architecture]) -> list[Candidate]:
         """Those of some architectures that are inside and were not given out, once each, in their order."""

@@ -120,6 +120,10 @@ class SamplingSearcher(Searcher):
     def _proposals(self, region: Region) -> Proposals:
         """Yield candidates of the region, at least one, and be sent what each was worth; ends when none is left."""
 
+    def _identity(self) -> dict[str, Any]:
+        """What of the searcher a journal must have been made with, as JSON."""
+        return {"searcher": self.name, "config": self.config.model_dump(mode="json")}
+
     def _ranked(self, region: Region, judged: list[Judged]) -> list[Judged]:  # noqa: ARG002 - see `Bayesian`
         """All that was judged, best first."""
         return sorted(judged, key=lambda each: each.value)
@@ -127,7 +131,7 @@ class SamplingSearcher(Searcher):
     def _search(self, task: Task, objective: Objective, progress: Progress) -> SampledFound:
         given = task.evaluate
         assessor = self._own_assessor(task) if given is None else given if isinstance(given, Assessor) else Given(given)
-        identity = {"searcher": self.name, "config": self.config.model_dump(mode="json"), **task.identity()}
+        identity = {**self._identity(), **task.identity()}
         trials = Trials(task, self.config, assessor, objective, identity, progress)
         region = Region(task, np.random.default_rng([task.seed, STREAM]))
         proposals = self._proposals(region)

@@ -1,0 +1,339 @@
+"""What searchers find on NAS-Bench-201, where the accuracy of every architecture is known (arXiv 2001.00326).
+
+    python benchmarks/truth_nasbench201.py --data ../shared/data --work runs/truth [--seeds 0 1 2] [--searchers gdas]
+
+CIFAR-10 images; latencies are HELP's table of an Intel Xeon Gold 6240 and HW-NAS-Bench's of a Raspberry Pi 4. A search
+sees images and latencies alone: the columns of accuracy are looked up once it has ended. The default searcher trains
+`POOL` networks a seed, which serve all limits, and `EXTRA` for each limit; random search trains as many as both
+together (and as the regression's seconds would have paid for), all inside the limit. Networks are trained on images of
+16x16 for seconds each; one that several searches ask for is trained once, since it is always trained to the same bits.
+A run that was stopped goes on. Prints what each found, and last one line of JSON.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import numpy as np
+import polars as pl
+import torch
+from numpy.typing import NDArray
+from scipy.stats import kendalltau
+from torch import Tensor
+
+from chronas.data import Images, Normalisation, load_dataset, split
+from chronas.files import read_json, write_json
+from chronas.search import Found, ObjectiveConfig, SearchCost, Searcher, Task, make_searcher, searcher_class
+from chronas.search.bayesian import Bayesian, BayesianConfig
+from chronas.search.brief import BriefTraining
+from chronas.search.random import RandomConfig
+from chronas.search.sampling import Judged, SampledFound
+from chronas.search.searcher import skip_connections
+from chronas.spaces import Architecture, Skeleton, make_space
+
+SCHEMA = "chronas.truth/1"
+SPACE = make_space("nasbench201")
+SKELETON = SPACE.skeletons["cifar10"]
+DEVICES = ("gold_6240", "raspi4")
+QUARTILES = (25, 50, 75)
+POOL, EXTRA, LADDER, STEPS = 72, 24, 8, 12  # networks that are trained; limits of a front, and networks for each
+FRONT_DEVICE, FRONT_ACCURACY = "gold_6240", 90.0
+VALIDATION = 5_000  # images
+TRAINING = {"epochs": 1, "batch": 64, "learning_rate": 0.1, "images": 25_600, "crop_padding": 2, "image_stride": 2}
+FRAME = {"width": 8, "depth": 1}
+ALL_3X3 = SPACE.architecture([SPACE.decisions[0].options.index("nor_conv_3x3")] * len(SPACE.decisions))
+
+Array = NDArray[np.float64]
+
+
+@dataclass(frozen=True)
+class Truth:
+    """All that is known of the 15,625 architectures, by official index; accuracies in percent."""
+
+    validation: Array
+    test: Array
+    macs: Array
+    latencies: Mapping[str, Array]
+
+    @classmethod
+    def read(cls, folder: Path) -> Truth:
+        accuracy = pl.read_parquet(folder / "accuracy.parquet").sort("arch_idx")
+        latency = pl.read_parquet(folder / "latency_help.parquet").sort("arch_idx")
+        return cls(
+            accuracy["cifar10_val_acc_200"].to_numpy(),
+            accuracy["cifar10_test_acc_200_nb201v10"].to_numpy(),
+            accuracy["flops_M"].to_numpy(),
+            {device: latency[f"{device}_ms"].to_numpy() for device in DEVICES},
+        )
+
+    def cost(self, device: str) -> SearchCost:
+        """The table as a cost: each architecture's own latency, in ms."""
+        values = torch.from_numpy(self.latencies[device])
+        powers = torch.tensor([len(SPACE.decisions[0].options) ** d for d in range(len(SPACE.decisions))])
+        codes = torch.from_numpy(SPACE.encode([SPACE.from_index(n) for n in range(SPACE.size)]))
+        place = torch.empty(SPACE.size, dtype=torch.long)
+        place[_number(codes, powers)] = torch.arange(SPACE.size)
+        return SearchCost(lambda asked: values[place[_number(asked, powers)]], float(values.median()))
+
+
+def _number(codes: Tensor, powers: Tensor) -> Tensor:
+    """Encodings [N, W] -> numbers [N] of their own."""
+    return (codes.reshape(len(codes), len(powers), -1).argmax(dim=2) * powers).sum(dim=1)
+
+
+@dataclass(frozen=True)
+class Problem:
+    """A limit to search within; none has no device."""
+
+    device: str | None
+    quartile: int | None
+    limit_ms: float | None
+
+    @property
+    def name(self) -> str:
+        return "no limit" if self.device is None else f"{self.device} {self.quartile} %"
+
+    @property
+    def folder(self) -> str:
+        return self.name.replace(" %", "").replace(" ", "-")
+
+
+def problems(truth: Truth) -> list[Problem]:
+    limits = [(d, q, float(np.percentile(truth.latencies[d], q))) for d in DEVICES for q in QUARTILES]
+    return [Problem(None, None, None), *(Problem(*each) for each in limits)]
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--data", type=Path, required=True, help="folder with nasbench201/*.parquet and cifar10/")
+    parser.add_argument("--work", type=Path, required=True, help="folder for what the searches keep")
+    parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2])
+    parser.add_argument("--searchers", nargs="*", default=[], help="others to run without a limit, 6 minutes each")
+    parser.add_argument("--workers", type=int, default=2, help="networks that are trained at a time")
+    arguments = parser.parse_args()
+    torch.set_num_threads(arguments.workers)
+    truth = Truth.read(arguments.data / "nasbench201")
+    images = load_dataset(str(arguments.data / "cifar10")).train
+    rows: list[dict[str, object]] = []
+    for seed in arguments.seeds:
+        bench = Bench(truth, images, arguments.work / f"seed-{seed}", seed, arguments.workers)
+        for row in bench.rows(arguments.searchers):
+            rows.append(row)
+            print(line(row), flush=True)
+    write_json(arguments.work / "rows.json", SCHEMA, {"rows": rows})
+    print(json.dumps({"benchmark": "truth_nasbench201", **summary(rows)}))
+
+
+class Bench:
+    """One seed: its images, its trainings, its searches."""
+
+    def __init__(self, truth: Truth, images: Images, folder: Path, seed: int, workers: int) -> None:
+        self.truth, self.folder, self.seed = truth, folder, seed
+        train, validation = split(images, VALIDATION / len(images), seed=seed)
+        self.task = Task(
+            space=SPACE, skeleton=SKELETON, search_train=train, search_validation=validation,
+            normalisation=Normalisation.of(images), costs={}, objective=ObjectiveConfig(), folder=folder, seed=seed,
+        )  # fmt: skip
+        self.settings = {**TRAINING, **FRAME, "workers": workers}
+        self.trainer = BriefTraining(
+            replace(self.task, folder=folder / "networks"), BayesianConfig.model_validate(self.settings)
+        )
+
+    def rows(self, others: Sequence[str]) -> Iterator[dict[str, object]]:
+        """What each way finds for each problem."""
+        pool, pool_s = self.searched("pool", Bayesian(self.config(POOL)), None)
+        for problem in problems(self.truth):
+            found, seconds = pool, pool_s
+            if problem.device is not None:
+                searcher = Bayesian(self.config(EXTRA), known=pool.judged)
+                found, seconds = self.searched(f"default-{problem.folder}", searcher, problem)
+                seconds += pool_s
+            yield self.row("default", problem, first(found), seconds)
+            count = POOL + (EXTRA if problem.device else 0)
+            random = make_searcher("random", RandomConfig.model_validate({**self.settings, "architectures": count}))
+            found, seconds = self.searched(f"random-{problem.folder}", random, problem)
+            yield self.row("random", problem, first(found), seconds)
+            yield self.row("most MACs", problem, self.largest(problem), 0.0)
+            if problem.device is None:
+                yield self.row("all 3x3", problem, ALL_3X3, 0.0)
+        yield self.front(pool, pool_s)
+        for name in others:
+            yield self.other(name)
+
+    def config(self, architectures: int) -> BayesianConfig:
+        return BayesianConfig.model_validate({**self.settings, "architectures": architectures})
+
+    def searched(self, name: str, searcher: Searcher, problem: Problem | None) -> tuple[SampledFound, float]:
+        """A search with the seed's trainings, and the wall-clock seconds that it took when it was first made."""
+        task = replace(self.task, folder=self.folder / name, evaluate=self.trainer)
+        if problem is not None and problem.device is not None and problem.limit_ms is not None:
+            costs = {"latency_ms": self.truth.cost(problem.device)}
+            task = replace(task, costs=costs, objective=ObjectiveConfig(limits={"latency_ms": problem.limit_ms}))
+        found, seconds = timed(self.folder / f"{name}.json", lambda: searcher.search(task))
+        assert isinstance(found, SampledFound)
+        return found, seconds
+
+    def largest(self, problem: Problem) -> Architecture:
+        """The architecture with most MACs within the limit."""
+        macs = self.truth.macs.copy()
+        if problem.device is not None:
+            macs[self.truth.latencies[problem.device] > (problem.limit_ms or 0.0)] = -1.0
+        return SPACE.from_index(int(macs.argmax()))
+
+    def row(self, way: str, problem: Problem, architecture: Architecture, seconds: float) -> dict[str, object]:
+        """What was found, and only now the truth about it."""
+        index = SPACE.index(architecture)
+        latency_ms = None if problem.device is None else float(self.truth.latencies[problem.device][index])
+        inside = np.ones(SPACE.size, dtype=bool)
+        if problem.device is not None:
+            inside = self.truth.latencies[problem.device] <= (problem.limit_ms or 0.0)
+        best = int(np.where(inside, self.truth.test, -1.0).argmax())
+        return {
+            "seed": self.seed,
+            "way": way,
+            "problem": problem.name,
+            "architecture": str(architecture),
+            "test": float(self.truth.test[index]),
+            "validation": float(self.truth.validation[index]),
+            "regret": float(self.truth.test[best] - self.truth.test[index]),
+            "latency_ms": latency_ms,
+            "limit_ms": problem.limit_ms,
+            "skips": skip_connections(architecture),
+            "best_skips": skip_connections(SPACE.from_index(best)),
+            "seconds": seconds,
+        }
+
+    def front(self, pool: SampledFound, pool_s: float) -> dict[str, object]:
+        """Networks for a ladder of limits, each search knowing what those before have trained."""
+        latencies = self.truth.latencies[FRONT_DEVICE]
+        ladder = np.geomspace(np.percentile(latencies, 10), latencies.max(), LADDER)
+        known: list[Judged] = list(pool.judged)
+        chosen, spent_s = [], pool_s
+        for number, limit_ms in enumerate(ladder):
+            searcher = Bayesian(self.config(STEPS), known=known)
+            problem = Problem(FRONT_DEVICE, number, float(limit_ms))
+            found, seconds = self.searched(f"front-{number}", searcher, problem)
+            known = list({str(each.candidate.architecture): each for each in [*known, *found.judged]}.values())
+            chosen.append(SPACE.index(first(found)))
+            spent_s += seconds
+        everything = hypervolume(latencies, self.truth.test)
+        generator = np.random.default_rng(self.seed)
+        draws = [generator.choice(SPACE.size, LADDER, replace=False) for _ in range(1000)]
+        random = np.mean([hypervolume(latencies[draw], self.truth.test[draw], latencies.max()) for draw in draws])
+        return {
+            "seed": self.seed,
+            "way": "front",
+            "problem": f"{LADDER} of {FRONT_DEVICE}",
+            "architectures": [str(SPACE.from_index(index)) for index in chosen],
+            "tests": self.truth.test[chosen].tolist(),
+            "hypervolume": hypervolume(latencies[chosen], self.truth.test[chosen], latencies.max()) / everything,
+            "random_hypervolume": float(random / everything),
+            "seconds": spent_s,
+            "times_one_search": spent_s / pool_s,
+        }
+
+    def other(self, name: str) -> dict[str, object]:
+        """Another searcher with its own supernet of the same frame, without a limit."""
+        kind = searcher_class(name).Config
+        given = {"batch": 64, "learning_rate": 0.1, "crop_padding": 2, **FRAME, **OTHERS.get(name, {})}
+        config = kind.cifar10_cpu().model_copy(
+            update={key: value for key, value in given.items() if key in kind.model_fields}
+        )
+        task = replace(self.task, folder=self.folder / name, skeleton=self.task.skeleton)
+        if "image_stride" not in kind.model_fields:
+            task = replace(task, **halved(task))
+        else:
+            config = config.model_copy(update={"image_stride": 2})
+        found, seconds = timed(self.folder / f"{name}.json", lambda: make_searcher(name, config).search(task))
+        row = self.row(name, Problem(None, None, None), first(found), seconds)
+        return {**row, "supernet_kendall": self.kendall(found)}
+
+    def kendall(self, found: Found, count: int = 200) -> float | None:
+        """How a supernet ranks random connected architectures, against the truth."""
+        indices = np.random.default_rng(0).permutation(np.flatnonzero(self.truth.validation > 20.0))[:count]
+        scores = found.score([SPACE.from_index(int(index)) for index in indices])
+        return None if scores is None else float(kendalltau(scores, self.truth.test[indices]).statistic)
+
+
+OTHERS: Mapping[str, Mapping[str, object]] = {}
+
+
+def halved(task: Task) -> dict[str, object]:
+    """The task's images at half the size, for searchers that cannot shrink them by themselves."""
+    smaller = {}
+    for name in ("search_train", "search_validation"):
+        images: Images = getattr(task, name)
+        pixels = torch.nn.functional.avg_pool2d(images.pixels.float(), 2).round().to(torch.uint8)
+        smaller[name] = Images(pixels, images.labels)
+    shape = smaller["search_train"].shape
+    return {**smaller, "skeleton": Skeleton(**{**task.skeleton.model_dump(), "input_shape": shape})}
+
+
+def timed(path: Path, search: Callable[[], Found]) -> tuple[Found, float]:
+    """What a search gives, and its seconds, which are those of the first time where it only loads."""
+    start_s = time.perf_counter()
+    found = search()
+    seconds = time.perf_counter() - start_s
+    if path.exists():
+        seconds = float(read_json(path, SCHEMA)["seconds"])
+    else:
+        write_json(path, SCHEMA, {"seconds": seconds})
+    return found, seconds
+
+
+def first(found: Found) -> Architecture:
+    """What a search answers: inside the limit already, as nothing outside is ever trained."""
+    return next(iter(found.candidates({}))).architecture
+
+
+def hypervolume(latencies: Array, accuracies: Array, slowest: float | None = None) -> float:
+    """The area that points dominate up to the reference: the slowest cell, and `FRONT_ACCURACY`."""
+    slowest = float(latencies.max()) if slowest is None else slowest
+    area, height = 0.0, FRONT_ACCURACY
+    for n in np.argsort(latencies, kind="stable"):
+        if accuracies[n] > height:
+            area += (slowest - latencies[n]) * (accuracies[n] - height)
+            height = accuracies[n]
+    return float(area)
+
+
+def line(row: Mapping[str, object]) -> str:
+    """A row for people."""
+    if row["way"] == "front":
+        return (
+            f"seed {row['seed']}  front      {row['problem']:14}  hypervolume {row['hypervolume']:.3f} of the true one "
+            f"(random {row['random_hypervolume']:.3f}), {row['times_one_search']:.2f} times one search"
+        )
+    kendall = f", supernet's Kendall {row['supernet_kendall']:.2f}" if row.get("supernet_kendall") else ""
+    found = f"test {row['test']:.2f} %, regret {row['regret']:.2f}, skips {row['skips']} (best {row['best_skips']})"
+    start = f"seed {row['seed']}  {row['way']:9}  {row['problem']:14}"
+    return f"{start}  {found}, {row['seconds']:.0f} s{kendall}  {row['architecture']}"
+
+
+def summary(rows: Sequence[Mapping[str, object]]) -> dict[str, object]:
+    """The figures that the bars are about: means over seeds."""
+    found: dict[str, object] = {"seeds": sorted({int(str(row["seed"])) for row in rows})}
+    for way in dict.fromkeys(str(row["way"]) for row in rows if row["way"] != "front"):
+        free = [float(str(row["test"])) for row in rows if row["way"] == way and row["limit_ms"] is None]
+        limited = [float(str(row["regret"])) for row in rows if row["way"] == way and row["limit_ms"] is not None]
+        found[way] = {"test": round(float(np.mean(free)), 3), "worst_test": round(min(free), 3)}
+        if limited:
+            found[way] |= {"mean_regret": round(float(np.mean(limited)), 3)}  # type: ignore[operator]
+    own = [row for row in rows if row["way"] == "default"]
+    found["limits_missed"] = sum(
+        float(str(row["latency_ms"])) > float(str(row["limit_ms"])) for row in own if row["limit_ms"] is not None
+    )
+    found["most_skips_over_best"] = max(int(str(row["skips"])) - int(str(row["best_skips"])) for row in own)
+    fronts = [row for row in rows if row["way"] == "front"]
+    found["front_hypervolume"] = round(float(np.mean([float(str(row["hypervolume"])) for row in fronts])), 3)
+    found["front_times_one_search"] = round(float(np.mean([float(str(row["times_one_search"])) for row in fronts])), 2)
+    return found
+
+
+if __name__ == "__main__":
+    main()
