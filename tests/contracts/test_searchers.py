@@ -21,7 +21,7 @@ SMALL = {
     "batch": 64,
     "width": 8,
     "depth": 1,
-    "warmup_epochs": 1,
+    "warmup_epochs": 0,
     "crop_padding": 0,
     "flip": False,
 }

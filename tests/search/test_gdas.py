@@ -130,3 +130,25 @@ def test_the_authors_settings_are_the_defaults() -> None:
     assert (config.learning_rate, config.final_learning_rate, config.weight_decay) == (0.025, 0.001, 5e-4)
     assert (config.logits_learning_rate, config.logits_weight_decay) == (3e-4, 1e-3)
     assert config.estimator == "straight-through"
+
+
+@pytest.mark.parametrize("estimator", ["straight-through", "reinmax"])
+def test_a_search_that_was_stopped_takes_the_same_paths(make_task: MakeTask, estimator: str) -> None:
+    """Bit for bit: the noise is drawn by the generator that the checkpoint holds."""
+
+    class Stopped(Exception):
+        pass
+
+    def stop(step: str, done: int, total: int, note: str) -> None:
+        if done > 7:
+            raise Stopped
+
+    searcher = make_searcher("gdas", SMALL.model_copy(update={"estimator": estimator, "edge_normalisation": True}))
+    straight = searcher.search(make_task("nasbench201", folder="straight", weight=1.0, limit_ms=4.0))
+    stopped = make_task("nasbench201", folder="stopped", weight=1.0, limit_ms=4.0)
+    with pytest.raises(Stopped):
+        searcher.search(stopped, stop)
+    resumed = searcher.search(stopped)
+    assert resumed.history == straight.history
+    architectures = stopped.space.sample(2, seed=3)
+    assert resumed.score(architectures) == straight.score(architectures)

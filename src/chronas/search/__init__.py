@@ -43,6 +43,7 @@ __all__ = [
 SEARCHERS = {
     "bayesian": "chronas.search.bayesian:Bayesian",
     "darts": "chronas.search.bilevel:Darts",
+    "drnas": "chronas.search.drnas:DrNAS",
     "gdas": "chronas.search.gdas:Gdas",
     "evolution": "chronas.search.evolution:Evolution",
     "local-search": "chronas.search.local:LocalSearch",

@@ -190,6 +190,10 @@ class Descent:
             self._means.add(f"{kind}_accuracy", 100.0 * float((predicted.argmax(1) == labels).float().mean()))
         return loss
 
+    def edge_weights(self) -> Tensor | None:
+        """[D] what edges weigh now; None without edge normalisation."""
+        return self.relaxation().edge_weights() if self.config.edge_normalisation else None
+
     def discrete(self, architecture: Architecture) -> Mixed:
         """What makes the supernet compute one architecture."""
         operations, edges = discrete_weights(architecture)

@@ -72,7 +72,7 @@ class GdasDescent(Descent):
         """The path of this step."""
         sample = self.estimator.sample(self.logits[0], self._noise, self.temperature)
         computed = torch.ones_like(sample, dtype=torch.bool) if self.estimator.needs_all else None
-        return Mixed(sample, self.relaxation().edge_weights(), computed)
+        return Mixed(sample, self.edge_weights(), computed)
 
 
 class Gdas(Darts):

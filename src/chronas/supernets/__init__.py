@@ -9,5 +9,6 @@ from __future__ import annotations
 
 from chronas.supernets.build import build_supernet, discrete_weights
 from chronas.supernets.supernet import Supernet
+from chronas.supernets.widening import channel_sources, widened
 
-__all__ = ["Supernet", "build_supernet", "discrete_weights"]
+__all__ = ["Supernet", "build_supernet", "channel_sources", "discrete_weights", "widened"]
