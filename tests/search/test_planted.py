@@ -16,6 +16,7 @@ from parallel_cell import PARALLEL_CELL
 MakeTask = Callable[..., Task]
 SMALL = {
     "epochs": 10,
+    "batch": 64,
     "width": 8,
     "depth": 1,
     "warmup_epochs": 1,
