@@ -70,7 +70,7 @@ def test_spaces_and_devices_list_every_name(capsys: Capture) -> None:
         ("run --space drats", "unknown space 'drats': did you mean darts?"),
         ("run --device=onnx-cpu", "unknown device 'onnx-cpu': did you mean openvino-cpu or onnxruntime-cpu"),
         ("run --preset cifar", "unknown preset 'cifar': did you mean cifar10-cpu"),
-        ("run --searcher dart", "unknown searcher 'dart': did you mean darts or pc-darts?"),
+        ("run --searcher dart", "unknown searcher 'dart': did you mean darts or pc-darts or gdas?"),
         ("run --predictor", "--predictor needs a name"),
         ("run --netwroks 3", "Unrecognized options: --netwroks"),
         ("run --networks few", "Error parsing --networks"),
