@@ -65,6 +65,8 @@ def test_every_part_of_a_task_that_changes_its_result_is_in_its_identity(make_ta
     latency = task.costs["latency_ms"]
     faster = replace(latency, predict=lambda codes: 1.5 * latency.predict(codes))
     fewer = task.search_train.subset(torch.arange(100))
+    weights = tmp_path / "weights.safetensors"
+    weights.write_bytes(b"some")
     changes: dict[str, dict[str, Any]] = {
         "space": {"space": make_space("darts"), "costs": {}},
         "skeleton": {"skeleton": task.skeleton.model_copy(update={"classes": 11})},
@@ -74,6 +76,7 @@ def test_every_part_of_a_task_that_changes_its_result_is_in_its_identity(make_ta
         "costs": {"costs": {"latency_ms": faster}},
         "seed": {"seed": 5},
         "evaluate": {"evaluate": TableEvaluator({"a": 1.0})},
+        "trained": {"trained": weights},
     }
     identity = task.identity()
     assert identity == json.loads(json.dumps(identity))
@@ -83,6 +86,9 @@ def test_every_part_of_a_task_that_changes_its_result_is_in_its_identity(make_ta
     doubled = replace(task, costs={"latency_ms": replace(latency, median=2 * latency.median)})
     assert doubled.identity() != identity
     assert replace(task, folder=tmp_path / "elsewhere").identity() == identity
+    some = replace(task, trained=weights).identity()
+    weights.write_bytes(b"others")
+    assert replace(task, trained=weights).identity() != some
 
 
 def test_labels_that_are_swapped_are_another_task(make_task: MakeTask) -> None:

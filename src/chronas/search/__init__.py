@@ -16,7 +16,7 @@ from chronas.search.derive import Candidate, amounts_text, candidates
 from chronas.search.evaluator import Evaluator, TableEvaluator
 from chronas.search.objective import CostFunction, Objective, ObjectiveConfig, SearchCost
 from chronas.search.relaxation import Relaxation
-from chronas.search.searcher import Found, Searcher, Task
+from chronas.search.searcher import Found, Searcher, SearcherConfig, Task
 
 __all__ = [
     "SEARCHERS",
@@ -32,6 +32,7 @@ __all__ = [
     "Relaxation",
     "SearchCost",
     "Searcher",
+    "SearcherConfig",
     "TableEvaluator",
     "Task",
     "amounts_text",

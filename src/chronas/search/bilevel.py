@@ -61,7 +61,10 @@ class Darts(Searcher):
 
     name: ClassVar[str] = "darts"
     Config: ClassVar[type[BilevelConfig]] = BilevelConfig
+    config: BilevelConfig
     descent: ClassVar[type[Descent]] = Descent
+    supernet_file: ClassVar[str | None] = checkpoint.FILE
+    supernet_settings: ClassVar[frozenset[str]] = frozenset({"width", "depth", "partial_channels"})
 
     def __init__(self, config: BilevelConfig | None = None) -> None:
         """Take the settings, the paper's where none are given.
@@ -83,6 +86,8 @@ class Darts(Searcher):
             **task.identity(),
         }
         descent = self.descent(task, self.config, objective)
+        if task.trained is not None:
+            checkpoint.adopt(descent, task.trained)
         checkpoint.restore(descent, task.folder, identity)
         steps = descent.train.steps_per_epoch
         while len(descent.history) < self.config.epochs:

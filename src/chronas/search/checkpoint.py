@@ -60,6 +60,19 @@ def restore(descent: Descent, folder: Path, identity: dict[str, Any]) -> None:
         raise DataError(f"{path} is of another version of chronas: search again in a new folder") from error
 
 
+def adopt(descent: Descent, path: Path) -> None:
+    """Give a new descent the shared weights of another search's checkpoint; logits and optimisers stay new.
+
+    Raises:
+        DataError: the checkpoint is damaged, or of another version.
+    """
+    tensors, _ = load_state(path)
+    try:
+        descent.supernet.load_state_dict(_under("supernet", tensors))
+    except RuntimeError as error:
+        raise DataError(f"{path} has a supernet of another version of chronas: search anew") from error
+
+
 def _fill(descent: Descent, tensors: dict[str, Tensor], content: dict[str, Any]) -> None:
     descent.history[:] = content["history"]
     descent.state.update(_under("state", tensors))

@@ -8,6 +8,8 @@ from pydantic import Field
 
 from chronas.search.searcher import SearcherConfig
 
+AGAIN = 3  # a search over trained weights takes one in so many epochs: benchmarks/another_device.py
+
 
 class BilevelConfig(SearcherConfig):
     """Settings of a search by descent on weights and logits in turn; the defaults are DARTS's for CIFAR-10.
@@ -46,6 +48,10 @@ class BilevelConfig(SearcherConfig):
     def cifar10_cpu(cls) -> Self:
         """Much smaller than the paper's, for some 4,500 32x32 images in ten minutes or so on a CPU; about 280 steps."""
         return cls.model_validate({**cls._smaller(), "epochs": 4})
+
+    def again(self) -> Self:
+        """For shared weights that are trained: a third of the epochs, and no warm-up, as there is nothing to warm."""
+        return self.model_copy(update={"epochs": -(-self.epochs // AGAIN), "warmup_epochs": 0})
 
     @classmethod
     def _smaller(cls) -> dict[str, int | float]:

@@ -75,6 +75,8 @@ class PathSearcher(SamplingSearcher):
 
     Config: ClassVar[type[PathSearchConfig]] = PathSearchConfig
     config: PathSearchConfig
+    supernet_file: ClassVar[str | None] = FILE
+    supernet_settings: ClassVar[frozenset[str]] = frozenset(PathsConfig.model_fields)
 
     def __init__(self, config: PathSearchConfig | None = None) -> None:
         self.config = config or self.Config()
@@ -166,7 +168,8 @@ class PathSupernet(Assessor):
         return found
 
     def score(self, architectures: Sequence[Architecture]) -> list[float]:
-        """As `assess`."""
+        """As `assess`, after `prepare`: a finished search that was loaded has asked nothing of the supernet."""
+        self.prepare()
         return [each.accuracy for each in self.assess(architectures)]
 
     def _uniform(self, generator: np.random.Generator) -> Iterator[list[Architecture]]:
@@ -223,7 +226,9 @@ class PathSupernet(Assessor):
     def _restore(self) -> None:
         path = self._task.folder / FILE
         if not path.exists():
-            return
+            if self._task.trained is None:
+                return
+            path = self._task.trained
         tensors, content = load_state(path)
         if "identity" not in content:
             raise DataError(f"{path} is no checkpoint of a supernet of paths: use another folder")

@@ -13,7 +13,9 @@ import torch
 from pydantic import BaseModel, ConfigDict
 
 from chronas.data import Images, Normalisation
-from chronas.errors import MismatchError, UsageError
+from chronas.errors import DataError, MismatchError, UsageError
+from chronas.files import sha256
+from chronas.networks import load_state
 from chronas.progress import Progress, silent
 from chronas.search.derive import Candidate
 from chronas.search.evaluator import Evaluator, evaluator_identity
@@ -42,6 +44,8 @@ class Task:
         seed: everything random follows from it.
         evaluate: what says how good architectures are, for searchers that ask for it: a user's function, a table, or
             the assessor of another search; None: the searcher's own.
+        trained: the checkpoint of another search whose shared weights this one begins with, of the same space, images
+            and size of the supernet; None: new weights.
     """
 
     space: Space
@@ -54,6 +58,7 @@ class Task:
     folder: Path
     seed: int
     evaluate: Evaluator | None = None
+    trained: Path | None = None
 
     def identity(self) -> dict[str, Any]:
         """What a checkpoint must have been made with, as JSON."""
@@ -66,6 +71,7 @@ class Task:
             "objective": self.objective.model_dump(mode="json"),
             "seed": self.seed,
             "evaluate": None if self.evaluate is None else evaluator_identity(self.evaluate),
+            "trained": None if self.trained is None else sha256(self.trained),
         }
 
     def predict(self, architectures: Sequence[Architecture]) -> list[dict[str, float]]:
@@ -127,6 +133,10 @@ class SearcherConfig(BaseModel):
         """Smaller settings for some thousand 32x32 images on a CPU; as `digits`."""
         return cls()
 
+    def again(self) -> Self:
+        """Settings for another search over weights that a search with these has trained; the same by default."""
+        return self
+
 
 class Searcher(ABC):
     """An algorithm that finds architectures.
@@ -135,11 +145,17 @@ class Searcher(ABC):
         name: the key in `SEARCHERS`.
         Config: its settings.
         topologies: the kinds of space that it can search.
+        supernet_file: the checkpoint that a search leaves its trained supernet in; None where it has none.
+        supernet_settings: the fields of the config that another search over that supernet must have the same.
+        config: the settings.
     """
 
     name: ClassVar[str]
     Config: ClassVar[type[SearcherConfig]]
     topologies: ClassVar[tuple[type[Topology], ...]] = (CellTopology, LayerTopology)
+    supernet_file: ClassVar[str | None] = None
+    supernet_settings: ClassVar[frozenset[str]] = frozenset()
+    config: SearcherConfig
 
     @abstractmethod
     def __init__(self, config: SearcherConfig | None = None) -> None:
@@ -161,6 +177,8 @@ class Searcher(ABC):
     def search(self, task: Task, progress: Progress = silent) -> Found:
         """Search, or go on from the last checkpoint in the task's folder; a finished search only loads it.
 
+        With `task.trained` the shared weights begin as another search left them, and all else as in a new search.
+
         Args:
             task: what to search for.
             progress: told of every step.
@@ -175,8 +193,34 @@ class Searcher(ABC):
         for images in (task.search_train, task.search_validation):
             if images.shape != task.skeleton.input_shape:
                 raise MismatchError(f"the skeleton has images {task.skeleton.input_shape}, the data {images.shape}")
+        if task.trained is not None:
+            self.require_trained(task)
         objective = Objective(task.objective, task.costs)
         return self._search(task, objective, progress)
+
+    def require_trained(self, task: Task) -> None:
+        """Hold that the shared weights of `task.trained` can serve; its costs and objective do not matter.
+
+        Raises:
+            UsageError: the searcher, or one with the task's evaluator, has no use for shared weights.
+            DataError: the checkpoint is missing, damaged, or none of a search.
+            MismatchError: it is of another space, of other images or of another supernet.
+        """
+        assert task.trained is not None
+        if self.supernet_file is None or task.evaluate is not None:
+            why = "has no shared weights" if self.supernet_file is None else "asks the given evaluator"
+            raise UsageError(
+                f"searcher {self.name} {why}, so {task.trained} cannot serve it: choose a searcher with a supernet, "
+                f"such as evolution or darts, or leave the trained weights out"
+            )
+        saved = load_state(task.trained)[1].get("identity")
+        if not isinstance(saved, dict):
+            raise DataError(f"{task.trained} is no checkpoint of a search: give the one of a search with a supernet")
+        wanted = task.identity()
+        kept = {key: wanted[key] for key in ("space", "search_train", "search_validation")}
+        kept["skeleton"] = {key: wanted["skeleton"][key] for key in ("input_shape", "classes", "stem")}
+        kept["config"] = self.config.model_dump(mode="json", include=set(self.supernet_settings))
+        check_same(_alike(saved, kept), kept, task.trained)
 
     @abstractmethod
     def _search(self, task: Task, objective: Objective, progress: Progress) -> Found:
@@ -191,6 +235,15 @@ def _kinds(topologies: Sequence[type[Topology]]) -> str:
 def skip_connections(architecture: Architecture) -> int:
     """How many operations of an architecture are skip connections, by which a collapsed DARTS search is known."""
     return sum(architecture.operation(d) in IDENTITIES for d in range(len(architecture.choices)))
+
+
+def _alike(saved: dict[str, Any], wanted: dict[str, Any]) -> dict[str, Any]:
+    """What `saved` has of the keys of `wanted`, at every depth."""
+    found = {key: saved.get(key) for key in wanted}
+    return {
+        key: _alike(value, wanted[key]) if isinstance(value, dict) and isinstance(wanted[key], dict) else value
+        for key, value in found.items()
+    }
 
 
 def check_same(saved: dict[str, Any], wanted: dict[str, Any], path: Path) -> None:

@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from chronas.tables.estimated import estimated_table
     from chronas.tables.hw_nas_bench import HwNasBench
     from chronas.tables.hw_nas_bench_api import HWNASBenchAPI
+    from chronas.tables.order import Order, same_order
 
 __all__ = [
     "Agreement",
@@ -46,6 +47,7 @@ __all__ = [
     "CostTable",
     "HWNASBenchAPI",
     "HwNasBench",
+    "Order",
     "Provenance",
     "Query",
     "Repeatability",
@@ -61,6 +63,7 @@ __all__ = [
     "pareto_front",
     "parse_condition",
     "read_accuracies",
+    "same_order",
     "shipped_files",
     "shipped_tables",
     "table_files",
@@ -76,6 +79,8 @@ LATER = {
     "BlockNetworks": "chronas.tables.blocks:BlockNetworks",
     "HWNASBenchAPI": "chronas.tables.hw_nas_bench_api:HWNASBenchAPI",
     "HwNasBench": "chronas.tables.hw_nas_bench:HwNasBench",
+    "Order": "chronas.tables.order:Order",
+    "same_order": "chronas.tables.order:same_order",
     "added_up": "chronas.tables.blocks:added_up",
     "as_block_table": "chronas.tables.blocks:as_block_table",
     "checked": "chronas.tables.check:checked",

@@ -1,0 +1,182 @@
+"""A search over shared weights that another search has trained begins with exactly these, and with nothing else."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+from typing import Any
+
+import pytest
+import torch
+
+from chronas.errors import DataError, MismatchError, UsageError
+from chronas.search import SEARCHERS, Found, Objective, Task, checkpoint, make_searcher, searcher_class
+from chronas.search.bilevel import BilevelFound
+from chronas.search.config import BilevelConfig
+from chronas.search.descent import Descent
+
+MakeTask = Callable[..., Task]
+SMALL = {"epochs": 2, "architectures": 12, "batch": 64, "width": 8, "depth": 1, "warmup_epochs": 0, "crop_padding": 0}
+WITH_SUPERNET = [name for name in SEARCHERS if searcher_class(name).supernet_file is not None]
+SAMPLING = [name for name in WITH_SUPERNET if "architectures" in searcher_class(name).Config.model_fields]
+WITHOUT = [name for name in SEARCHERS if name not in WITH_SUPERNET]
+CONFIG = BilevelConfig(epochs=3, width=8, depth=1, crop_padding=1, learning_rate=0.1)
+
+
+def search(name: str, task: Task, **changes: Any) -> Found:
+    config = searcher_class(name).Config
+    given = {key: value for key, value in {**SMALL, **changes}.items() if key in config.model_fields}
+    return make_searcher(name, config.model_validate(given)).search(task)
+
+
+def again(task: Task, source: Task, name: str, **changes: Any) -> Task:
+    """The task of a search that begins with the weights of the source's."""
+    return replace(task, trained=source.folder / str(searcher_class(name).supernet_file), **changes)
+
+
+def descent_of(task: Task, config: BilevelConfig = CONFIG) -> Descent:
+    return Descent(task, config, Objective(task.objective, task.costs))
+
+
+@pytest.fixture
+def source(make_task: MakeTask) -> Task:
+    return make_task("nasbench201", folder="source", weight=1.0)
+
+
+@pytest.fixture
+def other(make_task: MakeTask) -> Task:
+    return make_task("nasbench201", folder="other", limit_ms=3.5)
+
+
+def test_a_gradient_search_begins_with_the_weights_and_with_new_logits_and_optimisers(
+    source: Task, other: Task
+) -> None:
+    found = search("darts", source)
+    task = again(other, source, "darts")
+    descent, fresh = descent_of(task), descent_of(other)
+    networks = task.space.sample(5, seed=3)
+    assert BilevelFound(descent).score(networks) != found.score(networks)
+    assert task.trained is not None
+    checkpoint.adopt(descent, task.trained)
+    assert BilevelFound(descent).score(networks) == found.score(networks)
+    assert torch.equal(descent.logits[0], fresh.logits[0])
+    assert descent.history == []
+    assert not descent.logits_optimiser.state
+    assert not descent.weights_optimiser.state
+
+
+@pytest.mark.parametrize(
+    "name", [name for name in WITH_SUPERNET if "architectures" in searcher_class(name).Config.model_fields]
+)
+def test_a_sampling_search_trains_nothing_and_judges_by_the_same_weights(name: str, source: Task, other: Task) -> None:
+    if name == "optuna":
+        pytest.importorskip("optuna", reason="the extra baselines is not installed")
+    found = search(name, source)
+    told: list[str] = []
+    config = searcher_class(name).Config.model_validate(
+        {key: value for key, value in SMALL.items() if key in searcher_class(name).Config.model_fields}
+    )
+    searched = make_searcher(name, config).search(again(other, source, name), lambda *words: told.append(words[3]))
+    networks = source.space.sample(5, seed=3)
+    assert searched.score(networks) == found.score(networks)
+    assert told
+    assert not [note for note in told if "supernet" in note]
+    assert next(iter(searched.candidates({"latency_ms": 3.5}))).predicted["latency_ms"] <= 3.5
+
+
+@pytest.mark.parametrize("name", WITH_SUPERNET)
+def test_every_searcher_with_a_supernet_leaves_it_and_begins_with_it(name: str, source: Task, other: Task) -> None:
+    if name == "optuna":
+        pytest.importorskip("optuna", reason="the extra baselines is not installed")
+    search(name, source)
+    before = {path: path.read_bytes() for path in source.folder.rglob("*") if path.is_file()}
+    assert source.folder / str(searcher_class(name).supernet_file) in before
+    searched = search(name, again(other, source, name))
+    limits = {"latency_ms": 3.5}
+    assert next(iter(searched.candidates(limits))).excess(limits) == 0
+    assert {path: path.read_bytes() for path in source.folder.rglob("*") if path.is_file()} == before
+
+
+@pytest.mark.parametrize("name", WITHOUT)
+def test_a_searcher_without_shared_weights_refuses_them(name: str, source: Task, other: Task) -> None:
+    search("darts", source)
+    with pytest.raises(UsageError, match=f"searcher {name} has no shared weights"):
+        search(name, again(other, source, "darts"))
+
+
+def test_weights_that_an_evaluator_would_not_ask_are_refused(source: Task, other: Task) -> None:
+    search("evolution", source)
+    with pytest.raises(UsageError, match="asks the given evaluator"):
+        search("evolution", again(other, source, "evolution", evaluate=lambda networks: [50.0] * len(networks)))
+
+
+@pytest.mark.parametrize("name", ["darts", "evolution"])
+@pytest.mark.parametrize(
+    ("changes", "expected"),
+    [({"width": 16}, r"config\.width = 8, but 16"), ({"depth": 2}, r"config\.depth = 1, but 2")],
+    ids=["width", "depth"],
+)
+def test_a_supernet_of_another_size_is_one_line(
+    name: str, changes: dict[str, int], expected: str, source: Task, other: Task
+) -> None:
+    search(name, source)
+    with pytest.raises(MismatchError, match=expected):
+        search(name, again(other, source, name), **changes)
+
+
+@pytest.mark.parametrize("name", ["darts", "evolution"])
+def test_weights_that_learnt_other_images_are_one_line(name: str, source: Task, other: Task) -> None:
+    search(name, source)
+    swapped = again(other, source, name, search_train=source.search_validation, search_validation=source.search_train)
+    with pytest.raises(MismatchError, match="search_train"):
+        search(name, swapped)
+
+
+def test_weights_of_another_space_are_one_line(source: Task, make_task: MakeTask) -> None:
+    search("darts", source)
+    with pytest.raises(MismatchError, match="space = nasbench201, but darts is asked for"):
+        search("darts", again(make_task("darts", folder="other"), source, "darts"))
+
+
+@pytest.mark.parametrize("name", ["darts", "evolution"])
+def test_a_file_that_is_no_checkpoint_is_one_line(name: str, source: Task, other: Task) -> None:
+    search(name, source)
+    wrong = again(other, source, "evolution" if name == "darts" else "darts")
+    assert wrong.trained is not None
+    wrong.trained.write_bytes(b"not a checkpoint")
+    with pytest.raises(DataError, match="no safetensors file"):
+        search(name, wrong)
+
+
+def test_a_search_goes_on_from_its_own_checkpoint_and_only_over_the_weights_that_it_began_with(
+    source: Task, other: Task
+) -> None:
+    search("darts", source)
+    task = again(other, source, "darts")
+    whole = search("darts", replace(task, folder=task.folder / "whole"))
+
+    def stop(step: str, done: int, total: int, note: str) -> None:
+        if "epoch 2" in note:
+            raise KeyboardInterrupt
+
+    config = BilevelConfig.model_validate({key: SMALL[key] for key in SMALL.keys() & BilevelConfig.model_fields})
+    with pytest.raises(KeyboardInterrupt):
+        make_searcher("darts", config).search(task, stop)
+    resumed = search("darts", task)
+    assert resumed.history == whole.history
+    search("darts", replace(source, folder=source.folder / "more", seed=1))
+    with pytest.raises(MismatchError, match="trained"):
+        search("darts", replace(task, trained=source.folder / "more" / checkpoint.FILE))
+
+
+def test_a_finished_search_that_is_loaded_again_scores_by_its_trained_weights(source: Task) -> None:
+    networks = source.space.sample(5, seed=3)
+    assert search("evolution", source).score(networks) == search("evolution", source).score(networks)
+
+
+def test_settings_for_searching_again_are_a_third_without_a_warm_up_and_the_same_where_nothing_is_trained() -> None:
+    config = BilevelConfig(epochs=50, warmup_epochs=15).again()
+    assert (config.epochs, config.warmup_epochs) == (17, 0)
+    assert BilevelConfig(epochs=1).again().epochs == 1
+    sampling = searcher_class("evolution").Config()
+    assert sampling.again() == sampling
