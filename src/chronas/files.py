@@ -65,7 +65,10 @@ def read_json(path: Path, schema: str) -> dict[str, Any]:
         ) from error
     if not isinstance(content, dict) or content.get("schema") != schema:
         got = content.get("schema") if isinstance(content, dict) else type(content).__name__
-        raise DataError(f"{path} should have schema {schema!r} but has {got!r}")
+        raise DataError(
+            f"{path} should have schema {schema!r} but has {got!r}: another version of chronas made it, or it is "
+            f"another file; do the step that makes it again, in a new folder"
+        )
     return {key: value for key, value in content.items() if key != "schema"}
 
 

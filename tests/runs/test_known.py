@@ -45,7 +45,9 @@ def test_a_device_that_is_here_is_taken_with_the_tables_settings(finished: Run) 
 
 
 @pytest.mark.parametrize(
-    "changed", [BOARD, {"name": "onnxruntime-cpu", "hardware": "Another CPU", "threads": 1}], ids=["name", "hardware"]
+    "changed",
+    [BOARD, {"name": "onnxruntime-cpu", "hardware": "Another CPU", "threads": 1}, {"name": "eyeriss", "batch": 1}],
+    ids=["name", "hardware", "nothing but a name"],
 )
 def test_a_device_that_is_not_here_is_known_by_its_table(finished: Run, changed: dict[str, str | int | float]) -> None:
     own = CostTable.load(finished.folder / "costs.parquet")

@@ -205,6 +205,15 @@ def test_a_network_inside_one_limit_and_outside_the_other_is_not_taken(monkeypat
         chosen(found, [19.1, 9.1], LIMIT_MS, monkeypatch, [30.0, 30.0], 20.0)
 
 
+def test_a_prediction_below_zero_tightens_the_limit_it_was_asked_for(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Predictors are not clamped: a degenerate network may be predicted below zero, and no limit can be."""
+    found = Known([-0.2, 9.0, 8.0])
+    choice, clock = chosen(found, [12.0, 12.0, 9.0], LIMIT_MS, monkeypatch)
+    assert found.asked_ms == [10.0, pytest.approx(10 * 10 / 12)]
+    assert clock.measured == [NETWORKS[0], NETWORKS[2]]
+    assert choice.candidate.architecture == NETWORKS[2]
+
+
 def test_a_cost_that_is_known_exactly_needs_nothing_to_spare(monkeypatch: pytest.MonkeyPatch) -> None:
     def exact(run: Run, name: str, architectures: Sequence[Architecture], progress: object) -> dict[str, NetworkCosts]:
         latency = Latency(LIMIT_MS, LIMIT_MS, LIMIT_MS, LIMIT_MS, LIMIT_MS, (LIMIT_MS,))

@@ -121,7 +121,8 @@ def choose(run: Run, name: str, contest: Contest, limits: Mapping[str, float], p
         excluded.add(candidate.architecture)
         for cost in tight:
             goal = limits[cost] * (1 - RESERVE) if found[cost].high <= limits[cost] else limits[cost]
-            wanted[cost] = min(wanted[cost], candidate.predicted[cost]) * goal / found[cost].high
+            predicted = candidate.predicted[cost]  # below zero for a degenerate network: it says nothing of an error
+            wanted[cost] = (predicted if 0 < predicted < wanted[cost] else wanted[cost]) * goal / found[cost].high
     if close is not None:
         return close
     raise LimitMissedError(

@@ -77,7 +77,7 @@ def summarise(run: Run) -> Report:
     images = run.data_facts.test
     verdict = unfinished(run) if found is None else judge(networks, found, run.config.limits, images)
     return Report(
-        title=f"{run.space.name} on {run.data_facts.name} for {facts.device['name']}",
+        title=f"{run.space.name} on {run.data_facts.name} for {facts.device.get('name', run.config.device)}",
         created=facts.created,
         command=run.command,
         verdict=verdict,
