@@ -1,8 +1,7 @@
 """The architectures of a task that are predicted inside all of its limits, and ways to get new ones.
 
 Costs are predicted before anything is evaluated, so nothing outside a limit is ever trained or scored: what is outside
-is drawn or varied again, and, where that finds nothing inside, repaired by the steps that take most off the violation.
-Each architecture is given out once.
+is drawn again, or repaired by the steps that take most off the violation. Each architecture is given out once.
 """
 
 from __future__ import annotations
@@ -20,9 +19,9 @@ from chronas.search.variation import neighbours
 from chronas.spaces import Architecture
 
 CHUNK = 256  # architectures that are predicted at once
-DRAWS = 64  # chunks without anything new inside before random architectures are repaired
+DRAWS = 16  # chunks without anything new inside before random architectures are repaired
 REPAIRS = 64  # random architectures that are repaired before there is nothing left
-VARIED = 32  # variations that are tried before one is repaired
+VARIED = 32  # variations that are tried before one is drawn
 
 
 class Region:
@@ -61,10 +60,14 @@ class Region:
                 return self._repaired()
 
     def vary(self, make: Callable[[], Architecture]) -> Candidate | None:
-        """A new one that `make` gives, tried again where it is outside or known; None: nothing is left."""
-        made = [make() for _ in range(VARIED)]
-        candidate = next(iter(self.new(made)), None) or self.repair(made[0])
-        return candidate if candidate is not None and self._take(candidate) else self.draw()
+        """A new one by `make`: repaired where it is outside, made again where it is known; None: nothing is left."""
+        for _ in range(VARIED):
+            made = make()
+            [candidate] = self._candidates([made])
+            found = candidate if self._excess(candidate) == 0 else self.repair(made)
+            if found is not None and self._take(found):
+                return found
+        return self.draw()
 
     def around(self, architecture: Architecture) -> list[Candidate]:
         """All neighbours that are new and inside, in random order; they are not given out yet."""
