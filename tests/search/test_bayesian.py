@@ -55,6 +55,14 @@ def test_nothing_outside_the_limit_is_trained_and_nothing_twice(make_task: MakeT
     assert all(row["expected_latency_ms"] <= 3.5 for row in found.history)
 
 
+def test_isomorphic_cells_are_trained_once(make_task: MakeTask) -> None:
+    config = FEW.model_copy(update={"architectures": 40})
+    found = make_searcher("bayesian", config).search(replace(make_task("nasbench201"), evaluate=convolutions))
+    chosen = [SPACE.parse(row["mode"]).canonical() for row in found.history]
+    assert len(set(chosen[FEW.initial :])) == 30
+    assert not set(chosen[FEW.initial :]) & set(chosen[: FEW.initial])
+
+
 def test_a_search_that_was_killed_trains_the_same_networks(make_task: MakeTask) -> None:
     straight = make_searcher("bayesian", FEW).search(replace(make_task("nasbench201"), evaluate=convolutions))
     asked = 0
@@ -146,5 +154,9 @@ def test_goals_merge_the_orders_of_accuracy_and_losses() -> None:
     assert rising.sum() == pytest.approx(0.0)
     tied = goals([judged(50.0, 1.0, 1.0), judged(50.0, 2.0, 2.0), judged(40.0, 3.0, 3.0)])
     assert tied[0] > tied[1] > tied[2], "losses tell apart what accuracy does not"
+    large = goals([judged(50.0, 1.0), judged(51.0, 0.9)], capacity=np.array([5.0, 0.0]))
+    assert large[0] > large[1], "what seconds cannot show"
+    known = goals([judged(50.0), judged(51.0)], capacity=np.array([5.0, 0.0]))
+    assert known[0] < known[1], "an accuracy that is no brief training's is taken as it is"
     dear = goals([judged(50.0), judged(60.0, price=0.3), judged(55.0)])
     assert dear[1] < dear[0] < dear[2], "a price counts as wrong images do"

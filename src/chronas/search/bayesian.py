@@ -4,9 +4,10 @@ After BANANAS (White et al., arXiv 1910.11858) and NAS-BOWL (Ru et al., arXiv 20
 whole architectures into the loop; the choice of the next one is by expected improvement (Jones et al., doi
 10.1023/A:1008306431147), several at a time by believing the regression's own mean of those before (Ginsbourger et al.,
 doi 10.1007/978-3-642-10701-6_6). Ours: the regression is over `traits`; what it learns is the mean of three orders, by
-accuracy, by validation loss and by training loss, as each is noisy after some seconds; the answer is the architecture
-of the highest mean among those that were trained, not the luckiest training. What one search has trained, another one
-with other limits or costs can take as known.
+accuracy, by validation loss and by training loss, as each is noisy after some seconds, and of the order by MACs, as
+seconds do not show what a large network would learn in hours (`capacity`); isomorphic cells are trained once; the
+answer is the architecture of the highest mean among those that were trained, not the luckiest training. What one search
+has trained, another one with other limits or costs can take as known.
 """
 
 from __future__ import annotations
@@ -31,7 +32,7 @@ from chronas.search.derive import Candidate
 from chronas.search.region import Region
 from chronas.search.sampling import Judged, Proposals, SamplingConfig, SamplingSearcher
 from chronas.search.searcher import Task
-from chronas.search.traits import traits
+from chronas.search.traits import log_macs, traits
 from chronas.search.variation import neighbours
 from chronas.spaces import Architecture, Skeleton, Space
 
@@ -48,6 +49,9 @@ class BayesianConfig(SamplingConfig, BriefConfig):
     seconds: float | None = Field(default=None, gt=0, description="time for all trainings; at least one is done")
     initial: int = Field(default=24, ge=2, le=100_000, description="random networks before the regression is asked")
     together: int = Field(default=2, ge=1, le=1024, description="networks that are chosen at once, best for workers")
+    capacity: float = Field(
+        default=0.5, ge=0, le=10, description="weight of the order by MACs beside that of what was learned in brief"
+    )
     drawn: int = Field(default=512, ge=1, le=1_000_000, description="random architectures that a choice looks at")
 
     @classmethod
@@ -111,10 +115,12 @@ class Bayesian(SamplingSearcher):
 
     def _chosen(self, region: Region, judged: list[Judged]) -> list[Candidate]:
         """The next to train: the largest expected improvements, one after the other."""
-        regression = Regression(region.space, region.skeleton, judged)
+        regression = Regression(region.space, region.skeleton, judged, self.config.capacity)
         order = np.argsort(-regression.means([each.candidate.architecture for each in judged]), kind="stable")
         near = [each for n in order[:BEST] for each in neighbours(judged[n].candidate.architecture)]
         pool = region.new([*near, *(region.space.draw(region.generator) for _ in range(self.config.drawn))])
+        trained = {each.candidate.architecture.canonical() for each in judged if region.inside(each.candidate)}
+        pool = [each for each in pool if each.architecture.canonical() not in trained]
         if not pool:
             left = region.draw()
             return [] if left is None else [left]
@@ -123,6 +129,7 @@ class Bayesian(SamplingSearcher):
             best = int(np.argmax(regression.improvements([each.architecture for each in pool])))
             chosen.append(pool.pop(best))
             regression.believe(chosen[-1].architecture)
+            pool = [each for each in pool if each.architecture.canonical() != chosen[-1].architecture.canonical()]
         return chosen
 
     def _ranked(self, region: Region, judged: list[Judged]) -> list[Judged]:
@@ -131,7 +138,7 @@ class Bayesian(SamplingSearcher):
         inside = [each for each in everything if region.inside(each.candidate)]
         if len(everything) <= 2:
             return super()._ranked(region, inside)
-        regression = Regression(region.space, region.skeleton, everything)
+        regression = Regression(region.space, region.skeleton, everything, self.config.capacity)
         means = regression.means([each.candidate.architecture for each in inside])
         return [inside[n] for n in np.argsort(-means, kind="stable")]
 
@@ -139,14 +146,16 @@ class Bayesian(SamplingSearcher):
 class Regression:
     """A Gaussian process from traits to how good architectures are, in standard deviations; higher is better."""
 
-    def __init__(self, space: Space, skeleton: Skeleton, judged: Sequence[Judged]) -> None:
+    def __init__(self, space: Space, skeleton: Skeleton, judged: Sequence[Judged], capacity: float) -> None:
         """Fit scale, length and noise by the likelihood of what was judged."""
         self._space, self._skeleton = space, skeleton
-        rows = traits(space, skeleton, [each.candidate.architecture for each in judged])
+        architectures = [each.candidate.architecture for each in judged]
+        rows = traits(space, skeleton, architectures)
         self._mean, spread = rows.mean(axis=0), rows.std(axis=0)
         self._kept = spread > 0
         self._spread = spread[self._kept] * np.sqrt(max(1, self._kept.sum()))
-        self._rows, self._goals = self._scaled(rows), goals(judged)
+        self._rows = self._scaled(rows)
+        self._goals = goals(judged, capacity * _normal(log_macs(space, skeleton, architectures)))
         kernel = ConstantKernel(1.0, (0.1, 10.0)) * RBF(1.0, (0.3, 10.0)) + WhiteKernel(0.3, (0.05, 2.0))
         self._process = GaussianProcessRegressor(kernel)
         with warnings.catch_warnings():
@@ -182,14 +191,21 @@ class Regression:
         self._process = GaussianProcessRegressor(self._process.kernel_, optimizer=None).fit(self._rows, self._goals)
 
 
-def goals(judged: Sequence[Judged]) -> Array:
-    """[N] how good each is, as normal scores: of the mean of its orders, plus its price where costs have weights."""
-    orders = [_normal(np.array([each.accuracy for each in judged]))]
-    if all(len(each.losses) == len(judged[0].losses) for each in judged):
-        orders += [_normal(-losses) for losses in np.array([each.losses for each in judged]).T]
-    merged = _normal(np.mean(orders, axis=0))
+def goals(judged: Sequence[Judged], capacity: Array | float = 0.0) -> Array:
+    """[N] how good each is, as normal scores: of the mean of its orders, plus its price where costs have weights.
+
+    Args:
+        judged: N architectures.
+        capacity: [N] what is added where a training was brief, as its losses tell.
+    """
+    merged = _normal(np.array([each.accuracy for each in judged]))
+    if judged[0].losses and all(len(each.losses) == len(judged[0].losses) for each in judged):
+        losses = np.array([each.losses for each in judged]).T
+        merged = _normal(np.mean([merged, *(_normal(-each) for each in losses)], axis=0)) + capacity
     wrong = np.sort([1.0 - each.accuracy / 100.0 for each in judged])[::-1][rankdata(merged, "ordinal") - 1]
-    return _normal(-(wrong + [each.price for each in judged])) if any(each.price for each in judged) else merged
+    return (
+        _normal(-(wrong + [each.price for each in judged])) if any(each.price for each in judged) else _normal(merged)
+    )
 
 
 def _normal(values: Array) -> Array:

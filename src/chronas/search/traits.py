@@ -83,6 +83,13 @@ def traits(space: Space, skeleton: Skeleton, architectures: Sequence[Architectur
     return np.concatenate(found, axis=1)
 
 
+def log_macs(space: Space, skeleton: Skeleton, architectures: Sequence[Architecture]) -> NDArray[np.float64]:
+    """The natural logarithm of MACs [N], of what is left after pruning."""
+    codes = space.encode([architecture.pruned() for architecture in architectures])
+    found: NDArray[np.float64] = np.log(closed_form(space, skeleton).macs(codes))
+    return found
+
+
 def _weighted(space: Space, slot_parameters: NDArray[np.float64]) -> set[tuple[int, int]]:
     """The options with weights, each as (decision, option)."""
     return {slot for slot, parameters in zip(space.slots, slot_parameters, strict=True) if parameters > 0}
