@@ -24,9 +24,11 @@ CONFIG = BilevelConfig(epochs=3, width=8, depth=1, crop_padding=1, learning_rate
 
 
 def search(name: str, task: Task, **changes: Any) -> Found:
-    config = searcher_class(name).Config
-    given = {key: value for key, value in {**SMALL, **changes}.items() if key in config.model_fields}
-    return make_searcher(name, config.model_validate(given)).search(task)
+    """Search with small settings; with those for trained weights where the task has some."""
+    given = {key: SMALL[key] for key in SMALL.keys() & searcher_class(name).Config.model_fields}
+    config = searcher_class(name).Config.model_validate(given)
+    config = (config if task.trained is None else config.again()).model_copy(update=changes)
+    return make_searcher(name, config).search(task)
 
 
 def again(task: Task, source: Task, name: str, **changes: Any) -> Task:
@@ -124,6 +126,12 @@ def test_a_supernet_of_another_size_is_one_line(
         search(name, again(other, source, name), **changes)
 
 
+def test_a_supernet_of_other_channels_is_one_line(source: Task, other: Task) -> None:
+    search("drnas", source)
+    with pytest.raises(MismatchError, match="other shapes than these settings make"):
+        search("drnas", again(other, source, "drnas"), partial_channels=4)
+
+
 @pytest.mark.parametrize("name", ["darts", "evolution"])
 def test_weights_that_learnt_other_images_are_one_line(name: str, source: Task, other: Task) -> None:
     search(name, source)
@@ -153,7 +161,7 @@ def test_a_search_goes_on_from_its_own_checkpoint_and_only_over_the_weights_that
 ) -> None:
     search("darts", source)
     task = again(other, source, "darts")
-    whole = search("darts", replace(task, folder=task.folder / "whole"))
+    whole = search("darts", replace(task, folder=task.folder / "whole"), epochs=2)
 
     def stop(step: str, done: int, total: int, note: str) -> None:
         if "epoch 2" in note:
@@ -162,11 +170,11 @@ def test_a_search_goes_on_from_its_own_checkpoint_and_only_over_the_weights_that
     config = BilevelConfig.model_validate({key: SMALL[key] for key in SMALL.keys() & BilevelConfig.model_fields})
     with pytest.raises(KeyboardInterrupt):
         make_searcher("darts", config).search(task, stop)
-    resumed = search("darts", task)
+    resumed = search("darts", task, epochs=2)
     assert resumed.history == whole.history
     search("darts", replace(source, folder=source.folder / "more", seed=1))
     with pytest.raises(MismatchError, match="trained"):
-        search("darts", replace(task, trained=source.folder / "more" / checkpoint.FILE))
+        search("darts", replace(task, trained=source.folder / "more" / checkpoint.FILE), epochs=2)
 
 
 def test_a_finished_search_that_is_loaded_again_scores_by_its_trained_weights(source: Task) -> None:
@@ -178,5 +186,11 @@ def test_settings_for_searching_again_are_a_third_without_a_warm_up_and_the_same
     config = BilevelConfig(epochs=50, warmup_epochs=15).again()
     assert (config.epochs, config.warmup_epochs) == (17, 0)
     assert BilevelConfig(epochs=1).again().epochs == 1
+    staged = searcher_class("drnas").Config().again()
+    assert staged.model_dump(include={"partial_channels", "later_partial_channels", "warmup_epochs"}) == {
+        "partial_channels": 2,
+        "later_partial_channels": (),
+        "warmup_epochs": 0,
+    }
     sampling = searcher_class("evolution").Config()
     assert sampling.again() == sampling

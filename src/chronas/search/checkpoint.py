@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from torch import Tensor
 from torch.optim import Optimizer
 
-from chronas.errors import DataError
+from chronas.errors import DataError, MismatchError
 from chronas.networks import load_state, save_state
 from chronas.search.searcher import check_same
 
@@ -64,13 +64,17 @@ def adopt(descent: Descent, path: Path) -> None:
     """Give a new descent the shared weights of another search's checkpoint; logits and optimisers stay new.
 
     Raises:
-        DataError: the checkpoint is damaged, or of another version.
+        DataError: the checkpoint is damaged.
+        MismatchError: its supernet has other shapes.
     """
     tensors, _ = load_state(path)
     try:
         descent.supernet.load_state_dict(_under("supernet", tensors))
     except RuntimeError as error:
-        raise DataError(f"{path} has a supernet of another version of chronas: search anew") from error
+        raise MismatchError(
+            f"{path} has a supernet of other shapes than these settings make, or of another version: take the "
+            f"settings of its search"
+        ) from error
 
 
 def _fill(descent: Descent, tensors: dict[str, Tensor], content: dict[str, Any]) -> None:

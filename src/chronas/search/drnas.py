@@ -7,6 +7,7 @@ learning rate and logits go on.
 
 The mean of the Dirichlet is the distribution that costs are expected under and candidates derived from. An operation
 that was pruned keeps a probability of about e^-30 in it, so that it is derived only where a limit leaves nothing else.
+A search again over the trained supernet has one stage, in which each operation begins as it was when it was last kept.
 
 Where we differ from the published code (https://github.com/xiangning-chen/DrNAS,
 201-space/train_search_progressive.py): there edges of the DARTS space are ranked by a softmax of the logits, not by
@@ -18,7 +19,7 @@ partial channels 6 and then 4, and keep 4 of 7 operations.
 
 from __future__ import annotations
 
-from typing import Annotated, ClassVar, Literal
+from typing import Annotated, ClassVar, Literal, Self
 
 import torch
 from pydantic import Field
@@ -74,6 +75,12 @@ class DrNASConfig(BilevelConfig):
     def stage_of(self, epoch: int) -> int:
         """The stage that an epoch 0.. is in."""
         return max(stage for stage in range(self.stages) if self.first_epoch(stage) <= epoch)
+
+    def again(self) -> Self:
+        """One stage of all operations, on the channels of the last stage, whose supernet is there."""
+        channels = (self.partial_channels, *self.later_partial_channels)[-1]
+        one_stage = {"partial_channels": channels, "later_partial_channels": (), "later_operations": ()}
+        return super().again().model_copy(update=one_stage)
 
     @classmethod
     def _smaller(cls) -> dict[str, int | float]:
@@ -172,6 +179,7 @@ class DrNAS(Darts):
     name: ClassVar[str] = "drnas"
     Config: ClassVar[type[BilevelConfig]] = DrNASConfig
     descent: ClassVar[type[Descent]] = DrNASDescent
+    supernet_settings: ClassVar[frozenset[str]] = frozenset({"width", "depth"})  # the channels are the last stage's
     topologies = (CellTopology,)
 
     def __init__(self, config: DrNASConfig | None = None) -> None:
