@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import shlex
 import sys
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
+from dataclasses import asdict
 from pathlib import Path
 from typing import Annotated, Any, TypeVar, get_args
 
@@ -18,7 +19,7 @@ from chronas.cli.progress import progress_display
 from chronas.devices import DEVICES
 from chronas.errors import UsageError
 from chronas.predictors import PREDICTORS
-from chronas.reports import NetworkCost, Report
+from chronas.reports import TWO_COLUMNS, NetworkCost, Report, two_rows, two_words
 from chronas.runs import LIMITS, PRESETS, Run, RunConfig, execute, make_preset
 from chronas.search import SEARCHERS
 from chronas.spaces import SPACES
@@ -32,6 +33,9 @@ DESCRIPTION = f"""Measure the device, learn its latency, search, train, export, 
 A preset sets everything, flags change it. A run that was stopped goes on with the same command,
 or with: chronas run --resume FOLDER
 
+The supernet of a finished run can be searched for another device, without training it again:
+chronas run --reuse RUN --device NAME --limit-ms MS (more with: chronas run --reuse RUN --help)
+
 Presets:
 {chr(10).join(f"- {name}: {what}" for name, (_, what) in PRESETS.items())}"""
 
@@ -40,6 +44,10 @@ def main(words: list[str]) -> int:
     """Run or resume, then tell what was found."""
     if "--resume" in words:
         return _resume(words)
+    if any(word.partition("=")[0] == "--reuse" for word in words):
+        from chronas.cli.reuse import reuse
+
+        return reuse(words)
     return run_preset(words, DEFAULT_PRESET, prog="chronas run", description=DESCRIPTION)
 
 
@@ -84,9 +92,14 @@ Model = TypeVar("Model", bound=RunOptions)
 def options_model(model: type[Model], base: RunConfig, preset: str, out: Path) -> type[Model]:
     """The options of a run with these defaults: `device_config` becomes the group `--device.*`, and so on."""
     named = with_names(model, {"preset": PRESETS, **CHOICES}, {"preset": preset, **base.model_dump(include={*CHOICES})})
+    return with_config(named, base, out)
+
+
+def with_config(model: type[Model], base: RunConfig, out: Path, leave_out: Collection[str] = ()) -> type[Model]:
+    """A model with the fields of a config, which are its defaults, but for its names and those to leave out."""
     fields: dict[str, Any] = {"out": (Path, Field(default=out, description="folder of the run"))}
     for name, field in RunConfig.model_fields.items():
-        if name in CHOICES:
+        if name in CHOICES or name in leave_out:
             continue
         value = getattr(base, name)
         group = name.removesuffix("_config")
@@ -96,12 +109,12 @@ def options_model(model: type[Model], base: RunConfig, preset: str, out: Path) -
         if type(None) in get_args(field.annotation):
             kind = Annotated[kind, tyro.conf.arg(metavar=get_args(field.annotation)[0].__name__.upper())]
         fields[group] = (kind, Field(default=value, description=field.description))
-    return create_model(model.__name__, __base__=named, **fields)
+    return create_model(model.__name__, __base__=model, **fields)
 
 
 def config_of(base: RunConfig, options: RunOptions) -> RunConfig:
     """The config that the options ask for, in the space, device, searcher and predictor of `base`."""
-    values = {name: getattr(options, name) for name in RunConfig.model_fields if hasattr(options, name)}
+    values = {name: getattr(options, name, getattr(base, name)) for name in RunConfig.model_fields}
     names = {name: getattr(base, name) for name in CHOICES}
     return RunConfig(**{**values, **names, **{f"{name}_config": part(options, name) for name in PARTS}})
 
@@ -131,12 +144,17 @@ def tell(run: Run, report: Report, *, as_json: bool) -> None:
     costs = [name for network in report.networks[:1] for cost in network.costs for name in cost_columns(cost)]
     path = str(run.folder / "report.html")
     if as_json:
-        write_json({"verdict": report.verdict.text, "met": report.verdict.met, "networks": rows, "report": path})
+        beside = {} if report.two is None else {"devices": asdict(report.two)}
+        verdict = {"verdict": report.verdict.text, "met": report.verdict.met}
+        write_json({**verdict, "networks": rows, **beside, "report": path})
         return
     columns = ("network", "accuracy %", *costs, "parameters", "MACs")
     if rows:
         write_table(columns, [list(row.values())[:-1] for row in rows])
         write("")
+    if report.two is not None:
+        write_table(TWO_COLUMNS, two_rows(report.two))
+        write("\n".join(["", *two_words(report.two), ""]))
     write(f"{report.verdict.text}\nreport: {path}")
 
 

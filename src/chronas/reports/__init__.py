@@ -13,27 +13,35 @@ from chronas.reports.page import write_page
 from chronas.reports.report import (
     JudgedCandidate,
     NetworkCost,
+    NetworkOnBoth,
     Report,
     Role,
     Scored,
+    SearchedDevice,
     SearchSummary,
     Source,
     TrainedNetwork,
+    TwoDevices,
     Verdict,
     load_report,
     save_report,
 )
+from chronas.reports.two import TWO_COLUMNS, two_rows, two_words
 from chronas.reports.words import judge, number_text, predictor_words
 
 __all__ = [
+    "TWO_COLUMNS",
     "JudgedCandidate",
     "NetworkCost",
+    "NetworkOnBoth",
     "Report",
     "Role",
     "Scored",
     "SearchSummary",
+    "SearchedDevice",
     "Source",
     "TrainedNetwork",
+    "TwoDevices",
     "Verdict",
     "cell_title",
     "comparison_figures",
@@ -44,6 +52,8 @@ __all__ = [
     "number_text",
     "predictor_words",
     "save_report",
+    "two_rows",
+    "two_words",
     "write_comparison",
     "write_page",
 ]

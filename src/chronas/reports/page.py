@@ -18,8 +18,9 @@ from chronas.reports.curves import operation_weights, search_curves
 from chronas.reports.draw import cell_title, draw_cells
 from chronas.reports.figure import MARKS
 from chronas.reports.plots import plane, predicted_against_measured, supernet_scores
-from chronas.reports.report import Report, SearchSummary, TrainedNetwork
+from chronas.reports.report import Report, SearchSummary, TrainedNetwork, TwoDevices
 from chronas.reports.template import render
+from chronas.reports.two import TWO_COLUMNS, two_rows, two_words
 from chronas.spaces import CellTopology, make_space
 from chronas.units import cost_word, duration_text
 
@@ -63,7 +64,8 @@ def _content(report: Report) -> dict[str, Any]:
         "answer": answer,
         "origin": "" if answer is None else MARKS[answer.role].label,
         "tiles": [] if answer is None else tiles(report, answer),
-        "cells": {network.name: drawings(network) for network in report.networks},
+        "cells": {network.name: drawings(network.space, network.architecture) for network in report.networks},
+        "two": None if report.two is None else two_content(report.two),
         "facts": {} if answer is None else facts(answer),
         "plane": plane(report.networks, report.limits.get("latency_ms")) if report.networks else None,
         "networks": networks_table(report.networks),
@@ -78,13 +80,25 @@ def _content(report: Report) -> dict[str, Any]:
     }
 
 
-def drawings(network: TrainedNetwork) -> dict[str, Markup]:
-    """The SVG of each cell of a network; nothing for spaces without cells."""
-    space = make_space(network.space)
+def drawings(space_name: str, architecture: str) -> dict[str, Markup]:
+    """The SVG of each cell of an architecture; nothing for spaces without cells."""
+    space = make_space(space_name)
     if not isinstance(space.topology, CellTopology):
         return {}
-    cells = draw_cells(space.parse(network.architecture))
+    cells = draw_cells(space.parse(architecture))
     return {cell_title(name): Markup(svg) for name, svg in cells.items()}  # noqa: S704 - `draw_cells` escapes its text
+
+
+def two_content(two: TwoDevices) -> dict[str, Any]:
+    """Sentences, table and drawings of what was found for two devices."""
+    return {
+        "words": two_words(two),
+        "table": Table("Both networks on both devices", TWO_COLUMNS, two_rows(two)),
+        "networks": [
+            (device.name, drawings(two.space, network.architecture), network.architecture)
+            for device, network in zip(two.devices, two.networks, strict=True)
+        ],
+    }
 
 
 def tiles(report: Report, answer: TrainedNetwork) -> list[Tile]:

@@ -140,6 +140,61 @@ class TrainedNetwork:
 
 
 @dataclass(frozen=True, config=STRICT)
+class SearchedDevice:
+    """One of two devices that a supernet was searched for.
+
+    Attributes:
+        name: for people; the two names differ.
+        limits: of its search, by cost, in its unit.
+        search_s: time that its search took; None where unknown.
+        kendall_again: how well its table's first rounds rank like its last ones; None where that is not known.
+    """
+
+    name: str
+    limits: dict[str, float]
+    search_s: float | None
+    kendall_again: float | None
+
+
+@dataclass(frozen=True, config=STRICT)
+class NetworkOnBoth:
+    """A network that was found for one of two devices.
+
+    Attributes:
+        architecture: text form.
+        accuracy_percent: on the test images; None where it was not trained.
+        costs: by name, for each device.
+        sources: how they are known, for each device.
+    """
+
+    architecture: str
+    accuracy_percent: Percent | None
+    costs: list[dict[str, NetworkCost]]
+    sources: list[Source]
+
+
+@dataclass(frozen=True, config=STRICT)
+class TwoDevices:
+    """What was found for two devices over one supernet, the one it was trained for first.
+
+    Attributes:
+        space: of the networks.
+        devices: both.
+        networks: what was found for each of them.
+        architectures: how many random architectures the tables of both devices hold.
+        pairs_percent: of their pairs, how many both devices rank the same way; None where there are none.
+        kendall: rank correlation of the two devices; None where it is not defined.
+    """
+
+    space: str
+    devices: list[SearchedDevice]
+    networks: list[NetworkOnBoth]
+    architectures: int
+    pairs_percent: Percent | None
+    kendall: float | None
+
+
+@dataclass(frozen=True, config=STRICT)
 class Report:
     """All that the page shows.
 
@@ -162,6 +217,7 @@ class Report:
         timings: seconds by step, in the order of steps.
         notes: warnings and remarks of the run.
         versions: package -> version.
+        two: beside another device, where the run searched over another run's supernet.
     """
 
     title: str
@@ -182,6 +238,7 @@ class Report:
     timings: dict[str, float]
     notes: list[str]
     versions: dict[str, str]
+    two: TwoDevices | None = None
 
     def answer(self) -> TrainedNetwork | None:
         """The found network, or None where the run ended without one.

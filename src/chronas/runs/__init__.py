@@ -7,12 +7,14 @@ print(report.verdict.text)
 
 from __future__ import annotations
 
+from chronas.runs.both import compare_devices, read_devices
 from chronas.runs.config import LIMITS, Frame, RunConfig
 from chronas.runs.finding import Chosen, Finder, read_choice, read_choices
 from chronas.runs.folder import Run
 from chronas.runs.known import NetworkCosts, costs_of, device_of
 from chronas.runs.measuring import fit, fit_all, measure, predictor_folder
 from chronas.runs.presets import PRESETS, make_preset
+from chronas.runs.reusing import FIELDS, config_again
 from chronas.runs.run import execute, find, measure_found, show
 from chronas.runs.training import (
     EXPORTED,
@@ -29,6 +31,7 @@ from chronas.runs.training import (
 
 __all__ = [
     "EXPORTED",
+    "FIELDS",
     "LIMITS",
     "PRESETS",
     "Chosen",
@@ -39,6 +42,8 @@ __all__ = [
     "RunConfig",
     "Trained",
     "check_onnx",
+    "compare_devices",
+    "config_again",
     "costs_of",
     "device_of",
     "execute",
@@ -54,6 +59,7 @@ __all__ = [
     "read_architecture",
     "read_choice",
     "read_choices",
+    "read_devices",
     "read_trained",
     "show",
     "train_architecture",

@@ -10,7 +10,7 @@ import functools
 import platform
 import subprocess
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
@@ -25,10 +25,11 @@ from chronas import __version__
 from chronas.data import Dataset, Images, Normalisation, load_dataset, split
 from chronas.devices import Device, RecordedConfig, make_device
 from chronas.errors import UsageError
-from chronas.files import read_as, write_json
+from chronas.files import read_as, sha256, write_json
 from chronas.measurement import make_meter
 from chronas.runs.config import RunConfig
-from chronas.search import make_searcher
+from chronas.runs.reusing import REUSED, require_again, supernet_of, take_along
+from chronas.search import ObjectiveConfig, SearchCost, Task, make_searcher
 from chronas.spaces import Skeleton, Space, make_space
 from chronas.tables import CostTable
 
@@ -48,6 +49,7 @@ class Facts:
         versions: of chronas and of the packages that results depend on.
         device: the device's fingerprint.
         config: as JSON.
+        reused: SHA-256 of the checkpoint of the supernet that was taken along from another run; None without one.
     """
 
     command: str
@@ -55,6 +57,7 @@ class Facts:
     versions: dict[str, str]
     device: dict[str, str | int | float]
     config: dict[str, Any]
+    reused: str | None = None
 
 
 @dataclass(frozen=True)
@@ -90,7 +93,15 @@ class Run:
         self.command = command
 
     @classmethod
-    def create(cls, folder: Path, config: RunConfig, *, command: str, table: CostTable | None = None) -> Run:
+    def create(
+        cls,
+        folder: Path,
+        config: RunConfig,
+        *,
+        command: str,
+        table: CostTable | None = None,
+        source: Run | None = None,
+    ) -> Run:
         """Begin a run, or go on with the one in `folder` where its config is the same.
 
         Whatever can be known to be wrong is refused before anything is written.
@@ -100,9 +111,11 @@ class Run:
             config: what to do.
             command: the command line that repeats it.
             table: costs to use instead of measuring them.
+            source: a run whose supernet to search over instead of training one; it stays as it is.
 
         Raises:
-            UsageError: the folder holds a run with another config or table, or files that are no run's.
+            UsageError: the folder holds a run with another config, table or source, files that are no run's, or the
+                source cannot serve.
             MismatchError: the table is of another space, skeleton, device or cost.
             ChronasError: the data or the settings of the search are not usable.
         """
@@ -117,13 +130,22 @@ class Run:
                     f"it: chronas run --resume {folder}"
                 )
             run._take(table)
+            if run.facts.reused != (None if source is None else sha256(supernet_of(source))):
+                raise UsageError(f"{folder} holds a run over another supernet; choose another --out")
             return run
         if folder.exists() and any(folder.iterdir()):
             raise UsageError(f"{folder} is not empty and holds no run; choose another --out")
         run = cls(folder, config, command)
         run._check(table)
+        reused = None
+        if source is not None:
+            require_again(source, config)
+            make_searcher(config.searcher, config.searcher_config).require_trained(
+                run.task("again", ObjectiveConfig(), {}, supernet_of(source))
+            )
+            reused = take_along(source, folder)
         created = datetime.now(UTC).isoformat(timespec="seconds")
-        facts = Facts(command, created, versions(), run.device.fingerprint(), config.model_dump(mode="json"))
+        facts = Facts(command, created, versions(), run.device.fingerprint(), config.model_dump(mode="json"), reused)
         write_json(folder / "run.json", SCHEMA, asdict(facts))
         write_json(folder / "data.json", DATA_SCHEMA, asdict(run.data_facts))
         run._take(table)
@@ -176,6 +198,15 @@ class Run:
         return read_as(self.folder / "run.json", SCHEMA, Facts)
 
     @functools.cached_property
+    def reused(self) -> Run | None:
+        """The run over whose supernet this one searches, as far as it was taken along; None for a supernet of its own.
+
+        Raises:
+            DataError: what was taken along is no longer there.
+        """
+        return None if self.facts.reused is None else Run.open(self.folder / REUSED)
+
+    @functools.cached_property
     def space(self) -> Space:
         """The search space."""
         return make_space(self.config.space)
@@ -226,6 +257,24 @@ class Run:
     def skeleton(self) -> Skeleton:
         """The frame of the deployed network."""
         return self.config.frame.skeleton(self.space, self.data_facts.shape, self.data_facts.classes)
+
+    def task(
+        self, name: str, objective: ObjectiveConfig, costs: Mapping[str, SearchCost], trained: Path | None = None
+    ) -> Task:
+        """The task of a search under `search/<name>`; `trained` is the checkpoint of a supernet to begin with."""
+        train, validation = self.search_split
+        return Task(
+            space=self.space,
+            skeleton=self.skeleton,
+            search_train=train,
+            search_validation=validation,
+            normalisation=self.normalisation,
+            costs=costs,
+            objective=objective,
+            folder=self.folder / "search" / name,
+            seed=self.config.seed,
+            trained=trained,
+        )
 
     @property
     def role(self) -> Literal["limit", "latency-term", "weight-0"]:

@@ -12,6 +12,7 @@ from collections.abc import Mapping
 from chronas.errors import LimitMissedError
 from chronas.progress import Progress, silent
 from chronas.reports import Report, write_page
+from chronas.runs.both import compare_devices
 from chronas.runs.finding import Finder
 from chronas.runs.folder import Run
 from chronas.runs.known import costs_of
@@ -45,6 +46,8 @@ def execute(run: Run, progress: Progress = silent) -> Report:
             train_network(run, role, architecture, progress)
         export_own(run)
         measure_found(run, networks, progress)
+        if run.reused is not None:
+            compare_devices(run, progress)
         return show(run)
 
 

@@ -10,6 +10,7 @@ from chronas.predictors import Predictor
 from chronas.progress import Progress, silent
 from chronas.runs.folder import Run
 from chronas.runs.known import SAID, Interval, NetworkCosts, costs_of
+from chronas.runs.reusing import supernet_of
 from chronas.search import (
     Candidate,
     Contest,
@@ -18,7 +19,6 @@ from chronas.search import (
     ObjectiveConfig,
     SearchCost,
     Searcher,
-    Task,
     amounts_text,
     make_searcher,
 )
@@ -50,6 +50,8 @@ def search(
 ) -> Found:
     """Search with the run's searcher (or another), under `search/<name>`; resumes from its last checkpoint.
 
+    A run that reuses another one's supernet begins with that, in its own searcher.
+
     Args:
         run: the run.
         name: of the search, for example "latency-term".
@@ -61,24 +63,14 @@ def search(
     Raises:
         UsageError: a cost has a part in the search but its predictor is not differentiable.
     """
+    trained = supernet_of(run.reused) if searcher is None and run.reused is not None else None
     searcher = searcher or make_searcher(run.config.searcher, run.config.searcher_config)
     costs = {cost: SearchCost(each.cost, each.median_ms) for cost, each in predictors.items() if each.differentiable}
     for cost in objective.asked:
         if cost in predictors and cost not in costs:
             wrong, what = predictors[cost].name, cost_word(cost)
             raise UsageError(f"predictor {wrong} is not differentiable: choose another to search with {what}")
-    train, validation = run.search_split
-    task = Task(
-        space=run.space,
-        skeleton=run.skeleton,
-        search_train=train,
-        search_validation=validation,
-        normalisation=run.normalisation,
-        costs=costs,
-        objective=objective,
-        folder=run.folder / "search" / name,
-        seed=run.config.seed,
-    )
+    task = run.task(name, objective, costs, trained)
     with run.timed(f"search {name}"):
         return searcher.search(task, lambda _, done, total, note: progress(f"search {name}", done, total, note))
 

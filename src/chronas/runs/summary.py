@@ -13,6 +13,7 @@ from chronas.errors import LimitMissedError
 from chronas.files import read_as, write_json
 from chronas.predictors import PredictorReport
 from chronas.reports import Report, Role, Scored, SearchSummary, TrainedNetwork, Verdict, judge
+from chronas.runs.both import read_devices
 from chronas.runs.finding import HISTORY_SCHEMA, SCORED_SCHEMA, read_choice
 from chronas.runs.folder import Run
 from chronas.runs.known import NetworkCosts, measured, recorded
@@ -95,6 +96,7 @@ def summarise(run: Run) -> Report:
         timings=run.timings,
         notes=notes(run),
         versions=facts.versions,
+        two=read_devices(run),
     )
 
 
@@ -128,6 +130,7 @@ def asked(run: Run) -> dict[str, str]:
         "predictor": f"{config.predictor}, from {config.networks} measured networks",
         "training": f"{config.recipe.epochs} epochs, batch {config.recipe.batch}",
         "seed": str(config.seed),
+        **({} if run.reused is None else {"supernet": f"that of a run for {run.reused.facts.device['name']}"}),
     }
 
 

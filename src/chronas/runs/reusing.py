@@ -1,0 +1,124 @@
+"""What a run takes along from another one to search over its supernet again, for another device.
+
+It lies in `reused/`, which is a run folder in small: the config, the table, the predictors, the supernet's checkpoint
+and the network that was found. So the new run needs nothing outside its own folder, and the other stays as it is.
+"""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from pydantic import BaseModel
+
+from chronas.errors import DataError, UsageError
+from chronas.files import sha256
+from chronas.runs.config import RunConfig
+from chronas.search import SEARCHERS, SearcherConfig, searcher_class
+from chronas.training import BEST
+
+if TYPE_CHECKING:
+    from chronas.runs.folder import Run
+
+REUSED = "reused"
+NETWORK = ("choice.json", "architecture.json", "result.json", f"training/{BEST}")
+BESIDE = ("run.json", "data.json", "costs.parquet", "timings.json")
+FIELDS = (  # of a config, which a run over another's supernet cannot change: they decide what the supernet has learnt
+    "space",
+    "searcher",
+    "data",
+    "data_limit",
+    "search_images",
+    "validation_share",
+    "seed",
+    "frame",
+    "recipe",
+)
+
+
+def supernet_of(run: Run) -> Path:
+    """The checkpoint of the supernet that a run's own search has trained.
+
+    Raises:
+        UsageError: its searcher has no supernet, or the search is not finished.
+    """
+    file = searcher_class(run.config.searcher).supernet_file
+    if file is None:
+        able = ", ".join(name for name in SEARCHERS if searcher_class(name).supernet_file is not None)
+        raise UsageError(
+            f"{run.folder} was searched by {run.config.searcher}, which leaves no supernet to search over again: reuse "
+            f"a run of {able}"
+        )
+    path = run.folder / "search" / run.role / file
+    if not path.exists() or not (run.folder / "networks" / run.role / "choice.json").exists():
+        raise UsageError(
+            f"{run.folder} has found no network yet, so there is nothing to compare with: finish it first with "
+            f"`chronas run --resume {run.folder}`"
+        )
+    return path
+
+
+def config_again(
+    source: RunConfig, device: str, device_config: BaseModel, predictor: str, predictor_config: BaseModel
+) -> RunConfig:
+    """The settings of a run over the supernet of a run with the settings `source`, for another device.
+
+    What decides what the supernet has learnt stays, weights of costs too, as they are relative to each device's median.
+    Limits go, as they are of the other device; the search is the searcher's shorter one; comparisons are off.
+    """
+    assert isinstance(source.searcher_config, SearcherConfig)
+    return source.model_copy(
+        update={
+            "device": device,
+            "device_config": device_config,
+            "predictor": predictor,
+            "predictor_config": predictor_config,
+            "searcher_config": source.searcher_config.again(),
+            "limit_ms": None,
+            "limit_energy_mj": None,
+            "limit_peak_memory_mib": None,
+            "baseline": False,
+        }
+    )
+
+
+def require_again(source: Run, config: RunConfig) -> None:
+    """Hold that a config searches over the supernet of a run for another device.
+
+    Raises:
+        UsageError: the device has no part in the search, is the same, or what the supernet has learnt is another.
+    """
+    changed = [name for name in FIELDS if getattr(config, name) != getattr(source.config, name)]
+    if changed:
+        raise UsageError(f"a run over the supernet of {source.folder} has its {', '.join(changed)}: leave that out")
+    if not config.objective.asked:
+        raise UsageError(
+            "without a limit or a weight the device has no part in the search: give --limit-ms, --latency-weight or "
+            "those of another cost"
+        )
+    if (config.device, config.device_config) == (source.config.device, source.config.device_config):
+        raise UsageError(
+            f"{source.folder} was searched for this very device already: give another --device, or other settings of it"
+        )
+
+
+def take_along(source: Run, folder: Path) -> str:
+    """Copy what is needed of a run into `folder/reused`; the SHA-256 of the supernet's checkpoint.
+
+    Raises:
+        UsageError: as `supernet_of`.
+        DataError: the disk is full or the folder cannot be written.
+    """
+    supernet = supernet_of(source)
+    role = Path("networks", source.role)
+    wanted = [*BESIDE, *(str(role / name) for name in NETWORK), str(supernet.relative_to(source.folder))]
+    wanted += [str(path.relative_to(source.folder)) for path in (source.folder / "predictor").rglob("*.safetensors")]
+    try:
+        for name in wanted:
+            if (source.folder / name).exists():
+                (folder / REUSED / name).parent.mkdir(parents=True, exist_ok=True)
+                shutil.copyfile(source.folder / name, folder / REUSED / name)
+    except OSError as error:
+        raise DataError(f"cannot copy {source.folder} to {folder / REUSED}: {error.strerror}") from error
+    return sha256(supernet)
