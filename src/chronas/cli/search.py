@@ -27,6 +27,7 @@ from chronas.cli.run import (
 )
 from chronas.devices import described
 from chronas.runs import (
+    DEVICES_FILE,
     EXPORTED,
     PRESETS,
     Chosen,
@@ -88,7 +89,7 @@ def preset_of(preset: str, chosen: dict[str, str], words: list[str]) -> RunConfi
 def _search(run: Run, *, again: bool, as_json: bool) -> int:
     with run.working(), resumable(f"chronas search {run.folder}"), progress_display() as progress:
         if again:
-            run.set_aside("search", "networks", "missed.json", *EXPORTED)
+            run.set_aside("search", "networks", "missed.json", DEVICES_FILE, *EXPORTED)
         table = measure(run, progress)
         networks = find(run, Finder(run, fit_all(run, table, progress), table, progress))
     tell(run, {role: read_choice(run.folder / "networks" / role) for role in networks}, as_json=as_json)

@@ -7,7 +7,7 @@ print(report.verdict.text)
 
 from __future__ import annotations
 
-from chronas.runs.both import compare_devices, read_devices
+from chronas.runs.both import DEVICES_FILE, compare_devices, read_devices
 from chronas.runs.config import LIMITS, Frame, RunConfig
 from chronas.runs.finding import Chosen, Finder, read_choice, read_choices
 from chronas.runs.folder import Run
@@ -30,6 +30,7 @@ from chronas.runs.training import (
 )
 
 __all__ = [
+    "DEVICES_FILE",
     "EXPORTED",
     "FIELDS",
     "LIMITS",

@@ -18,7 +18,7 @@ from chronas.spaces import Architecture
 from chronas.tables import CostTable, same_order
 
 SCHEMA = "chronas.two-devices/1"
-FILE = "devices.json"
+DEVICES_FILE = "devices.json"
 CAMPAIGN = "both"
 
 
@@ -50,12 +50,12 @@ def compare_devices(run: Run, progress: Progress = silent) -> None:
         pairs_percent=order.pairs_percent,
         kendall=order.kendall,
     )
-    write_json(run.folder / FILE, SCHEMA, asdict(report))
+    write_json(run.folder / DEVICES_FILE, SCHEMA, asdict(report))
 
 
 def read_devices(run: Run) -> TwoDevices | None:
     """What `compare_devices` left in a run's folder; None where it has not come to that."""
-    path = run.folder / FILE
+    path = run.folder / DEVICES_FILE
     return read_as(path, SCHEMA, TwoDevices) if path.exists() else None
 
 

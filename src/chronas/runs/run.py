@@ -46,18 +46,18 @@ def execute(run: Run, progress: Progress = silent) -> Report:
             train_network(run, role, architecture, progress)
         export_own(run)
         measure_found(run, networks, progress)
-        if run.reused is not None:
-            compare_devices(run, progress)
         return show(run)
 
 
 def measure_found(run: Run, networks: Mapping[str, Architecture], progress: Progress = silent) -> None:
     """Measure all networks with their trained weights, in one campaign: together, so that they can be compared.
 
-    Where the device is not here there is nothing to do.
+    Where the device is not here there is nothing to do. A run over another one's supernet is compared with that.
     """
     weights = {architecture: trained_weights(run, role) for role, architecture in networks.items()}
     costs_of(run, FINAL, list(weights), progress, weights=weights)
+    if run.reused is not None:
+        compare_devices(run, progress)
 
 
 def find(run: Run, finder: Finder) -> dict[str, Architecture]:
