@@ -16,8 +16,9 @@ import pytest
 
 from chronas.cli.main import main
 from chronas.networks import load_state
-from chronas.runs import Run, read_choice
+from chronas.runs import Run, execute, read_choice
 from chronas.tables import CostTable, Provenance
+from tiny_run import tiny_config
 
 Capture = pytest.CaptureFixture[str]
 Again = tuple[Run, dict[Path, bytes], dict[Path, bytes]]
@@ -32,6 +33,21 @@ def reuse(source: Run, out: Path, *flags: str) -> int:
 
 def bytes_of(folder: Path) -> dict[Path, bytes]:
     return {path.relative_to(folder): path.read_bytes() for path in folder.rglob("*") if path.is_file()}
+
+
+@pytest.fixture(scope="module")
+def finished(tmp_path_factory: pytest.TempPathFactory) -> Run:
+    """A finished run, smaller than the one that all tests share; tests must not change it."""
+    run = Run.create(tmp_path_factory.mktemp("runs") / "tiny", tiny_config(baseline=False), command="chronas run")
+    execute(run)
+    return run
+
+
+@pytest.fixture
+def copied(finished: Run, tmp_path: Path) -> Run:
+    """A copy of it, to change at will."""
+    shutil.copytree(finished.folder, tmp_path / "copy")
+    return Run.open(tmp_path / "copy")
 
 
 @pytest.fixture(scope="module")
@@ -186,14 +202,16 @@ def test_a_device_that_is_known_by_a_table_alone(finished: Run, tmp_path: Path, 
     assert "not on this machine" in (out / "report.html").read_text()
 
 
-def test_a_source_whose_device_is_gone_is_told_from_its_table(copied: Run, tmp_path: Path, capsys: Capture) -> None:
-    path = copied.folder / "run.json"
+def test_a_source_whose_device_is_gone_is_told_from_its_table(again: Again, tmp_path: Path, capsys: Capture) -> None:
+    shutil.copytree(again[0].folder, tmp_path / "run")
+    path = tmp_path / "run" / "reused" / "run.json"
     content = json.loads(path.read_text())
     content["device"]["hardware"] = "another machine"
     path.write_text(json.dumps(content))
-    assert reuse(copied, tmp_path / "run", *OTHER, "--json") == 0
+    (tmp_path / "run" / "devices.json").unlink()
+    assert main(["run", "--resume", str(tmp_path / "run"), "--json"]) == 0
     two = json.loads(capsys.readouterr().out)["devices"]
-    table = set(CostTable.load(copied.folder / "costs.parquet").frame["architecture"])
+    table = set(CostTable.load(again[0].folder / "reused" / "costs.parquet").frame["architecture"])
     for network in two["networks"]:
         first = "table" if network["architecture"] in table else "predicted"
         assert network["sources"] == [first, "measured"]

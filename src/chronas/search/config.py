@@ -8,7 +8,7 @@ from pydantic import Field
 
 from chronas.search.searcher import SearcherConfig
 
-AGAIN = 3  # a search over trained weights takes one in so many epochs: benchmarks/another_device.py
+AGAIN = 3  # a search over trained weights takes one in so many epochs; benchmarks/another_device.py tries others
 
 
 class BilevelConfig(SearcherConfig):
