@@ -68,7 +68,7 @@ class Truth:
             accuracy["cifar10_val_acc_200"].to_numpy(),
             accuracy["cifar10_test_acc_200_nb201v10"].to_numpy(),
             accuracy["flops_M"].to_numpy(),
-            {device: latency[f"{device}_ms"].to_numpy() for device in DEVICES},
+            {device: latency[f"{device}_ms"].to_numpy().copy() for device in DEVICES},
         )
 
     def cost(self, device: str) -> SearchCost:

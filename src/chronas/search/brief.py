@@ -8,6 +8,8 @@ a process of its own with its share of the threads, as operations this small gai
 from __future__ import annotations
 
 import multiprocessing
+import os
+import threading
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
@@ -207,6 +209,15 @@ def _begin(bench: Bench) -> None:
     global _bench  # noqa: PLW0603 - how a pool's processes get what all their work shares
     _bench = bench
     torch.set_num_threads(bench.threads)
+    threading.Thread(target=_end_with_parent, daemon=True).start()
+
+
+def _end_with_parent() -> None:
+    """End this process when the one that began it was killed: nobody would ever fetch what it trains."""
+    parent = multiprocessing.parent_process()
+    assert parent is not None
+    parent.join()
+    os._exit(1)
 
 
 def _train_here(text: str) -> Assessed:
