@@ -7,11 +7,12 @@ import pytest
 
 from chronas.errors import LimitMissedError, UsageError
 from chronas.measurement import Latency
+from chronas.progress import Progress, silent
 from chronas.runs import searching
 from chronas.runs.folder import Run
 from chronas.runs.known import Interval, NetworkCosts
 from chronas.runs.searching import Choice, choose, search
-from chronas.search import Candidate, ChoiceConfig, Contest, Found, ObjectiveConfig
+from chronas.search import Candidate, ChoiceConfig, Contender, Contest, Found, ObjectiveConfig
 from chronas.spaces import Architecture, make_space
 from tiny_run import tiny_config
 
@@ -42,6 +43,9 @@ class Known(Found):
         if limit_ms is not None and limit_ms < self._reachable_ms:
             raise UsageError(f"the fastest is predicted at {self._reachable_ms} ms")
         return (c for c in self._all if c.excess(limits) == 0)
+
+    def contenders(self, limits: Sequence[Mapping[str, float]], progress: Progress = silent) -> list[Contender]:
+        raise NotImplementedError
 
     def score(self, architectures: Sequence[Architecture]) -> None:
         return None

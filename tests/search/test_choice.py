@@ -6,7 +6,8 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 
 import pytest
 
-from chronas.search import Candidate, ChoiceConfig, Contest, Found, Task, make_searcher
+from chronas.progress import Progress, silent
+from chronas.search import Candidate, ChoiceConfig, Contender, Contest, Found, Task, make_searcher
 from chronas.search.config import BilevelConfig
 from chronas.spaces import Architecture, make_space
 
@@ -28,6 +29,9 @@ class Scored(Found):
 
     def candidates(self, limits: Mapping[str, float]) -> Iterator[Candidate]:
         return (each for each in self._all if each.excess(limits) == 0)
+
+    def contenders(self, limits: Sequence[Mapping[str, float]], progress: Progress = silent) -> list[Contender]:
+        raise NotImplementedError
 
     def score(self, architectures: Sequence[Architecture]) -> list[float] | None:
         if self._accuracies is None:

@@ -72,9 +72,9 @@ def run_preset(words: list[str], preset: str, *, prog: str, description: str, fo
 
 
 def limit_alone(base: RunConfig, words: list[str]) -> RunConfig:
-    """Limits on the command line take the place of the preset's weight, unless a weight is given there as well."""
+    """Limits or a front on the command line take the place of the preset's weight, unless one is given there too."""
     flags = {word.partition("=")[0] for word in words}
-    limited = any(f"--{field.replace('_', '-')}" in flags for field in LIMITS.values())
+    limited = any(f"--{field.replace('_', '-')}" in flags for field in (*LIMITS.values(), "front"))
     if limited and "--latency-weight" not in flags:
         return base.model_copy(update={"latency_weight": 0.0})
     return base

@@ -26,6 +26,7 @@ from chronas.cli.run import (
     told_costs,
 )
 from chronas.devices import described
+from chronas.reports import FRONT_COLUMNS, Front, front_rows, front_words
 from chronas.runs import (
     DEVICES_FILE,
     EXPORTED,
@@ -40,6 +41,7 @@ from chronas.runs import (
     make_preset,
     measure,
     read_choice,
+    search_front,
 )
 from chronas.tables import CostTable, table_path
 
@@ -89,18 +91,20 @@ def preset_of(preset: str, chosen: dict[str, str], words: list[str]) -> RunConfi
 def _search(run: Run, *, again: bool, as_json: bool) -> int:
     with run.working(), resumable(f"chronas search {run.folder}"), progress_display() as progress:
         if again:
-            run.set_aside("search", "networks", "missed.json", DEVICES_FILE, *EXPORTED)
+            run.set_aside("search", "networks", "missed.json", DEVICES_FILE, "front.json", "front.sqlite", *EXPORTED)
         table = measure(run, progress)
-        networks = find(run, Finder(run, fit_all(run, table, progress), table, progress))
-    tell(run, {role: read_choice(run.folder / "networks" / role) for role in networks}, as_json=as_json)
+        predictors = fit_all(run, table, progress)
+        networks = find(run, Finder(run, predictors, table, progress))
+        front = None if run.config.front is None else search_front(run, predictors, table, progress)
+    tell(run, {role: read_choice(run.folder / "networks" / role) for role in networks}, front, as_json=as_json)
     return 0
 
 
-def tell(run: Run, choices: Mapping[str, Chosen], *, as_json: bool) -> None:
-    """What was chosen, on stdout."""
+def tell(run: Run, choices: Mapping[str, Chosen], front: Front | None, *, as_json: bool) -> None:
+    """What was chosen, on stdout; with a front, that as well."""
     if as_json:
         rows = [{"network": role, **asdict(each), **told_costs(each.costs)} for role, each in choices.items()]
-        write_json(rows)
+        write_json(rows if front is None else {"networks": rows, "front": asdict(front)})
         return
     costs = list(choices[run.role].costs)
     columns = [name for cost in costs for name in cost_columns(cost)]
@@ -109,6 +113,10 @@ def tell(run: Run, choices: Mapping[str, Chosen], *, as_json: bool) -> None:
         known = told_costs({cost: choice.costs[cost] for cost in costs if cost in choice.costs})
         lines.append([role, *known.values(), *[None] * (len(columns) - len(known)), choice.architecture])
     write_table(("network", *columns, "architecture"), lines)
+    if front is not None:
+        write("\nThe front; accuracies are the search's own, as nothing of it is trained yet")
+        write_table(FRONT_COLUMNS, front_rows(front))
+        write(f"{front_words(front)} Train any of them: chronas train --architecture ...")
     if run.recorded:
         how = "the table's own" if choices[run.role].source == "table" else "predicted"
         write(f"not measured here: device {described(run.facts.device)} is not on this machine; costs are {how}")

@@ -9,8 +9,11 @@ from __future__ import annotations
 
 from chronas.reports.comparison import comparison_figures, write_comparison
 from chronas.reports.draw import cell_title, draw_cells, human_name
+from chronas.reports.front import FRONT_COLUMNS, front_rows, front_words
 from chronas.reports.page import write_page
 from chronas.reports.report import (
+    Front,
+    FrontNetwork,
     JudgedCandidate,
     NetworkCost,
     NetworkOnBoth,
@@ -30,7 +33,10 @@ from chronas.reports.two import TWO_COLUMNS, two_rows, two_words
 from chronas.reports.words import judge, number_text, predictor_words
 
 __all__ = [
+    "FRONT_COLUMNS",
     "TWO_COLUMNS",
+    "Front",
+    "FrontNetwork",
     "JudgedCandidate",
     "NetworkCost",
     "NetworkOnBoth",
@@ -46,6 +52,8 @@ __all__ = [
     "cell_title",
     "comparison_figures",
     "draw_cells",
+    "front_rows",
+    "front_words",
     "human_name",
     "judge",
     "load_report",

@@ -17,8 +17,9 @@ from chronas.reports import words
 from chronas.reports.curves import operation_weights, search_curves
 from chronas.reports.draw import cell_title, draw_cells
 from chronas.reports.figure import MARKS
+from chronas.reports.front import FRONT_COLUMNS, front_figure, front_rows, front_words
 from chronas.reports.plots import plane, predicted_against_measured, supernet_scores
-from chronas.reports.report import Report, SearchSummary, TrainedNetwork, TwoDevices
+from chronas.reports.report import Front, Report, SearchSummary, TrainedNetwork, TwoDevices
 from chronas.reports.template import render
 from chronas.reports.two import TWO_COLUMNS, two_rows, two_words
 from chronas.spaces import CellTopology, make_space
@@ -68,6 +69,7 @@ def _content(report: Report) -> dict[str, Any]:
         "two": None if report.two is None else two_content(report.two),
         "facts": {} if answer is None else facts(answer),
         "plane": plane(report.networks, report.limits.get("latency_ms")) if report.networks else None,
+        "front": None if report.front is None else front_content(report.front),
         "networks": networks_table(report.networks),
         "costs": costs_table(report),
         "judged": [table for search in report.searches if (table := judged_table(search)) is not None],
@@ -141,6 +143,15 @@ def facts(network: TrainedNetwork) -> dict[str, str]:
         "Latency, median and p95 of single runs": (
             f"{words.number_text(network.measured.median_ms)} ms, {words.number_text(network.measured.p95_ms)} ms"
         ),
+    }
+
+
+def front_content(front: Front) -> dict[str, Any]:
+    """Sentence, figure and table of a front."""
+    return {
+        "words": front_words(front),
+        "figure": front_figure(front),
+        "table": Table("Every network of the front", FRONT_COLUMNS, front_rows(front)),
     }
 
 

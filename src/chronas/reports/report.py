@@ -195,6 +195,44 @@ class TwoDevices:
 
 
 @dataclass(frozen=True, config=STRICT)
+class FrontNetwork:
+    """One network of a front.
+
+    Attributes:
+        architecture: text form.
+        accuracy_percent: on the search's validation images, as the search sees it; it is not trained yet.
+        latency: predicted, and as it was found.
+        source: how that was found.
+        dominated: whether one that the search holds for better was found to be at least as fast.
+    """
+
+    architecture: str
+    accuracy_percent: Percent
+    latency: NetworkCost
+    source: Source
+    dominated: bool
+
+
+@dataclass(frozen=True, config=STRICT)
+class Front:
+    """Networks from fast to accurate that one search found.
+
+    Attributes:
+        networks: by rising predicted latency, each better than the one before, as the search sees it.
+        reference_ms: latency of the reference point: of the slowest network of the table.
+        reference_percent: accuracy of the reference point: that of guessing.
+        hypervolume: the area that the networks beat, up to the reference point, in ms times percent.
+        share: the same, of all that there is between no latency, 100 % and the reference point.
+    """
+
+    networks: list[FrontNetwork]
+    reference_ms: float
+    reference_percent: Percent
+    hypervolume: float
+    share: float
+
+
+@dataclass(frozen=True, config=STRICT)
 class Report:
     """All that the page shows.
 
@@ -218,6 +256,7 @@ class Report:
         notes: warnings and remarks of the run.
         versions: package -> version.
         two: beside another device, where the run searched over another run's supernet.
+        front: where one was asked for, and is found.
     """
 
     title: str
@@ -239,6 +278,7 @@ class Report:
     notes: list[str]
     versions: dict[str, str]
     two: TwoDevices | None = None
+    front: Front | None = None
 
     def answer(self) -> TrainedNetwork | None:
         """The found network, or None where the run ended without one.

@@ -11,6 +11,7 @@ from chronas.runs.both import DEVICES_FILE, compare_devices, read_devices
 from chronas.runs.config import LIMITS, Frame, RunConfig
 from chronas.runs.finding import Chosen, Finder, read_choice, read_choices
 from chronas.runs.folder import Run
+from chronas.runs.front import read_front, search_front
 from chronas.runs.known import NetworkCosts, costs_of, device_of
 from chronas.runs.measuring import fit, fit_all, measure, predictor_folder
 from chronas.runs.presets import PRESETS, make_preset
@@ -61,7 +62,9 @@ __all__ = [
     "read_choice",
     "read_choices",
     "read_devices",
+    "read_front",
     "read_trained",
+    "search_front",
     "show",
     "train_architecture",
     "train_network",

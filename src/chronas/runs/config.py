@@ -85,6 +85,9 @@ class RunConfig(BaseModel):
         default=0.0, ge=0, description="the same of peak memory, which is then measured too"
     )
     choice: ChoiceConfig = Field(default=ChoiceConfig())
+    front: int | None = Field(
+        default=None, ge=2, le=64, description="find so many networks from fast to accurate too, in the same search"
+    )
     baseline: bool = Field(
         default=False,
         description="compare: search without latency, a random network of equal cost, random search in equal time",

@@ -15,6 +15,7 @@ from chronas.reports import Report, write_page
 from chronas.runs.both import compare_devices
 from chronas.runs.finding import Finder
 from chronas.runs.folder import Run
+from chronas.runs.front import search_front
 from chronas.runs.known import costs_of
 from chronas.runs.measuring import fit_all, measure
 from chronas.runs.summary import FINAL, summarise, write_missed
@@ -42,6 +43,8 @@ def execute(run: Run, progress: Progress = silent) -> Report:
             write_missed(run, missed)
             show(run)
             raise
+        if run.config.front is not None:
+            search_front(run, predictors, table, progress)
         for role, architecture in networks.items():
             train_network(run, role, architecture, progress)
         export_own(run)

@@ -65,14 +65,19 @@ def search(
     """
     trained = supernet_of(run.reused) if searcher is None and run.reused is not None else None
     searcher = searcher or make_searcher(run.config.searcher, run.config.searcher_config)
+    task = run.task(name, objective, search_costs(objective, predictors), trained)
+    with run.timed(f"search {name}"):
+        return searcher.search(task, lambda _, done, total, note: progress(f"search {name}", done, total, note))
+
+
+def search_costs(objective: ObjectiveConfig, predictors: Mapping[str, Predictor]) -> dict[str, SearchCost]:
+    """What a search can press on, of predictors by the cost that each gives; raises as `search`."""
     costs = {cost: SearchCost(each.cost, each.median_ms) for cost, each in predictors.items() if each.differentiable}
     for cost in objective.asked:
         if cost in predictors and cost not in costs:
             wrong, what = predictors[cost].name, cost_word(cost)
             raise UsageError(f"predictor {wrong} is not differentiable: choose another to search with {what}")
-    task = run.task(name, objective, costs, trained)
-    with run.timed(f"search {name}"):
-        return searcher.search(task, lambda _, done, total, note: progress(f"search {name}", done, total, note))
+    return costs
 
 
 def choose(run: Run, name: str, contest: Contest, limits: Mapping[str, float], progress: Progress = silent) -> Choice:

@@ -16,6 +16,8 @@ from chronas.reports import Report, Role, Scored, SearchSummary, TrainedNetwork,
 from chronas.runs.both import read_devices
 from chronas.runs.finding import HISTORY_SCHEMA, SCORED_SCHEMA, read_choice
 from chronas.runs.folder import Run
+from chronas.runs.front import FILE as FRONT
+from chronas.runs.front import read_front
 from chronas.runs.known import NetworkCosts, measured, recorded
 from chronas.runs.measuring import REPORT_SCHEMA
 from chronas.runs.training import read_trained
@@ -97,6 +99,7 @@ def summarise(run: Run) -> Report:
         notes=notes(run),
         versions=facts.versions,
         two=read_devices(run),
+        front=read_front(run) if (run.folder / FRONT).exists() else None,
     )
 
 

@@ -12,8 +12,10 @@ from pydantic import BaseModel
 from chronas.errors import UsageError
 from chronas.names import named
 from chronas.search.choice import ChoiceConfig, Contest, Judged
-from chronas.search.derive import Candidate, amounts_text, candidates
+from chronas.search.derive import Candidate, Contender, amounts_text, candidates
+from chronas.search.dominance import hypervolume
 from chronas.search.evaluator import Evaluator, TableEvaluator
+from chronas.search.front import find_front
 from chronas.search.objective import CostFunction, Objective, ObjectiveConfig, SearchCost
 from chronas.search.relaxation import Relaxation
 from chronas.search.searcher import Found, Searcher, SearcherConfig, Task
@@ -22,6 +24,7 @@ __all__ = [
     "SEARCHERS",
     "Candidate",
     "ChoiceConfig",
+    "Contender",
     "Contest",
     "CostFunction",
     "Evaluator",
@@ -37,6 +40,8 @@ __all__ = [
     "Task",
     "amounts_text",
     "candidates",
+    "find_front",
+    "hypervolume",
     "make_searcher",
     "searcher_class",
 ]

@@ -142,6 +142,17 @@ class Bayesian(SamplingSearcher):
         means = regression.means([each.candidate.architecture for each in inside])
         return [inside[n] for n in np.argsort(-means, kind="stable")]
 
+    def _accuracies(self, region: Region, judged: list[Judged]) -> list[float]:
+        """Those that were seen, dealt out anew by the regression's means of accuracy alone, for the same reason."""
+        if len(judged) <= 2:
+            return super()._accuracies(region, judged)
+        free = [replace(each, price=0.0) for each in judged]
+        regression = Regression(region.space, region.skeleton, free, self.config.capacity)
+        means = regression.means([each.candidate.architecture for each in free])
+        seen = np.sort([each.accuracy for each in judged])
+        dealt: list[float] = seen[rankdata(means, "ordinal") - 1].tolist()
+        return dealt
+
 
 class Regression:
     """A Gaussian process from traits to how good architectures are, in standard deviations; higher is better."""

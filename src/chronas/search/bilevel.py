@@ -8,6 +8,7 @@ multipliers).
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, ClassVar
 
@@ -15,15 +16,17 @@ import torch
 
 from chronas.data import every_batch
 from chronas.errors import UsageError
-from chronas.progress import Progress
+from chronas.progress import Progress, silent
 from chronas.search import checkpoint
 from chronas.search.config import BilevelConfig
-from chronas.search.derive import Candidate, amounts_text, candidates
+from chronas.search.derive import Candidate, Contender, amounts_text, candidates
 from chronas.search.descent import Descent
+from chronas.search.ladder import descend
 from chronas.search.objective import Objective
 from chronas.search.searcher import Found, Searcher, Task
 from chronas.spaces import Architecture
 
+LOOKED_AT = 8  # candidates of each rung of a front
 SCORED = 500  # images of a batch in scoring; large, as batch norms use the batch's statistics
 
 
@@ -39,6 +42,24 @@ class BilevelFound(Found):
     def candidates(self, limits: Mapping[str, float]) -> Iterator[Candidate]:
         """Architectures by falling probability, all predicted inside the limits; raises as `Found.candidates`."""
         return candidates(self._relaxation, self._descent.task.costs, limits)
+
+    def contenders(self, limits: Sequence[Mapping[str, float]], progress: Progress = silent) -> list[Contender]:
+        """The most probable candidates of each rung, the logits taken down the ladder; the supernet says how accurate.
+
+        By quality the candidates of a looser rung stand above those of a tighter one, and the probable above others.
+        """
+        task, logits = self._descent.task, [each.detach().clone() for each in self._descent.logits]
+        found: dict[Architecture, tuple[Candidate, float]] = {}
+        for rung, relaxation in enumerate(descend(self._descent, limits, progress), 1):
+            best = itertools.islice(candidates(relaxation, task.costs, limits[-rung]), LOOKED_AT)
+            for place, each in enumerate(best):
+                found.setdefault(each.architecture, (each, -rung - place / LOOKED_AT))
+        for now, before in zip(self._descent.logits, logits, strict=True):
+            now.data.copy_(before)
+        return [
+            Contender(candidate, quality, accuracy)
+            for (candidate, quality), accuracy in zip(found.values(), self.score(list(found)), strict=True)
+        ]
 
     def score(self, architectures: Sequence[Architecture]) -> list[float]:
         """Validation accuracy in percent of each, with the shared weights and the statistics of each batch."""

@@ -46,6 +46,21 @@ class Candidate:
         return excess(self.predicted, limits)
 
 
+@dataclass(frozen=True)
+class Contender:
+    """A candidate with a verdict on it, of which a front is chosen.
+
+    Attributes:
+        candidate: with its predicted costs.
+        quality: how good it should be, costs aside; the higher the better, among contenders of one search.
+        accuracy: in percent on the search's validation images, as the search sees it.
+    """
+
+    candidate: Candidate
+    quality: float
+    accuracy: float
+
+
 def excess(costs: Mapping[str, float], limits: Mapping[str, float]) -> float:
     """Relative violations of limits, summed; 0 where all are kept. Costs and limits by name, in the same unit."""
     return sum((max(costs[name] - limit, 0.0) / limit for name, limit in limits.items()), 0.0)

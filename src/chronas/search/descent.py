@@ -12,7 +12,7 @@ Letters: `D` decisions, `O` relaxed options.
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any, Literal, NamedTuple
 
 import torch
@@ -209,6 +209,14 @@ class Descent:
             torch.nn.utils.clip_grad_norm_(parameters, self.config.gradient_clip, foreach=True)
         optimiser.step()
         optimiser.zero_grad(set_to_none=True)
+
+    def descend_logits(self, objective: Objective, steps: int) -> Iterator[int]:
+        """Steps of the logits alone, on another objective and with a fresh optimiser; tells the number of each."""
+        self.objective = objective
+        self.logits_optimiser.state.clear()
+        for step in range(steps):
+            self._step_logits(next(self.train), next(self.validation))
+            yield step + 1
 
     # ---- the two steps
 

@@ -42,3 +42,13 @@ def crowding(points: Points) -> NDArray[np.float64]:
         if spread > 0:
             distance[order[1:-1]] += (values[order[2:]] - values[order[:-2]]) / spread
     return distance
+
+
+def hypervolume(points: Points, reference: tuple[float, float]) -> float:
+    """The area between points [N, 2] and a reference point that is beaten by what counts; 0 where nothing beats it."""
+    area, height = 0.0, reference[1]
+    for cost, other in points[np.lexsort(points.T[::-1])]:
+        if cost < reference[0] and other < height:
+            area += (reference[0] - cost) * (height - other)
+            height = other
+    return float(area)

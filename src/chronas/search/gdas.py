@@ -60,9 +60,10 @@ class GdasDescent(Descent):
 
     @property
     def temperature(self) -> float:
-        """Of this epoch."""
+        """Of this epoch; after the search that of the last one."""
         first, last = self.config.temperatures or self.estimator.temperatures
-        return first + (last - first) * len(self.history) / max(self.config.epochs - 1, 1)
+        progress = min(len(self.history) / max(self.config.epochs - 1, 1), 1.0)
+        return first + (last - first) * progress
 
     def draw(self) -> None:
         """Draw the noise that decides the path."""

@@ -19,8 +19,8 @@ from pydantic import Field
 
 from chronas.errors import DataError, UsageError
 from chronas.files import read_json, write_json
-from chronas.progress import Progress
-from chronas.search.derive import Candidate, amounts_text, require_costs
+from chronas.progress import Progress, silent
+from chronas.search.derive import Candidate, Contender, amounts_text, require_costs
 from chronas.search.dominance import front
 from chronas.search.evaluator import Assessor, Given
 from chronas.search.objective import Objective
@@ -72,10 +72,17 @@ class SampledFound(Found):
         judged: best first.
     """
 
-    def __init__(self, history: list[dict[str, Any]], judged: Sequence[Judged], assessor: Assessor) -> None:
+    def __init__(
+        self,
+        history: list[dict[str, Any]],
+        judged: Sequence[Judged],
+        assessor: Assessor,
+        accuracies: Sequence[float],
+    ) -> None:
         self.history = history
         self.judged = list(judged)
         self._assessor = assessor
+        self._accuracies = accuracies
 
     def candidates(self, limits: Mapping[str, float]) -> Iterator[Candidate]:
         """What was assessed, best first, all predicted inside the limits; raises as `Found.candidates`."""
@@ -101,6 +108,12 @@ class SampledFound(Found):
         points = [[-each.accuracy, *(each.candidate.predicted[name] for name in costs)] for each in self.judged]
         best = [each for each, on_front in zip(self.judged, front(np.array(points)), strict=True) if on_front]
         return sorted(best, key=lambda each: -each.accuracy)
+
+    def contenders(self, limits: Sequence[Mapping[str, float]], progress: Progress = silent) -> list[Contender]:  # noqa: ARG002
+        """All that was assessed: what the search judged serves every limit."""
+        return [
+            Contender(each.candidate, value, value) for each, value in zip(self.judged, self._accuracies, strict=True)
+        ]
 
     def score(self, architectures: Sequence[Architecture]) -> list[float] | None:
         """Accuracy in percent of each by the supernet, where the search has one."""
@@ -128,6 +141,10 @@ class SamplingSearcher(Searcher):
         """All that was judged, best first."""
         return sorted(judged, key=lambda each: each.value)
 
+    def _accuracies(self, region: Region, judged: list[Judged]) -> list[float]:  # noqa: ARG002 - see `Bayesian`
+        """The accuracy of each in percent, as the search believes it."""
+        return [each.accuracy for each in judged]
+
     def _search(self, task: Task, objective: Objective, progress: Progress) -> SampledFound:
         given = task.evaluate
         assessor = self._own_assessor(task) if given is None else given if isinstance(given, Assessor) else Given(given)
@@ -144,7 +161,8 @@ class SamplingSearcher(Searcher):
         finally:
             assessor.close()
         trials.save()
-        return SampledFound(trials.history, self._ranked(region, trials.judged), assessor)
+        ranked = self._ranked(region, trials.judged)
+        return SampledFound(trials.history, ranked, assessor, self._accuracies(region, ranked))
 
 
 def _after(proposals: Proposals, judged: list[Judged]) -> list[Candidate]:

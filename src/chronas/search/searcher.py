@@ -17,7 +17,7 @@ from chronas.errors import DataError, MismatchError, UsageError
 from chronas.files import sha256
 from chronas.networks import load_state
 from chronas.progress import Progress, silent
-from chronas.search.derive import Candidate
+from chronas.search.derive import Candidate, Contender
 from chronas.search.evaluator import Evaluator, evaluator_identity
 from chronas.search.objective import Objective, ObjectiveConfig, SearchCost, predicted
 from chronas.spaces import Architecture, CellTopology, LayerTopology, Skeleton, Space, Topology
@@ -111,6 +111,18 @@ class Found(ABC):
 
         Raises:
             UsageError: a limit without a predictor, or below anything that is reachable; says what is.
+        """
+
+    @abstractmethod
+    def contenders(self, limits: Sequence[Mapping[str, float]], progress: Progress = silent) -> list[Contender]:
+        """What a front is chosen of, the best inside each of some limits among them; may search on, but not train.
+
+        Args:
+            limits: a ladder, tightest first, by the cost's name, in its unit; each allows what the one before does.
+            progress: told of each step.
+
+        Raises:
+            UsageError: a limit without a predictor, or below anything that is reachable.
         """
 
     @abstractmethod

@@ -1,0 +1,87 @@
+"""The step that finds a front: of the run's own search, so many networks from fast to accurate, measured together."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict
+
+import numpy as np
+
+from chronas.errors import UsageError
+from chronas.files import read_as, write_json
+from chronas.predictors import Predictor
+from chronas.progress import Progress, silent
+from chronas.reports import Front, FrontNetwork
+from chronas.runs.folder import Run
+from chronas.runs.known import NetworkCosts, costs_of
+from chronas.runs.measuring import LATENCY
+from chronas.runs.searching import search, search_costs
+from chronas.search import Contender, find_front, hypervolume
+from chronas.tables import CostTable, pareto_front
+
+FILE = "front.json"
+SCHEMA = "chronas.front/1"
+
+
+def search_front(run: Run, predictors: Mapping[str, Predictor], table: CostTable, progress: Progress = silent) -> Front:
+    """The front of the run's own search, kept in `front.json`; what was found before is taken as it is.
+
+    The finished search is loaded, so this adds what the searcher does along its ladder, and one campaign.
+
+    Args:
+        run: whose config asks for a front.
+        predictors: by the cost that each gives, one of the latency.
+        table: that they were fitted on; its slowest network is the reference point of the hypervolume.
+        progress: told of each step.
+
+    Raises:
+        UsageError: the predictor of the latency is not differentiable.
+    """
+    if not (run.folder / FILE).exists():
+        assert run.config.front is not None
+        objective = run.config.objective
+        task = run.task(run.role, objective, search_costs(objective, predictors))
+        if LATENCY not in task.costs:
+            raise UsageError(f"predictor {predictors[LATENCY].name} is not differentiable: choose another for a front")
+        found = search(run, run.role, objective, predictors, progress=progress)
+        with run.timed("search front"):
+            chosen = find_front(found, task, LATENCY, run.config.front, progress)
+        costs = costs_of(run, "front", [each.candidate.architecture for each in chosen], progress)
+        front = front_of(chosen, costs, float(table.costs().max()), 100.0 / run.data_facts.classes)
+        write_json(run.folder / FILE, SCHEMA, asdict(front))
+    return read_front(run)
+
+
+def front_of(
+    chosen: Sequence[Contender], costs: Mapping[str, NetworkCosts], reference_ms: float, reference_percent: float
+) -> Front:
+    """A front with the costs that were found, and its hypervolume up to a reference point.
+
+    Args:
+        chosen: by rising quality.
+        costs: of each, by the text of its architecture.
+        reference_ms: latency of the reference point.
+        reference_percent: accuracy of the reference point.
+    """
+    found = [costs[str(each.candidate.architecture)] for each in chosen]
+    latencies = np.array([each.latency.value_ms for each in found])
+    wrong = np.array([100.0 - each.accuracy for each in chosen])
+    area = hypervolume(np.stack([latencies, wrong], axis=1), (reference_ms, 100.0 - reference_percent))
+    kept = pareto_front(np.stack([latencies, -np.arange(len(found), dtype=np.float64)], axis=1))
+    networks = [
+        FrontNetwork(
+            architecture=str(one.candidate.architecture),
+            accuracy_percent=one.accuracy,
+            latency=each.told(one.candidate.predicted)[LATENCY],
+            source=each.source,
+            dominated=not on_front,
+        )
+        for one, each, on_front in zip(chosen, found, kept.tolist(), strict=True)
+    ]
+    whole = reference_ms * (100.0 - reference_percent)
+    return Front(networks, reference_ms, reference_percent, area, area / whole)
+
+
+def read_front(run: Run) -> Front:
+    """The front that `search_front` kept; raises `DataError` where it is missing or damaged."""
+    return read_as(run.folder / FILE, SCHEMA, Front)

@@ -1,0 +1,57 @@
+"""A front of measured networks: hypervolume, reference point, and what the measurement shows to be beaten."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from chronas.errors import UsageError
+from chronas.measurement import Latency
+from chronas.predictors import Lookup
+from chronas.runs import Run, search_front
+from chronas.runs.front import front_of
+from chronas.runs.known import NetworkCosts
+from chronas.search import Candidate, Contender
+from chronas.spaces import make_space
+from chronas.tables import CostTable
+from tiny_run import tiny_config
+
+NETWORKS = make_space("nasbench201").sample(4, 0)
+
+
+def costs(ms: float) -> NetworkCosts:
+    return NetworkCosts(Latency(ms, ms - 0.1, ms + 0.1, ms, ms, (ms,)), {}, "measured")
+
+
+def test_the_hypervolume_and_the_marks_are_of_what_was_measured() -> None:
+    """The third is predicted slower than the second and measured faster, so it beats it; the last is below guessing."""
+    known = [(1.0, 40.0, 1.0), (2.0, 50.0, 4.0), (3.0, 60.0, 3.0), (5.0, 5.0, 5.0)]
+    chosen = [
+        Contender(Candidate(network, 0.0, {"latency_ms": predicted}), quality, accuracy)
+        for quality, (network, (predicted, accuracy, _)) in enumerate(zip(NETWORKS, known, strict=True))
+    ]
+    measured = {str(network): costs(ms) for network, (_, _, ms) in zip(NETWORKS, known, strict=True)}
+    front = front_of(chosen, measured, 10.0, 10.0)
+    assert [each.dominated for each in front.networks] == [False, True, False, False]
+    assert front.hypervolume == pytest.approx((10 - 1) * (40 - 10) + (10 - 3) * (60 - 40))
+    assert front.share == pytest.approx(front.hypervolume / (10 * 90))
+    assert [each.latency.predicted for each in front.networks] == [1.0, 2.0, 3.0, 5.0]
+    assert front.networks[1].latency.high == pytest.approx(4.1)
+
+
+class Rigid(Lookup):
+    """A predictor of one's own that no search can descend on."""
+
+    name = "rigid"
+    differentiable = False
+
+
+def test_a_predictor_without_a_gradient_is_refused_before_anything_is_searched(tmp_path: Path) -> None:
+    run = Run.create(tmp_path / "run", tiny_config(front=3, latency_weight=0.0), command="x")
+    architectures = run.space.sample(20, 0)
+    rows = [(each, 1.0 + 0.1 * number) for number, each in enumerate(architectures)]
+    table = CostTable.from_rows(run.space, run.skeleton, run.device, rows)
+    with pytest.raises(UsageError, match="rigid is not differentiable: choose another for a front"):
+        search_front(run, {"latency_ms": Rigid(run.space, run.skeleton)}, table)
+    assert not (run.folder / "search").exists()

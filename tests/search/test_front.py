@@ -1,0 +1,144 @@
+"""Fronts out of one search: what is chosen of contenders, the ladder, and searches that keep their weights."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from itertools import pairwise
+
+import numpy as np
+import pytest
+import torch
+
+from chronas.errors import UsageError
+from chronas.search import Candidate, Contender, ObjectiveConfig, TableEvaluator, Task, find_front, make_searcher
+from chronas.search.front import choose_front
+from chronas.search.ladder import rungs
+from chronas.search.searcher import Found
+from chronas.spaces import make_space
+
+SPACE = make_space("nasbench201")
+NETWORKS = SPACE.sample(12, 0)
+COST = "latency_ms"
+MakeTask = Callable[..., Task]
+
+
+def contenders(points: Sequence[tuple[float, float]]) -> list[Contender]:
+    """Of (latency, accuracy) each."""
+    return [Contender(Candidate(NETWORKS[n], 0.0, {COST: ms}), acc, acc) for n, (ms, acc) in enumerate(points)]
+
+
+def chosen(points: Sequence[tuple[float, float]], *limits_ms: float) -> list[tuple[float, float]]:
+    front = choose_front(contenders(points), COST, [{COST: limit} for limit in limits_ms])
+    return [(each.candidate.predicted[COST], each.accuracy) for each in front]
+
+
+def test_each_rung_takes_the_most_accurate_within_it() -> None:
+    points = [(1.0, 50.0), (2.0, 70.0), (3.0, 60.0), (4.0, 80.0), (9.0, 90.0)]
+    assert chosen(points, 2.5, 5.0) == [(2.0, 70.0), (4.0, 80.0)]
+
+
+def test_none_of_the_chosen_beats_another_and_equals_are_taken_once() -> None:
+    points = [(3.0, 60.0), (2.0, 70.0), (2.0, 70.0), (2.0, 65.0), (1.0, 70.0)]
+    assert chosen(points, 1.0, 2.0, 3.0) == [(1.0, 70.0)]
+
+
+def test_rungs_that_take_the_same_one_leave_room_for_the_farthest_of_the_front() -> None:
+    points = [(1.0, 10.0), (1.1, 11.0), (5.0, 50.0), (9.0, 90.0)]
+    assert chosen(points, 9.0, 10.0, 11.0) == [(1.0, 10.0), (5.0, 50.0), (9.0, 90.0)]
+
+
+def test_a_rung_that_nothing_is_within_takes_nothing_worse() -> None:
+    assert chosen([(5.0, 50.0)], 1.0, 2.0) == [(5.0, 50.0)]
+    assert chosen([], 1.0) == []
+
+
+def test_rungs_let_in_equal_shares_of_random_architectures_and_keep_the_tasks_limits(make_task: MakeTask) -> None:
+    task = make_task("nasbench201")
+    costs = np.array([row[COST] for row in task.predict(list(SPACE.sample(2000, seed=5)))])
+    shares = [float((costs <= limits[COST]).mean()) for limits in rungs(task, COST, 4)]
+    assert shares == pytest.approx([0.25, 0.5, 0.75, 1.0], abs=0.05)
+    limit = float(np.quantile(costs, 0.3))
+    inside = [limits[COST] for limits in rungs(make_task("nasbench201", limit_ms=limit), COST, 4)]
+    assert inside == sorted(inside)
+    assert inside[-1] <= limit
+    assert inside[0] < float(np.quantile(costs, 0.1))
+
+
+def found_by(name: str, task: Task, **settings: object) -> Found:
+    searcher = make_searcher(name)
+    config = type(searcher.config).digits().model_copy(update=settings)  # type: ignore[attr-defined]
+    return make_searcher(name, config).search(task)
+
+
+SMALL = {
+    "darts": {"epochs": 2, "warmup_epochs": 0, "width": 4, "depth": 1},
+    "gdas": {"epochs": 2, "warmup_epochs": 0, "width": 4, "depth": 1},
+    "pc-darts": {"epochs": 2, "warmup_epochs": 0, "width": 8, "depth": 1},
+    "drnas": {"epochs": 2, "warmup_epochs": 0, "width": 16, "depth": 1},
+    "nsga2": {"epochs": 1, "width": 4, "depth": 1, "architectures": 40},
+    "random": {"architectures": 6, "epochs": 1},
+    "bayesian": {"architectures": 6, "initial": 4, "epochs": 1, "width": 4, "depth": 1},
+}
+
+
+@pytest.mark.parametrize("name", SMALL)
+def test_a_front_rises_in_cost_and_accuracy_and_is_the_same_after_a_resume(name: str, make_task: MakeTask) -> None:
+    task = make_task("nasbench201")
+    front = find_front(found_by(name, task, **SMALL[name]), task, COST, 4)
+    assert 1 <= len(front) <= 4
+    for cheap, dear in pairwise(front):
+        assert cheap.candidate.predicted[COST] < dear.candidate.predicted[COST]
+        assert cheap.quality < dear.quality
+    assert find_front(found_by(name, task, **SMALL[name]), task, COST, 4) == front
+
+
+def test_logits_go_down_the_ladder_and_weights_and_distribution_stay(make_task: MakeTask) -> None:
+    task = make_task("nasbench201")
+    found = found_by("darts", task, **SMALL["darts"], logits_learning_rate=0.3)
+    descent = found._descent  # type: ignore[attr-defined]
+    weights = [weight.detach().clone() for weight in descent.supernet.parameters()]
+    logits = descent.logits[0].detach().clone()
+    before = [each.architecture for each, _ in zip(found.candidates({}), range(5), strict=False)]
+    ladder = rungs(task, COST, 3)
+    heard: list[tuple[int, int]] = []
+    moved = found.contenders(ladder, lambda _, done, total, __: heard.append((done, total)))
+    assert all(map(torch.equal, weights, descent.supernet.parameters()))
+    assert torch.equal(logits, descent.logits[0])
+    assert [each.architecture for each, _ in zip(found.candidates({}), range(5), strict=False)] == before
+    assert heard[-1][0] == heard[-1][1]
+    assert any(each.candidate.excess(ladder[0]) == 0 for each in moved)
+    assert len({each.candidate.architecture for each in moved}) == len(moved)
+
+
+def test_a_tasks_own_limit_holds_for_the_whole_front(make_task: MakeTask) -> None:
+    latencies = [row[COST] for row in make_task("nasbench201").predict(list(SPACE.sample(500, seed=1)))]
+    limit = float(np.quantile(latencies, 0.4))
+    task = make_task("nasbench201", limit_ms=limit)
+    for name in ("darts", "nsga2"):
+        front = find_front(found_by(name, replace(task, folder=task.folder / name), **SMALL[name]), task, COST, 4)
+        assert all(each.candidate.predicted[COST] <= limit for each in front), name
+
+
+def test_a_front_by_a_table_is_the_true_front_of_all_that_was_judged(make_task: MakeTask) -> None:
+    known = {
+        str(each): 10.0 + len(set(each.choices)) * 7 + sum(filter(None, each.choices))
+        for each in SPACE.sample(15_625, 0)
+    }
+    task = replace(make_task("nasbench201"), evaluate=TableEvaluator(known))
+    found = found_by("nsga2", task, architectures=600, population=30)
+    front = find_front(found, task, COST, 8)
+    points = [
+        (row[COST], known[str(each)])
+        for row, each in zip(task.predict(SPACE.sample(3000, 3)), SPACE.sample(3000, 3), strict=True)
+    ]
+    assert len(front) == 8
+    for each in front:
+        better = [point for point in points if point[0] < each.candidate.predicted[COST] and point[1] > each.accuracy]
+        assert len(better) <= 30, "of 3,000 random ones hardly any beats a member of the front"
+
+
+def test_a_cost_without_a_predictor_is_refused(make_task: MakeTask) -> None:
+    task = replace(make_task("nasbench201"), costs={}, objective=ObjectiveConfig())
+    with pytest.raises(UsageError, match="needs a fitted predictor of latency_ms, got none"):
+        find_front(found_by("random", task, **SMALL["random"]), task, COST, 4)
