@@ -248,4 +248,4 @@ def test_a_limit_below_anything_says_what_is_reachable(finished: Run, tmp_path: 
     table = str(finished.folder / "costs.parquet")
     flags = [flag if flag != "2.0" else "0" for flag in FLAGS]
     words = ["search", "--table", table, *flags, "--no-baseline", "--limit-ms", "1e-6", "--out", str(tmp_path / "run")]
-    assert "the fastest that was found is predicted at 0." in refused(words, capsys)
+    assert "the nearest that was found is predicted at 0." in refused(words, capsys)
