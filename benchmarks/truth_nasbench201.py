@@ -41,11 +41,11 @@ SPACE = make_space("nasbench201")
 SKELETON = SPACE.skeletons["cifar10"]
 DEVICES = ("gold_6240", "raspi4")
 QUARTILES = (25, 50, 75)
-POOL, EXTRA, LADDER, STEPS = 72, 24, 8, 12  # networks that are trained; limits of a front, and networks for each
+POOL, EXTRA, LADDER, STEPS = 44, 16, 8, 6  # networks that are trained; limits of a front, and networks for each
 FRONT_DEVICE, FRONT_ACCURACY = "gold_6240", 90.0
 VALIDATION = 5_000  # images
 TRAINING = {"epochs": 1, "batch": 64, "learning_rate": 0.1, "images": 25_600, "crop_padding": 2, "image_stride": 2}
-FRAME = {"width": 8, "depth": 1}
+FRAME = {"width": 8, "depth": 3}
 ALL_3X3 = SPACE.architecture([SPACE.decisions[0].options.index("nor_conv_3x3")] * len(SPACE.decisions))
 
 Array = NDArray[np.float64]
