@@ -10,6 +10,7 @@ from __future__ import annotations
 import multiprocessing
 import os
 import threading
+import time
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
@@ -32,6 +33,7 @@ from chronas.spaces import Architecture, Skeleton, make_space
 from chronas.training import Recipe, train
 
 SCORED = 500  # images of a batch in validation
+ALONE_S = 1.0  # after which a process looks whether the one that began it is there
 
 
 class BriefConfig(SearcherConfig):
@@ -216,7 +218,8 @@ def _end_with_parent() -> None:
     """End this process when the one that began it was killed: nobody would ever fetch what it trains."""
     parent = multiprocessing.parent_process()
     assert parent is not None
-    parent.join()
+    while os.getppid() == parent.pid:
+        time.sleep(ALONE_S)
     os._exit(1)
 
 
