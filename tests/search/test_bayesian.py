@@ -9,9 +9,10 @@ from pathlib import Path
 import numpy as np
 import polars as pl
 import pytest
+import torch
 
 from chronas.errors import MismatchError
-from chronas.search import TableEvaluator, Task, make_searcher, searcher_class
+from chronas.search import SearchCost, TableEvaluator, Task, make_searcher, searcher_class
 from chronas.search.bayesian import Bayesian, BayesianConfig, goals
 from chronas.search.derive import Candidate
 from chronas.search.sampling import Judged, SampledFound
@@ -61,6 +62,24 @@ def test_isomorphic_cells_are_trained_once(make_task: MakeTask) -> None:
     chosen = [SPACE.parse(row["mode"]).canonical() for row in found.history]
     assert len(set(chosen[FEW.initial :])) == 30
     assert not set(chosen[FEW.initial :]) & set(chosen[: FEW.initial])
+
+
+def test_a_region_is_searched_to_its_end_isomorphic_cells_last(make_task: MakeTask) -> None:
+    def edges(codes: torch.Tensor) -> torch.Tensor:
+        return 1.0 + codes.reshape(len(codes), 6, 5)[:, :, 1:].sum(dim=(1, 2))
+
+    every = [SPACE.from_index(index) for index in range(SPACE.size)]
+    inside = {str(cell) for cell in every if sum(choice != 0 for choice in cell.choices) <= 1}
+    kinds = {SPACE.parse(text).canonical() for text in inside}
+    assert len(kinds) < 20 < len(inside)
+    task = make_task("nasbench201", limit_ms=2.5)
+    task = replace(task, costs={"latency_ms": SearchCost(edges, 4.0)}, evaluate=convolutions)
+    config = FEW.model_copy(update={"architectures": 40, "initial": 3})
+    found = make_searcher("bayesian", config).search(task)
+    trained = {row["mode"] for row in found.history}
+    assert trained <= inside
+    assert {SPACE.parse(text).canonical() for text in trained} == kinds
+    assert len(trained) >= 20, "the search goes on where each kind is trained"
 
 
 def test_a_search_that_was_killed_trains_the_same_networks(make_task: MakeTask) -> None:

@@ -80,8 +80,9 @@ class Bayesian(SamplingSearcher):
         """Take the settings, and what an earlier search of the same images, frame and recipe has found out.
 
         Args:
-            config: the defaults where none is given; with something known, no initial networks are drawn.
-            known: `SampledFound.judged` of the earlier search; only their costs are predicted anew.
+            config: the defaults where none is given.
+            known: `SampledFound.judged` of the earlier search, which count as initial networks; only their costs are
+                predicted anew.
         """
         self.config: BayesianConfig = config or BayesianConfig()
         self._known = tuple(known)
@@ -102,7 +103,7 @@ class Bayesian(SamplingSearcher):
                 return
             judged += yield drawn
         while chosen := self._chosen(region, judged):
-            judged += yield region.take(chosen)
+            judged += yield chosen
 
     def _reconsidered(self, region: Region) -> list[Judged]:
         """What is known, with the costs and prices of this search."""
@@ -114,7 +115,7 @@ class Bayesian(SamplingSearcher):
         ]
 
     def _chosen(self, region: Region, judged: list[Judged]) -> list[Candidate]:
-        """The next to train: the largest expected improvements, one after the other."""
+        """The next to train: the largest expected improvements, one after the other; given out by the region."""
         regression = Regression(region.space, region.skeleton, judged, self.config.capacity)
         order = np.argsort(-regression.means([each.candidate.architecture for each in judged]), kind="stable")
         near = [each for n in order[:BEST] for each in neighbours(judged[n].candidate.architecture)]
@@ -130,7 +131,7 @@ class Bayesian(SamplingSearcher):
             chosen.append(pool.pop(best))
             regression.believe(chosen[-1].architecture)
             pool = [each for each in pool if each.architecture.canonical() != chosen[-1].architecture.canonical()]
-        return chosen
+        return region.take(chosen)
 
     def _ranked(self, region: Region, judged: list[Judged]) -> list[Judged]:
         """By the regression's mean, which luck moves less than it moves an accuracy; what is known takes part."""
@@ -163,8 +164,8 @@ class Regression:
         architectures = [each.candidate.architecture for each in judged]
         rows = traits(space, skeleton, architectures)
         self._mean, spread = rows.mean(axis=0), rows.std(axis=0)
-        self._kept = spread > 0
-        self._spread = spread[self._kept] * np.sqrt(max(1, self._kept.sum()))
+        self._kept = (spread > 0) | (spread.max() == 0)  # where all are alike there is still something to regress on
+        self._spread = np.where(spread > 0, spread, 1.0)[self._kept] * np.sqrt(self._kept.sum())
         self._rows = self._scaled(rows)
         self._goals = goals(judged, capacity * _normal(log_macs(space, skeleton, architectures)))
         kernel = ConstantKernel(1.0, (0.1, 10.0)) * RBF(1.0, (0.3, 10.0)) + WhiteKernel(0.3, (0.05, 2.0))
