@@ -116,14 +116,20 @@ def test_degenerate_networks_are_flagged_left_out_of_the_scores_and_not_clamped(
 def test_tables_that_teach_nothing_are_refused(table: CostTable) -> None:
     with pytest.raises(DataError, match="lpm with 5 folds needs 25 networks, got 12: measure 13 more"):
         fit_and_report("lpm", made(table.costs()[:12].tolist()))
-    with pytest.raises(DataError, match="macs with 3 folds needs 15 networks, got 9"):
-        fit_and_report("macs", made(table.costs()[:9].tolist()), folds=3)
+    with pytest.raises(DataError, match="macs with 3 folds needs 9 networks, got 8"):
+        fit_and_report("macs", made(table.costs()[:8].tolist()), folds=3)
     with pytest.raises(DataError, match="all 30 costs are 2 ms"):
         fit_and_report("lookup", made([2.0] * 30))
     with pytest.raises(UsageError, match="at least 2 folds, got 1"):
         fit_and_report("lookup", table, folds=1)
     with pytest.raises(UsageError, match="config of its own"):
         fit_and_report("lookup", table, config=LpmConfig())
+
+
+def test_a_baseline_that_needs_more_networks_is_left_out(table: CostTable) -> None:
+    report = fit_and_report("macs", made(table.costs()[:12].tolist()))[1]
+    assert set(report.baselines) == {"macs"}
+    assert set(fit_and_report("macs", made(table.costs()[:15].tolist()))[1].baselines) == {"macs", "lookup"}
 
 
 def test_a_damaged_report_is_refused(table: CostTable) -> None:

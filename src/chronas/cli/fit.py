@@ -2,22 +2,33 @@
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
 
-from pydantic import Field
+from pydantic import BaseModel, Field
 
 from chronas.cli.answers import write, write_json, write_table
 from chronas.cli.folders import take_run
 from chronas.cli.options import Options, part, read_names, read_options, with_names, with_parts
 from chronas.cli.progress import progress_display
 from chronas.errors import UsageError
-from chronas.predictors import PREDICTORS, PredictorReport, fit_and_report, predictor_class
+from chronas.predictors import (
+    PREDICTORS,
+    Choose,
+    PredictorReport,
+    TransferConfig,
+    fit_and_report,
+    fit_on_samples,
+    predictor_class,
+)
 from chronas.reports import predictor_words
 from chronas.runs import Run, fit, fit_all, measure, predictor_folder
-from chronas.tables import CostTable, table_path
+from chronas.tables import CostTable, table_files, table_path
 from chronas.units import COST_UNITS
 
 DESCRIPTION = """Learn a cost predictor from a table, and report how well it predicts architectures not seen.
+
+With --transfer-from a device is learned from few networks: tables of other devices tell the rest.
 
 Given a run folder, `chronas fit RUN` does this step of the run; --again does it anew and keeps the old result."""
 
@@ -28,8 +39,17 @@ class FitOptions(Options):
     table: Path = Field(description="Parquet file of `chronas measure`, or a name of `chronas table list`")
     out: Path = Field(default=Path("predictor.safetensors"), description="file to write")
     cost: str | None = Field(default=None, description="what to learn of the table's costs; by default its own")
+    transfer_from: tuple[Path, ...] = Field(
+        default=(), description="tables of other devices on the same space, or their folder: --predictor transfer"
+    )
+    samples: int | None = Field(
+        default=None,
+        ge=1,
+        description="fit on so many networks of the table, judge on all others; without it, folds",
+    )
+    choose: Choose = Field(default="spread", description="which samples: random, spread out, least sure one next")
     folds: int = Field(default=5, ge=2, le=100, description="folds of the cross-validation")
-    seed: int = Field(default=0, ge=0, description="of folds and fitting")
+    seed: int = Field(default=0, ge=0, description="of samples, folds and fitting")
 
 
 def main(words: list[str]) -> int:
@@ -38,7 +58,8 @@ def main(words: list[str]) -> int:
     if run is not None:
         return _of_run(run, words, again=again)
     valid = {"predictor": PREDICTORS}
-    names, words = read_names(words, valid, {"predictor": "lpm"})
+    given = {word.partition("=")[0] for word in words}
+    names, words = read_names(words, valid, {"predictor": "transfer" if "--transfer-from" in given else "lpm"})
     named = with_names(FitOptions, valid, names)
     model = with_parts(named, {"predictor": predictor_class(names["predictor"]).Config()})
     options = read_options(model, words, prog="chronas fit", description=DESCRIPTION)
@@ -46,11 +67,43 @@ def main(words: list[str]) -> int:
         raise UsageError(f"{options.out} exists; choose another --out, nothing is overwritten")
     table = CostTable.load(table_path(options.table))
     table = table if options.cost is None else table.of(options.cost)
-    config = part(options, "predictor")
-    predictor, report = fit_and_report(names["predictor"], table, config=config, folds=options.folds, seed=options.seed)
+    config = _with_sources(part(options, "predictor"), options)
+    if options.samples is None:
+        if "--choose" in given:
+            raise UsageError("--choose tells which samples to take: give --samples, or leave it out")
+        predictor, report = fit_and_report(
+            names["predictor"], table, config=config, folds=options.folds, seed=options.seed
+        )
+    else:
+        if "--folds" in given:
+            raise UsageError("--samples judges on all networks left, without folds: leave one of the two out")
+        predictor, report = fit_on_samples(
+            names["predictor"],
+            table,
+            samples=options.samples,
+            choose=options.choose,
+            config=config,
+            seed=options.seed,
+        )
     predictor.save(options.out)
     show_fit(report, options.out, as_json=options.json_answer)
     return 0
+
+
+def _with_sources(config: BaseModel, options: FitOptions) -> BaseModel:
+    """The predictor's config with the tables of --transfer-from, but for the table itself."""
+    if not options.transfer_from:
+        return config
+    if not isinstance(config, TransferConfig):
+        raise UsageError("--transfer-from is for --predictor transfer: leave one of the two out")
+    own = table_path(options.table).resolve()
+    found = [file for path in options.transfer_from for file in table_files(path)]
+    sources = [file for file in found if file.resolve() != own]
+    if len(sources) < len(found):
+        sys.stderr.write(f"{options.table} is the table to learn, so it is no source\n")
+    if not sources:
+        raise UsageError("--transfer-from needs a table of another device: got only the table to learn")
+    return config.model_copy(update={"sources": tuple(sources), "cost": options.cost or config.cost})
 
 
 def _of_run(run: Run, words: list[str], *, again: bool) -> int:

@@ -15,27 +15,38 @@ from chronas.errors import DataError
 from chronas.names import named
 from chronas.networks import load_state
 from chronas.predictors.evaluation import PredictorReport, Scores, fit_and_report
+from chronas.predictors.held_out import fit_on_samples
 from chronas.predictors.lookup import Lookup
+from chronas.predictors.macs import Macs
 from chronas.predictors.predictor import Prediction, Predictor
+from chronas.predictors.samples import Choose, relative_width
+from chronas.predictors.transfer import Transfer, TransferConfig
 from chronas.spaces import Skeleton, Space
 
 __all__ = [
     "PREDICTORS",
+    "Choose",
     "Lookup",
+    "Macs",
     "Prediction",
     "Predictor",
     "PredictorReport",
     "Scores",
+    "Transfer",
+    "TransferConfig",
     "fit_and_report",
+    "fit_on_samples",
     "load_predictor",
     "make_predictor",
     "predictor_class",
+    "relative_width",
 ]
 
 PREDICTORS = {
     "macs": "chronas.predictors.macs:Macs",
     "lookup": "chronas.predictors.lookup:Lookup",
     "lpm": "chronas.predictors.mlp:LatencyPredictionModule",
+    "transfer": "chronas.predictors.transfer:Transfer",
 }
 
 

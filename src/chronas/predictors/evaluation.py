@@ -30,6 +30,7 @@ if TYPE_CHECKING:
 
 BASELINES = ("macs", "lookup")
 DEGENERATE_SHARE = 0.1  # of the table's median; below it a NAS-Bench-201 cell on a Raspberry Pi 4 was folded away
+LATER = ("cost", "samples")  # reports of chronas 0.1.0 do not have these
 TIE = 1e-6  # predictions closer than this share of the median are a tie, not a ranking of rounding errors
 
 
@@ -85,8 +86,9 @@ class PredictorReport:
         repeatability: how well the measurements agree with themselves: no predictor can rank better.
         coverage_90_percent: percent of networks whose measured cost lies in the 90 % interval of the prediction.
         degenerate: text forms of networks that cost less than a tenth of the median.
-        folds: number of folds.
+        folds: number of folds; 0 where the networks here are those that were left after taking samples.
         cost: what is predicted; its name tells the unit of all costs here, also where a name says ms.
+        samples: how many other networks of the table it was fitted on; None with folds.
     """
 
     predictor: str
@@ -101,6 +103,7 @@ class PredictorReport:
     degenerate: tuple[str, ...]
     folds: int
     cost: str = "latency_ms"
+    samples: int | None = None
 
     def to_json(self) -> dict[str, Any]:
         """What JSON can hold; `from_json` gives the report back."""
@@ -113,7 +116,7 @@ class PredictorReport:
         Raises:
             DataError: fields are missing, unknown or of another form.
         """
-        if {*content, "cost"} != {field.name for field in fields(cls)}:  # reports of chronas 0.1.0 have no cost
+        if {*content, *LATER} != {field.name for field in fields(cls)}:
             raise DataError("this is no predictor report of this version: fit the predictor again")
         try:
             values: dict[str, Any] = {k: tuple(v) if isinstance(v, list) else v for k, v in content.items()}
@@ -153,34 +156,62 @@ def fit_and_report(
     codes, fold = space.encode(architectures), assign_folds(architectures, folds, seed)
     predictor.fit(codes, measured, seed=seed, cost=table.provenance.cost)
     held_out = _out_of_fold(predictor, codes, measured, fold, seed)
-    other = {
-        baseline: _out_of_fold(predictors.make_predictor(baseline, space, skeleton), codes, measured, fold, seed)
-        for baseline in BASELINES
-    }
-    degenerate = measured < DEGENERATE_SHARE * np.median(measured)
-    kept = ~degenerate
-    inside = np.abs(measured - held_out.mean_ms) <= NORMAL_90 * held_out.std_ms
+    others = {}
+    for baseline in BASELINES:
+        other = predictors.make_predictor(baseline, space, skeleton)
+        if len(architectures) >= _needed(other.minimum, folds):
+            others[baseline] = _out_of_fold(other, codes, measured, fold, seed).mean_ms
     texts = [str(architecture) for architecture in architectures]
-    return predictor, PredictorReport(
-        predictor=name,
+    return predictor, report_on(table, texts, measured, predictor, held_out, others, folds=folds)
+
+
+def report_on(
+    table: CostTable,
+    texts: Sequence[str],
+    measured: NDArray[np.float64],
+    predictor: Predictor,
+    prediction: Prediction,
+    others: Mapping[str, NDArray[np.float64]],
+    *,
+    folds: int = 0,
+    samples: int | None = None,
+) -> PredictorReport:
+    """The report on networks of a table [N] that were not seen.
+
+    Args:
+        table: where they are from.
+        texts: text forms [N].
+        measured: their costs [N].
+        predictor: whose predictions they are.
+        prediction: of these networks [N].
+        others: what baselines predicted, by name [N].
+        folds: of the cross-validation; 0 where there was none.
+        samples: how many networks it was fitted on where there was none.
+    """
+    degenerate = measured < DEGENERATE_SHARE * np.median(table.costs())
+    kept = ~degenerate
+    inside = np.abs(measured - prediction.mean_ms) <= NORMAL_90 * prediction.std_ms
+    return PredictorReport(
+        predictor=predictor.name,
         architectures=tuple(texts),
         measured_ms=tuple(measured.tolist()),
-        predicted_ms=tuple(held_out.mean_ms.tolist()),
-        predicted_std_ms=tuple(held_out.std_ms.tolist()),
-        scores=Scores.of(measured[kept], held_out.mean_ms[kept]),
-        baselines={key: Scores.of(measured[kept], value.mean_ms[kept]) for key, value in other.items()},
+        predicted_ms=tuple(prediction.mean_ms.tolist()),
+        predicted_std_ms=tuple(prediction.std_ms.tolist()),
+        scores=Scores.of(measured[kept], prediction.mean_ms[kept]),
+        baselines={key: Scores.of(measured[kept], mean[kept]) for key, mean in others.items()},
         repeatability=table.repeatability(),
         coverage_90_percent=float(100 * inside[kept].mean()),
         degenerate=tuple(text for text, flag in zip(texts, degenerate, strict=True) if flag),
         folds=folds,
         cost=table.provenance.cost,
+        samples=samples,
     )
 
 
 def assign_folds(architectures: Sequence[Architecture], folds: int, seed: int) -> NDArray[np.int64]:
     """The fold of each architecture: random, twins in the same one, sizes as even as that allows."""
     rows_of_class: dict[int, list[int]] = {}
-    for row, label in enumerate(_twins(architectures)):
+    for row, label in enumerate(twins(architectures)):
         rows_of_class.setdefault(int(label), []).append(row)
     fold = np.empty(len(architectures), dtype=np.int64)
     sizes = np.zeros(folds, dtype=np.int64)
@@ -190,7 +221,7 @@ def assign_folds(architectures: Sequence[Architecture], folds: int, seed: int) -
     return fold
 
 
-def _twins(architectures: Sequence[Architecture]) -> NDArray[np.int64]:
+def twins(architectures: Sequence[Architecture]) -> NDArray[np.int64]:
     """A number for each architecture [N], from 0; the same for those that are isomorphic, or the same graph."""
     numbers: dict[tuple[str, Architecture], int] = {}
     isomorphic = [numbers.setdefault(("isomorphic", a.canonical()), len(numbers)) for a in architectures]
@@ -202,12 +233,16 @@ def _twins(architectures: Sequence[Architecture]) -> NDArray[np.int64]:
 
 
 def _require_enough(name: str, count: int, folds: int) -> None:
-    most = max(predictors.predictor_class(each).minimum for each in (name, *BASELINES))
-    needed = math.ceil(most * folds / (folds - 1)) + folds
+    needed = _needed(predictors.predictor_class(name).minimum, folds)
     if count < needed:
         raise DataError(
             f"{name} with {folds} folds needs {needed} networks, got {count}: measure {needed - count} more"
         )
+
+
+def _needed(minimum: int, folds: int) -> int:
+    """How many networks leave each fold's fit as many as it needs."""
+    return math.ceil(minimum * folds / (folds - 1)) + folds
 
 
 def _out_of_fold(
