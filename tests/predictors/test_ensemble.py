@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import pytest
 import torch
 from torch import Tensor
 
-from chronas.predictors.candidates import Candidate, Scale, best_stage, fit_ridges
-from chronas.predictors.ensemble import Layers, initial_layers, outputs, train
+from chronas.predictors.candidates import Candidate, Scale, best_stage, fit_ridges, safe_share
+from chronas.predictors.ensemble import Layers, Schedule, initial_layers, outputs, train
 from chronas.predictors.mlp import LpmConfig
 
 COUNT, WIDTH, MEMBERS = 60, 6, 3
+BLOCKS = torch.tensor([0, 0, 0, 1, 1, 1])
 
 
 def inputs() -> Tensor:
@@ -20,20 +22,22 @@ def held_out() -> Tensor:
     return torch.arange(COUNT) % MEMBERS == torch.arange(MEMBERS)[:, None]
 
 
-def trained(targets: Tensor, seen: Tensor, steps: int = 40) -> tuple[Layers, Tensor]:
+def trained(targets: Tensor, seen: Tensor, steps: int = 40, batch_rows: int = COUNT) -> tuple[Layers, Tensor]:
     layers = initial_layers(MEMBERS, WIDTH, 8, torch.Generator().manual_seed(1))
-    settings = {"steps": steps, "check_every": 15, "learning_rate": 0.02, "weight_decay": 0.1}
-    rows = inputs().float().expand(MEMBERS, COUNT, WIDTH)
-    return list(train(layers, rows, targets.float(), seen.float(), **settings))[-1]
+    schedule = Schedule(steps, batch_rows, learning_rate=0.02, weight_decay=0.1)
+    generator = torch.Generator().manual_seed(3)
+    rows = inputs().float()[None]
+    return list(train(layers, rows, targets.float(), seen.float(), schedule=schedule, generator=generator))[-1]
 
 
-def test_a_network_learns_from_its_own_rows_alone() -> None:
+@pytest.mark.parametrize("batch_rows", [COUNT, 12], ids=["all-rows", "batches"])
+def test_a_network_learns_from_its_own_rows_alone(batch_rows: int) -> None:
     targets = inputs().prod(dim=1).expand(MEMBERS, COUNT).clone()
-    before, _ = trained(targets, ~held_out())
+    before, _ = trained(targets, ~held_out(), batch_rows=batch_rows)
     changed = targets.clone()
     changed[0, held_out()[0]] += 100.0
     changed[2] *= -3
-    after, _ = trained(changed, ~held_out())
+    after, _ = trained(changed, ~held_out(), batch_rows=batch_rows)
     for old, new in zip(before, after, strict=True):
         assert torch.equal(old[:2], new[:2])
     assert not torch.equal(before.first[2], after.first[2])
@@ -44,10 +48,9 @@ def test_training_lowers_the_error_and_tells_its_outputs_at_each_check() -> None
     layers = initial_layers(MEMBERS, WIDTH, 8, torch.Generator().manual_seed(1))
     rows = inputs().float()
     assert torch.equal(outputs(layers, rows), torch.zeros(MEMBERS, COUNT))
-    settings = {"steps": 100, "check_every": 30, "learning_rate": 0.03, "weight_decay": 0.0}
-    seen = torch.ones(MEMBERS, COUNT)
-    checks = list(train(layers, rows.expand(MEMBERS, COUNT, WIDTH), targets.float(), seen, **settings))
-    assert len(checks) == 4
+    schedule, seen = Schedule(100, COUNT, learning_rate=0.03, weight_decay=0.0), torch.ones(MEMBERS, COUNT)
+    checks = list(train(layers, rows[None], targets.float(), seen, schedule=schedule, generator=torch.Generator()))
+    assert len(checks) == 17
     for layers_then, output in checks:
         torch.testing.assert_close(outputs(layers_then, rows), output)
     errors = [float(((output - targets) ** 2).mean()) for _, output in checks]
@@ -57,22 +60,31 @@ def test_training_lowers_the_error_and_tells_its_outputs_at_each_check() -> None
 def test_a_ridge_does_not_see_held_out_rows() -> None:
     codes, generator = inputs(), torch.Generator().manual_seed(2)
     targets = codes.sum(dim=1) + torch.randn(COUNT, generator=generator, dtype=torch.float64)
-    designs = [torch.eye(WIDTH, dtype=torch.float64), torch.eye(WIDTH, dtype=torch.float64)[:2]]
-    slopes, bases = fit_ridges(codes, targets, designs, held_out())
+    before = fit_ridges(codes, targets, BLOCKS, held_out())
     targets[held_out()[1]] += 50
-    again, bases_again = fit_ridges(codes, targets, designs, held_out())
-    assert torch.equal(slopes[1], again[1]) and torch.equal(bases[1], bases_again[1])
-    assert not torch.equal(slopes[0], again[0])
+    after = fit_ridges(codes, targets, BLOCKS, held_out())
+    assert torch.equal(before.slopes[1], after.slopes[1]) and torch.equal(before.bases[1], after.bases[1])
+    assert not torch.equal(before.slopes[0], after.slopes[0])
+    assert not torch.equal(before.whole.values, after.whole.values)
+
+
+def test_a_share_is_the_best_one_where_outputs_are_right_and_none_where_they_are_luck() -> None:
+    left = torch.randn(400, generator=torch.Generator().manual_seed(0), dtype=torch.float64)
+    luck = torch.randn(400, generator=torch.Generator().manual_seed(2), dtype=torch.float64)
+    assert safe_share(2 * left, left) == pytest.approx(0.5)
+    assert safe_share(left / 9, left) == 1.0
+    assert safe_share(-left, left) == safe_share(0 * left, left) == 0.0
+    best = float(luck[:20] @ (left + 0.3 * luck)[:20] / (luck[:20] @ luck[:20]))
+    assert 0 <= safe_share(luck[:20], (left + 0.3 * luck)[:20]) < best - 0.1
 
 
 def stage_of(costs_ms: Tensor, steps: int) -> tuple[float, float, bool]:
     """Error, share of the networks and scale of the best stage."""
     candidates = []
     for logarithmic in (False, True):
-        scale, design = Scale.of(costs_ms, logarithmic=logarithmic), torch.eye(WIDTH, dtype=torch.float64)
-        candidates.append(
-            Candidate(scale, design, *fit_ridges(inputs(), scale.targets(costs_ms), [design], held_out()))
-        )
+        scale = Scale.of(costs_ms, logarithmic=logarithmic)
+        ridges = fit_ridges(inputs(), scale.targets(costs_ms), BLOCKS, held_out())
+        candidates.append(Candidate(scale, ridges, torch.ones(WIDTH, dtype=torch.float64)))
     config = LpmConfig(members=MEMBERS, steps=steps)
     stage = best_stage(candidates, inputs(), costs_ms, held_out(), config, torch.Generator().manual_seed(0))
     return stage.error_ms, stage.share, stage.candidate.scale.logarithmic

@@ -1,6 +1,6 @@
 """Ways to set up an ensemble of ridge regressions with small networks on top, judged on rows not seen in training.
 
-Letters: N rows, W slots of the encoding, P inputs, K members, A candidates, H hidden units.
+Letters: N rows, Q features, K members, A candidates, H hidden units.
 """
 
 from __future__ import annotations
@@ -13,12 +13,11 @@ import torch
 from torch import Tensor
 
 from chronas.predictors.ensemble import Layers, initial_layers, train
-from chronas.predictors.linear import fit_ridge
+from chronas.predictors.evidence import Slopes, fit_slopes, fit_variances
 
 if TYPE_CHECKING:
     from chronas.predictors.mlp import LpmConfig
 
-CHECK_EVERY = 10  # steps
 TINY = torch.finfo(torch.float64).tiny
 
 
@@ -53,20 +52,37 @@ class Scale:
 
 
 @dataclass(frozen=True)
+class Ridges:
+    """A ridge regression for each member on the rows that it may see, and one on all rows.
+
+    Attributes:
+        slopes: of the members, by feature [K, Q].
+        bases: of the members [K].
+        whole: the one on all rows.
+    """
+
+    slopes: Tensor
+    bases: Tensor
+    whole: Slopes
+
+    def predicted(self, design: Tensor) -> Tensor:
+        """Targets [K, N] that the members predict for features [N, Q]."""
+        return self.bases[:, None] + self.slopes @ design.T
+
+
+@dataclass(frozen=True)
 class Candidate:
     """One way to set up the ensemble, its ridge regressions fitted.
 
     Attributes:
         scale: of the targets.
-        projection: the networks' inputs as sums over slots [P, W].
-        slopes: of the ridges, by slot [K, W].
-        bases: of the ridges [K].
+        ridges: on these targets.
+        inputs: weights of the features in the networks' inputs [Q].
     """
 
     scale: Scale
-    projection: Tensor
-    slopes: Tensor
-    bases: Tensor
+    ridges: Ridges
+    inputs: Tensor
 
 
 @dataclass(frozen=True)
@@ -75,7 +91,7 @@ class Stage:
 
     Attributes:
         error_ms: root of the mean squared error on held-out rows.
-        share: of the networks in the prediction, 0..1: the best on held-out rows.
+        share: of the networks in the prediction, 0..1.
         candidate: the candidate.
         layers: its K networks.
     """
@@ -86,30 +102,34 @@ class Stage:
     layers: Layers
 
 
-def fit_ridges(codes: Tensor, targets: Tensor, designs: Sequence[Tensor], held_out: Tensor) -> tuple[Tensor, Tensor]:
-    """A ridge regression for each member on the rows that it may see, by the design with the least leave-one-out error.
+def fit_ridges(design: Tensor, targets: Tensor, blocks: Tensor, held_out: Tensor) -> Ridges:
+    """Ridge regressions, each with the strengths that are most probable on its own rows.
 
     Args:
-        codes: [N, W].
-        targets: [N].
-        designs: inputs as sums over slots [P, W] each.
+        design: [N, Q].
+        targets: of variance 1 [N].
+        blocks: the number of the block of each feature [Q].
         held_out: which rows each member does not see [K, N].
-
-    Returns:
-        Slopes by slot [K, W] and bases [K].
     """
-    slopes, bases = [], []
-    for hidden in held_out:
-        ridges = [(fit_ridge(codes[~hidden] @ design.T, targets[~hidden]), design) for design in designs]
-        ridge, design = min(ridges, key=lambda pair: pair[0].error)
-        slopes.append(ridge.slopes @ design)
-        bases.append(ridge.base)
-    return torch.stack(slopes), torch.stack(bases)
+    everything = torch.zeros_like(held_out[0])
+    *members, whole = (_fit_ridge(design[~hidden], targets[~hidden], blocks) for hidden in (*held_out, everything))
+    slopes, bases = torch.stack([ridge.values for ridge in members]), torch.stack([ridge.base for ridge in members])
+    return Ridges(slopes, bases, whole)
+
+
+def _fit_ridge(design: Tensor, targets: Tensor, blocks: Tensor) -> Slopes:
+    return fit_slopes(design, targets, fit_variances(design, targets, blocks))
+
+
+def ridge_error_ms(candidate: Candidate, design: Tensor, costs_ms: Tensor, held_out: Tensor) -> float:
+    """Mean squared error of a candidate's ridges on rows [N] that they have not seen."""
+    unseen = (candidate.ridges.predicted(design) * held_out).sum(dim=0)
+    return float((candidate.scale.costs_ms(unseen) - costs_ms).square().mean())
 
 
 def best_stage(
     candidates: Sequence[Candidate],
-    codes: Tensor,
+    design: Tensor,
     costs_ms: Tensor,
     held_out: Tensor,
     config: LpmConfig,
@@ -118,29 +138,27 @@ def best_stage(
     """Train the networks of all candidates on what their ridges leave; the stage with the least error on held-out rows.
 
     Args:
-        candidates: A of them, with as many inputs each.
-        codes: [N, W], their mean taken off.
+        candidates: A of them.
+        design: features [N, Q], of mean zero.
         costs_ms: [N].
         held_out: which rows each member does not see [K, N].
         config: size and training of the networks.
-        generator: of the initial weights.
+        generator: of the initial weights and the batches.
     """
     members = len(held_out)
     targets = torch.stack([candidate.scale.targets(costs_ms) for candidate in candidates])
-    residuals = targets[:, None] - torch.stack([c.bases[:, None] + c.slopes @ codes.T for c in candidates])
-    inputs = torch.stack([codes @ candidate.projection.T for candidate in candidates]).float()
+    residuals = targets[:, None] - torch.stack([c.ridges.predicted(design) for c in candidates])
+    inputs = torch.stack([design * candidate.inputs for candidate in candidates]).float()
     best: list[Stage] = []
     for layers, output in train(
         initial_layers(len(candidates) * members, inputs.shape[-1], config.hidden, generator),
-        inputs.repeat_interleave(members, dim=0),
+        inputs,
         residuals.flatten(0, 1).float(),
         (~held_out).repeat(len(candidates), 1).float(),
-        steps=config.steps,
-        check_every=CHECK_EVERY,
-        learning_rate=config.learning_rate,
-        weight_decay=config.weight_decay,
+        schedule=config.schedule(len(design)),
+        generator=generator,
     ):
-        unseen = (output.view(-1, members, len(codes)) * held_out).sum(dim=1).double()
+        unseen = (output.view(-1, members, len(design)) * held_out).sum(dim=1).double()
         left = (residuals * held_out).sum(dim=1)
         judged = [
             _stage(candidate, Layers(*(w[number * members : (number + 1) * members] for w in layers)), costs_ms, *rows)
@@ -154,6 +172,17 @@ def _stage(
     candidate: Candidate, layers: Layers, costs_ms: Tensor, targets: Tensor, left: Tensor, unseen: Tensor
 ) -> Stage:
     """Judge networks by their outputs `unseen` [N] on rows where the ridges leave `left` [N]."""
-    share = float(((unseen @ left) / (unseen @ unseen).clamp_min(TINY)).clamp(0, 1))
+    share = safe_share(unseen, left)
     predicted_ms = candidate.scale.costs_ms(targets - left + share * unseen)
     return Stage(float((predicted_ms - costs_ms).square().mean().sqrt()), share, candidate, layers)
+
+
+def safe_share(outputs: Tensor, left: Tensor) -> float:
+    """How much of these outputs [N] to add, 0..1: the best share for what is left [N], less one standard error.
+
+    With few rows the best share is mostly luck, and the standard error takes it to zero.
+    """
+    power = (outputs @ outputs).clamp_min(TINY)
+    share = (outputs @ left) / power
+    error = ((left - share * outputs) * outputs).square().sum().sqrt() / power
+    return float((share - error).clamp(0, 1))

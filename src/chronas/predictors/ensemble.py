@@ -1,11 +1,12 @@
 """Small multi-layer networks trained side by side as one batched model.
 
-Letters: G networks, N rows, P inputs, H hidden units.
+Letters: G networks, A groups of them, N rows, P inputs, H hidden units.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import dataclass
 from typing import NamedTuple
 
 import torch
@@ -14,6 +15,8 @@ from torch.nn.functional import silu
 
 BETAS = (0.9, 0.99)  # of Adam: a few hundred steps are too short for the usual 0.999
 WARM_UP = 0.1  # share of the steps in which the learning rate rises
+CHECKS = 15  # of the networks in training
+PART = 4096  # rows whose outputs are computed at once: what the caches hold
 
 
 class Layers(NamedTuple):
@@ -32,6 +35,29 @@ class Layers(NamedTuple):
     second: Tensor
     second_bias: Tensor
     last: Tensor
+
+
+@dataclass(frozen=True)
+class Schedule:
+    """How networks are trained.
+
+    Attributes:
+        steps: of the optimiser; the learning rate rises, then falls to zero along a cosine.
+        batch_rows: most rows of a step; all of them where there are no more.
+        learning_rate: the highest.
+        weight_decay: decoupled, of matrices only.
+    """
+
+    steps: int
+    batch_rows: int
+    learning_rate: float
+    weight_decay: float
+
+    def rows(self, count: int, generator: torch.Generator) -> Tensor | slice:
+        """The rows of a step, of `count`."""
+        if count <= self.batch_rows:
+            return slice(None)
+        return torch.randint(count, (self.batch_rows,), generator=generator)
 
 
 def outputs(layers: Layers, inputs: Tensor) -> Tensor:
@@ -55,40 +81,44 @@ def train(
     targets: Tensor,
     seen: Tensor,
     *,
-    steps: int,
-    check_every: int,
-    learning_rate: float,
-    weight_decay: float,
+    schedule: Schedule,
+    generator: torch.Generator,
 ) -> Iterator[tuple[Layers, Tensor]]:
-    """Fit all networks at once by AdamW on full batches, each to the mean squared error over the rows it may see.
+    """Fit all networks at once by AdamW, each to the mean squared error over the rows it may see.
 
     Args:
-        layers: initial networks; they are changed in place.
-        inputs: [G, N, P].
+        layers: G initial networks; they are changed in place.
+        inputs: [A, N, P]; as many networks as go into G share each of the A.
         targets: [G, N].
         seen: 1 where a network may learn from a row, else 0 [G, N].
-        steps: of the optimiser; the learning rate rises, then falls to zero along a cosine.
-        check_every: steps between what is yielded.
-        learning_rate: the highest.
-        weight_decay: decoupled, of matrices only.
+        schedule: steps, batches and rates.
+        generator: of the batches, where there are more rows than one holds.
 
     Yields:
-        The networks as they are then and their outputs [G, N], every `check_every` steps and after the last.
+        The networks as they are then and their outputs [G, N], `CHECKS` times and after the last step.
     """
     parameters = [parameter.requires_grad_() for parameter in layers]
     matrices, biases = [layers.first, layers.second, layers.last], [layers.first_bias, layers.second_bias]
-    groups = [{"params": matrices, "weight_decay": weight_decay}, {"params": biases, "weight_decay": 0.0}]
-    optimiser = torch.optim.AdamW(groups, lr=learning_rate, betas=BETAS)
-    schedule = torch.optim.lr_scheduler.OneCycleLR(optimiser, learning_rate, total_steps=steps, pct_start=WARM_UP)
-    shares = seen / seen.sum(dim=1, keepdim=True)
-    for step in range(steps):
+    groups = [{"params": matrices, "weight_decay": schedule.weight_decay}, {"params": biases, "weight_decay": 0.0}]
+    optimiser = torch.optim.AdamW(groups, lr=schedule.learning_rate, betas=BETAS)
+    rates = torch.optim.lr_scheduler.OneCycleLR(
+        optimiser, schedule.learning_rate, total_steps=schedule.steps, pct_start=WARM_UP
+    )
+    for step in range(schedule.steps):
+        rows = schedule.rows(inputs.shape[1], generator)
         with torch.enable_grad():
-            loss = ((outputs(layers, inputs) - targets) ** 2 * shares).sum()
-            gradients = torch.autograd.grad(loss, parameters)
+            wrong = shared_outputs(layers, inputs[:, rows]) - targets[:, rows]
+            shares = seen[:, rows] / seen[:, rows].sum(dim=1, keepdim=True).clamp_min(1)
+            gradients = torch.autograd.grad((wrong**2 * shares).sum(), parameters)
         for parameter, gradient in zip(parameters, gradients, strict=True):
             parameter.grad = gradient
         optimiser.step()
-        schedule.step()
-        if (step + 1) % check_every == 0 or step + 1 == steps:
+        rates.step()
+        if (step + 1) % max(schedule.steps // CHECKS, 1) == 0 or step + 1 == schedule.steps:
             frozen = Layers(*(parameter.detach().clone() for parameter in layers))
-            yield frozen, outputs(frozen, inputs)
+            yield frozen, torch.cat([shared_outputs(frozen, part) for part in torch.split(inputs, PART, dim=1)], dim=1)
+
+
+def shared_outputs(layers: Layers, inputs: Tensor) -> Tensor:
+    """Outputs [G, N] of G networks for inputs [A, N, P] that G / A networks share each."""
+    return outputs(layers, inputs.repeat_interleave(len(layers.first) // len(inputs), dim=0))

@@ -16,7 +16,8 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from chronas.predictors.predictor import NORMAL_90, Predictor, State
+from chronas.predictors.calibration import interval_factor
+from chronas.predictors.predictor import Predictor, State
 
 STRENGTHS = torch.logspace(-8, 4, 49, dtype=torch.float64)  # over the design's mean squared singular value
 FULL_RANK = 1e-12  # squared singular values below this share of the largest are zero: one-hot columns are collinear
@@ -69,11 +70,6 @@ def fit_ridge(design: Tensor, targets: Tensor) -> Ridge:
     return Ridge(base - centre @ slopes, slopes, covariance, residuals[best], leverages[best])
 
 
-def noise_scale(residuals: Tensor, spreads: Tensor, floor: float) -> float:
-    """The factor s for which mean +- 1.645 s x spread holds 90 % of the residuals [N]; at least `floor`."""
-    return max(float((residuals.abs() / spreads).quantile(0.9)) / NORMAL_90, floor)
-
-
 class LinearPredictor(Predictor):
     """base + codes @ slopes, in ms; the slopes are a combination of the rows of a design in the encoding's slots."""
 
@@ -86,7 +82,7 @@ class LinearPredictor(Predictor):
         design = design / design.abs().max()
         ridge = fit_ridge(codes @ design.T, costs_ms)
         floor = RESOLUTION * float(costs_ms.median())
-        scale = noise_scale(ridge.residuals, (1 - ridge.leverages).clamp_min(FULL_RANK).rsqrt(), floor)
+        scale = interval_factor(ridge.residuals, (1 - ridge.leverages).clamp_min(FULL_RANK).rsqrt(), floor)
         return {
             "base_ms": ridge.base,
             "slopes_ms": ridge.slopes @ design,

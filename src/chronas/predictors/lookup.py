@@ -14,7 +14,8 @@ import torch
 from pydantic import BaseModel, ConfigDict
 from torch import Tensor
 
-from chronas.predictors.linear import RESOLUTION, LinearPredictor, noise_scale
+from chronas.predictors.calibration import interval_factor
+from chronas.predictors.linear import RESOLUTION, LinearPredictor
 from chronas.tables import BlockNetworks, CostTable, added_up
 
 
@@ -51,7 +52,7 @@ class Lookup(LinearPredictor):
         measured = torch.tensor(table.costs()[whole])
         sums = torch.tensor(blocks.costs(table.space.encode(table.architectures())[whole]))
         median, width = measured.median(), table.space.width
-        scale = noise_scale(measured - sums, torch.ones_like(sums), RESOLUTION * float(median))
+        scale = interval_factor(measured - sums, torch.ones_like(sums), RESOLUTION * float(median))
         lookup = cls(table.space, skeleton)
         lookup.learned = table.provenance.cost
         lookup._state = {

@@ -1,38 +1,39 @@
 """The latency prediction module (LPM) of LA-DARTS (arXiv 2001.06392): a differentiable multi-layer regressor.
 
 The paper's network and code are not public. We differ where measurements are few (hundreds, not its 80,000):
-- The input is structure-aware features (how often an operation occurs where, and the terms of neighbouring operations
-  in `terms.py`), MACs and parameters, and the encoding with less weight: on 526 DARTS networks ridge reached Kendall
-  0.79 with 14 counts, 0.55 with the 196-wide encoding; on 800 others the terms raised it from 0.88 to 0.93.
-- A ridge regression comes first and the networks learn what it leaves. Their share of the prediction is the one that
-  is best on rows they have not seen, and may be zero: so they do not do worse than a linear model.
+- The input is blocks of features (`features.py`): MACs and parameters, counts, terms, places.
+- A ridge regression comes first, with a strength for each block by its evidence (`evidence.py`), and the networks learn
+  what it leaves. Their share of the prediction is the one that is best on rows they have not seen, less its standard
+  error, and may be zero: so they do not do worse than a linear model.
 - There are five members, each blind to another fifth of the rows. These held-out rows choose the target's scale (ms or
-  log), how much the networks listen to the encoding, when training stops, and how wide the intervals are.
+  log), how much the networks listen to places, when training stops, and how wide the intervals are.
 
-The first layer is stored for the encoding and the terms, as all inputs are linear in them.
+What was tried and what it gave is in docs/log.md (2026-11-22, "predictors from few measurements").
+The first layer is stored for the basis of the features, as they are linear in it.
 
-Letters: N rows, W slots of the encoding, T terms, F features, K members, H hidden units, B batch.
+Letters: N rows, P columns of the basis, Q features, K members, H hidden units, B batch.
 """
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Literal
 
-import numpy as np
 import torch
 from pydantic import BaseModel, ConfigDict, Field
-from torch import Tensor, nn
+from torch import Tensor
 
-from chronas.networks import closed_form
-from chronas.predictors.candidates import Candidate, Scale, Stage, best_stage, fit_ridges
-from chronas.predictors.ensemble import Layers, outputs
-from chronas.predictors.linear import RESOLUTION, noise_scale
+from chronas.predictors.calibration import interval_factor
+from chronas.predictors.candidates import Candidate, Scale, Stage, best_stage, fit_ridges, ridge_error_ms
+from chronas.predictors.ensemble import Layers, Schedule, outputs
+from chronas.predictors.evidence import Slopes
+from chronas.predictors.features import Features, basis, basis_width, standardised
+from chronas.predictors.linear import RESOLUTION
 from chronas.predictors.predictor import Predictor, State
-from chronas.predictors.terms import terms
 
-RIDGE_SHARES = (0.0, 0.1, 0.3, 1.0)  # tried: spread of the encoding's part of the input over that of the features
-NETWORK_SHARES = (0.3, 1.0)  # tried: the same, for the networks
+NETWORK_SHARES = (0.3, 1.0)  # tried: weight of places in the networks' inputs, other features having 1
 SCALES = {"auto": (False, True), "ms": (False,), "log": (True,)}  # whether the logarithm is taken
+LONGER = 4  # times the steps, at most, where there are more rows than a batch holds
 
 
 class LpmConfig(BaseModel):
@@ -42,12 +43,20 @@ class LpmConfig(BaseModel):
 
     members: int = Field(default=5, ge=2, le=20, description="networks, each blind to another part of the table")
     hidden: int = Field(default=16, ge=1, le=1024, description="units of each of the two hidden layers")
-    steps: int = Field(default=150, ge=20, le=100_000, description="full-batch training steps, unless stopped earlier")
+    steps: int = Field(
+        default=150, ge=20, le=100_000, description="training steps on few rows, up to four times as many on many"
+    )
+    batch_rows: int = Field(default=2048, ge=16, le=1_000_000, description="most rows of a training step")
     learning_rate: float = Field(default=0.01, gt=0.0, le=1.0, description="highest learning rate of AdamW")
     weight_decay: float = Field(default=3.0, ge=0.0, le=100.0, description="decoupled weight decay of AdamW")
     scale: Literal["auto", "ms", "log"] = Field(
         default="auto", description="what is predicted: ms, log of ms, or what is better on held-out networks"
     )
+
+    def schedule(self, count: int) -> Schedule:
+        """The training on `count` rows."""
+        steps = self.steps * min(LONGER, -(-count // self.batch_rows))
+        return Schedule(steps, self.batch_rows, self.learning_rate, self.weight_decay)
 
 
 class LatencyPredictionModule(Predictor):
@@ -60,55 +69,46 @@ class LatencyPredictionModule(Predictor):
 
     def _fit(self, codes: Tensor, costs_ms: Tensor, seed: int) -> dict[str, Tensor]:
         generator = torch.Generator().manual_seed(seed)
-        codes = self._with_terms(codes)
+        columns = basis(self.space, self.skeleton, codes)
+        features = standardised(self.space, self.skeleton, columns)
+        design = features.of(columns)
         part = torch.randperm(len(codes), generator=generator) % self.config.members
         held_out = part == torch.arange(self.config.members)[:, None]
-        centre = codes.mean(dim=0)
-        candidates = self._candidates(codes - centre, costs_ms, held_out)
-        stage = best_stage(candidates, codes - centre, costs_ms, held_out, self.config, generator)
-        state = _from_stage(stage, centre)
-        return state | _calibration(stage.candidate.scale, state, codes, costs_ms, held_out)
+        candidates = self._candidates(features, design, costs_ms, held_out)
+        stage = best_stage(candidates, design, costs_ms, held_out, self.config, generator)
+        state = _from_stage(stage, features)
+        calibration = _calibration(stage.candidate.scale, state, columns, costs_ms, held_out)
+        return state | calibration | _moved(stage.candidate.ridges.whole, features, state)
 
-    def _candidates(self, codes: Tensor, costs_ms: Tensor, held_out: Tensor) -> list[Candidate]:
-        """Each scale with each share of the encoding; `codes` [N, W] are centred."""
-        features, encoding = self._blocks(codes)
+    def _candidates(self, features: Features, design: Tensor, costs_ms: Tensor, held_out: Tensor) -> list[Candidate]:
+        """Each weight of places, in the scale whose ridges are better on held-out rows of the design [N, Q]."""
         found = []
         for logarithmic in SCALES[self.config.scale]:
             scale = Scale.of(costs_ms, logarithmic=logarithmic)
-            designs = [torch.cat([features, share * encoding]) for share in RIDGE_SHARES]
-            ridges = fit_ridges(codes, scale.targets(costs_ms), designs, held_out)
-            for share in NETWORK_SHARES:
-                found.append(Candidate(scale, torch.cat([features, share * encoding]), *ridges))
-        return found
-
-    def _with_terms(self, codes: Tensor) -> Tensor:
-        """Encodings [B, W] with their terms beside them [B, W + T]."""
-        return torch.cat([codes, terms(self.space, self.skeleton, codes)], dim=1)
-
-    def _blocks(self, codes: Tensor) -> tuple[Tensor, Tensor]:
-        """Features [F, W + T] with variance 1 each on these codes, and the encoding [W, W + T] with F in total."""
-        form, width = closed_form(self.space, self.skeleton), self.space.width
-        sums = torch.from_numpy(np.vstack([self.space.feature_map(), form.slot_macs, form.slot_parameters]))
-        own = torch.eye(codes.shape[1] - width, dtype=torch.float64)
-        rows = torch.cat([nn.functional.pad(sums, (0, len(own))), nn.functional.pad(own, (width, 0))])
-        spread = (codes @ rows.T).std(dim=0)
-        varying = spread > RESOLUTION * rows.abs().amax(dim=1)
-        features = rows[varying] / spread[varying, None]
-        scale = (len(features) / codes[:, :width].var(dim=0).sum()).sqrt()
-        return features, scale * torch.eye(width, codes.shape[1], dtype=torch.float64)
+            ridges = fit_ridges(design, scale.targets(costs_ms), features.blocks, held_out)
+            found.append(Candidate(scale, ridges, torch.ones(len(features.places), dtype=torch.float64)))
+        best = min(found, key=lambda candidate: ridge_error_ms(candidate, design, costs_ms, held_out))
+        return [replace(best, inputs=features.network_inputs(share)) for share in NETWORK_SHARES]
 
     def _mean_ms(self, codes: Tensor, state: State) -> Tensor:
-        mean = _member_targets(self._with_terms(codes), state).mean(dim=0)
-        return _costs_ms(mean, state)
+        return _costs_ms(self._members(codes, state).mean(dim=0), state)
 
     def _std_ms(self, codes: Tensor, state: State) -> Tensor:
-        targets = _member_targets(self._with_terms(codes), state)
+        return self._mean_and_std_ms(codes, state)[1]
+
+    def _mean_and_std_ms(self, codes: Tensor, state: State) -> tuple[Tensor, Tensor]:
+        targets = self._members(codes, state)
+        mean_ms = _costs_ms(targets.mean(dim=0), state)
         std = state["calibration"] * (state["noise"] + targets.var(dim=0)).sqrt() * state["scale"][2]
-        return std * _costs_ms(targets.mean(dim=0), state) if state["scale"][0] else std
+        return mean_ms, std * mean_ms if state["scale"][0] else std
+
+    def _members(self, codes: Tensor, state: State) -> Tensor:
+        """Standardised targets [K, B] that the members predict."""
+        return _member_targets(basis(self.space, self.skeleton, codes), state)
 
     def _shapes(self) -> dict[str, tuple[int, ...]]:
         members, hidden = self.config.members, self.config.hidden
-        width = self._with_terms(torch.zeros(1, self.space.width, dtype=torch.float64)).shape[1]
+        width = basis_width(self.space, self.skeleton)
         return {
             "slopes": (members, width),
             "bases": (members,),
@@ -123,16 +123,17 @@ class LatencyPredictionModule(Predictor):
         }
 
 
-def _from_stage(stage: Stage, centre: Tensor) -> dict[str, Tensor]:
-    """The members in terms of the encoding itself: no projection, no centre, and their share inside the last layer."""
+def _from_stage(stage: Stage, features: Features) -> dict[str, Tensor]:
+    """The members in terms of the basis itself: no projection, no centre, and their share inside the last layer."""
     candidate, scale = stage.candidate, stage.candidate.scale
     layers = Layers(*(weights.double() for weights in stage.layers))
-    first = candidate.projection.T @ layers.first
+    slopes = candidate.ridges.slopes @ features.projection
+    first = (features.projection * candidate.inputs[:, None]).T @ layers.first
     return {
-        "slopes": candidate.slopes,
-        "bases": candidate.bases - candidate.slopes @ centre,
+        "slopes": slopes,
+        "bases": candidate.ridges.bases - slopes @ features.centre,
         "first": first,
-        "first_bias": layers.first_bias - centre @ first[:, None],
+        "first_bias": layers.first_bias - features.centre @ first[:, None],
         "second": layers.second,
         "second_bias": layers.second_bias,
         "last": stage.share * layers.last,
@@ -140,15 +141,25 @@ def _from_stage(stage: Stage, centre: Tensor) -> dict[str, Tensor]:
     }
 
 
-def _calibration(scale: Scale, state: State, codes: Tensor, costs_ms: Tensor, held_out: Tensor) -> dict[str, Tensor]:
+def _calibration(scale: Scale, state: State, columns: Tensor, costs_ms: Tensor, held_out: Tensor) -> dict[str, Tensor]:
     """Noise and width of the intervals, from what members get wrong on rows that they have not seen."""
-    members = _member_targets(codes, state)
+    members = _member_targets(columns, state)
     left = scale.targets(costs_ms) - (members * held_out).sum(dim=0)
     noise = (left**2).mean()
     floor = RESOLUTION * (1.0 if scale.logarithmic else float(costs_ms.median())) / scale.spread
     noise = noise.clamp_min(floor**2)
-    factor = noise_scale(left, (noise + members.var(dim=0)).sqrt(), RESOLUTION)
+    factor = interval_factor(left, (noise + members.var(dim=0)).sqrt(), RESOLUTION)
     return {"noise": noise, "calibration": torch.tensor(factor, dtype=torch.float64)}
+
+
+def _moved(whole: Slopes, features: Features, state: State) -> dict[str, Tensor]:
+    """The members' ridges, moved together so that their mean is the ridge on all rows: it has seen a fifth more."""
+    slopes = whole.values @ features.projection
+    base = whole.base - slopes @ features.centre
+    return {
+        "slopes": state["slopes"] + slopes - state["slopes"].mean(dim=0),
+        "bases": state["bases"] + base - state["bases"].mean(),
+    }
 
 
 def _member_targets(codes: Tensor, state: State) -> Tensor:

@@ -1,0 +1,116 @@
+"""What a predictor sees of an architecture: blocks of features, each a sum over a basis of the encoding.
+
+The basis is the encoding in each of its forms (`live.py`) with its terms (`terms.py`). Of each form there are four
+blocks: MACs and parameters; how often an operation occurs where; the terms; the encoding itself. A block is shrunk as
+one, so few rows are explained by its MACs, and places count once there are rows to tell them apart.
+
+Letters: N networks, B batch, W slots of the encoding, P columns of the basis, F features of a block, Q of all blocks.
+"""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from chronas.networks import closed_form
+from chronas.predictors.live import forms
+from chronas.predictors.terms import terms
+from chronas.spaces import Skeleton, Space
+
+VARYING = 1e-6  # a feature whose spread is below this share of its largest weight is a constant, up to rounding
+
+
+@dataclass(frozen=True)
+class Features:
+    """Features with variance 1 in each block on the networks of a fit.
+
+    Attributes:
+        centre: mean of the basis [P].
+        projection: features = (basis - centre) @ projection.T [Q, P].
+        sizes: number of features of each block; they add up to Q.
+        places: whether a feature tells where something is, not only what or how much [Q].
+    """
+
+    centre: Tensor
+    projection: Tensor
+    sizes: tuple[int, ...]
+    places: Tensor
+
+    def of(self, basis_codes: Tensor) -> Tensor:
+        """Features [B, Q] of a basis [B, P]."""
+        return (basis_codes - self.centre) @ self.projection.T
+
+    def network_inputs(self, places: float) -> Tensor:
+        """Weights [Q]: what is no place gets variance 1 each, all places `places`^2 times that of the others."""
+        counts = torch.tensor(self.sizes)[self.blocks]
+        others = int((~self.places).sum())
+        encodings = len({int(block) for block in self.blocks[self.places]})
+        share = places * (max(others, 1) / encodings) ** 0.5
+        return torch.where(self.places, share, counts.double().sqrt())
+
+    @property
+    def blocks(self) -> Tensor:
+        """The number of the block of each feature [Q]."""
+        return torch.repeat_interleave(torch.arange(len(self.sizes)), torch.tensor(self.sizes))
+
+
+def basis(space: Space, skeleton: Skeleton, codes: Tensor) -> Tensor:
+    """The basis [B, P] of encodings [B, W], differentiable."""
+    parts = [part for form in forms(space, codes) for part in (form, terms(space, skeleton, form))]
+    return torch.cat(parts, dim=1)
+
+
+def basis_width(space: Space, skeleton: Skeleton) -> int:
+    """P."""
+    return basis(space, skeleton, torch.zeros(1, space.width, dtype=torch.float64)).shape[1]
+
+
+def standardised(space: Space, skeleton: Skeleton, basis_codes: Tensor) -> Features:
+    """The features of a space, scaled on the basis [N, P] of the networks of a fit; constant ones are left out.
+
+    Each feature gets the same variance, except in an encoding: there rare operations stay small.
+    """
+    centre = basis_codes.mean(dim=0)
+    rows, sizes, places = [], [], []
+    for block, is_encoding in _blocks(space, skeleton):
+        spread = ((basis_codes - centre) @ block.T).std(dim=0)
+        varying = spread > VARYING * block.abs().amax(dim=1)
+        count = int(varying.sum())
+        if not count:
+            continue
+        scale = spread.square().sum().sqrt() if is_encoding else spread[varying, None] * count**0.5
+        rows.append(block[varying] / scale)
+        sizes.append(count)
+        places.append(torch.full((count,), is_encoding))
+    return Features(centre, torch.cat(rows), tuple(sizes), torch.cat(places))
+
+
+def _blocks(space: Space, skeleton: Skeleton) -> Sequence[tuple[Tensor, bool]]:
+    """Each block [F, P], and whether it is an encoding."""
+    codes = torch.zeros(1, space.width, dtype=torch.float64)
+    count = len(forms(space, codes))
+    of_one = space.width + terms(space, skeleton, codes).shape[1]
+    found = []
+    for form in range(count):
+        for block, is_encoding in _blocks_of_one(space, skeleton, of_one):
+            pad = (form * of_one, (count - form - 1) * of_one)
+            found.append((torch.nn.functional.pad(block, pad), is_encoding))
+    return found
+
+
+@functools.cache
+def _blocks_of_one(space: Space, skeleton: Skeleton, width: int) -> tuple[tuple[Tensor, bool], ...]:
+    """The blocks of one form over its encoding and terms, `width` columns; empty ones are left out."""
+    form = closed_form(space, skeleton)
+    sums = space.feature_map()
+    counts = sums[(sums != 0).sum(axis=1) > 1]
+    sizes = np.vstack([form.slot_macs, form.slot_parameters])
+    eye = torch.eye(width, dtype=torch.float64)
+    over_slots = [torch.from_numpy(part) @ eye[: space.width] for part in (sizes, counts)]
+    found = [(part, False) for part in (*over_slots, eye[space.width :])] + [(eye[: space.width], True)]
+    return tuple((part, is_encoding) for part, is_encoding in found if len(part))
