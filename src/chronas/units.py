@@ -2,13 +2,33 @@
 
 from __future__ import annotations
 
+import re
+
+from chronas.errors import UsageError, excerpt
+
 MS_PER_S = 1e3
 NS_PER_MS = 1e6
 MJ_PER_UJ = 1e-3
 MJ_PER_PJ = 1e-9
 MIB_PER_KIB = 1 / 1024.0
 BYTES_PER_MIB = 1024.0 * 1024.0
-COST_UNITS = {"latency_ms": "ms", "energy_mj": "mJ", "peak_memory_mib": "MiB"}
+LATENCY = "latency_ms"
+COST_UNITS = {LATENCY: "ms", "energy_mj": "mJ", "peak_memory_mib": "MiB"}
+
+NAMED_BY_UNIT = re.compile(r"[a-z][a-z0-9_]*_([A-Za-z][A-Za-z0-9]*)")
+
+
+def unit_of(cost: str) -> str:
+    """The unit of a cost: of one that is not measured here, the end of its name (`carbon_g`: g).
+
+    Raises:
+        UsageError: the name does not end in a unit.
+    """
+    named = NAMED_BY_UNIT.fullmatch(cost)
+    if named is None:
+        known = ", ".join(COST_UNITS)
+        raise UsageError(f"a cost's name should end in its unit, like {known} or carbon_g, got {excerpt(cost)}")
+    return COST_UNITS.get(cost, named[1])
 
 
 def ms_from_ns(duration_ns: float) -> float:

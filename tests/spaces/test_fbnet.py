@@ -68,6 +68,10 @@ def test_malformed_texts_are_refused(text: str) -> None:
         SPACE.parse(text)
 
 
+def test_helps_form_has_no_brackets() -> None:
+    assert SPACE.parse(TEXT[1:-1].replace(" ", "")) == SPACE.parse(TEXT)
+
+
 def test_features_count_blocks_by_stage() -> None:
     architecture = SPACE.parse(TEXT)
     features = SPACE.feature_map() @ SPACE.encode([architecture])[0]

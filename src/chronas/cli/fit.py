@@ -24,7 +24,7 @@ from chronas.predictors import (
 from chronas.reports import predictor_words
 from chronas.runs import Run, fit, fit_all, measure, predictor_folder
 from chronas.tables import CostTable, table_files, table_path
-from chronas.units import COST_UNITS
+from chronas.units import unit_of
 
 DESCRIPTION = """Learn a cost predictor from a table, and report how well it predicts architectures not seen.
 
@@ -127,7 +127,7 @@ def show_fit(report: PredictorReport, path: Path, *, as_json: bool) -> None:
     if as_json:
         write_json({"path": str(path), **report.to_json()})
         return
-    unit = COST_UNITS[report.cost]
+    unit = unit_of(report.cost)
     columns = ("", "Kendall", "Spearman", "MAPE %", f"RMSE {unit}", "within 5 %", "within 10 %")
     scores = {
         "this predictor": report.scores,

@@ -9,6 +9,7 @@ from typing import Annotated
 import tyro
 from pydantic import Field
 
+from chronas.cli import plain
 from chronas.cli.options import Options, read_options
 from chronas.cli.table import journal_beside, show_table
 from chronas.errors import UsageError
@@ -18,8 +19,10 @@ from chronas.tables import CostTable
 
 DESCRIPTION = """Make a table of what the run.py of a bundle measured, and a journal of every sample beside it.
 
-Networks that lack rounds yet are left out. `chronas table import hw-nas-bench FILE` reads HW-NAS-Bench's pickle."""
+Networks that lack rounds yet are left out. `chronas table import FILE.csv` (or .parquet) reads tables that others
+wrote, `chronas table import hw-nas-bench FILE` HW-NAS-Bench's pickle."""
 SOURCE = "measured elsewhere, by the run.py of a bundle,"
+PLAIN = (".csv", ".parquet")
 PUBLISHED = {"hw-nas-bench": "chronas.cli.hw_nas_bench:main"}  # a file of such a name is given as ./NAME
 
 
@@ -31,10 +34,12 @@ class ImportOptions(Options):
 
 
 def main(words: list[str]) -> int:
-    """Import what the first word names, or else the results of a bundle."""
+    """Import what the first word names, a plain file, or else the results of a bundle."""
     if words and words[0] in PUBLISHED:
         exit_code: int = named("benchmark", words[0], PUBLISHED)(words[1:])
         return exit_code
+    if _file(words).lower().endswith(PLAIN):
+        return plain.main(words)
     options = read_options(ImportOptions, words, prog="chronas table import", description=DESCRIPTION)
     if options.out.exists():
         raise UsageError(f"{options.out} exists; choose another --out, nothing is overwritten")
@@ -49,3 +54,11 @@ def main(words: list[str]) -> int:
         sys.stderr.write(f"{left_out} of {len(table) + left_out} networks lack rounds yet and are left out\n")
     show_table(table, options.out, as_json=options.json_answer)
     return 0
+
+
+def _file(words: list[str]) -> str:
+    """The first word that is no flag and no flag's value."""
+    for before, word in zip(["", *words], words, strict=False):
+        if not word.startswith("-") and (before in {"", "--json"} or not before.startswith("--") or "=" in before):
+            return word
+    return ""

@@ -13,7 +13,7 @@ from chronas.cli.options import Options, read_options
 from chronas.errors import UsageError
 from chronas.names import named
 from chronas.tables import BlockTable, CostTable, is_block_table, table_path
-from chronas.units import COST_UNITS
+from chronas.units import LATENCY, unit_of
 
 DESCRIPTION = (
     "Show what a table of costs holds: where it is from, its range, how well it repeats, its fastest networks."
@@ -23,7 +23,8 @@ USAGE = """usage: chronas table ACTION [FILE] [OPTIONS]
 actions:
   list     the tables that come with chronas: their names are taken wherever a table is asked for
   show     what a table holds: where it is from, its range, how well it repeats, its fastest networks
-  import   a table of what a bundle measured elsewhere (results.jsonl), or HW-NAS-Bench's tables (hw-nas-bench FILE)
+  import   a table of what a bundle measured elsewhere (results.jsonl), of a CSV or Parquet file, or HW-NAS-Bench's
+           tables (hw-nas-bench FILE)
   query    what architectures cost on every device: by index, text, filter or Pareto front
   compare  whether devices rank architectures alike, and what the best for one costs on the others
   build    measure all architectures of a space on a device
@@ -93,12 +94,20 @@ def show_table(table: CostTable, path: Path, *, as_json: bool, rows: int = 5) ->
     """Describe a table on stdout."""
     show_described(table.describe(), path, as_json=as_json)
     if rows and not as_json:
-        fastest = table.measured().frame.sort("latency_ms").head(rows)
-        columns = {"latency_ms": "latency ms", "latency_low_ms": "at least", "latency_high_ms": "at most"}
-        columns |= {cost: f"{cost.rpartition('_')[0].replace('_', ' ')} {COST_UNITS[cost]}" for cost in table.others()}
+        cost = table.provenance.cost if LATENCY not in table.frame.columns else LATENCY
+        fastest = table.measured().frame.sort(cost).head(rows)
+        columns = {cost: _heading(cost)}
+        if cost == LATENCY:
+            columns |= {"latency_low_ms": "at least", "latency_high_ms": "at most"}
+        columns |= {other: _heading(other) for other in table.others()}
         columns["architecture"] = "architecture"
         write_table(
             tuple(columns.values()),
             list(fastest.select(columns.keys()).iter_rows()),
-            title=f"\nthe fastest {len(fastest)}",
+            title=f"\nthe {'fastest' if cost == LATENCY else 'cheapest'} {len(fastest)}",
         )
+
+
+def _heading(cost: str) -> str:
+    """`peak memory MiB`."""
+    return f"{cost.rpartition('_')[0].replace('_', ' ')} {unit_of(cost)}"

@@ -22,17 +22,16 @@ import torch
 from pydantic import BaseModel, ValidationError
 from torch import Tensor
 
-from chronas.errors import DataError, MismatchError, UsageError, unknown_name
+from chronas.errors import DataError, MismatchError, UsageError
 from chronas.networks import save_state
 from chronas.spaces import SPACES, Skeleton, Space, make_space
-from chronas.units import COST_UNITS
+from chronas.units import LATENCY, unit_of
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 State = Mapping[str, Tensor]
 SCHEMA = "chronas.predictor/1"
-LATENCY = "latency_ms"
 MAX_DISAGREEMENT = 2.0  # two costs of one architecture further apart than this factor are no measurement noise
 PART = 4096  # networks that are predicted at once: what the caches hold
 NORMAL_90 = 1.6448536269514722  # half-width of a 90 % interval of a normal distribution, in standard deviations
@@ -93,19 +92,18 @@ class Predictor(ABC):
             cost: what they are.
 
         Raises:
-            UsageError: there is no such cost.
+            UsageError: the cost's name does not end in its unit.
             MismatchError: the encodings are not of this space.
             DataError: too few networks; a cost that is not a positive number; all costs equal; one architecture with
                 costs that contradict each other.
         """
-        if cost not in COST_UNITS:
-            raise unknown_name("cost", cost, COST_UNITS)
+        unit = unit_of(cost)
         inputs = self._checked(codes)
         costs = np.asarray(costs_ms, dtype=np.float64)
-        _check_costs(costs, len(inputs), COST_UNITS[cost])
+        _check_costs(costs, len(inputs), unit)
         if len(costs) < self.minimum:
             raise DataError(f"{self.name} needs at least {self.minimum} networks, got {len(costs)}: measure more")
-        _check_duplicates(codes, costs, COST_UNITS[cost])
+        _check_duplicates(codes, costs, unit)
         state = self._fit(inputs, torch.tensor(costs), seed)
         self.learned = cost
         self._state = {**state, "median_ms": torch.tensor(float(np.median(costs)), dtype=torch.float64)}
@@ -183,8 +181,10 @@ class Predictor(ABC):
         if not all(bool(torch.isfinite(tensor).all()) for tensor in tensors.values()):
             raise DataError(f"{path} holds numbers that are not finite: fit and save it again")
         predictor.learned = content.get("cost", LATENCY)  # files of chronas 0.1.0 know no other
-        if predictor.learned not in COST_UNITS:
-            raise DataError(f"{path} predicts {predictor.learned!r}, known are {', '.join(COST_UNITS)}: fit again")
+        try:
+            unit_of(predictor.learned)
+        except UsageError as error:
+            raise DataError(f"{path} cannot be read: {error}; fit again") from error
         predictor._state = dict(tensors)
         return predictor
 

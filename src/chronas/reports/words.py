@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 from chronas.measurement import Latency
 from chronas.predictors import PredictorReport, Scores
 from chronas.reports.report import NetworkCost, TrainedNetwork, Verdict
-from chronas.units import COST_UNITS
+from chronas.units import unit_of
 
 NORMAL_975 = 1.959964  # the normal distribution's 0.975 quantile
 AS_WELL = (
@@ -40,12 +40,12 @@ def interval_text(latency: Latency) -> str:
 
 def cost_text(cost: str, value: float) -> str:
     """A cost with its unit: `2.4 mJ`."""
-    return f"{number_text(value)} {COST_UNITS[cost]}"
+    return f"{number_text(value)} {unit_of(cost)}"
 
 
 def cost_interval_text(cost: str, found: NetworkCost) -> str:
     """The 95 % interval of a cost: `2.37 to 2.51 mJ`."""
-    return f"{number_text(found.low)} to {number_text(found.high)} {COST_UNITS[cost]}"
+    return f"{number_text(found.low)} to {number_text(found.high)} {unit_of(cost)}"
 
 
 def count_text(value: float) -> str:

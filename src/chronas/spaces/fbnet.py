@@ -28,7 +28,7 @@ STAGE_STRIDES = {"cifar": (1, 1, 2, 2, 1, 2, 1), "imagenet": (1, 2, 2, 2, 1, 2, 
 STEM_STRIDES = {"cifar": 1, "imagenet": 2}
 STAGE_OF_LAYER = tuple(stage for stage, (layers, _) in enumerate(STAGES) for _ in range(layers))
 LAYERS = len(STAGE_OF_LAYER)
-TEXT = re.compile(r"\[\s*[0-8](?:\s*,\s*[0-8]){" + str(LAYERS - 1) + r"}\s*\]", re.ASCII)
+NUMBERS = re.compile(r"\s*[0-8](?:\s*,\s*[0-8]){" + str(LAYERS - 1) + r"}\s*", re.ASCII)
 LONGEST_TEXT = 1024
 
 
@@ -56,15 +56,17 @@ class FBNet(Space):
     }
 
     def parse(self, text: str) -> Architecture:
-        """The architecture of HW-NAS-Bench's `op_idx_list`.
+        """The architecture of HW-NAS-Bench's `op_idx_list`; HELP (arXiv 2106.08630) writes it without brackets.
 
         Raises:
             ParseError: not a list of 22 numbers 0..8.
         """
-        stripped = text.strip()
-        if len(text) > LONGEST_TEXT or not TEXT.fullmatch(stripped):
+        numbers = text.strip()
+        if numbers.startswith("[") and numbers.endswith("]"):
+            numbers = numbers[1:-1]
+        if len(text) > LONGEST_TEXT or not NUMBERS.fullmatch(numbers):
             raise ParseError(f"expected a list of {LAYERS} numbers 0..8 like [0, 3, ..., 8], got {excerpt(text)}")
-        return Architecture(self, tuple(int(number) for number in stripped[1:-1].split(",")))
+        return Architecture(self, tuple(int(number) for number in numbers.split(",")))
 
     def text(self, architecture: Architecture) -> str:
         """HW-NAS-Bench's `op_idx_list`."""

@@ -16,7 +16,7 @@ from chronas.tables.block_table import BlockTable
 from chronas.tables.columns import COST_COLUMNS
 from chronas.tables.provenance import Provenance
 from chronas.tables.table import MEASURED_AS, CostTable
-from chronas.units import COST_UNITS
+from chronas.units import unit_of
 
 Fact = str | int | float | None
 FEWEST = 2  # rounds that an interval is of
@@ -33,9 +33,9 @@ class Answer:
 
     Attributes:
         device: its name; where tables have the same, with a number behind it.
-        cost: a key of `COST_UNITS`.
+        cost: a key of `COST_UNITS`, or a cost of the user's.
         value: in `unit`; None where the table does not have the architecture.
-        unit: ms, mJ or MiB.
+        unit: ms, mJ, MiB, or the end of the cost's name.
         low: lower end of the 95 % interval: over rounds or, where blocks are added, of whole networks around sums.
         high: upper end of it.
         rounds: how many rounds the value comes from.
@@ -130,7 +130,7 @@ def block_answers(table: BlockTable, choices: Sequence[int]) -> list[Answer]:
     for name in table.costs:
         device, _, cost = name.rpartition(".")
         facts: dict[str, Fact] = {fact: origin.devices.get(device, {}).get(fact) for fact in FACTS}
-        shared = {"device": device, "cost": cost, "unit": COST_UNITS[cost], **facts, "date": origin.created or None}
+        shared = {"device": device, "cost": cost, "unit": unit_of(cost), **facts, "date": origin.created or None}
         unknown = dict.fromkeys(("rounds", "runs", "missing", "measured_as"))
         value, quality = sums[name][0], origin.quality.get(device)
         low, high = (None, None) if quality is None else quality.interval(value)
@@ -152,17 +152,17 @@ def answer_columns(table: CostTable, device: str, rows: pl.DataFrame) -> list[An
     spread = rows.join(known, on="architecture", how="left", maintain_order="left")
     shared: dict[str, Fact] = {fact: provenance.device.get(fact) for fact in FACTS}
     shared |= {"device": device, "date": provenance.created or None, "source": provenance.source}
-    costs = [name for name in COST_COLUMNS if name in spread.columns]
-    return [_column(spread, provenance, shared | {"cost": cost, "unit": COST_UNITS[cost]}, cost) for cost in costs]
+    told = [(cost, shared | {"cost": cost, "unit": unit_of(cost)}) for cost in table.costs_known]
+    return [_column(spread, provenance, facts, cost) for cost, facts in told]
 
 
 def _column(spread: pl.DataFrame, provenance: Provenance, facts: Mapping[str, Fact], cost: str) -> AnswerColumn:
     """The answers about one cost; the rounds of a table without a plan are placeholders, and not told."""
-    columns = COST_COLUMNS[cost]
+    columns = COST_COLUMNS.get(cost)
     values = spread[cost].to_numpy()
     unknown, none = np.full(len(spread), np.nan), np.zeros(len(spread), dtype=np.int64)
     low, high, rounds, runs = unknown, unknown, none, none
-    if provenance.plan and columns.rounds in spread.columns:
+    if columns is not None and provenance.plan and columns.rounds in spread.columns:
         rounds = spread[columns.rounds].list.len().fill_null(0).to_numpy().astype(np.int64)
         repeats = int(provenance.plan.get("repeats", 0)) if cost == "latency_ms" else 0
         runs = rounds * repeats

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import polars as pl
 
-from chronas.units import COST_UNITS
+from chronas.units import unit_of
 
 if TYPE_CHECKING:
     from chronas.measurement import Estimate
@@ -95,11 +95,11 @@ def interval_text(frame: pl.DataFrame, cost: str) -> str:
 
 def cost_text(frame: pl.DataFrame, cost: str, source: str) -> str:
     """What there is of a cost that is not the table's own."""
-    values, unit = frame[cost].drop_nulls().to_numpy(), COST_UNITS[cost]
+    values, unit = frame[cost].drop_nulls().to_numpy(), unit_of(cost)
     text = f"{values.min():.4g} min, {np.median(values):.4g} median, {values.max():.4g} max {unit}"
     beside = [
         f"{column} {np.median(frame[column].drop_nulls().to_numpy()):.4g}"
-        for column in COST_COLUMNS[cost].beside.values()
+        for column in (COST_COLUMNS[cost].beside.values() if cost in COST_COLUMNS else ())
         if column in frame.columns
     ]
     missing = [f"{len(frame) - len(values)} architectures without"] if len(values) < len(frame) else []

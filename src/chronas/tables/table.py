@@ -26,6 +26,7 @@ from chronas.tables.columns import COLUMNS, COST_COLUMNS, ROUNDS, cost_text, int
 from chronas.tables.parquet import has_metadata, read_parquet
 from chronas.tables.provenance import Provenance
 from chronas.tables.repeatability import Repeatability
+from chronas.units import LATENCY
 
 MEASURED_AS = "measured_as"  # the architecture that was measured for a row, where one stands for several
 PROVENANCE_KEY = "chronas.provenance/1"
@@ -37,8 +38,9 @@ class CostTable:
     """Costs of distinct architectures of one space and skeleton on one device. It does not change once it is made.
 
     Attributes:
-        frame: the columns of `COLUMNS`, those of other costs that are known (`COST_COLUMNS`), and any others (the
-            official `index` of NAS-Bench-201, `measured_as`).
+        frame: the columns of `COLUMNS` (without the latency's where the cost is another and no latency is known), those
+            of other costs (`COST_COLUMNS`, and `provenance.sources` for the user's own), and any others (the official
+            `index` of NAS-Bench-201, `measured_as`).
         provenance: where the numbers come from.
     """
 
@@ -119,25 +121,28 @@ class CostTable:
 
     @classmethod
     def from_values(cls, frame: pl.DataFrame, provenance: Provenance) -> CostTable:
-        """A table of known latencies, each as one round without an interval; other columns stay as they are.
+        """A table of known costs, each as one round without an interval; other columns stay as they are.
 
         Args:
-            frame: with at least `architecture` and `latency_ms`.
+            frame: with at least `architecture` and the provenance's cost.
             provenance: where the numbers come from.
 
         Raises:
             DataError: as the constructor.
         """
-        absent = [name for name in ("architecture", "latency_ms") if name not in frame.columns]
+        absent = [name for name in ("architecture", provenance.cost) if name not in frame.columns]
         if absent:
             raise DataError(f"a table needs the column(s) {', '.join(absent)}, got {frame.columns}")
-        full = frame.with_columns(latency_median_ms="latency_ms", latency_p95_ms="latency_ms")
+        full = frame
+        if LATENCY in frame.columns:
+            full = frame.with_columns(latency_median_ms=LATENCY, latency_p95_ms=LATENCY)
         for cost, columns in COST_COLUMNS.items():
             if cost in frame.columns:
                 value = pl.col(cost)
                 once = pl.when(value.is_not_null()).then(pl.concat_list(value))
                 full = full.with_columns(**{columns.low: value, columns.high: value, columns.rounds: once})
-        return cls(full.select(*COLUMNS, *(name for name in full.columns if name not in COLUMNS)), provenance)
+        first = [name for name in COLUMNS if name in full.columns]
+        return cls(full.select(*first, *(name for name in full.columns if name not in COLUMNS)), provenance)
 
     @classmethod
     def load(cls, path: Path) -> CostTable:
@@ -153,7 +158,7 @@ class CostTable:
             table = cls(frame, Provenance.from_json(metadata[PROVENANCE_KEY]))
         except DataError as error:
             raise DataError(f"{path} is damaged: {error}") from error
-        if metadata.get(CHECKSUM_KEY) != _checksum(frame, metadata[PROVENANCE_KEY]):
+        if metadata.get(CHECKSUM_KEY) != _checksum(table, metadata[PROVENANCE_KEY]):
             raise DataError(f"{path} is damaged: its numbers do not match their checksum; use a copy or make it again")
         return table
 
@@ -165,7 +170,7 @@ class CostTable:
         """
         buffer = io.BytesIO()
         provenance = self.provenance.to_json()
-        metadata = {PROVENANCE_KEY: provenance, CHECKSUM_KEY: _checksum(self.frame, provenance)}
+        metadata = {PROVENANCE_KEY: provenance, CHECKSUM_KEY: _checksum(self, provenance)}
         self.frame.write_parquet(buffer, metadata=metadata)
         write_bytes(path, buffer.getvalue())
 
@@ -192,16 +197,20 @@ class CostTable:
         Raises:
             DataError: it was not measured for any.
         """
-        if cost not in COST_COLUMNS or self.frame.schema.get(cost) != pl.Float64():
-            known = ", ".join(name for name in COST_COLUMNS if name in self.frame.columns)
+        if cost not in self.costs_known or self.frame.schema.get(cost) != pl.Float64():
+            known = ", ".join(self.costs_known)
             raise DataError(f"the table has no cost {cost}, only {known}: measure with --costs, or take one of these")
         return CostTable(self.frame.filter(pl.col(cost).is_not_null()), replace(self.provenance, cost=cost))
 
+    @property
+    def costs_known(self) -> list[str]:
+        """The names of all costs that the table has, the user's own behind those that are measured here."""
+        named = [*COST_COLUMNS, *self.provenance.sources, self.provenance.cost]
+        return [name for name in dict.fromkeys(named) if name in self.frame.columns]
+
     def others(self) -> list[str]:
         """The costs beside its own and the latency that the table has."""
-        return [
-            name for name in COST_COLUMNS if name in self.frame.columns and name not in {self.provenance.cost, *COLUMNS}
-        ]
+        return [name for name in self.costs_known if name not in {self.provenance.cost, *COLUMNS}]
 
     def measured(self) -> CostTable:
         """The rows that were measured themselves, without those that another one's measurement stands for."""
@@ -308,12 +317,13 @@ def is_table(path: Path) -> bool:
 
 
 def _check_columns(frame: pl.DataFrame, cost: str) -> None:
-    wanted: dict[str, Any] = COLUMNS | {cost: pl.Float64()}
+    every = COLUMNS if cost in COLUMNS or LATENCY in frame.columns else {"architecture": COLUMNS["architecture"]}
+    wanted: dict[str, Any] = every | {cost: pl.Float64()}
     wrong = [f"{name} ({dtype})" for name, dtype in wanted.items() if frame.schema.get(name) != dtype]
     if wrong:
         raise DataError(f"a table needs the column(s) {', '.join(wrong)}, got {dict(frame.schema)}")
     empty = [name for name in wanted if frame[name].null_count()]
-    if frame[ROUNDS].list.len().min() == 0:
+    if ROUNDS in every and frame[ROUNDS].list.len().min() == 0:
         empty.append(ROUNDS)
     if empty:
         raise DataError(f"a table needs a value everywhere, but {', '.join(empty)} has gaps: leave those rows out")
@@ -323,9 +333,9 @@ def _check_columns(frame: pl.DataFrame, cost: str) -> None:
 
 
 def _check_numbers(frame: pl.DataFrame, cost: str) -> None:
-    numbers = [name for name, dtype in COLUMNS.items() if dtype == pl.Float64()]
+    numbers = [name for name, dtype in COLUMNS.items() if dtype == pl.Float64() and name in frame.columns]
     known = [name for name in _cost_columns(frame) if frame.schema[name] == pl.Float64()]
-    lists = [ROUNDS, *(name for name in _cost_columns(frame) if name not in known)]
+    lists = [name for name in (ROUNDS, *_cost_columns(frame)) if name in frame.columns and name not in known]
     flat = {name: frame[name] for name in {*numbers, *known, cost}} | {name: frame[name].explode() for name in lists}
     for name, values in flat.items():
         array = values.drop_nulls().to_numpy()
@@ -343,17 +353,22 @@ def _cost_columns(frame: pl.DataFrame) -> list[str]:
     return [name for names in every for name in names if name in frame.columns]
 
 
-def _checksum(frame: pl.DataFrame, provenance: str) -> str:
+def _checksum(table: CostTable, provenance: str) -> str:
     """SHA-256 of the provenance, of what `COLUMNS` hold, and of other costs."""
+    frame = table.frame
     digest = hashlib.sha256("\n".join([provenance, *frame["architecture"]]).encode())
     for name, dtype in COLUMNS.items():
-        if dtype == pl.Float64():
+        if dtype == pl.Float64() and name in frame.columns:
             digest.update(frame[name].to_numpy().tobytes())
-    digest.update(frame[ROUNDS].list.len().to_numpy().tobytes())
-    digest.update(frame[ROUNDS].explode().to_numpy().tobytes())
-    for name in _cost_columns(frame):
+    if ROUNDS in frame.columns:
+        digest.update(frame[ROUNDS].list.len().to_numpy().tobytes())
+        digest.update(frame[ROUNDS].explode().to_numpy().tobytes())
+    known = _cost_columns(frame)
+    for name in (*known, *(cost for cost in table.others() if cost not in known)):
         values: list[float | None] | list[list[float] | None] = frame[name].to_list()
         digest.update(json.dumps([name, values]).encode())
+    if not {table.provenance.cost} & {*COLUMNS, *known}:
+        digest.update(frame[table.provenance.cost].to_numpy().tobytes())
     return digest.hexdigest()
 
 
