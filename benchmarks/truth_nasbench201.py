@@ -4,10 +4,11 @@
 
 CIFAR-10 images; latencies are HELP's table of an Intel Xeon Gold 6240 and HW-NAS-Bench's of a Raspberry Pi 4. A search
 sees images and latencies alone: the columns of accuracy are looked up once it has ended. The default searcher trains
-`POOL` networks a seed, which serve all limits, and `EXTRA` for each limit; random search trains as many as both
-together (and as the regression's seconds would have paid for), all inside the limit. Networks are trained on images of
-16x16 for seconds each; one that several searches ask for is trained once, since it is always trained to the same bits.
-A run that was stopped goes on. Prints what each found, and last one line of JSON.
+`POOL` networks a seed without a limit, then `EXTRA` for each limit, loosest first, which knows those of the limits
+before it too, as one supernet would serve them all; random search trains `RANDOM` inside each limit. Networks are
+trained on images of 16x16 for seconds each; one that several searches ask for is trained once, as it is always trained
+to the same bits, but counts with its seconds in each. A run that was stopped goes on. Prints what each found, and last
+one line of JSON.
 """
 
 from __future__ import annotations
@@ -28,11 +29,13 @@ from torch import Tensor
 
 from chronas.data import Images, Normalisation, load_dataset, split
 from chronas.files import read_json, write_json
-from chronas.search import Found, ObjectiveConfig, SearchCost, Searcher, Task, make_searcher, searcher_class
+from chronas.search import Found, ObjectiveConfig, SearchCost, Searcher, Task, find_front, make_searcher, searcher_class
 from chronas.search.bayesian import Bayesian, BayesianConfig
-from chronas.search.brief import BriefTraining
+from chronas.search.brief import BriefConfig, BriefTraining
+from chronas.search.evaluator import Assessed, Steps, unheard
 from chronas.search.random import RandomConfig
-from chronas.search.sampling import Judged, SampledFound
+from chronas.search.sampling import SCHEMA as SAMPLING
+from chronas.search.sampling import SampledFound
 from chronas.search.searcher import skip_connections
 from chronas.spaces import Architecture, Skeleton, make_space
 
@@ -41,7 +44,8 @@ SPACE = make_space("nasbench201")
 SKELETON = SPACE.skeletons["cifar10"]
 DEVICES = ("gold_6240", "raspi4")
 QUARTILES = (25, 50, 75)
-POOL, EXTRA, LADDER, STEPS = 44, 16, 8, 6  # networks that are trained; limits of a front, and networks for each
+POOL, INITIAL, EXTRA, RANDOM = 26, 16, 14, 48  # networks that are trained
+FRONT = 8  # networks of a front
 FRONT_DEVICE, FRONT_ACCURACY = "gold_6240", 90.0
 VALIDATION = 5_000  # images
 TRAINING = {"epochs": 1, "batch": 64, "learning_rate": 0.1, "images": 25_600, "crop_padding": 2, "image_stride": 2}
@@ -140,43 +144,45 @@ class Bench:
             normalisation=Normalisation.of(images), costs={}, objective=ObjectiveConfig(), folder=folder, seed=seed,
         )  # fmt: skip
         self.settings = {**TRAINING, **FRAME, "workers": workers}
-        self.trainer = BriefTraining(
+        self.trainer = Timed(
             replace(self.task, folder=folder / "networks"), BayesianConfig.model_validate(self.settings)
         )
 
     def rows(self, others: Sequence[str]) -> Iterator[dict[str, object]]:
         """What each way finds for each problem."""
         pool, pool_s = self.searched("pool", Bayesian(self.config(POOL)), None)
-        for problem in problems(self.truth):
+        known = {each.candidate.architecture: each for each in pool.judged}
+        for problem in sorted(problems(self.truth), key=lambda each: -(each.quartile or 100)):
             found, seconds = pool, pool_s
             if problem.device is not None:
-                searcher = Bayesian(self.config(EXTRA), known=pool.judged)
+                searcher = Bayesian(self.config(EXTRA), known=list(known.values()))
                 found, seconds = self.searched(f"default-{problem.folder}", searcher, problem)
+                known |= {each.candidate.architecture: each for each in found.judged}
                 seconds += pool_s
             yield self.row("default", problem, first(found), seconds)
-            count = POOL + (EXTRA if problem.device else 0)
-            random = make_searcher("random", RandomConfig.model_validate({**self.settings, "architectures": count}))
-            found, seconds = self.searched(f"random-{problem.folder}", random, problem)
-            yield self.row("random", problem, first(found), seconds)
             yield self.row("most MACs", problem, self.largest(problem), 0.0)
             if problem.device is None:
                 yield self.row("all 3x3", problem, ALL_3X3, 0.0)
-        yield self.front(pool, pool_s)
+        yield self.front()
+        for problem in problems(self.truth):
+            random = make_searcher("random", RandomConfig.model_validate({**self.settings, "architectures": RANDOM}))
+            found, seconds = self.searched(f"random-{problem.folder}", random, problem)
+            yield self.row("random", problem, first(found), seconds)
         for name in others:
             yield self.other(name)
 
     def config(self, architectures: int) -> BayesianConfig:
-        return BayesianConfig.model_validate({**self.settings, "architectures": architectures})
+        return BayesianConfig.model_validate({**self.settings, "architectures": architectures, "initial": INITIAL})
 
     def searched(self, name: str, searcher: Searcher, problem: Problem | None) -> tuple[SampledFound, float]:
-        """A search with the seed's trainings, and the wall-clock seconds that it took when it was first made."""
+        """A search with the seed's trainings, and the wall-clock seconds of what it trained."""
         task = replace(self.task, folder=self.folder / name, evaluate=self.trainer)
         if problem is not None and problem.device is not None and problem.limit_ms is not None:
             costs = {"latency_ms": self.truth.cost(problem.device)}
             task = replace(task, costs=costs, objective=ObjectiveConfig(limits={"latency_ms": problem.limit_ms}))
-        found, seconds = timed(self.folder / f"{name}.json", lambda: searcher.search(task))
+        found = searcher.search(task)
         assert isinstance(found, SampledFound)
-        return found, seconds
+        return found, sum(self.trainer.seconds[row["mode"]] for row in found.history)
 
     def largest(self, problem: Problem) -> Architecture:
         """The architecture with most MACs within the limit."""
@@ -208,33 +214,33 @@ class Bench:
             "seconds": seconds,
         }
 
-    def front(self, pool: SampledFound, pool_s: float) -> dict[str, object]:
-        """Networks for a ladder of limits, each search knowing what those before have trained."""
-        latencies = self.truth.latencies[FRONT_DEVICE]
-        ladder = np.geomspace(np.percentile(latencies, 10), latencies.max(), LADDER)
-        known: list[Judged] = list(pool.judged)
-        chosen, spent_s = [], pool_s
-        for number, limit_ms in enumerate(ladder):
-            searcher = Bayesian(self.config(STEPS), known=known)
-            problem = Problem(FRONT_DEVICE, number, float(limit_ms))
-            found, seconds = self.searched(f"front-{number}", searcher, problem)
-            known = list({str(each.candidate.architecture): each for each in [*known, *found.judged]}.values())
-            chosen.append(SPACE.index(first(found)))
-            spent_s += seconds
+    def front(self) -> dict[str, object]:
+        """So many networks from fast to accurate, as `chronas search --front` finds them: one search, then a ladder."""
+        latencies, slowest = self.truth.latencies[FRONT_DEVICE], self.truth.latencies[FRONT_DEVICE].max()
+        costs = {"latency_ms": self.truth.cost(FRONT_DEVICE)}
+        task = replace(self.task, folder=self.folder / "front", costs=costs, evaluate=self.trainer)
+        found = Bayesian(self.config(POOL)).search(task)
+        chosen = [SPACE.index(each.candidate.architecture) for each in find_front(found, task, "latency_ms", FRONT)]
+        trained = [
+            [row["mode"] for row in read_json(path, SAMPLING)["history"]]
+            for path in [task.folder / "search.json", *sorted(task.folder.glob("front/*/search.json"))]
+        ]
+        seconds = [sum(self.trainer.seconds[text] for text in texts) for texts in trained]
         everything = hypervolume(latencies, self.truth.test)
         generator = np.random.default_rng(self.seed)
-        draws = [generator.choice(SPACE.size, LADDER, replace=False) for _ in range(1000)]
-        random = np.mean([hypervolume(latencies[draw], self.truth.test[draw], latencies.max()) for draw in draws])
+        draws = [generator.choice(SPACE.size, FRONT, replace=False) for _ in range(1000)]
+        random = np.mean([hypervolume(latencies[draw], self.truth.test[draw], slowest) for draw in draws])
         return {
             "seed": self.seed,
             "way": "front",
-            "problem": f"{LADDER} of {FRONT_DEVICE}",
+            "problem": f"{len(chosen)} of {FRONT_DEVICE}",
             "architectures": [str(SPACE.from_index(index)) for index in chosen],
+            "latencies_ms": latencies[chosen].tolist(),
             "tests": self.truth.test[chosen].tolist(),
-            "hypervolume": hypervolume(latencies[chosen], self.truth.test[chosen], latencies.max()) / everything,
+            "hypervolume": hypervolume(latencies[chosen], self.truth.test[chosen], slowest) / everything,
             "random_hypervolume": float(random / everything),
-            "seconds": spent_s,
-            "times_one_search": spent_s / pool_s,
+            "seconds": sum(seconds),
+            "times_one_search": sum(seconds) / seconds[0],
         }
 
     def other(self, name: str) -> dict[str, object]:
@@ -258,6 +264,27 @@ class Bench:
         indices = np.random.default_rng(0).permutation(np.flatnonzero(self.truth.validation > 20.0))[:count]
         scores = found.score([SPACE.from_index(int(index)) for index in indices])
         return None if scores is None else float(kendalltau(scores, self.truth.test[indices]).statistic)
+
+
+class Timed(BriefTraining):
+    """Brief trainings whose seconds are kept from when each was first made.
+
+    Attributes:
+        seconds: wall-clock of each network by its text, its share where several are trained at a time.
+    """
+
+    def __init__(self, task: Task, config: BriefConfig) -> None:
+        super().__init__(task, config)
+        self._path = task.folder / "seconds.json"
+        self.seconds: dict[str, float] = read_json(self._path, SCHEMA)["seconds"] if self._path.exists() else {}
+
+    def assess(self, architectures: Sequence[Architecture], progress: Steps = unheard) -> list[Assessed]:
+        start_s = time.perf_counter()
+        found = super().assess(architectures, progress)
+        share_s = (time.perf_counter() - start_s) / len(architectures)
+        self.seconds = {**dict.fromkeys(map(str, architectures), share_s), **self.seconds}
+        write_json(self._path, SCHEMA, {"seconds": self.seconds})
+        return found
 
 
 OTHERS: Mapping[str, Mapping[str, object]] = {}

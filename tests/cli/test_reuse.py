@@ -17,6 +17,7 @@ import pytest
 from chronas.cli.main import main
 from chronas.networks import load_state
 from chronas.runs import Run, execute, read_choice
+from chronas.search.bayesian import BayesianConfig
 from chronas.tables import CostTable, Provenance
 from tiny_run import tiny_config
 
@@ -151,7 +152,7 @@ def test_the_same_command_goes_on_with_the_run_and_another_source_does_not(
     path.write_bytes(path.read_bytes() + b" ")
     capsys.readouterr()
     assert reuse(copied, run.folder) == 2
-    assert "holds a run over another supernet" in capsys.readouterr().err
+    assert "holds a run that reuses another one" in capsys.readouterr().err
 
 
 def test_a_run_killed_in_its_search_goes_on_to_the_same_bits(again: Again, finished: Run, tmp_path: Path) -> None:
@@ -268,7 +269,20 @@ def test_a_run_of_a_searcher_without_a_supernet_is_one_line(copied: Run, tmp_pat
     content["config"] |= {"searcher": "random", "searcher_config": {}}
     path.write_text(json.dumps(content))
     words = ["--reuse", str(copied.folder), *OTHER]
-    refused(words, tmp_path / "run", capsys, "was searched by random, which leaves no supernet")
+    refused(words, tmp_path / "run", capsys, "was searched by random, which leaves nothing")
+
+
+def test_trained_networks_are_reused_as_a_supernet_is(tmp_path: Path, capsys: Capture) -> None:
+    searcher = BayesianConfig(architectures=6, initial=3, epochs=1, batch=64, width=4, depth=1, images=200)
+    config = tiny_config(baseline=False, searcher="bayesian", searcher_config=searcher)
+    run = Run.create(tmp_path / "first", config, command="chronas run")
+    execute(run)
+    assert reuse(run, tmp_path / "second", *OTHER, "--json") == 0
+    assert len(json.loads(capsys.readouterr().out)["devices"]["networks"]) == 2
+    second = Run.open(tmp_path / "second")
+    journal = json.loads((second.folder / "search" / second.role / "search.json").read_text())
+    assert len(journal["history"]) == 2
+    assert second.facts.reused == journal["identity"]["trained"]
 
 
 def test_a_checkpoint_of_other_images_is_one_line(copied: Run, tmp_path: Path, capsys: Capture) -> None:

@@ -13,9 +13,8 @@ import torch
 
 from chronas.errors import MismatchError
 from chronas.search import SearchCost, TableEvaluator, Task, make_searcher, searcher_class
-from chronas.search.bayesian import Bayesian, BayesianConfig, goals
-from chronas.search.derive import Candidate
-from chronas.search.sampling import Judged, SampledFound
+from chronas.search.bayesian import Bayesian, BayesianConfig
+from chronas.search.sampling import SampledFound
 from chronas.spaces import Architecture, make_space
 
 MakeTask = Callable[..., Task]
@@ -161,21 +160,3 @@ def test_images_may_be_fewer_and_smaller(make_task: MakeTask) -> None:
     part = make_searcher("bayesian", config).search(make_task("nasbench201", folder="part"))
     assert [row["mode"] for row in part.history[:3]] == [row["mode"] for row in whole.history[:3]]
     assert part.history[0]["validation_loss"] != whole.history[0]["validation_loss"]
-
-
-def test_goals_merge_the_orders_of_accuracy_and_losses() -> None:
-    def judged(accuracy: float, *losses: float, price: float = 0.0) -> Judged:
-        candidate = Candidate(SPACE.from_index(0), 0.0, {})
-        return Judged(candidate, accuracy, 1.0 - accuracy / 100.0 + price, price, losses)
-
-    rising = goals([judged(50.0), judged(60.0), judged(70.0)])
-    assert rising[0] < rising[1] < rising[2]
-    assert rising.sum() == pytest.approx(0.0)
-    tied = goals([judged(50.0, 1.0, 1.0), judged(50.0, 2.0, 2.0), judged(40.0, 3.0, 3.0)])
-    assert tied[0] > tied[1] > tied[2], "losses tell apart what accuracy does not"
-    large = goals([judged(50.0, 1.0), judged(51.0, 0.9)], capacity=np.array([5.0, 0.0]))
-    assert large[0] > large[1], "what seconds cannot show"
-    known = goals([judged(50.0), judged(51.0)], capacity=np.array([5.0, 0.0]))
-    assert known[0] < known[1], "an accuracy that is no brief training's is taken as it is"
-    dear = goals([judged(50.0), judged(60.0, price=0.3), judged(55.0)])
-    assert dear[1] < dear[0] < dear[2], "a price counts as wrong images do"

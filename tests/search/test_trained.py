@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
@@ -10,16 +11,18 @@ import pytest
 import torch
 
 from chronas.errors import DataError, MismatchError, UsageError
+from chronas.files import read_json
 from chronas.search import SEARCHERS, Found, Objective, Task, checkpoint, make_searcher, searcher_class
 from chronas.search.bilevel import BilevelFound
 from chronas.search.config import BilevelConfig
 from chronas.search.descent import Descent
+from chronas.search.sampling import SCHEMA, SampledFound
 
 MakeTask = Callable[..., Task]
 SMALL = {"epochs": 2, "architectures": 12, "batch": 64, "width": 8, "depth": 1, "warmup_epochs": 0, "crop_padding": 0}
-WITH_SUPERNET = [name for name in SEARCHERS if searcher_class(name).supernet_file is not None]
-SAMPLING = [name for name in WITH_SUPERNET if "architectures" in searcher_class(name).Config.model_fields]
-WITHOUT = [name for name in SEARCHERS if name not in WITH_SUPERNET]
+LEARNING = [name for name in SEARCHERS if searcher_class(name).learnt_file is not None]
+WITH_SUPERNET = [name for name in LEARNING if str(searcher_class(name).learnt_file).endswith(".safetensors")]
+WITHOUT = [name for name in SEARCHERS if name not in LEARNING]
 CONFIG = BilevelConfig(epochs=3, width=8, depth=1, crop_padding=1, learning_rate=0.1)
 
 
@@ -33,7 +36,7 @@ def search(name: str, task: Task, **changes: Any) -> Found:
 
 def again(task: Task, source: Task, name: str, **changes: Any) -> Task:
     """The task of a search that begins with the weights of the source's."""
-    return replace(task, trained=source.folder / str(searcher_class(name).supernet_file), **changes)
+    return replace(task, trained=source.folder / str(searcher_class(name).learnt_file), **changes)
 
 
 def descent_of(task: Task, config: BilevelConfig = CONFIG) -> Descent:
@@ -86,13 +89,13 @@ def test_a_sampling_search_trains_nothing_and_judges_by_the_same_weights(name: s
     assert next(iter(searched.candidates({"latency_ms": 3.5}))).predicted["latency_ms"] <= 3.5
 
 
-@pytest.mark.parametrize("name", WITH_SUPERNET)
-def test_every_searcher_with_a_supernet_leaves_it_and_begins_with_it(name: str, source: Task, other: Task) -> None:
+@pytest.mark.parametrize("name", LEARNING)
+def test_every_searcher_leaves_what_it_has_learnt_and_begins_with_it(name: str, source: Task, other: Task) -> None:
     if name == "optuna":
         pytest.importorskip("optuna", reason="the extra baselines is not installed")
     search(name, source)
     before = {path: path.read_bytes() for path in source.folder.rglob("*") if path.is_file()}
-    assert source.folder / str(searcher_class(name).supernet_file) in before
+    assert source.folder / str(searcher_class(name).learnt_file) in before
     searched = search(name, again(other, source, name))
     limits = {"latency_ms": 3.5}
     assert next(iter(searched.candidates(limits))).excess(limits) == 0
@@ -102,8 +105,55 @@ def test_every_searcher_with_a_supernet_leaves_it_and_begins_with_it(name: str, 
 @pytest.mark.parametrize("name", WITHOUT)
 def test_a_searcher_without_shared_weights_refuses_them(name: str, source: Task, other: Task) -> None:
     search("darts", source)
-    with pytest.raises(UsageError, match=f"searcher {name} has no shared weights"):
+    with pytest.raises(UsageError, match=f"searcher {name} begins with nothing that is trained"):
         search(name, again(other, source, "darts"))
+
+
+def test_bayesian_optimisation_goes_on_from_networks_that_were_trained_for_other_costs(
+    source: Task, make_task: MakeTask
+) -> None:
+    search("bayesian", source)
+    rows = read_json(source.folder / "search.json", SCHEMA)["history"]
+    task = again(make_task("nasbench201", folder="cheap", weight=0.2), source, "bayesian")
+    searched = search("bayesian", task)
+    own = [row["mode"] for row in read_json(task.folder / "search.json", SCHEMA)["history"]]
+    assert len(own) == 4  # a third of the twelve
+    assert not set(own) & {row["mode"] for row in rows}
+    assert isinstance(searched, SampledFound)
+    known = {str(each.candidate.architecture): each for each in searched.judged}
+    assert {row["mode"]: row["validation_accuracy"] for row in rows}.items() <= {
+        text: each.accuracy for text, each in known.items()
+    }.items()
+    assert len(known) == len(own) + len(rows)
+    prices = [task.predict([source.space.parse(row["mode"])])[0]["latency_ms"] for row in rows]
+    assert [known[row["mode"]].candidate.predicted["latency_ms"] for row in rows] == pytest.approx(prices)
+
+
+@pytest.mark.parametrize(
+    ("change", "expected"),
+    [
+        (lambda content: content["history"][0].pop("mode"), "no whole journal of a search"),
+        (lambda content: content["history"].append(None), "no whole journal of a search"),
+        (lambda content: content.pop("identity"), "is of no search"),
+    ],
+    ids=["row", "kind", "identity"],
+)
+def test_a_damaged_journal_is_one_line(
+    change: Callable[[dict[str, Any]], object], expected: str, source: Task, other: Task
+) -> None:
+    search("bayesian", source)
+    path = source.folder / "search.json"
+    content = json.loads(path.read_text())
+    change(content)
+    path.write_text(json.dumps(content))
+    with pytest.raises(DataError, match=expected):
+        search("bayesian", again(other, source, "bayesian"))
+
+
+def test_networks_that_were_trained_in_another_way_are_one_line(source: Task, other: Task) -> None:
+    search("bayesian", source)
+    with pytest.raises(MismatchError, match=r"config\.epochs = 2, but 3"):
+        search("bayesian", again(other, source, "bayesian"), epochs=3)
 
 
 def test_weights_that_an_evaluator_would_not_ask_are_refused(source: Task, other: Task) -> None:

@@ -1,4 +1,4 @@
-"""`chronas run --reuse RUN --device NAME`: another device, searched for over the supernet of a finished run."""
+"""`chronas run --reuse RUN --device NAME`: another device, searched for with what a finished run has learnt."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from chronas.tables import CostTable, table_path
 
 NAMES = {"device": DEVICES, "predictor": PREDICTORS}
 PROG = "chronas run --reuse RUN"
-DESCRIPTION = """Search over the supernet of a finished run again, for another device, without training it anew.
+DESCRIPTION = """Search again for another device, with the supernet or the networks that a finished run has trained.
 
 Space, size, data, recipe, searcher and seed are those of RUN, which stays as it is. The new device is measured, or
 known by --table; the report compares what was found for both, measured on both where they are here."""
@@ -86,7 +86,7 @@ def _taken(words: Sequence[str], flag: str) -> tuple[str | None, list[str]]:
 
 
 def _refuse_fixed(words: Sequence[str], source: Run) -> None:
-    """Hold that no flag is among the words that a run over another's supernet cannot change.
+    """Hold that no flag is among the words that a run that reuses another cannot change.
 
     Raises:
         UsageError: one is.
@@ -97,5 +97,5 @@ def _refuse_fixed(words: Sequence[str], source: Run) -> None:
         if flag in fixed and not word.startswith("--searcher."):
             raise UsageError(
                 f"{word.partition('=')[0]} cannot be given with --reuse: space, size, data, recipe, searcher and seed "
-                f"are those of {source.folder}, whose supernet has learnt them"
+                f"are those of {source.folder}, whose search has learnt with them"
             )

@@ -1,4 +1,4 @@
-"""What was found for two devices over one supernet, in words and rows."""
+"""What was found for two devices with what one search has learnt, in words and rows."""
 
 from __future__ import annotations
 
@@ -82,6 +82,6 @@ def _time_words(two: TwoDevices) -> list[str]:
     if first is None or second is None:
         return []
     return [
-        f"The search for {two.devices[0].name}, which trained the supernet, took {duration_text(first)}; the one for "
+        f"The search for {two.devices[0].name}, which trained what both use, took {duration_text(first)}; the one for "
         f"{two.devices[1].name} took {duration_text(second)}."
     ]

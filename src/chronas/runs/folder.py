@@ -28,7 +28,7 @@ from chronas.errors import UsageError
 from chronas.files import read_as, sha256, write_json
 from chronas.measurement import make_meter
 from chronas.runs.config import RunConfig
-from chronas.runs.reusing import REUSED, require_again, supernet_of, take_along
+from chronas.runs.reusing import REUSED, learnt_of, require_again, take_along
 from chronas.search import ObjectiveConfig, SearchCost, Task, make_searcher
 from chronas.spaces import Skeleton, Space, make_space
 from chronas.tables import CostTable
@@ -49,7 +49,7 @@ class Facts:
         versions: of chronas and of the packages that results depend on.
         device: the device's fingerprint.
         config: as JSON.
-        reused: SHA-256 of the checkpoint of the supernet that was taken along from another run; None without one.
+        reused: SHA-256 of what another run has learnt and this one has taken along; None without one.
     """
 
     command: str
@@ -111,7 +111,7 @@ class Run:
             config: what to do.
             command: the command line that repeats it.
             table: costs to use instead of measuring them.
-            source: a run whose supernet to search over instead of training one; it stays as it is.
+            source: a run whose trained supernet or networks to begin with; it stays as it is.
 
         Raises:
             UsageError: the folder holds a run with another config, table or source, files that are no run's, or the
@@ -130,8 +130,8 @@ class Run:
                     f"it: chronas run --resume {folder}"
                 )
             run._take(table)
-            if run.facts.reused != (None if source is None else sha256(supernet_of(source))):
-                raise UsageError(f"{folder} holds a run over another supernet; choose another --out")
+            if run.facts.reused != (None if source is None else sha256(learnt_of(source))):
+                raise UsageError(f"{folder} holds a run that reuses another one; choose another --out")
             return run
         if folder.exists() and any(folder.iterdir()):
             raise UsageError(f"{folder} is not empty and holds no run; choose another --out")
@@ -141,7 +141,7 @@ class Run:
         if source is not None:
             require_again(source, config)
             make_searcher(config.searcher, config.searcher_config).require_trained(
-                run.task("again", ObjectiveConfig(), {}, supernet_of(source))
+                run.task("again", ObjectiveConfig(), {}, learnt_of(source))
             )
             reused = take_along(source, folder)
         created = datetime.now(UTC).isoformat(timespec="seconds")
@@ -199,7 +199,7 @@ class Run:
 
     @functools.cached_property
     def reused(self) -> Run | None:
-        """The run over whose supernet this one searches, as far as it was taken along; None for a supernet of its own.
+        """The run with whose supernet or networks this one begins, as far as it was taken along; None without one.
 
         Raises:
             DataError: what was taken along is no longer there.
@@ -261,7 +261,7 @@ class Run:
     def task(
         self, name: str, objective: ObjectiveConfig, costs: Mapping[str, SearchCost], trained: Path | None = None
     ) -> Task:
-        """The task of a search under `search/<name>`; `trained` is the checkpoint of a supernet to begin with."""
+        """The task of a search under `search/<name>`; `trained` is what another search has learnt."""
         train, validation = self.search_split
         return Task(
             space=self.space,

@@ -1,7 +1,8 @@
-"""What a run takes along from another one to search over its supernet again, for another device.
+"""What a run takes along from another one to search with what that has learnt, for another device.
 
-It lies in `reused/`, which is a run folder in small: the config, the table, the predictors, the supernet's checkpoint
-and the network that was found. So the new run needs nothing outside its own folder, and the other stays as it is.
+It lies in `reused/`, which is a run folder in small: the config, the table, the predictors, the trained supernet or the
+journal of trained networks, and the network that was found. So the new run needs nothing outside its own folder, and
+the other stays as it is.
 """
 
 from __future__ import annotations
@@ -24,7 +25,7 @@ if TYPE_CHECKING:
 REUSED = "reused"
 NETWORK = ("choice.json", "architecture.json", "result.json", f"training/{BEST}")
 BESIDE = ("run.json", "data.json", "costs.parquet", "timings.json")
-FIELDS = (  # of a config, which a run over another's supernet cannot change: they decide what the supernet has learnt
+FIELDS = (  # of a config, which a run that reuses another cannot change: they decide what the search has learnt
     "space",
     "searcher",
     "data",
@@ -37,18 +38,18 @@ FIELDS = (  # of a config, which a run over another's supernet cannot change: th
 )
 
 
-def supernet_of(run: Run) -> Path:
-    """The checkpoint of the supernet that a run's own search has trained.
+def learnt_of(run: Run) -> Path:
+    """The file of what a run's own search has learnt: a supernet's checkpoint, or a journal of trained networks.
 
     Raises:
-        UsageError: its searcher has no supernet, or the search is not finished.
+        UsageError: its searcher leaves nothing, or the search is not finished.
     """
-    file = searcher_class(run.config.searcher).supernet_file
+    file = searcher_class(run.config.searcher).learnt_file
     if file is None:
-        able = ", ".join(name for name in SEARCHERS if searcher_class(name).supernet_file is not None)
+        able = ", ".join(name for name in SEARCHERS if searcher_class(name).learnt_file is not None)
         raise UsageError(
-            f"{run.folder} was searched by {run.config.searcher}, which leaves no supernet to search over again: reuse "
-            f"a run of {able}"
+            f"{run.folder} was searched by {run.config.searcher}, which leaves nothing that another search can begin "
+            f"with: reuse a run of {able}"
         )
     path = run.folder / "search" / run.role / file
     if not path.exists() or not (run.folder / "networks" / run.role / "choice.json").exists():
@@ -62,9 +63,9 @@ def supernet_of(run: Run) -> Path:
 def config_again(
     source: RunConfig, device: str, device_config: BaseModel, predictor: str, predictor_config: BaseModel
 ) -> RunConfig:
-    """The settings of a run over the supernet of a run with the settings `source`, for another device.
+    """The settings of a run with what a run with the settings `source` has learnt, for another device.
 
-    What decides what the supernet has learnt stays, weights of costs too, as they are relative to each device's median.
+    What decides what was learnt stays, weights of costs too, as they are relative to each device's median.
     Limits go, as they are of the other device; the search is the searcher's shorter one; comparisons are off.
     """
     assert isinstance(source.searcher_config, SearcherConfig)
@@ -84,14 +85,14 @@ def config_again(
 
 
 def require_again(source: Run, config: RunConfig) -> None:
-    """Hold that a config searches over the supernet of a run for another device.
+    """Hold that a config searches with what a run has learnt for another device.
 
     Raises:
-        UsageError: the device has no part in the search, is the same, or what the supernet has learnt is another.
+        UsageError: the device has no part in the search, is the same, or what is learnt is another.
     """
     changed = [name for name in FIELDS if getattr(config, name) != getattr(source.config, name)]
     if changed:
-        raise UsageError(f"a run over the supernet of {source.folder} has its {', '.join(changed)}: leave that out")
+        raise UsageError(f"a run that reuses {source.folder} has its {', '.join(changed)}: leave that out")
     if not config.objective.asked:
         raise UsageError(
             "without a limit or a weight the device has no part in the search: give --limit-ms, --latency-weight or "
@@ -104,15 +105,15 @@ def require_again(source: Run, config: RunConfig) -> None:
 
 
 def take_along(source: Run, folder: Path) -> str:
-    """Copy what is needed of a run into `folder/reused`; the SHA-256 of the supernet's checkpoint.
+    """Copy what is needed of a run into `folder/reused`; the SHA-256 of what was learnt.
 
     Raises:
-        UsageError: as `supernet_of`.
+        UsageError: as `learnt_of`.
         DataError: the disk is full or the folder cannot be written.
     """
-    supernet = supernet_of(source)
+    learnt = learnt_of(source)
     role = Path("networks", source.role)
-    wanted = [*BESIDE, *(str(role / name) for name in NETWORK), str(supernet.relative_to(source.folder))]
+    wanted = [*BESIDE, *(str(role / name) for name in NETWORK), str(learnt.relative_to(source.folder))]
     wanted += [str(path.relative_to(source.folder)) for path in (source.folder / "predictor").rglob("*.safetensors")]
     try:
         for name in wanted:
@@ -121,4 +122,4 @@ def take_along(source: Run, folder: Path) -> str:
                 shutil.copyfile(source.folder / name, folder / REUSED / name)
     except OSError as error:
         raise DataError(f"cannot copy {source.folder} to {folder / REUSED}: {error.strerror}") from error
-    return sha256(supernet)
+    return sha256(learnt)

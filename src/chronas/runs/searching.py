@@ -10,7 +10,7 @@ from chronas.predictors import Predictor
 from chronas.progress import Progress, silent
 from chronas.runs.folder import Run
 from chronas.runs.known import SAID, Interval, NetworkCosts, costs_of
-from chronas.runs.reusing import supernet_of
+from chronas.runs.reusing import learnt_of
 from chronas.search import (
     Candidate,
     Contest,
@@ -63,7 +63,7 @@ def search(
     Raises:
         UsageError: a cost has a part in the search but its predictor is not differentiable.
     """
-    trained = supernet_of(run.reused) if searcher is None and run.reused is not None else None
+    trained = learnt_of(run.reused) if searcher is None and run.reused is not None else None
     searcher = searcher or make_searcher(run.config.searcher, run.config.searcher_config)
     task = run.task(name, objective, search_costs(objective, predictors), trained)
     with run.timed(f"search {name}"):

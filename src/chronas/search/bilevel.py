@@ -84,8 +84,8 @@ class Darts(Searcher):
     Config: ClassVar[type[BilevelConfig]] = BilevelConfig
     config: BilevelConfig
     descent: ClassVar[type[Descent]] = Descent
-    supernet_file: ClassVar[str | None] = checkpoint.FILE
-    supernet_settings: ClassVar[frozenset[str]] = frozenset({"width", "depth", "partial_channels"})
+    learnt_file: ClassVar[str | None] = checkpoint.FILE
+    learnt_settings: ClassVar[frozenset[str]] = frozenset({"width", "depth", "partial_channels"})
 
     def __init__(self, config: BilevelConfig | None = None) -> None:
         """Take the settings, the paper's where none are given.

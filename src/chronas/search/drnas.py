@@ -179,7 +179,7 @@ class DrNAS(Darts):
     name: ClassVar[str] = "drnas"
     Config: ClassVar[type[BilevelConfig]] = DrNASConfig
     descent: ClassVar[type[Descent]] = DrNASDescent
-    supernet_settings: ClassVar[frozenset[str]] = frozenset({"width", "depth"})  # the channels are the last stage's
+    learnt_settings: ClassVar[frozenset[str]] = frozenset({"width", "depth"})  # the channels are the last stage's
     topologies = (CellTopology,)
 
     def __init__(self, config: DrNASConfig | None = None) -> None:

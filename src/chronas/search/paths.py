@@ -75,8 +75,8 @@ class PathSearcher(SamplingSearcher):
 
     Config: ClassVar[type[PathSearchConfig]] = PathSearchConfig
     config: PathSearchConfig
-    supernet_file: ClassVar[str | None] = FILE
-    supernet_settings: ClassVar[frozenset[str]] = frozenset(PathsConfig.model_fields)
+    learnt_file: ClassVar[str | None] = FILE
+    learnt_settings: ClassVar[frozenset[str]] = frozenset(PathsConfig.model_fields)
 
     def __init__(self, config: PathSearchConfig | None = None) -> None:
         self.config = config or self.Config()

@@ -12,6 +12,7 @@ import time
 from abc import abstractmethod
 from collections.abc import Generator, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -26,7 +27,7 @@ from chronas.search.evaluator import Assessor, Given
 from chronas.search.objective import Objective
 from chronas.search.region import Region
 from chronas.search.searcher import Found, Searcher, SearcherConfig, Task, check_same, skip_connections
-from chronas.spaces import Architecture
+from chronas.spaces import Architecture, Space
 
 SCHEMA = "chronas.sampling-search/1"
 FILE = "search.json"
@@ -62,6 +63,31 @@ class Judged:
     losses: tuple[float, ...] = ()
 
 
+def read_judged(path: Path, space: Space) -> list[Judged]:
+    """What a search's journal says of each architecture that was assessed; its costs and prices are left out.
+
+    Raises:
+        DataError: it is damaged, or of another space.
+    """
+    try:
+        rows = read_json(path, SCHEMA)["history"]
+        return [
+            Judged(
+                Candidate(space.parse(row["mode"]), -math.log(space.size), {}),
+                row["validation_accuracy"],
+                1.0 - row["validation_accuracy"] / 100.0,
+                losses=_losses(row),
+            )
+            for row in rows
+        ]
+    except (KeyError, TypeError) as error:
+        raise DataError(f"{path} is no whole journal of a search: {error}") from error
+
+
+def _losses(row: Mapping[str, Any]) -> tuple[float, ...]:
+    return tuple(row[key] for key in ("train_loss", "validation_loss") if row.get(key) is not None)
+
+
 Proposals = Generator[list[Candidate], list[Judged], None]
 
 
@@ -70,6 +96,8 @@ class SampledFound(Found):
 
     Attributes:
         judged: best first.
+        assessor: what judged them.
+        accuracies: of each in percent, as the search believes it.
     """
 
     def __init__(
@@ -81,8 +109,8 @@ class SampledFound(Found):
     ) -> None:
         self.history = history
         self.judged = list(judged)
-        self._assessor = assessor
-        self._accuracies = accuracies
+        self.assessor = assessor
+        self.accuracies = accuracies
 
     def candidates(self, limits: Mapping[str, float]) -> Iterator[Candidate]:
         """What was assessed, best first, all predicted inside the limits; raises as `Found.candidates`."""
@@ -112,12 +140,12 @@ class SampledFound(Found):
     def contenders(self, limits: Sequence[Mapping[str, float]], progress: Progress = silent) -> list[Contender]:  # noqa: ARG002
         """All that was assessed: what the search judged serves every limit."""
         return [
-            Contender(each.candidate, value, value) for each, value in zip(self.judged, self._accuracies, strict=True)
+            Contender(each.candidate, value, value) for each, value in zip(self.judged, self.accuracies, strict=True)
         ]
 
     def score(self, architectures: Sequence[Architecture]) -> list[float] | None:
         """Accuracy in percent of each by the supernet, where the search has one."""
-        return self._assessor.score(architectures)
+        return self.assessor.score(architectures)
 
 
 class SamplingSearcher(Searcher):
@@ -271,8 +299,7 @@ class Trials:
     def _note(self, candidate: Candidate, row: Mapping[str, Any]) -> None:
         accuracy = row["validation_accuracy"]
         price = self._objective.price(candidate.predicted)
-        losses = tuple(row[key] for key in ("train_loss", "validation_loss") if row.get(key) is not None)
-        self.judged.append(Judged(candidate, accuracy, 1.0 - accuracy / 100.0 + price, price, losses))
+        self.judged.append(Judged(candidate, accuracy, 1.0 - accuracy / 100.0 + price, price, _losses(row)))
 
     def _tell(self, done: int, note: str) -> None:
         each = self._assessor.steps * self._config.architectures

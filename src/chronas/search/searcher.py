@@ -44,8 +44,8 @@ class Task:
         seed: everything random follows from it.
         evaluate: what says how good architectures are, for searchers that ask for it: a user's function, a table, or
             the assessor of another search; None: the searcher's own.
-        trained: the checkpoint of another search whose shared weights this one begins with, of the same space, images
-            and size of the supernet; None: new weights.
+        trained: the file of another search with whose shared weights or trained networks this one begins, of the same
+            space, images and size of what was trained; None: nothing is known yet.
     """
 
     space: Space
@@ -115,7 +115,7 @@ class Found(ABC):
 
     @abstractmethod
     def contenders(self, limits: Sequence[Mapping[str, float]], progress: Progress = silent) -> list[Contender]:
-        """What a front is chosen of, the best inside each of some limits among them; may search on, but not train.
+        """What a front is chosen of, the best inside each of some limits among them; may search on.
 
         Args:
             limits: a ladder, tightest first, by the cost's name, in its unit; each allows what the one before does.
@@ -157,16 +157,17 @@ class Searcher(ABC):
         name: the key in `SEARCHERS`.
         Config: its settings.
         topologies: the kinds of space that it can search.
-        supernet_file: the checkpoint that a search leaves its trained supernet in; None where it has none.
-        supernet_settings: the fields of the config that another search over that supernet must have the same.
+        learnt_file: where a search leaves what it has learnt for another one to begin with, a trained supernet or a
+            journal of trained networks; None where it leaves nothing.
+        learnt_settings: the fields of the config that another search with that must have the same.
         config: the settings.
     """
 
     name: ClassVar[str]
     Config: ClassVar[type[SearcherConfig]]
     topologies: ClassVar[tuple[type[Topology], ...]] = (CellTopology, LayerTopology)
-    supernet_file: ClassVar[str | None] = None
-    supernet_settings: ClassVar[frozenset[str]] = frozenset()
+    learnt_file: ClassVar[str | None] = None
+    learnt_settings: ClassVar[frozenset[str]] = frozenset()
     config: SearcherConfig
 
     @abstractmethod
@@ -189,7 +190,7 @@ class Searcher(ABC):
     def search(self, task: Task, progress: Progress = silent) -> Found:
         """Search, or go on from the last checkpoint in the task's folder; a finished search only loads it.
 
-        With `task.trained` the shared weights begin as another search left them, and all else as in a new search.
+        With `task.trained` it begins with what another search has learnt, and all else is as in a new search.
 
         Args:
             task: what to search for.
@@ -211,28 +212,32 @@ class Searcher(ABC):
         return self._search(task, objective, progress)
 
     def require_trained(self, task: Task) -> None:
-        """Hold that the shared weights of `task.trained` can serve; its costs and objective do not matter.
+        """Hold that what `task.trained` has learnt can serve; its costs and objective do not matter.
 
         Raises:
-            UsageError: the searcher, or one with the task's evaluator, has no use for shared weights.
+            UsageError: the searcher, or one with the task's evaluator, has no use for what another one has learnt.
             DataError: the checkpoint is missing, damaged, or none of a search.
             MismatchError: it is of another space, of other images or of another supernet.
         """
         assert task.trained is not None
-        if self.supernet_file is None or task.evaluate is not None:
-            why = "has no shared weights" if self.supernet_file is None else "asks the given evaluator"
+        if self.learnt_file is None or task.evaluate is not None:
+            why = "begins with nothing that is trained" if self.learnt_file is None else "asks the given evaluator"
             raise UsageError(
-                f"searcher {self.name} {why}, so {task.trained} cannot serve it: choose a searcher with a supernet, "
-                f"such as evolution or darts, or leave the trained weights out"
+                f"searcher {self.name} {why}, so {task.trained} cannot serve it: choose another searcher, such as "
+                f"bayesian or darts, or leave what is trained out"
             )
-        saved = load_state(task.trained)[1].get("identity")
+        saved = self._trained_identity(task.trained)
         if not isinstance(saved, dict):
-            raise DataError(f"{task.trained} is no checkpoint of a search: give the one of a search with a supernet")
+            raise DataError(f"{task.trained} is of no search: give what a search by {self.name} has left")
         wanted = task.identity()
         kept = {key: wanted[key] for key in ("space", "search_train", "search_validation")}
         kept["skeleton"] = {key: wanted["skeleton"][key] for key in ("input_shape", "classes", "stem")}
-        kept["config"] = self.config.model_dump(mode="json", include=set(self.supernet_settings))
+        kept["config"] = self.config.model_dump(mode="json", include=set(self.learnt_settings))
         check_same(_alike(saved, kept), kept, task.trained)
+
+    def _trained_identity(self, path: Path) -> Any:
+        """What a file of another search says of the search; raises `DataError` where it cannot be read."""
+        return load_state(path)[1].get("identity")
 
     @abstractmethod
     def _search(self, task: Task, objective: Objective, progress: Progress) -> Found:

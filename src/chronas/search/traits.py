@@ -2,22 +2,31 @@
 
 Beside the encoding and the counts of operations: how much there is to learn with (MACs, parameters), and how images get
 through each cell. Paths were found to say more than places (White et al., BANANAS, arXiv 1910.11858); of a cell's paths
-we take how many there are, how many pass no weights at all, as a residual connection does, and how many operations
-with weights the longest, the shortest and the mean one pass. Edges that lead nowhere are pruned first.
+we take how many there are, how many pass no weights at all, as a residual connection does, how many operations with
+weights the longest, the shortest and the mean one pass, and their gain: the sum over paths of the product of each
+operation's gain, which is the square root of a convolution's fan-in, and 1 without weights. Up to
+constants that is what random weights of the size that keeps a signal as it is (He et al., arXiv 1502.01852), taken by
+their absolute values, make of an image of ones: SynFlow's score (Tanaka et al., arXiv 2006.05467) without a network.
+Edges that lead nowhere are pruned first.
 
 Letters: `N` architectures, `F` traits.
 """
 
 from __future__ import annotations
 
+import functools
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
+from torch import nn
 
-from chronas.networks import OPERATIONS, Zero, closed_form
+from chronas.networks import OPERATIONS, Zero, closed_form, make_operation
 from chronas.spaces import Architecture, Cell, CellTopology, Skeleton, Space
+
+NUMBERS = 6  # that tell of a cell's paths; the last one is their gain
 
 
 @dataclass(frozen=True)
@@ -30,6 +39,7 @@ class Paths:
         steps: passed by all of them together.
         longest: passed by the longest.
         shortest: passed by the shortest.
+        gain: the sum over paths of the product of their operations' gains.
     """
 
     count: int = 0
@@ -37,12 +47,21 @@ class Paths:
     steps: int = 0
     longest: int = 0
     shortest: int = 0
+    gain: float = 0.0
 
-    def through(self, *, weighted: bool) -> Paths:
-        """Each path with one more operation."""
-        step = int(weighted and self.count > 0)
-        plain = 0 if weighted else self.plain
-        return Paths(self.count, plain, self.steps + step * self.count, self.longest + step, self.shortest + step)
+    def through(self, gain: float | None) -> Paths:
+        """Each path with one more operation; None is the gain of one without weights."""
+        if gain is None:
+            return self
+        step = int(self.count > 0)
+        return Paths(
+            self.count,
+            0,
+            self.steps + step * self.count,
+            self.longest + step,
+            self.shortest + step,
+            self.gain * gain,
+        )
 
     def beside(self, other: Paths) -> Paths:
         """The paths of both."""
@@ -54,12 +73,20 @@ class Paths:
             self.steps + other.steps,
             max(self.longest, other.longest),
             min(self.shortest, other.shortest),
+            self.gain + other.gain,
         )
 
     def numbers(self) -> list[float]:
-        """Five numbers of about one size."""
+        """`NUMBERS` numbers of about one size."""
         mean = self.steps / self.count if self.count else 0.0
-        return [np.log1p(self.count), np.log1p(self.plain), mean, float(self.longest), float(self.shortest)]
+        return [
+            np.log1p(self.count),
+            np.log1p(self.plain),
+            mean,
+            float(self.longest),
+            float(self.shortest),
+            np.log1p(self.gain),
+        ]
 
 
 def traits(space: Space, skeleton: Skeleton, architectures: Sequence[Architecture]) -> NDArray[np.float64]:
@@ -75,35 +102,43 @@ def traits(space: Space, skeleton: Skeleton, architectures: Sequence[Architectur
     form = closed_form(space, skeleton)
     sizes = np.log(np.stack([form.macs(codes), form.parameters(codes)], axis=1))
     found = [codes @ space.feature_map().T, sizes]
-    if isinstance(space.topology, CellTopology):
-        weighted = _weighted(space, form.slot_parameters)
-        found += [
-            np.array([_cell_paths(each, cell, weighted).numbers() for each in pruned]) for cell in space.topology.cells
-        ]
+    found += [np.array([each.numbers() for each in paths]) for paths in _paths(space, skeleton, pruned)]
     return np.concatenate(found, axis=1)
 
 
-def log_macs(space: Space, skeleton: Skeleton, architectures: Sequence[Architecture]) -> NDArray[np.float64]:
-    """The natural logarithm of MACs [N], of what is left after pruning."""
-    codes = space.encode([architecture.pruned() for architecture in architectures])
-    found: NDArray[np.float64] = np.log(closed_form(space, skeleton).macs(codes))
-    return found
+def capacities(space: Space, found: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Of traits [N, F] those that larger networks have more of [N, C]: the logarithms of MACs and of each cell's gain.
+
+    Args:
+        space: of the architectures; one of layers has no cells, and so MACs alone.
+        found: what `traits` gave.
+    """
+    cells = len(space.topology.cells) if isinstance(space.topology, CellTopology) else 0
+    sizes = found.shape[1] - NUMBERS * cells - 2
+    return found[:, [sizes, *(sizes + 1 + NUMBERS * (n + 1) for n in range(cells))]]
 
 
-def _weighted(space: Space, slot_parameters: NDArray[np.float64]) -> set[tuple[int, int]]:
-    """The options with weights, each as (decision, option)."""
-    return {slot for slot, parameters in zip(space.slots, slot_parameters, strict=True) if parameters > 0}
+def _paths(space: Space, skeleton: Skeleton, pruned: Sequence[Architecture]) -> list[list[Paths]]:
+    """The paths of each kind of cell in each of some pruned architectures."""
+    if not isinstance(space.topology, CellTopology):
+        return []
+    return [[_cell_paths(each, cell, skeleton.width) for each in pruned] for cell in space.topology.cells]
 
 
-def _cell_paths(architecture: Architecture, cell: Cell, weighted: set[tuple[int, int]]) -> Paths:
+@functools.cache
+def _gain(name: str, channels: int) -> float | None:
+    """The gain of an operation: the product of its convolutions'; None where it has no weights."""
+    weights = [module.weight for module in make_operation(name, channels, 1).modules() if isinstance(module, nn.Conv2d)]
+    return math.prod(math.sqrt(weight[0].numel()) for weight in weights) if weights else None
+
+
+def _cell_paths(architecture: Architecture, cell: Cell, channels: int) -> Paths:
     """All paths from the inputs of a cell to its output."""
-    states = [Paths(count=1, plain=1)] * cell.inputs + [Paths()] * cell.nodes
+    states = [Paths(count=1, plain=1, gain=1.0)] * cell.inputs + [Paths()] * cell.nodes
     for edge, (source, target) in sorted(enumerate(cell.edges), key=lambda each: each[1][1]):
-        decision = cell.decision(edge)
-        choice, name = architecture.choices[decision], architecture.operation(decision)
-        if choice is not None and name is not None and OPERATIONS[name] is not Zero:
-            passed = states[source].through(weighted=(decision, choice) in weighted)
-            states[target] = states[target].beside(passed)
+        name = architecture.operation(cell.decision(edge))
+        if name is not None and OPERATIONS[name] is not Zero:
+            states[target] = states[target].beside(states[source].through(_gain(name, channels)))
     found = Paths()
     for state in cell.output:
         found = found.beside(states[state])

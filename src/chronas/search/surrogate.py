@@ -1,0 +1,135 @@
+"""What architectures are worth, learned from some that were judged: a Gaussian process over traits, and what is known.
+
+All is in standard deviations of what was learned. `learnt` is the mean of three orders, by accuracy, by validation loss
+and by training loss, as each is noisy after some seconds of training. A brief training does not show what a large
+network would learn in hours, so MACs and the gain of the cells' paths count beside it; they are known of every
+architecture and need no regression. So are prices: a standard deviation of the share of wrong images is worth as much
+as one of what was learned.
+
+surrogate = Surrogate(space, skeleton, judged, weights=(1.0, 0.5))
+rows = surrogate.rows(architectures)
+best = architectures[surrogate.means(rows, prices).argmax()]
+
+Letters: `N` architectures, `F` traits.
+"""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.special import ndtri
+from scipy.stats import norm, rankdata
+from sklearn.exceptions import ConvergenceWarning
+from sklearn.gaussian_process import GaussianProcessRegressor
+from sklearn.gaussian_process.kernels import RBF, ConstantKernel, WhiteKernel
+
+from chronas.search.sampling import Judged
+from chronas.search.traits import capacities, traits
+from chronas.spaces import Architecture, Skeleton, Space
+
+EXPLORED = 0.01  # improvement that is asked for
+TINY = 1e-6  # of a spread, below which all are alike
+
+Array = NDArray[np.float64]
+
+
+class Surrogate:
+    """How good architectures are, in standard deviations; higher is better."""
+
+    def __init__(
+        self, space: Space, skeleton: Skeleton, judged: Sequence[Judged], weights: tuple[float, float]
+    ) -> None:
+        """Fit scale, length and noise by the likelihood of what was judged.
+
+        Args:
+            space: of the architectures.
+            skeleton: in which MACs are counted.
+            judged: what is known.
+            weights: of MACs and of gain, where the trainings were brief, as their losses tell; else they do not count.
+        """
+        self._space, self._skeleton = space, skeleton
+        self._weights = weights if _brief(judged) else (0.0, 0.0)
+        self._rows = self.rows([each.candidate.architecture for each in judged])
+        self._mean, self._spread = self._rows.mean(axis=0), self._rows.std(axis=0)
+        self._goals = learnt(judged)
+        self._prices = np.array([each.price for each in judged])
+        wrong = np.array([1.0 - each.accuracy / 100.0 for each in judged])
+        self._price_unit = max(float(wrong.std()), TINY) / max(float(self._goals.std()), TINY)
+        kernel = ConstantKernel(1.0, (0.1, 10.0)) * RBF(1.0, (0.3, 10.0)) + WhiteKernel(0.3, (0.05, 2.0))
+        self._process = GaussianProcessRegressor(kernel)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", ConvergenceWarning)  # a length at its bound is an answer
+            self._process.fit(self._scaled(self._rows), self._goals)
+
+    def rows(self, architectures: Sequence[Architecture]) -> Array:
+        """[N, F] what the other methods ask of architectures."""
+        return traits(self._space, self._skeleton, architectures)
+
+    def means(self, rows: Array, prices: Sequence[float] | Array) -> Array:
+        """[N] what each should be worth with its price, by the regression and by its size."""
+        found: Array = self._process.predict(self._scaled(rows)) + self._known(rows, prices)
+        return found
+
+    def worths(self, *, priced: bool = True) -> Array:
+        """[N] what those that were judged are worth, by what all of them have shown, not each by its own luck."""
+        return self.means(self._rows, self._prices if priced else np.zeros(len(self._rows)))
+
+    def improvements(self, rows: Array, prices: Sequence[float]) -> Array:
+        """[N] by how much each is expected to beat the best mean of those that were judged."""
+        means, deviations = self._process.predict(self._scaled(rows), return_std=True)
+        noise = self._process.kernel_.k2.noise_level
+        deviations = np.sqrt(np.maximum(deviations**2 - noise, TINY**2))
+        better = means + self._known(rows, prices) - self.worths().max() - EXPLORED
+        found: Array = better * norm.cdf(better / deviations) + deviations * norm.pdf(better / deviations)
+        return found
+
+    def believe(self, row: Array, price: float) -> None:
+        """Take the mean for the truth of an architecture that is about to be trained; its row is [F]."""
+        self._goals = np.append(self._goals, self._process.predict(self._scaled(row[None])))
+        self._rows, self._prices = np.concatenate([self._rows, row[None]]), np.append(self._prices, price)
+        self._process = GaussianProcessRegressor(self._process.kernel_, optimizer=None)
+        self._process.fit(self._scaled(self._rows), self._goals)
+
+    def _scaled(self, rows: Array) -> Array:
+        """In standard deviations of those that were judged; what is the same in all of them tells nothing."""
+        kept = (self._spread > 0) | (self._spread.max() == 0)  # where all are alike there is still something to regress
+        found: Array = ((rows - self._mean) / np.where(self._spread > 0, self._spread, 1.0))[:, kept]
+        found /= np.sqrt(kept.sum())
+        return found
+
+    def _known(self, rows: Array, prices: Sequence[float] | Array) -> Array:
+        """What needs no regression: an architecture's size counts for it, its price against it."""
+        mean, spread = (capacities(self._space, each[None])[0] for each in (self._mean, self._spread))
+        sizes = (capacities(self._space, rows) - mean) / np.where(spread > 0, spread, 1.0)
+        macs, gain = self._weights
+        found: Array = macs * sizes[:, 0] - np.asarray(prices) / self._price_unit
+        if sizes.shape[1] > 1:
+            found = found + gain * sizes[:, 1:].mean(axis=1)
+        return found
+
+
+def learnt(judged: Sequence[Judged]) -> Array:
+    """[N] what each showed, as normal scores: of its accuracy, or where it was trained of the mean of its three orders.
+
+    Args:
+        judged: N architectures.
+    """
+    accuracy = _normal(np.array([each.accuracy for each in judged]))
+    if not _brief(judged):
+        return accuracy
+    losses = np.array([each.losses for each in judged]).T
+    return _normal(np.mean([accuracy, *(_normal(-each) for each in losses)], axis=0))
+
+
+def _brief(judged: Sequence[Judged]) -> bool:
+    """Whether all were trained by the search itself, equally, and so left losses."""
+    return bool(judged[0].losses) and all(len(each.losses) == len(judged[0].losses) for each in judged)
+
+
+def _normal(values: Array) -> Array:
+    """[N] the normal scores of values: what a normal distribution would have at their ranks."""
+    found: Array = ndtri((rankdata(values) - 0.5) / len(values))
+    return found

@@ -1,0 +1,79 @@
+"""What architectures are worth: orders are merged, size counts where trainings were brief, prices count against it."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from chronas.search.derive import Candidate
+from chronas.search.sampling import Judged
+from chronas.search.surrogate import Surrogate, learnt
+from chronas.search.traits import capacities, traits
+from chronas.spaces import Architecture, Skeleton, make_space
+
+SPACE = make_space("nasbench201")
+SKELETON = Skeleton(input_shape=(3, 8, 8), classes=10, width=4, depth=1)
+NETWORKS = SPACE.sample(24, seed=5)
+
+
+def judged(accuracy: float, *losses: float, price: float = 0.0, architecture: Architecture = NETWORKS[0]) -> Judged:
+    return Judged(Candidate(architecture, 0.0, {}), accuracy, 1.0 - accuracy / 100.0 + price, price, losses)
+
+
+def surrogate(rows: list[Judged], weights: tuple[float, float] = (1.0, 0.5)) -> Surrogate:
+    return Surrogate(SPACE, SKELETON, rows, weights)
+
+
+def macs(architecture: Architecture) -> float:
+    return float(capacities(SPACE, traits(SPACE, SKELETON, [architecture]))[0, 0])
+
+
+def test_what_was_learnt_merges_the_orders_of_accuracy_and_losses() -> None:
+    rising = learnt([judged(50.0), judged(60.0), judged(70.0)])
+    assert rising[0] < rising[1] < rising[2]
+    assert rising.sum() == pytest.approx(0.0)
+    tied = learnt([judged(50.0, 1.0, 1.0), judged(50.0, 2.0, 2.0), judged(40.0, 3.0, 3.0)])
+    assert tied[0] > tied[1] > tied[2], "losses tell apart what accuracy does not"
+
+
+@pytest.mark.parametrize(("losses", "counts"), [((1.0, 1.0), True), ((), False)], ids=["brief", "given"])
+def test_size_counts_where_trainings_were_brief_and_never_beside_given_accuracies(
+    losses: tuple[float, ...], *, counts: bool
+) -> None:
+    rows = [judged(60.0, *losses, architecture=each) for each in NETWORKS]
+    sizes = np.array([macs(each) for each in NETWORKS])
+    plain, sized = surrogate(rows, (0.0, 0.0)).worths(), surrogate(rows, (1.0, 0.0)).worths()
+    if counts:
+        assert np.corrcoef(sized - plain, sizes)[0, 1] == pytest.approx(1.0)
+        assert (sized - plain).std() == pytest.approx(1.0)
+    else:
+        np.testing.assert_array_equal(sized, plain)
+
+
+def test_a_price_counts_as_the_wrong_images_that_it_stands_for() -> None:
+    accuracies = np.linspace(50.0, 70.0, len(NETWORKS))
+    free = [judged(value, architecture=each) for value, each in zip(accuracies, NETWORKS, strict=True)]
+    dear = [*free[:-1], judged(70.0, price=0.3, architecture=NETWORKS[-1])]
+    assert surrogate(free).worths().argmax() == len(free) - 1
+    assert surrogate(dear).worths().argmin() == len(free) - 1
+    assert surrogate(dear).worths(priced=False) == pytest.approx(surrogate(free).worths())
+
+
+def test_an_architecture_is_worth_what_its_like_have_shown() -> None:
+    accuracies = [50.0 + 10.0 * each.choices.count(3) for each in NETWORKS]  # by 3x3 convolutions alone
+    found = surrogate([judged(value, architecture=each) for value, each in zip(accuracies, NETWORKS, strict=True)])
+    others = SPACE.sample(200, seed=9)
+    means = found.means(found.rows(others), np.zeros(len(others)))
+    assert np.corrcoef(means, [each.choices.count(3) for each in others])[0, 1] > 0.8
+    dearer = found.means(found.rows(others), np.full(len(others), 0.1))
+    assert (dearer < means).all()
+
+
+def test_what_is_believed_is_expected_to_improve_on_nothing() -> None:
+    found = surrogate([judged(50.0 + n, architecture=each) for n, each in enumerate(NETWORKS)])
+    others = [each for each in SPACE.sample(50, seed=11) if each not in NETWORKS]
+    rows, free = found.rows(others), np.zeros(len(others))
+    best = int(found.improvements(rows, free).argmax())
+    before = found.improvements(rows, free)[best]
+    found.believe(rows[best], 0.0)
+    assert found.improvements(rows, free)[best] < before
