@@ -124,9 +124,9 @@ def main() -> None:
     truth = Truth.read(arguments.data / "nasbench201")
     images = load_dataset(str(arguments.data / "cifar10")).train
     rows: list[dict[str, object]] = []
-    for seed in arguments.seeds:
-        bench = Bench(truth, images, arguments.work / f"seed-{seed}", seed, arguments.workers)
-        for row in bench.rows(arguments.searchers):
+    benches = [Bench(truth, images, arguments.work / f"seed-{n}", n, arguments.workers) for n in arguments.seeds]
+    for way in (Bench.default, Bench.random, lambda bench: map(bench.other, arguments.searchers)):
+        for row in (row for bench in benches for row in way(bench)):
             rows.append(row)
             print(line(row), flush=True)
     write_json(arguments.work / "rows.json", SCHEMA, {"rows": rows})
@@ -148,8 +148,8 @@ class Bench:
             replace(self.task, folder=folder / "networks"), BayesianConfig.model_validate(self.settings)
         )
 
-    def rows(self, others: Sequence[str]) -> Iterator[dict[str, object]]:
-        """What each way finds for each problem."""
+    def default(self) -> Iterator[dict[str, object]]:
+        """What the default searcher finds for each problem and for a front, beside what takes no search."""
         pool, pool_s = self.searched("pool", Bayesian(self.config(POOL)), None)
         known = {each.candidate.architecture: each for each in pool.judged}
         for problem in sorted(problems(self.truth), key=lambda each: -(each.quartile or 100)):
@@ -164,12 +164,13 @@ class Bench:
             if problem.device is None:
                 yield self.row("all 3x3", problem, ALL_3X3, 0.0)
         yield self.front()
+
+    def random(self) -> Iterator[dict[str, object]]:
+        """What random search finds for each problem."""
         for problem in problems(self.truth):
             random = make_searcher("random", RandomConfig.model_validate({**self.settings, "architectures": RANDOM}))
             found, seconds = self.searched(f"random-{problem.folder}", random, problem)
             yield self.row("random", problem, first(found), seconds)
-        for name in others:
-            yield self.other(name)
 
     def config(self, architectures: int) -> BayesianConfig:
         return BayesianConfig.model_validate({**self.settings, "architectures": architectures, "initial": INITIAL})

@@ -53,9 +53,9 @@ class BayesianConfig(SamplingConfig, BriefConfig):
     initial: int = Field(default=24, ge=2, le=100_000, description="random networks before the regression is asked")
     together: int = Field(default=2, ge=1, le=1024, description="networks that are chosen at once, best for workers")
     capacity: float = Field(
-        default=1.0, ge=0, le=10, description="weight of MACs beside what was learned in brief, in standard deviations"
+        default=1.5, ge=0, le=10, description="weight of MACs beside what was learned in brief, in standard deviations"
     )
-    gain: float = Field(default=0.5, ge=0, le=10, description="the same of the gain of the cells' paths")
+    gain: float = Field(default=1.0, ge=0, le=10, description="the same of the gain of the cells' paths")
     drawn: int = Field(default=512, ge=1, le=1_000_000, description="random architectures that a choice looks at")
 
     @classmethod
