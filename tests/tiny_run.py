@@ -14,7 +14,7 @@ TINY: dict[str, Any] = {
     "baseline": True,
 }
 FLAGS = (
-    *("--device", "simulated", "--predictor", "lookup", "--networks", "40", "--data-limit", "200"),
+    *("--device", "simulated", "--predictor", "lookup", "--searcher", "darts", "--networks", "40", "--data-limit", "200"),
     *("--frame.width", "4", "--frame.depth", "3", "--recipe.epochs", "2", "--latency-weight", "2.0"),
     *("--searcher.epochs", "2", "--searcher.warmup-epochs", "0", "--searcher.width", "4", "--searcher.depth", "3"),
 )
@@ -22,7 +22,7 @@ FLAGS = (
 
 def tiny_config(**changes: Any) -> RunConfig:
     """The demo's preset on the simulated device, as small as it can be; equal to the preset with `FLAGS`."""
-    base = make_preset("digits-cpu", {"device": "simulated", "predictor": "lookup"})
+    base = make_preset("digits-cpu", {"device": "simulated", "predictor": "lookup", "searcher": "darts"})
     searcher = base.searcher_config.model_copy(update={"epochs": 2, "warmup_epochs": 0, "width": 4, "depth": 3})
     recipe = base.recipe.model_copy(update={"epochs": 2})
     return base.model_copy(update={**TINY, "searcher_config": searcher, "recipe": recipe, **changes})

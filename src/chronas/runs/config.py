@@ -18,6 +18,7 @@ from chronas.search import ChoiceConfig, ObjectiveConfig, searcher_class
 from chronas.spaces import Skeleton, Space
 from chronas.training import Recipe
 
+DEFAULT_SEARCHER = "bayesian"  # found the best networks on NAS-Bench-201: results/truth-nasbench201.md
 LIMITS = {"latency_ms": "limit_ms", "energy_mj": "limit_energy_mj", "peak_memory_mib": "limit_peak_memory_mib"}
 WEIGHTS = {"latency_ms": "latency_weight", "energy_mj": "energy_weight", "peak_memory_mib": "peak_memory_weight"}
 
@@ -57,7 +58,7 @@ class RunConfig(BaseModel):
 
     space: str = Field(default="darts", description="search space")
     device: str = Field(default="onnxruntime-cpu", description="device that is measured and searched for")
-    searcher: str = Field(default="darts", description="search algorithm")
+    searcher: str = Field(default=DEFAULT_SEARCHER, description="search algorithm")
     predictor: str = Field(default="lpm", description="latency predictor; must be differentiable for gradient search")
     data: str = Field(default="digits", description="digits, cifar10, cifar100, a folder or an .npz file")
     data_limit: int | None = Field(default=None, ge=20, description="use so many training images only (stratified)")

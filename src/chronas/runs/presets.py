@@ -12,7 +12,7 @@ from chronas.devices import device_class
 from chronas.measurement import Plan
 from chronas.names import named
 from chronas.predictors import predictor_class
-from chronas.runs.config import Frame, RunConfig
+from chronas.runs.config import DEFAULT_SEARCHER, Frame, RunConfig
 from chronas.search import searcher_class
 from chronas.spaces import LayerTopology, make_space
 from chronas.training import make_recipe
@@ -47,7 +47,7 @@ def make_preset(name: str, names: Names | None = None) -> RunConfig:
 
 def digits_cpu(names: Names) -> RunConfig:
     """What `chronas demo` runs: handwritten digits of 8x8 pixels, a short search, everything compared. Ours."""
-    searcher = names.get("searcher", "darts")
+    searcher = names.get("searcher", DEFAULT_SEARCHER)
     return RunConfig(
         **_names({"searcher": searcher, **names}),
         searcher_config=searcher_class(searcher).Config.digits(),
@@ -63,7 +63,7 @@ def digits_cpu(names: Names) -> RunConfig:
 
 def cifar10_cpu(names: Names) -> RunConfig:
     """CIFAR-10 on two CPU cores: fewer images, channels, cells and epochs than any paper's. Ours."""
-    searcher = names.get("searcher", "darts")
+    searcher = names.get("searcher", DEFAULT_SEARCHER)
     return RunConfig(
         **_names({"searcher": searcher, **names}),
         searcher_config=searcher_class(searcher).Config.cifar10_cpu(),

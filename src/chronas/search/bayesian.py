@@ -70,8 +70,9 @@ class BayesianConfig(SamplingConfig, BriefConfig):
     def cifar10_cpu(cls) -> Self:
         """Small and brief, for some thousand 32x32 images on a CPU in minutes."""
         return cls(
-            architectures=60, epochs=1, batch=64, learning_rate=0.1, crop_padding=2, width=8, depth=3, image_stride=2
-        )
+            architectures=40, initial=16, epochs=6, batch=64, learning_rate=0.1, crop_padding=2, width=8, depth=3,
+            image_stride=2, workers=2,
+        )  # fmt: skip
 
     @property
     def weights(self) -> tuple[float, float]:
