@@ -7,20 +7,21 @@ import pytest
 
 from chronas.search.derive import Candidate
 from chronas.search.sampling import Judged
-from chronas.search.surrogate import Surrogate, learnt
-from chronas.search.traits import capacities, traits
+from chronas.search.surrogate import NOTHING, Surrogate, Weights, learnt
+from chronas.search.traits import capacities, dilution, traits
 from chronas.spaces import Architecture, Skeleton, make_space
 
 SPACE = make_space("nasbench201")
 SKELETON = Skeleton(input_shape=(3, 8, 8), classes=10, width=4, depth=1)
 NETWORKS = SPACE.sample(24, seed=5)
+ALL = Weights(1.0, 0.5, 1.0)
 
 
 def judged(accuracy: float, *losses: float, price: float = 0.0, architecture: Architecture = NETWORKS[0]) -> Judged:
     return Judged(Candidate(architecture, 0.0, {}), accuracy, 1.0 - accuracy / 100.0 + price, price, losses)
 
 
-def surrogate(rows: list[Judged], weights: tuple[float, float] = (1.0, 0.5)) -> Surrogate:
+def surrogate(rows: list[Judged], weights: Weights = ALL) -> Surrogate:
     return Surrogate(SPACE, SKELETON, rows, weights)
 
 
@@ -42,7 +43,7 @@ def test_size_counts_where_trainings_were_brief_and_never_beside_given_accuracie
 ) -> None:
     rows = [judged(60.0, *losses, architecture=each) for each in NETWORKS]
     sizes = np.array([macs(each) for each in NETWORKS])
-    plain, sized = surrogate(rows, (0.0, 0.0)).worths(), surrogate(rows, (1.0, 0.0)).worths()
+    plain, sized = surrogate(rows, NOTHING).worths(), surrogate(rows, Weights(1.0, 0.0, 0.0)).worths()
     if counts:
         assert np.corrcoef(sized - plain, sizes)[0, 1] == pytest.approx(1.0)
         assert (sized - plain).std() == pytest.approx(1.0)
@@ -77,3 +78,25 @@ def test_what_is_believed_is_expected_to_improve_on_nothing() -> None:
     before = found.improvements(rows, free)[best]
     found.believe(rows[best], 0.0)
     assert found.improvements(rows, free)[best] < before
+
+
+@pytest.mark.parametrize(
+    ("text", "plain"),
+    [
+        ("|nor_conv_3x3~0|+|skip_connect~0|skip_connect~1|+|skip_connect~0|nor_conv_1x1~1|skip_connect~2|", 2),
+        ("|nor_conv_3x3~0|+|skip_connect~0|none~1|+|none~0|none~1|nor_conv_1x1~2|", 1),
+        ("|avg_pool_3x3~0|+|skip_connect~0|skip_connect~1|+|skip_connect~0|skip_connect~1|skip_connect~2|", 4),
+    ],
+    ids=["two", "none-at-the-end", "four"],
+)
+def test_plain_paths_dilute_a_stream_that_goes_through_every_cell(text: str, plain: int) -> None:
+    rows = traits(SPACE, SKELETON, [SPACE.parse(text)])
+    assert dilution(SPACE, rows) == pytest.approx([np.log(plain)])
+
+
+@pytest.mark.parametrize("name", ["darts", "fbnet"])
+def test_nothing_is_diluted_where_cells_begin_anew(name: str) -> None:
+    space = make_space(name)
+    stem = {"input_shape": (3, 32, 32), "width": 16} if name == "fbnet" else {}
+    rows = traits(space, SKELETON.model_copy(update=stem), space.sample(10, seed=2))
+    assert not dilution(space, rows).any()

@@ -37,7 +37,7 @@ from chronas.search.sampling import (
     read_judged,
 )
 from chronas.search.searcher import Task
-from chronas.search.surrogate import Surrogate
+from chronas.search.surrogate import Surrogate, Weights
 from chronas.search.variation import neighbours
 
 BEST = 8  # whose neighbours are looked at
@@ -56,6 +56,9 @@ class BayesianConfig(SamplingConfig, BriefConfig):
         default=1.5, ge=0, le=10, description="weight of MACs beside what was learned in brief, in standard deviations"
     )
     gain: float = Field(default=1.0, ge=0, le=10, description="the same of the gain of the cells' paths")
+    dilution: float = Field(
+        default=1.5, ge=0, le=10, description="weight against plain paths that multiply in every cell (their logarithm)"
+    )
     drawn: int = Field(default=512, ge=1, le=1_000_000, description="random architectures that a choice looks at")
 
     @classmethod
@@ -75,9 +78,9 @@ class BayesianConfig(SamplingConfig, BriefConfig):
         )  # fmt: skip
 
     @property
-    def weights(self) -> tuple[float, float]:
-        """Of MACs and of gain."""
-        return self.capacity, self.gain
+    def weights(self) -> Weights:
+        """Of what is known beside brief trainings."""
+        return Weights(self.capacity, self.gain, self.dilution)
 
     def again(self) -> Self:
         """Where networks are trained already: a third of their number, each chosen by what those before say."""

@@ -2,11 +2,11 @@
 
 All is in standard deviations of what was learned. `learnt` is the mean of three orders, by accuracy, by validation loss
 and by training loss, as each is noisy after some seconds of training. A brief training does not show what a large
-network would learn in hours, so MACs and the gain of the cells' paths count beside it; they are known of every
-architecture and need no regression. So are prices: a standard deviation of the share of wrong images is worth as much
-as one of what was learned.
+network would learn in hours, nor a shallow one what a deep one loses, so MACs, the gain of the cells' paths and
+dilution count beside it; they are known of every architecture and need no regression. So are prices: a standard
+deviation of the share of wrong images is worth as much as one of what was learned.
 
-surrogate = Surrogate(space, skeleton, judged, weights=(1.5, 1.0))
+surrogate = Surrogate(space, skeleton, judged, Weights(macs=1.5, gain=1.0, dilution=1.5))
 rows = surrogate.rows(architectures)
 best = architectures[surrogate.means(rows, prices).argmax()]
 
@@ -17,6 +17,7 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
@@ -27,7 +28,7 @@ from sklearn.gaussian_process import GaussianProcessRegressor
 from sklearn.gaussian_process.kernels import RBF, ConstantKernel, WhiteKernel
 
 from chronas.search.sampling import Judged
-from chronas.search.traits import capacities, traits
+from chronas.search.traits import capacities, dilution, traits
 from chronas.spaces import Architecture, Skeleton, Space
 
 EXPLORED = 0.01  # improvement that is asked for
@@ -36,22 +37,38 @@ TINY = 1e-6  # of a spread, below which all are alike
 Array = NDArray[np.float64]
 
 
+@dataclass(frozen=True)
+class Weights:
+    """How much what is known counts beside what was learned.
+
+    Attributes:
+        macs: of the logarithm of MACs, in standard deviations of those that were judged.
+        gain: of the logarithm of the gain of each kind of cell, the same, their mean.
+        dilution: against the natural logarithm of plain paths.
+    """
+
+    macs: float
+    gain: float
+    dilution: float
+
+
+NOTHING = Weights(0.0, 0.0, 0.0)
+
+
 class Surrogate:
     """How good architectures are, in standard deviations; higher is better."""
 
-    def __init__(
-        self, space: Space, skeleton: Skeleton, judged: Sequence[Judged], weights: tuple[float, float]
-    ) -> None:
+    def __init__(self, space: Space, skeleton: Skeleton, judged: Sequence[Judged], weights: Weights) -> None:
         """Fit scale, length and noise by the likelihood of what was judged.
 
         Args:
             space: of the architectures.
             skeleton: in which MACs are counted.
             judged: what is known.
-            weights: of MACs and of gain, where the trainings were brief, as their losses tell; else they do not count.
+            weights: of what is known, where the trainings were brief, as their losses tell; else it does not count.
         """
         self._space, self._skeleton = space, skeleton
-        self._weights = weights if _brief(judged) else (0.0, 0.0)
+        self._weights = weights if _brief(judged) else NOTHING
         self._rows = self.rows([each.candidate.architecture for each in judged])
         self._mean, self._spread = self._rows.mean(axis=0), self._rows.std(axis=0)
         self._goals = learnt(judged)
@@ -101,13 +118,13 @@ class Surrogate:
         return found
 
     def _known(self, rows: Array, prices: Sequence[float] | Array) -> Array:
-        """What needs no regression: an architecture's size counts for it, its price against it."""
+        """What needs no regression: an architecture's size counts for it, dilution and its price against it."""
         mean, spread = (capacities(self._space, each[None])[0] for each in (self._mean, self._spread))
         sizes = (capacities(self._space, rows) - mean) / np.where(spread > 0, spread, 1.0)
-        macs, gain = self._weights
-        found: Array = macs * sizes[:, 0] - np.asarray(prices) / self._price_unit
+        found: Array = self._weights.macs * sizes[:, 0] - self._weights.dilution * dilution(self._space, rows)
         if sizes.shape[1] > 1:
-            found = found + gain * sizes[:, 1:].mean(axis=1)
+            found += self._weights.gain * sizes[:, 1:].mean(axis=1)
+        found -= np.asarray(prices) / self._price_unit
         return found
 
 

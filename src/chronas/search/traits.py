@@ -27,6 +27,7 @@ from chronas.networks import OPERATIONS, Zero, closed_form, make_operation
 from chronas.spaces import Architecture, Cell, CellTopology, Skeleton, Space
 
 NUMBERS = 6  # that tell of a cell's paths; the last one is their gain
+PLAIN = 1  # which of them tells of plain paths
 
 
 @dataclass(frozen=True)
@@ -116,6 +117,25 @@ def capacities(space: Space, found: NDArray[np.float64]) -> NDArray[np.float64]:
     cells = len(space.topology.cells) if isinstance(space.topology, CellTopology) else 0
     sizes = found.shape[1] - NUMBERS * cells - 2
     return found[:, [sizes, *(sizes + 1 + NUMBERS * (n + 1) for n in range(cells))]]
+
+
+def dilution(space: Space, found: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Of traits [N, F], how much each cell multiplies what passes no weights [N]: the logarithm of its plain paths.
+
+    Where cells end in one sum and the next begins with it, two plain paths double the stream in each cell, and what a
+    block of 1 adds is lost in 2, 4, 8: the deeper the network the less its operations count. With preprocessing
+    between cells, as in DARTS, there is no such stream, and this is 0.
+
+    Args:
+        space: of the architectures.
+        found: what `traits` gave.
+    """
+    cells = space.topology.cells if isinstance(space.topology, CellTopology) else ()
+    first = found.shape[1] - NUMBERS * len(cells)
+    streams = [first + NUMBERS * n + PLAIN for n, cell in enumerate(cells) if cell.inputs == len(cell.output) == 1]
+    plain = np.expm1(found[:, streams])
+    total: NDArray[np.float64] = np.log(np.maximum(plain, 1.0)).sum(axis=1)
+    return total
 
 
 def _paths(space: Space, skeleton: Skeleton, pruned: Sequence[Architecture]) -> list[list[Paths]]:
