@@ -14,18 +14,8 @@ TINY: dict[str, Any] = {
     "baseline": True,
 }
 FLAGS = (
-    *(
-        "--device",
-        "simulated",
-        "--predictor",
-        "lookup",
-        "--searcher",
-        "darts",
-        "--networks",
-        "40",
-        "--data-limit",
-        "200",
-    ),
+    *("--device", "simulated", "--predictor", "lookup", "--searcher", "darts"),
+    *("--networks", "40", "--data-limit", "200"),
     *("--frame.width", "4", "--frame.depth", "3", "--recipe.epochs", "2", "--latency-weight", "2.0"),
     *("--searcher.epochs", "2", "--searcher.warmup-epochs", "0", "--searcher.width", "4", "--searcher.depth", "3"),
 )
