@@ -6,7 +6,7 @@ from pathlib import Path
 
 from pydantic import Field
 
-from chronas.cli import check, lookup
+from chronas.cli import check, lookup, until
 from chronas.cli.answers import write, write_json
 from chronas.cli.border import resumable
 from chronas.cli.costs import find_costs
@@ -25,6 +25,7 @@ DESCRIPTION = """Measure random networks of a space on a device: a table of cost
 
 `chronas measure --check TABLE` measures a sample of a table again and tells how well that agrees.
 `chronas measure --lookup` measures each distinct block of a space of layers (fbnet), and how well blocks add up.
+`chronas measure --until-mape 4` measures as many networks as a predictor needs for an error of 4 %, and no more.
 With --bundle FOLDER the networks are measured elsewhere, by the run.py of that folder; `chronas table import` reads
 what comes back.
 
@@ -51,6 +52,8 @@ def main(words: list[str]) -> int:
         return check.main(words)
     if "--lookup" in given:
         return lookup.main([word for word in words if word != "--lookup"])
+    if "--until-mape" in given:
+        return until.main(words)
     run, again, words = take_run(words, "chronas measure")
     if run is not None:
         return _of_run(run, words, again=again)

@@ -14,6 +14,7 @@ from pydantic import BaseModel
 from chronas.errors import DataError
 from chronas.names import named
 from chronas.networks import load_state
+from chronas.predictors.enough import Enough, Step, measure_until
 from chronas.predictors.evaluation import PredictorReport, Scores, fit_and_report
 from chronas.predictors.held_out import fit_on_samples
 from chronas.predictors.lookup import Lookup
@@ -26,18 +27,21 @@ from chronas.spaces import Skeleton, Space
 __all__ = [
     "PREDICTORS",
     "Choose",
+    "Enough",
     "Lookup",
     "Macs",
     "Prediction",
     "Predictor",
     "PredictorReport",
     "Scores",
+    "Step",
     "Transfer",
     "TransferConfig",
     "fit_and_report",
     "fit_on_samples",
     "load_predictor",
     "make_predictor",
+    "measure_until",
     "predictor_class",
     "relative_width",
 ]

@@ -159,7 +159,7 @@ def fit_and_report(
     others = {}
     for baseline in BASELINES:
         other = predictors.make_predictor(baseline, space, skeleton)
-        if len(architectures) >= _needed(other.minimum, folds):
+        if len(architectures) >= needed_for_folds(other.minimum, folds):
             others[baseline] = _out_of_fold(other, codes, measured, fold, seed).mean_ms
     texts = [str(architecture) for architecture in architectures]
     return predictor, report_on(table, texts, measured, predictor, held_out, others, folds=folds)
@@ -233,15 +233,15 @@ def twins(architectures: Sequence[Architecture]) -> NDArray[np.int64]:
 
 
 def _require_enough(name: str, count: int, folds: int) -> None:
-    needed = _needed(predictors.predictor_class(name).minimum, folds)
+    needed = needed_for_folds(predictors.predictor_class(name).minimum, folds)
     if count < needed:
         raise DataError(
             f"{name} with {folds} folds needs {needed} networks, got {count}: measure {needed - count} more"
         )
 
 
-def _needed(minimum: int, folds: int) -> int:
-    """How many networks leave each fold's fit as many as it needs."""
+def needed_for_folds(minimum: int, folds: int) -> int:
+    """How many networks leave the fit of each fold `minimum`, however folds come out."""
     return math.ceil(minimum * folds / (folds - 1)) + folds
 
 
