@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from chronas.measurement import Latency, summarise
-from chronas.predictors import PredictorReport, Scores
+from chronas.predictors import CurvePoint, PredictorReport, Scores
 from chronas.reports import Report, Scored, SearchSummary, TrainedNetwork, judge
 from chronas.spaces import make_space
 from chronas.tables import Repeatability
@@ -142,6 +142,7 @@ def sample_predictor(space: str) -> PredictorReport:
         coverage_90_percent=88.0,
         degenerate=(),
         folds=5,
+        curve=(CurvePoint(30, 9.0, 0.71), CurvePoint(60, 6.5, 0.77), CurvePoint(120, 5.0, 0.82)),
     )
 
 

@@ -14,19 +14,22 @@ from pydantic import BaseModel
 from chronas.errors import DataError
 from chronas.names import named
 from chronas.networks import load_state
+from chronas.predictors.curve import CurvePoint
 from chronas.predictors.enough import Enough, Step, measure_until
-from chronas.predictors.evaluation import PredictorReport, Scores, fit_and_report
+from chronas.predictors.evaluation import PredictorReport, fit_and_report
 from chronas.predictors.held_out import fit_on_samples
 from chronas.predictors.lookup import Lookup
 from chronas.predictors.macs import Macs
 from chronas.predictors.predictor import Prediction, Predictor
 from chronas.predictors.samples import Choose, relative_width
+from chronas.predictors.scores import Scores
 from chronas.predictors.transfer import Transfer, TransferConfig
 from chronas.spaces import Skeleton, Space
 
 __all__ = [
     "PREDICTORS",
     "Choose",
+    "CurvePoint",
     "Enough",
     "Lookup",
     "Macs",

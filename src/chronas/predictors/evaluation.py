@@ -10,18 +10,19 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, fields
+from dataclasses import asdict, dataclass, fields, replace
 from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
 from pydantic import BaseModel
-from scipy import stats
 from scipy.sparse import coo_array
 from scipy.sparse.csgraph import connected_components
 
 from chronas import predictors
 from chronas.errors import DataError, UsageError
+from chronas.predictors.curve import CurvePoint, learning_curve
 from chronas.predictors.predictor import NORMAL_90, Prediction, Predictor
+from chronas.predictors.scores import Scores
 from chronas.spaces import Architecture, make_space
 from chronas.tables import CostTable, Repeatability
 
@@ -30,45 +31,8 @@ if TYPE_CHECKING:
 
 BASELINES = ("macs", "lookup")
 DEGENERATE_SHARE = 0.1  # of the table's median; below it a NAS-Bench-201 cell on a Raspberry Pi 4 was folded away
-LATER = ("cost", "samples")  # reports of chronas 0.1.0 do not have these
-TIE = 1e-6  # predictions closer than this share of the median are a tie, not a ranking of rounding errors
-
-
-@dataclass(frozen=True)
-class Scores:
-    """Predicted against measured costs.
-
-    Attributes:
-        mape_percent: mean absolute error over the measured cost.
-        rmse_ms: root of the mean squared error.
-        within_5_percent: share of networks, in percent, whose error is at most 5 % of the measured cost.
-        within_10_percent: the same for 10 %.
-        kendall: tau-b; 0 where all predictions are tied.
-        spearman: rho; 0 where all predictions are tied.
-    """
-
-    mape_percent: float
-    rmse_ms: float
-    within_5_percent: float
-    within_10_percent: float
-    kendall: float
-    spearman: float
-
-    @classmethod
-    def of(cls, measured_ms: NDArray[np.float64], predicted_ms: NDArray[np.float64]) -> Self:
-        """Scores of predictions [N] against measurements [N]."""
-        error = predicted_ms - measured_ms
-        relative = np.abs(error) / measured_ms
-        ranked = np.round(predicted_ms / (TIE * np.median(measured_ms)))
-        tied = ranked.min() == ranked.max()
-        return cls(
-            mape_percent=float(100 * relative.mean()),
-            rmse_ms=float(np.sqrt(np.mean(error**2))),
-            within_5_percent=float(100 * np.mean(relative <= 0.05)),
-            within_10_percent=float(100 * np.mean(relative <= 0.10)),
-            kendall=0.0 if tied else float(stats.kendalltau(measured_ms, ranked).statistic),
-            spearman=0.0 if tied else float(stats.spearmanr(measured_ms, ranked).statistic),
-        )
+FEWEST_JUDGED = 5  # networks that a learning curve is judged on
+LATER = ("cost", "samples", "curve")  # reports of chronas 0.1.0 do not have these
 
 
 @dataclass(frozen=True)
@@ -89,6 +53,7 @@ class PredictorReport:
         folds: number of folds; 0 where the networks here are those that were left after taking samples.
         cost: what is predicted; its name tells the unit of all costs here, also where a name says ms.
         samples: how many other networks of the table it was fitted on; None with folds.
+        curve: how it did when it was fitted on fewer networks, on a part of those here.
     """
 
     predictor: str
@@ -104,6 +69,7 @@ class PredictorReport:
     folds: int
     cost: str = "latency_ms"
     samples: int | None = None
+    curve: tuple[CurvePoint, ...] = ()
 
     def to_json(self) -> dict[str, Any]:
         """What JSON can hold; `from_json` gives the report back."""
@@ -120,6 +86,7 @@ class PredictorReport:
             raise DataError("this is no predictor report of this version: fit the predictor again")
         try:
             values: dict[str, Any] = {k: tuple(v) if isinstance(v, list) else v for k, v in content.items()}
+            values["curve"] = tuple(CurvePoint(**point) for point in content.get("curve", ()))
             values["scores"] = Scores(**content["scores"])
             values["baselines"] = {name: Scores(**scores) for name, scores in content["baselines"].items()}
             values["repeatability"] = Repeatability(**content["repeatability"])
@@ -162,7 +129,30 @@ def fit_and_report(
         if len(architectures) >= needed_for_folds(other.minimum, folds):
             others[baseline] = _out_of_fold(other, codes, measured, fold, seed).mean_ms
     texts = [str(architecture) for architecture in architectures]
-    return predictor, report_on(table, texts, measured, predictor, held_out, others, folds=folds)
+    report = report_on(table, texts, measured, predictor, held_out, others, folds=folds)
+    judged = np.flatnonzero((fold == 0) & ~_degenerate(table, measured))
+    rows = np.random.default_rng(seed).permutation(np.flatnonzero(fold != 0))
+    return predictor, replace(report, curve=curve_of(predictor, codes, measured, rows, judged, seed))
+
+
+def curve_of(
+    predictor: Predictor,
+    codes: NDArray[np.float32],
+    costs: NDArray[np.float64],
+    rows: NDArray[np.int64],
+    judged: NDArray[np.int64],
+    seed: int,
+) -> tuple[CurvePoint, ...]:
+    """The learning curve of a predictor of these settings; empty where there are too few networks to judge on."""
+
+    def predict(some: NDArray[np.int64], others: NDArray[np.int64]) -> NDArray[np.float64]:
+        learner = predictors.make_predictor(predictor.name, predictor.space, predictor.skeleton, predictor.config)
+        learner.fit(codes[some], costs[some], seed=seed)
+        return learner.predict(codes[others]).mean_ms
+
+    if len(judged) < FEWEST_JUDGED or np.ptp(costs[judged]) == 0:
+        return ()
+    return learning_curve(rows, judged, costs, predict, predictor.minimum)
 
 
 def report_on(
@@ -188,7 +178,7 @@ def report_on(
         folds: of the cross-validation; 0 where there was none.
         samples: how many networks it was fitted on where there was none.
     """
-    degenerate = measured < DEGENERATE_SHARE * np.median(table.costs())
+    degenerate = _degenerate(table, measured)
     kept = ~degenerate
     inside = np.abs(measured - prediction.mean_ms) <= NORMAL_90 * prediction.std_ms
     return PredictorReport(
@@ -206,6 +196,10 @@ def report_on(
         cost=table.provenance.cost,
         samples=samples,
     )
+
+
+def _degenerate(table: CostTable, measured: NDArray[np.float64]) -> NDArray[np.bool_]:
+    return measured < DEGENERATE_SHARE * np.median(table.costs())
 
 
 def assign_folds(architectures: Sequence[Architecture], folds: int, seed: int) -> NDArray[np.int64]:

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 from pydantic import BaseModel
 
 from chronas import predictors
 from chronas.errors import DataError
-from chronas.predictors.evaluation import BASELINES, PredictorReport, report_on, twins
+from chronas.predictors.evaluation import BASELINES, DEGENERATE_SHARE, PredictorReport, curve_of, report_on, twins
 from chronas.predictors.predictor import Predictor
 from chronas.predictors.samples import Choose, choose_samples
 from chronas.tables import CostTable
@@ -69,4 +71,5 @@ def fit_on_samples(
             others[baseline] = other.predict(codes[left]).mean_ms
     texts = [str(architectures[row]) for row in left]
     report = report_on(table, texts, measured[left], predictor, predictor.predict(codes[left]), others, samples=samples)
-    return predictor, report
+    judged = left[measured[left] >= DEGENERATE_SHARE * np.median(measured)]
+    return predictor, replace(report, curve=curve_of(predictor, codes, measured, rows, judged, seed))

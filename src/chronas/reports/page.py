@@ -18,6 +18,7 @@ from chronas.reports.curves import operation_weights, search_curves
 from chronas.reports.draw import cell_title, draw_cells
 from chronas.reports.figure import MARKS
 from chronas.reports.front import FRONT_COLUMNS, front_figure, front_rows, front_words
+from chronas.reports.learning import learning_figure
 from chronas.reports.plots import plane, predicted_against_measured, supernet_scores
 from chronas.reports.report import Front, Report, SearchSummary, TrainedNetwork, TwoDevices
 from chronas.reports.template import render
@@ -245,7 +246,7 @@ def predictor_content(report: Report) -> dict[str, Any] | None:
     rows.append(["measuring again", *repeated, "", "", ""])
     return {
         "words": words.predictor_words(predictor),
-        "figure": predicted_against_measured(predictor),
+        "figures": [f for f in (predicted_against_measured(predictor), learning_figure(predictor)) if f is not None],
         "table": Table("Scores against measured latencies, on architectures not seen", columns, rows),
     }
 

@@ -127,10 +127,18 @@ def predictor_words(predictor: PredictorReport) -> list[str]:
         error_words(scores, predictor.repeatability.median_difference_percent),
         f"Intervals that should hold 90 % of measured costs hold {predictor.coverage_90_percent:.0f} %.",
     ]
+    if predictor.curve:
+        sentences.append(curve_words(predictor))
     if predictor.degenerate:
         count = len(predictor.degenerate)
         sentences.append(f"{count} degenerate architectures (next to no cost) are left out of these scores.")
     return sentences
+
+
+def curve_words(predictor: PredictorReport) -> str:
+    """What fewer networks would have given."""
+    points = [f"{point.mape_percent:.1f} % with {point.networks}" for point in predictor.curve]
+    return f"Fitted on fewer networks it is off by {', '.join(points)}."
 
 
 def ranking_words(kendall: float, again: float | None) -> str:
