@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from chronas.errors import DataError, UsageError
 from chronas.spaces import make_space
 from chronas.tables import CostTable, Query
-from chronas.tables.plain import Column, read_plain
+from chronas.tables.plain import PlainColumn, read_plain
 
 SPACE = make_space("nasbench201")
 SKELETON = SPACE.skeletons["cifar10"]
@@ -25,7 +25,7 @@ def csv(folder: Path, columns: dict[str, list[object]], name: str = "mine.csv") 
 
 
 def tables(path: Path, *columns: str) -> dict[str, CostTable]:
-    return read_plain(path, SPACE, [Column.parse(text) for text in columns]).tables(SPACE, SKELETON, "by hand")
+    return read_plain(path, SPACE, [PlainColumn.parse(text) for text in columns]).tables(SPACE, SKELETON, "by hand")
 
 
 def test_columns_of_a_device_stand_in_one_table_with_their_units(tmp_path: Path) -> None:
@@ -150,7 +150,7 @@ def test_columns_that_are_not_there_or_the_same_cost_are_refused(tmp_path: Path)
         tables(path, "y=x.latency_ms")
     for bad in ("x_ms", "x_ms=latency_ms", "x_ms=../up.latency_ms", "x_ms=x.latency"):
         with pytest.raises(UsageError):
-            Column.parse(bad)
+            PlainColumn.parse(bad)
     for name in ("missing.csv", "cut.parquet"):
         (tmp_path / "cut.parquet").write_bytes(b"PAR1")
         with pytest.raises(DataError, match=name):

@@ -15,7 +15,7 @@ from chronas.cli.answers import write, write_json, write_table
 from chronas.cli.options import Options, read_names, read_options, with_names
 from chronas.errors import DataError, UsageError, unknown_name
 from chronas.spaces import SPACES, make_space
-from chronas.tables.plain import Column, read_plain
+from chronas.tables import PlainColumn, read_plain
 
 DESCRIPTION = """Make tables of a CSV or Parquet file that has a row for each architecture, one table for each device.
 
@@ -47,7 +47,7 @@ def main(words: list[str]) -> int:
     skeleton = options.skeleton or next(iter(space.skeletons))
     if skeleton not in space.skeletons:
         raise unknown_name("skeleton", skeleton, space.skeletons)
-    plain = read_plain(options.file, space, [Column.parse(text) for text in options.columns])
+    plain = read_plain(options.file, space, [PlainColumn.parse(text) for text in options.columns])
     tables = plain.tables(space, space.skeletons[skeleton], options.source)
     try:
         options.out.parent.mkdir(parents=True, exist_ok=True)

@@ -16,8 +16,7 @@ import functools
 import torch
 from torch import Tensor
 
-from chronas.spaces import Cell, CellTopology, Space
-from chronas.spaces.cell_graph import NOTHING
+from chronas.spaces import NOTHING, Cell, CellTopology, Space
 
 
 def forms(space: Space, codes: Tensor) -> list[Tensor]:

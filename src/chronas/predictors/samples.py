@@ -43,17 +43,48 @@ def choose_samples(
         seed: of the candidates and the fits.
     """
     drawn = np.random.default_rng(seed).permutation(len(codes))
-    if how == "random":
-        return drawn[:count]
+    return WAYS[how](predictor, codes, costs, drawn, count)
+
+
+def _first(
+    predictor: Predictor,  # noqa: ARG001 - all ways are called alike
+    codes: NDArray[np.float32],  # noqa: ARG001
+    costs: NDArray[np.float64],  # noqa: ARG001
+    drawn: NDArray[np.int64],
+    count: int,
+) -> NDArray[np.int64]:
+    return drawn[:count]
+
+
+def _spread(
+    predictor: Predictor,
+    codes: NDArray[np.float32],
+    costs: NDArray[np.float64],  # noqa: ARG001 - all ways are called alike
+    drawn: NDArray[np.int64],
+    count: int,
+) -> NDArray[np.int64]:
     candidates = drawn[: max(CANDIDATES, count)]
-    first = count if how == "spread" else min(count, max(predictor.minimum, round(BEGINNING * count)))
-    chosen = [int(row) for row in candidates[spread_out(*_design(predictor, codes[candidates]), first)]]
+    return candidates[spread_out(*_design(predictor, codes[candidates]), count)]
+
+
+def _one_by_one(
+    predictor: Predictor,
+    codes: NDArray[np.float32],
+    costs: NDArray[np.float64],
+    drawn: NDArray[np.int64],
+    count: int,
+) -> NDArray[np.int64]:
+    first = min(count, max(predictor.minimum, round(BEGINNING * count)))
+    chosen = _spread(predictor, codes, costs, drawn, first).tolist()
     while len(chosen) < count:
         learner = predictors.make_predictor(predictor.name, predictor.space, predictor.skeleton, predictor.config)
-        learner.fit(codes[chosen], costs[chosen], seed=seed)
-        left = np.setdiff1d(candidates, chosen)
+        learner.fit(codes[chosen], costs[chosen], seed=len(chosen))
+        left = np.setdiff1d(drawn[: max(CANDIDATES, count)], chosen)
         chosen.append(int(left[relative_width(learner, codes[left]).argmax()]))
     return np.array(chosen)
+
+
+WAYS = {"random": _first, "spread": _spread, "sequential": _one_by_one}
 
 
 def relative_width(predictor: Predictor, codes: NDArray[np.float32]) -> NDArray[np.float64]:

@@ -32,6 +32,7 @@ if TYPE_CHECKING:
     from chronas.tables.hw_nas_bench import HwNasBench
     from chronas.tables.hw_nas_bench_api import HWNASBenchAPI
     from chronas.tables.order import Order, same_order
+    from chronas.tables.plain import Plain, PlainColumn, read_plain
 
 __all__ = [
     "Agreement",
@@ -48,6 +49,8 @@ __all__ = [
     "HWNASBenchAPI",
     "HwNasBench",
     "Order",
+    "Plain",
+    "PlainColumn",
     "Provenance",
     "Query",
     "Repeatability",
@@ -63,6 +66,7 @@ __all__ = [
     "pareto_front",
     "parse_condition",
     "read_accuracies",
+    "read_plain",
     "same_order",
     "shipped_files",
     "shipped_tables",
@@ -80,6 +84,9 @@ LATER = {
     "HWNASBenchAPI": "chronas.tables.hw_nas_bench_api:HWNASBenchAPI",
     "HwNasBench": "chronas.tables.hw_nas_bench:HwNasBench",
     "Order": "chronas.tables.order:Order",
+    "Plain": "chronas.tables.plain:Plain",
+    "PlainColumn": "chronas.tables.plain:PlainColumn",
+    "read_plain": "chronas.tables.plain:read_plain",
     "same_order": "chronas.tables.order:same_order",
     "added_up": "chronas.tables.blocks:added_up",
     "as_block_table": "chronas.tables.blocks:as_block_table",

@@ -31,7 +31,7 @@ SAME = 1e-9  # relative; costs of one architecture that are closer are one value
 
 
 @dataclass(frozen=True)
-class Column:
+class PlainColumn:
     """A column of a file, and what it becomes.
 
     Attributes:
@@ -47,7 +47,7 @@ class Column:
     factor: float = 1.0
 
     @classmethod
-    def parse(cls, text: str) -> Column:
+    def parse(cls, text: str) -> PlainColumn:
         """The column of `COLUMN=DEVICE.COST`, such as `co2=raspi4.carbon_g`.
 
         Raises:
@@ -61,7 +61,7 @@ class Column:
         return cls(name, device, cost)
 
     @classmethod
-    def of_name(cls, name: str, device: str) -> Column | None:
+    def of_name(cls, name: str, device: str) -> PlainColumn | None:
         """The column that a name tells by its unit; of `device` where it tells none. None for any other name."""
         before, _, unit = f"_{name}".rpartition("_")
         if unit.lower() not in UNITS:
@@ -83,7 +83,7 @@ class Plain:
     """
 
     frame: pl.DataFrame
-    columns: Sequence[Column]
+    columns: Sequence[PlainColumn]
     left_out: Sequence[str]
     source: str
 
@@ -105,7 +105,7 @@ class Plain:
             found[device] = self._table(columns, Provenance(space.name, skeleton, {"name": device}, source=words))
         return found
 
-    def _table(self, columns: Sequence[Column], provenance: Provenance) -> CostTable:
+    def _table(self, columns: Sequence[PlainColumn], provenance: Provenance) -> CostTable:
         """The table of one device; its first column is its cost."""
         costs = {column.cost: pl.col(column.name).cast(pl.Float64()) * column.factor for column in columns}
         for column in columns:
@@ -120,7 +120,7 @@ class Plain:
         )
 
 
-def read_plain(path: Path, space: Space, columns: Sequence[Column] = ()) -> Plain:
+def read_plain(path: Path, space: Space, columns: Sequence[PlainColumn] = ()) -> Plain:
     """Read a CSV (`.csv`) or a Parquet file.
 
     Args:
@@ -136,7 +136,7 @@ def read_plain(path: Path, space: Space, columns: Sequence[Column] = ()) -> Plai
     content = _content(path)
     frame = _frame(path, content)
     names = [name for name, kind in frame.schema.items() if kind.is_numeric() and name not in INDICES]
-    found = columns or [column for name in names if (column := Column.of_name(name, path.stem)) is not None]
+    found = columns or [column for name in names if (column := PlainColumn.of_name(name, path.stem)) is not None]
     _check_columns(path, frame, found)
     architectures = _architectures(path, frame, space)
     known = frame.with_columns(architecture=architectures).select("architecture", *(c.name for c in found))
@@ -167,7 +167,7 @@ def _frame(path: Path, content: bytes) -> pl.DataFrame:
     return frame
 
 
-def _check_columns(path: Path, frame: pl.DataFrame, columns: Sequence[Column]) -> None:
+def _check_columns(path: Path, frame: pl.DataFrame, columns: Sequence[PlainColumn]) -> None:
     if not columns:
         endings = ", ".join(UNITS)
         raise DataError(f"{path} has no column that ends in {endings}: tell by --columns what {frame.columns} are")
@@ -232,7 +232,7 @@ def _once(path: Path, frame: pl.DataFrame) -> pl.DataFrame:
     return frame.unique("architecture", keep="first", maintain_order=True)
 
 
-def _check(values: pl.Series, column: Column) -> None:
+def _check(values: pl.Series, column: PlainColumn) -> None:
     numbers = values.drop_nulls().cast(pl.Float64())
     wrong = numbers.filter(~(numbers.is_finite() & (numbers > 0)))
     if len(wrong):
