@@ -10,6 +10,7 @@ luckiest training. What one search has trained, another one with other limits or
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -38,9 +39,13 @@ from chronas.search.sampling import (
 )
 from chronas.search.searcher import Task
 from chronas.search.surrogate import Surrogate, Weights
+from chronas.search.traits import reached, traits
 from chronas.search.variation import neighbours
+from chronas.spaces import Architecture
 
 BEST = 8  # whose neighbours are looked at
+CLIMBS = 4  # times that this is done anew, from the best that were seen
+DRAWS = 256  # random architectures that are looked at for one batch
 LADDER = 1.3  # times as many networks as a search has are trained for a front
 FRONT = "front"  # folder of its searches
 
@@ -59,7 +64,7 @@ class BayesianConfig(SamplingConfig, BriefConfig):
     dilution: float = Field(
         default=1.5, ge=0, le=10, description="weight against plain paths that multiply in every cell (their logarithm)"
     )
-    drawn: int = Field(default=512, ge=1, le=1_000_000, description="random architectures that a choice looks at")
+    drawn: int = Field(default=1024, ge=1, le=1_000_000, description="random architectures that a choice looks at")
 
     @classmethod
     def digits(cls) -> Self:
@@ -156,9 +161,9 @@ class Bayesian(SamplingSearcher):
 
     def _proposals(self, region: Region) -> Proposals:
         judged = self._reconsidered(region)
+        seen = {graph(each.candidate.architecture) for each in judged}
         while len(judged) < self.config.initial:
-            count = min(self.config.together, self.config.initial - len(judged))
-            drawn = [candidate for _ in range(count) if (candidate := region.draw()) is not None]
+            drawn = _drawn(region, min(self.config.together, self.config.initial - len(judged)), seen)
             if not drawn:
                 return
             judged += yield drawn
@@ -177,28 +182,17 @@ class Bayesian(SamplingSearcher):
     def _chosen(self, region: Region, judged: list[Judged]) -> list[Candidate]:
         """The next to train: the largest expected improvements, one after the other; given out by the region."""
         surrogate = self._surrogate(region, judged)
-        near = [
-            each
-            for n in np.argsort(-surrogate.worths(), kind="stable")[:BEST]
-            for each in neighbours(judged[n].candidate.architecture)
-        ]
-        pool = region.new([*near, *(region.space.draw(region.generator) for _ in range(self.config.drawn))])
-        trained = {each.candidate.architecture.canonical() for each in judged if region.inside(each.candidate)}
-        pool = [each for each in pool if each.architecture.canonical() not in trained]
-        if not pool:
-            left = region.draw()
-            return [] if left is None else [left]
-        rows = surrogate.rows([each.architecture for each in pool])
-        prices = [region.price(each) for each in pool]
-        graphs = [each.architecture.canonical() for each in pool]
-        chosen: list[int] = []
-        open_ = np.ones(len(pool), dtype=bool)
-        while len(chosen) < self.config.together and open_.any():
-            best = int(np.where(open_, surrogate.improvements(rows, prices), -np.inf).argmax())
-            chosen.append(best)
-            surrogate.believe(rows[best], prices[best])
-            open_ &= np.array([graph != graphs[best] for graph in graphs])
-        return region.take([pool[n] for n in chosen])
+        order = np.argsort(-surrogate.worths(), kind="stable")[:BEST]
+        trained = {graph(each.candidate.architecture) for each in judged if region.inside(each.candidate)}
+        pool = Pool(region, surrogate, trained)
+        draws = [region.space.draw(region.generator) for _ in range(self.config.drawn)]
+        near = [each for n in order for each in neighbours(judged[n].candidate.architecture)]
+        climbs = 0
+        while pool.add([*near, *draws]) and climbs < CLIMBS:
+            near, draws = [each for best in pool.best(BEST) for each in neighbours(best.architecture)], []
+            climbs += 1
+        chosen = [best for _ in range(self.config.together) if (best := pool.take()) is not None]
+        return region.take(chosen) if chosen else _drawn(region, self.config.together, trained)
 
     def _ranked(self, region: Region, judged: list[Judged]) -> list[Judged]:
         """By what each is worth, which luck moves less than it moves an accuracy; what is known takes part."""
@@ -217,6 +211,70 @@ class Bayesian(SamplingSearcher):
 
     def _surrogate(self, region: Region, judged: Sequence[Judged]) -> Surrogate:
         return Surrogate(region.space, region.skeleton, judged, self.config.weights)
+
+
+class Pool:
+    """What a choice looks at: one architecture of each graph that images pass and that was not trained."""
+
+    def __init__(self, region: Region, surrogate: Surrogate, trained: set[Architecture]) -> None:
+        self._region, self._surrogate = region, surrogate
+        self._graphs = set(trained)
+        self._candidates: list[Candidate] = []
+        self._prices: list[float] = []
+        self._rows = np.empty((0, 0))
+
+    def add(self, architectures: Sequence[Architecture]) -> bool:
+        """Take in those that are inside and not known yet; whether there were any."""
+        fresh = [each for each in self._region.new(architectures) if graph(each.architecture) not in self._graphs]
+        fresh = list({graph(each.architecture): each for each in fresh}.values())
+        if not fresh:
+            return False
+        rows = self._surrogate.rows([each.architecture for each in fresh])
+        passed = reached(self._region.space, rows)
+        self._graphs |= {graph(each.architecture) for each in fresh}
+        fresh = [each for each, passes in zip(fresh, passed, strict=True) if passes]
+        self._candidates += fresh
+        self._prices += [self._region.price(each) for each in fresh]
+        self._rows = np.concatenate([self._rows, rows[passed]]) if self._rows.size else rows[passed]
+        return bool(fresh)
+
+    def best(self, count: int) -> list[Candidate]:
+        """So many of the largest expected improvement."""
+        if not self._candidates:
+            return []
+        order = np.argsort(-self._surrogate.improvements(self._rows, self._prices), kind="stable")
+        return [self._candidates[n] for n in order[:count]]
+
+    def take(self) -> Candidate | None:
+        """The best one, out of the pool, believed to be as good as its mean; None: nothing is left."""
+        if not self._candidates:
+            return None
+        n = int(self._surrogate.improvements(self._rows, self._prices).argmax())
+        self._surrogate.believe(self._rows[n], self._prices[n])
+        self._rows = np.delete(self._rows, n, axis=0)
+        del self._prices[n]
+        return self._candidates.pop(n)
+
+
+def _drawn(region: Region, count: int, seen: set[Architecture]) -> list[Candidate]:
+    """At most `count` random ones of graphs that were not seen and that images pass, which are seen from now on."""
+    found: list[Candidate] = []
+    for _ in range(DRAWS):
+        candidate = region.draw() if len(found) < count else None
+        if candidate is None:
+            break
+        shape = graph(candidate.architecture)
+        passes = reached(region.space, traits(region.space, region.skeleton, [candidate.architecture]))[0]
+        if passes and shape not in seen:
+            seen.add(shape)
+            found.append(candidate)
+    return found
+
+
+@functools.lru_cache(maxsize=65_536)
+def graph(architecture: Architecture) -> Architecture:
+    """By what architectures of the same graph are known: pruned, then canonical."""
+    return architecture.pruned().canonical()
 
 
 def dealt(surrogate: Surrogate, judged: Sequence[Judged]) -> list[float]:
