@@ -165,9 +165,9 @@ class Bayesian(SamplingSearcher):
         while len(judged) < self.config.initial:
             drawn = _drawn(region, min(self.config.together, self.config.initial - len(judged)), seen)
             if not drawn:
-                return
+                break
             judged += yield drawn
-        while chosen := self._chosen(region, judged):
+        while judged and (chosen := self._chosen(region, judged)):
             judged += yield chosen
 
     def _reconsidered(self, region: Region) -> list[Judged]:
