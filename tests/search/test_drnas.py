@@ -104,7 +104,7 @@ def test_later_stages_keep_the_strongest_operations_and_widen(make_task: MakeTas
         logits = descent.logits[0].detach().clone()
         before = descent.state["kept"]
         one_epoch(descent)
-        channels.append(descent.supernet.blocks[0].edges[0].partial_channels)
+        channels.append(descent.supernet.blocks[0].partial_channels)
         kept.append(descent.state["kept"].shape[1])
         for edge, row in enumerate(descent.state["kept"].tolist()):
             ranked = sorted(before[edge].tolist(), key=lambda o: -float(logits[edge, o]))  # noqa: B023

@@ -1,46 +1,53 @@
-"""An edge computes its formula: the weighted sum of its operations, on all channels or on the first C / K."""
+"""An edge has its operations, normalised pools among them, and computes those that are active, shared ones once."""
 
 from __future__ import annotations
 
-import pytest
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 from chronas.spaces import make_space
-from chronas.supernets.mixture import Mixture
+from chronas.supernets.mixture import MixedEdge, mixture
+from chronas.supernets.state import State
 
 NAMES = make_space("darts").decisions[0].relaxed
-ACTIVE = list(range(1, len(NAMES)))
 
 
-def an_edge(stride: int = 1, partial_channels: int = 1) -> Mixture:
+def an_edge() -> MixedEdge:
     torch.manual_seed(0)
-    return Mixture(NAMES, 8, stride, partial_channels, even=False)
+    return MixedEdge(NAMES, 8, 1, even=True)
 
 
-@pytest.mark.parametrize("stride", [1, 2])
-def test_mixture_is_the_weighted_sum_of_its_operations(stride: int) -> None:
-    edge, x, weights = an_edge(stride), torch.randn(4, 8, 7, 7), torch.rand(len(NAMES))
-    expected = sum(weights[o] * edge.operations[o](x) for o in range(len(NAMES)))
-    torch.testing.assert_close(edge(x, weights, ACTIVE), expected)
+def node(edges: list[MixedEdge], weights: Tensor, active: list[int], x: Tensor) -> Tensor:
+    state = State(x)
+    rows = [row.unbind() for row in weights.unbind()]
+    return mixture([term for edge, row in zip(edges, rows, strict=True) for term in edge(state, row, active)])
+
+
+def test_a_node_is_the_weighted_sum_of_all_operations_of_its_edges() -> None:
+    edges, x, weights = [an_edge(), an_edge()], torch.randn(4, 8, 6, 6), torch.rand(2, len(NAMES))
+    wanted = sum(weights[e, o] * op(x) for e, edge in enumerate(edges) for o, op in enumerate(edge.operations))
+    torch.testing.assert_close(node(edges, weights, list(range(1, len(NAMES))), x), wanted, rtol=1e-4, atol=1e-4)
 
 
 def test_operations_that_are_not_active_are_not_computed() -> None:
-    edge, called = an_edge(), []
-    for number, operation in enumerate(edge.operations):
-        operation.register_forward_hook(lambda *_, number=number: called.append(number))
-    edge(torch.randn(2, 8, 4, 4), torch.rand(len(NAMES)), [3, 5])
-    assert called == [3, 5]
+    """One whose weights are not numbers would spoil the node, whatever its own weight."""
+    edge, active = an_edge(), [NAMES.index("skip_connect"), NAMES.index("sep_conv_5x5")]
+    for o, operation in enumerate(edge.operations):
+        for parameter in operation.parameters() if o not in active else ():
+            parameter.data.fill_(torch.nan)
+    weights = torch.zeros(1, len(NAMES))
+    assert bool(node([edge], weights, active, torch.randn(2, 8, 4, 4)).isfinite().all())
+    assert not bool(
+        node([edge], weights, [*active, NAMES.index("dil_conv_3x3")], torch.randn(2, 8, 4, 4)).isfinite().all()
+    )
 
 
-@pytest.mark.parametrize("stride", [1, 2])
-def test_partial_channels_send_the_others_around_and_shuffle_both(stride: int) -> None:
-    edge, x, weights = an_edge(stride, partial_channels=4), torch.randn(4, 8, 7, 7), torch.rand(len(NAMES))
-    around = x[:, 2:] if stride == 1 else nn.functional.max_pool2d(x[:, 2:], 2, 2, ceil_mode=True)
-    worked = sum(weights[o] * edge.operations[o](x[:, :2]) for o in range(len(NAMES)))
-    before = torch.cat([worked, around], dim=1)
-    shuffled = before[:, [0, 2, 4, 6, 1, 3, 5, 7]]  # channel g * 2 + i comes to i * 4 + g
-    torch.testing.assert_close(edge(x, weights, ACTIVE), shuffled)
+def test_what_has_no_weights_is_computed_once_for_all_edges_that_leave_a_state() -> None:
+    edges, called, pool = [an_edge(), an_edge()], [], NAMES.index("max_pool_3x3")
+    for edge in edges:
+        edge.operations[pool].register_forward_hook(lambda *_: called.append(pool))
+    node(edges, torch.rand(2, len(NAMES)), [pool], torch.randn(2, 8, 4, 4))
+    assert called == [pool]
 
 
 def test_pools_are_normalised_and_batch_norms_have_no_scale() -> None:

@@ -13,7 +13,7 @@ from chronas.networks.closed_form import ClosedForm, closed_form
 from chronas.networks.graph import Counts, count
 from chronas.networks.layers import ChainNetwork, ChainPlan, LayerPlan, make_block
 from chronas.networks.onnx import onnx_bytes, write_onnx
-from chronas.networks.operations import OPERATIONS, Zero, make_operation
+from chronas.networks.operations import OPERATIONS, DilatedConv, SeparableConv, Zero, make_operation
 from chronas.networks.source import model_source, write_source
 from chronas.networks.weights import load_state, save_state
 from chronas.networks.workload import Layer, Workload, slot_workloads, workload
@@ -27,10 +27,12 @@ __all__ = [
     "ChainPlan",
     "ClosedForm",
     "Counts",
+    "DilatedConv",
     "Layer",
     "LayerPlan",
     "Network",
     "NetworkPlan",
+    "SeparableConv",
     "Workload",
     "Zero",
     "build",

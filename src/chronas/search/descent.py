@@ -231,7 +231,7 @@ class Descent:
             return loss + self.costs_term() if self.objective.active else loss
 
         if self.config.order == 1:
-            gradients = first_order(validation_loss, self.logits)
+            gradients = first_order(validation_loss, self.weights, self.logits)
         else:
             gradients = second_order(validation_loss, train_loss, self.weights, self.logits, self._sgd_step())
         self.update(self.logits_optimiser, self.logits, gradients)

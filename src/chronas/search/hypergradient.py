@@ -8,7 +8,8 @@ the original code.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 
 import torch
@@ -29,9 +30,16 @@ class SgdStep:
     buffers: Sequence[Tensor | None]
 
 
-def first_order(validation_loss: Loss, logits: Sequence[Tensor]) -> list[Tensor]:
-    """dL_validation / dlogits at the present weights, one for each of `logits`; no weight's gradient is computed."""
-    return list(torch.autograd.grad(validation_loss(), logits, materialize_grads=True))
+def first_order(validation_loss: Loss, weights: Sequence[Tensor], logits: Sequence[Tensor]) -> list[Tensor]:
+    """dL_validation / dlogits at the present weights, one for each of `logits`; no weight's gradient is computed.
+
+    Args:
+        validation_loss: computes the loss on one validation batch at the present weights and logits.
+        weights: parameters of the loss; they are constants while it is computed.
+        logits: what to differentiate by.
+    """
+    with _constant(weights):
+        return list(torch.autograd.grad(validation_loss(), logits, materialize_grads=True))
 
 
 def second_order(
@@ -79,4 +87,16 @@ def _slopes_at(
     with torch.no_grad():
         for weight, saved, direction in zip(weights, before, vector, strict=True):
             weight.copy_(saved + distance * direction)
-    return list(torch.autograd.grad(loss(), logits, materialize_grads=True))
+    return first_order(loss, weights, logits)
+
+
+@contextmanager
+def _constant(weights: Sequence[Tensor]) -> Iterator[None]:
+    """Let no graph have a way to the weights: a function of ours in it cannot know that their gradient is not asked."""
+    for weight in weights:
+        weight.requires_grad = False
+    try:
+        yield
+    finally:
+        for weight in weights:
+            weight.requires_grad = True

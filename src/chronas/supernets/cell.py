@@ -1,7 +1,10 @@
-"""A cell whose edges are mixtures; a node is the sum of its incoming edges, weighted by edge normalisation where there
-is one.
+"""A cell whose edges hold all operations; edge normalisation weighs what each edge brings, where there is one.
 
-Letters: `B` images, `C` channels, `E` edges of the cell, `O` relaxed options.
+With partial channels K (PC-DARTS, arXiv 1907.05737) the first C / K channels go through the operations, the others
+around them, and a channel shuffle of K groups mixes both for the next node. A node's edges are summed before the
+shuffle, which is the same.
+
+Letters: `B` images, `C` channels, `E` edges of the cell, `O` relaxed options, `K` partial channels.
 """
 
 from __future__ import annotations
@@ -10,10 +13,13 @@ from collections.abc import Sequence
 
 import torch
 from torch import Tensor, nn
+from torch.nn import functional
 
 from chronas.networks import BlockPlan, is_even, make_operation
 from chronas.spaces import Cell
-from chronas.supernets.mixture import Mixture
+from chronas.supernets.mixture import MixedEdge, mixture
+from chronas.supernets.state import State
+from chronas.supernets.weighing import weighted_sum
 
 
 class MixedCell(nn.Module):
@@ -22,22 +28,23 @@ class MixedCell(nn.Module):
     def __init__(
         self, cell: Cell, names: Sequence[str], block: BlockPlan, preprocess: nn.ModuleList, partial_channels: int
     ) -> None:
-        """Make a mixture for each edge.
+        """Make the operations of each edge.
 
         Args:
             cell: nodes and edges.
             names: of the O relaxed options of an edge.
-            block: channels and sizes at this place of the network.
+            block: channels and sizes at this place of the network; channels are a multiple of K.
             preprocess: what each input state goes through first.
-            partial_channels: K of every mixture.
+            partial_channels: K; 1 sends all channels through the operations.
         """
         super().__init__()
         self.cell = cell
         self.preprocess = preprocess
+        self.partial_channels = partial_channels
+        self.worked = block.channels // partial_channels
         even = is_even(block.sizes[-1])
         self.edges = nn.ModuleList(
-            Mixture(names, block.channels, self._stride(source), partial_channels, even=even)
-            for source, _ in cell.edges
+            MixedEdge(names, self.worked, self._stride(source), even=even) for source, _ in cell.edges
         )
         self.zero = make_operation("none", block.channels, cell.stride)
 
@@ -55,12 +62,27 @@ class MixedCell(nn.Module):
             edge_weights: [E], or None for a plain sum.
             active: for each edge the operations to compute; an edge without any is absent.
         """
+        edge_weights = weights.new_ones(len(weights)) if edge_weights is None else edge_weights
+        rows = [row.unbind() for row in (weights * edge_weights[:, None]).unbind()]
         states = [layer(x) for layer, x in zip(self.preprocess, inputs[-self.cell.inputs :], strict=True)]
+        worked, around = [self._worked(x) for x in states], [self._around(x, self.cell.stride) for x in states]
         for target in range(self.cell.inputs, self.cell.inputs + self.cell.nodes):
-            terms = []
-            for number, edge in enumerate(self.cell.edges):
-                if edge[1] == target and active[number]:
-                    mixed = self.edges[number](states[edge[0]], weights[number], active[number])
-                    terms.append(mixed if edge_weights is None else mixed * edge_weights[number])
-            states.append(sum(terms[1:], terms[0]) if terms else self.zero(states[self.cell.inputs - 1]))
+            here = [(n, source) for n, (source, end) in enumerate(self.cell.edges) if end == target and active[n]]
+            if not here:
+                states.append(self.zero(states[self.cell.inputs - 1]))
+            else:
+                node = mixture([term for n, s in here for term in self.edges[n](worked[s], rows[n], active[n])])
+                if self.partial_channels > 1:
+                    rest = weighted_sum([around[s] for _, s in here], torch.stack([edge_weights[n] for n, _ in here]))
+                    node = functional.channel_shuffle(torch.cat([node, rest], dim=1), self.partial_channels)
+                states.append(node)
+            worked.append(self._worked(states[-1]))
+            around.append(self._around(states[-1], 1))
         return torch.cat([states[i] for i in self.cell.output], dim=1)
+
+    def _worked(self, x: Tensor) -> State:
+        return State(x if self.partial_channels == 1 else x[:, : self.worked])
+
+    def _around(self, x: Tensor, stride: int) -> Tensor:
+        rest = x[:, self.worked :]
+        return functional.max_pool2d(rest, 2, 2, ceil_mode=True) if stride > 1 and self.partial_channels > 1 else rest

@@ -1,65 +1,78 @@
-"""One edge of a supernet: the weighted sum of all its operations (DARTS, arXiv 1806.09055).
+"""A node of a supernet's cell: the weighted sum of all operations of all edges that come in (DARTS, arXiv 1806.09055).
 
-With partial channels K (PC-DARTS, arXiv 1907.05737) the first C / K channels go through the operations, the others
-around them, and a channel shuffle of K groups mixes both for the next edge. As in both papers' code, batch norms
-have no scale and shift, and a pooling is followed by one. `none` adds nothing and is never computed.
+    node = sum over edges e and operations o of weights[e, o] * operation[e, o](state that e leaves)
 
-Letters: `B` images, `C` channels, `O` operations, `K` partial channels.
+As in the paper's code, batch norms have no scale and shift, and a pooling is followed by one. `none` adds nothing
+and is never computed.
+
+Letters: `B` images, `C` channels, `O` operations, `N` terms.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 import torch
 from torch import Tensor, nn
-from torch.nn import functional
 
 from chronas.networks import make_operation
-from chronas.supernets.dilation import without_dilation
+from chronas.supernets.dilation import together
+from chronas.supernets.features import Feature, feature_of
+from chronas.supernets.projection import normalised_sum
+from chronas.supernets.state import State
+from chronas.supernets.weighing import weighted_sum
+
+Term = tuple[Feature, Tensor]  # with its weight []
 
 
-class Mixture(nn.Module):
-    """sum over o of weights[o] * operation_o(x), computed where the weight is not zero."""
+class MixedEdge(nn.Module):
+    """The operations of one edge; those without weights are computed once for all edges that leave a state."""
 
-    def __init__(self, names: Sequence[str], channels: int, stride: int, partial_channels: int, *, even: bool) -> None:
+    def __init__(self, names: Sequence[str], channels: int, stride: int, *, even: bool) -> None:
         """Make the operations.
 
         Args:
             names: of the O operations.
-            channels: C, a multiple of `partial_channels`.
+            channels: C.
             stride: 1 or 2.
-            partial_channels: K; 1 sends all channels through the operations.
             even: whether height and width are known to be even.
         """
         super().__init__()
-        self.stride = stride
-        self.partial_channels = partial_channels
-        self.worked = channels // partial_channels
-        self.operations = nn.ModuleList(_operation(name, self.worked, stride, even=even) for name in names)
+        self.operations = nn.ModuleList(_operation(name, channels, stride, even=even) for name in names)
+        self.shared = [not list(operation.parameters()) for operation in self.operations]
 
-    def forward(self, x: Tensor, weights: Tensor, active: Sequence[int]) -> Tensor:
-        """[B, C, H, W] -> [B, C, H / stride, W / stride], rounded up.
+    def forward(self, state: State, weights: Sequence[Tensor], active: Sequence[int]) -> Iterator[Term]:
+        """What the operations of numbers `active` bring, with their weights, of O."""
+        for o in active:
+            operation = self.operations[o]
+            yield Feature(state.once(o, operation)) if self.shared[o] else feature_of(operation, state), weights[o]
 
-        Args:
-            x: the state that the edge leaves.
-            weights: [O].
-            active: numbers of the operations to compute, at least one.
-        """
-        worked = x if self.partial_channels == 1 else x[:, : self.worked]
-        mixed: Tensor = self.operations[active[0]](worked) * weights[active[0]]
-        for number in active[1:]:
-            mixed = torch.addcmul(mixed, self.operations[number](worked), weights[number])
-        if self.partial_channels == 1:
-            return mixed
-        around = x[:, self.worked :]
-        if self.stride > 1:
-            around = functional.max_pool2d(around, 2, 2, ceil_mode=True)
-        return functional.channel_shuffle(torch.cat([mixed, around], dim=1), self.partial_channels)
+
+def mixture(terms: Sequence[Term]) -> Tensor:
+    """[B, C, H, W] the weighted sum of N terms, at least one."""
+    sums = [
+        together(_mixed(part), *_size(part[0][0])) if apart else _mixed(part)
+        for apart in (False, True)
+        for kernel in (False, True)
+        if (part := [term for term in terms if (term[0].apart, term[0].kernel is not None) == (apart, kernel)])
+    ]
+    for other in sums[1:]:
+        sums[0] += other
+    return sums[0]
+
+
+def _mixed(terms: Sequence[Term]) -> Tensor:
+    tensors, weights = [feature.x for feature, _ in terms], torch.stack([weight for _, weight in terms])
+    kernels = [feature.kernel for feature, _ in terms if feature.kernel is not None]
+    return normalised_sum(tensors, kernels, weights) if kernels else weighted_sum(tensors, weights)
+
+
+def _size(feature: Feature) -> tuple[int, int]:
+    return 2 * feature.x.shape[2], 2 * feature.x.shape[3]
 
 
 def _operation(name: str, channels: int, stride: int, *, even: bool) -> nn.Module:
-    operation = without_dilation(make_operation(name, channels, stride, affine=False, even=even))
+    operation = make_operation(name, channels, stride, affine=False, even=even)
     if any(isinstance(module, nn.MaxPool2d | nn.AvgPool2d) for module in operation.modules()):
         return nn.Sequential(operation, nn.BatchNorm2d(channels, affine=False))
     return operation
