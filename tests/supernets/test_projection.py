@@ -33,7 +33,7 @@ def compare(channels_last: bool, dtype: torch.dtype, tolerance: float) -> None: 
     features, kernels, weights = terms(channels_last, dtype)
     inputs = [each.requires_grad_() for each in (*features, *kernels, weights)]
     found, wanted = normalised_sum(features, kernels, weights), plain(features, kernels, weights)
-    assert found.is_contiguous(memory_format=torch.channels_last)
+    assert found.is_contiguous(memory_format=torch.channels_last) == channels_last
     torch.testing.assert_close(found, wanted, rtol=tolerance, atol=tolerance)
     slope = torch.randn_like(wanted)
     got, asked = torch.autograd.grad(found, inputs, slope), torch.autograd.grad(wanted, inputs, slope)
