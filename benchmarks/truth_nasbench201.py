@@ -26,8 +26,9 @@ import torch
 from numpy.typing import NDArray
 from scipy.stats import kendalltau
 from torch import Tensor
+from torch.nn import functional
 
-from chronas.data import Images, Normalisation, load_dataset, split
+from chronas.data import Images, Normalisation, limited, load_dataset, split
 from chronas.files import read_json, write_json
 from chronas.search import Found, ObjectiveConfig, SearchCost, Searcher, Task, find_front, make_searcher, searcher_class
 from chronas.search.bayesian import Bayesian, BayesianConfig
@@ -37,7 +38,7 @@ from chronas.search.random import RandomConfig
 from chronas.search.sampling import SCHEMA as SAMPLING
 from chronas.search.sampling import SampledFound
 from chronas.search.searcher import skip_connections
-from chronas.spaces import Architecture, Skeleton, make_space
+from chronas.spaces import Architecture, make_space
 
 SCHEMA = "chronas.truth/1"
 SPACE = make_space("nasbench201")
@@ -251,11 +252,12 @@ class Bench:
         config = kind.cifar10_cpu().model_copy(
             update={key: value for key, value in given.items() if key in kind.model_fields}
         )
-        task = replace(self.task, folder=self.folder / name, skeleton=self.task.skeleton)
-        if "image_stride" not in kind.model_fields:
-            task = replace(task, **halved(task))
-        else:
+        some = limited(self.task.search_train, OTHER_IMAGES, seed=self.seed)
+        task = replace(self.task, folder=self.folder / name, search_train=some)
+        if "image_stride" in kind.model_fields:
             config = config.model_copy(update={"image_stride": 2})
+        else:
+            task = halved(task)
         found, seconds = timed(self.folder / f"{name}.json", lambda: make_searcher(name, config).search(task))
         row = self.row(name, Problem(None, None, None), first(found), seconds)
         return {**row, "supernet_kendall": self.kendall(found)}
@@ -288,18 +290,21 @@ class Timed(BriefTraining):
         return found
 
 
-OTHERS: Mapping[str, Mapping[str, object]] = {}
+OTHER_IMAGES = 10_000  # that the weights of supernets learn from
+OTHERS: Mapping[str, Mapping[str, object]] = {  # by seconds on one core: at most 6 minutes each
+    **dict.fromkeys(("darts", "pc-darts", "gdas", "drnas", "proxyless"), {"epochs": 10}),
+    **dict.fromkeys(("evolution", "nsga2", "local-search"), {"epochs": 40, "architectures": 200}),
+}
 
 
-def halved(task: Task) -> dict[str, object]:
-    """The task's images at half the size, for searchers that cannot shrink them by themselves."""
-    smaller = {}
-    for name in ("search_train", "search_validation"):
-        images: Images = getattr(task, name)
-        pixels = torch.nn.functional.avg_pool2d(images.pixels.float(), 2).round().to(torch.uint8)
-        smaller[name] = Images(pixels, images.labels)
-    shape = smaller["search_train"].shape
-    return {**smaller, "skeleton": Skeleton(**{**task.skeleton.model_dump(), "input_shape": shape})}
+def halved(task: Task) -> Task:
+    """The task with images at half the size, for searchers that cannot shrink them by themselves."""
+    train, validation = (
+        Images(functional.avg_pool2d(images.pixels.float(), 2).round().to(torch.uint8), images.labels)
+        for images in (task.search_train, task.search_validation)
+    )
+    skeleton = task.skeleton.model_copy(update={"input_shape": train.shape})
+    return replace(task, search_train=train, search_validation=validation, skeleton=skeleton)
 
 
 def timed(path: Path, search: Callable[[], Found]) -> tuple[Found, float]:

@@ -1,0 +1,178 @@
+"""The page and the plots of `truth_nasbench201.py`, of the rows that it prints.
+
+    python benchmarks/truth_page.py runs/truth/rows.json --data ../shared/data --out results
+
+Writes `truth-nasbench201.md`, and two plots beside it: regret by limit, and the fronts. Needs matplotlib (extra dev).
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import polars as pl
+
+from chronas.files import read_json
+
+SCHEMA = "chronas.truth/1"
+WAYS = {"default": "default", "random": "random, equal time", "most MACs": "most MACs within"}
+MARKS = {"default": "o", "random": "x", "most MACs": "_"}
+COLOURS = {"default": "#0072b2", "random": "#d55e00", "most MACs": "#009e73"}
+DEVICE = "gold_6240"
+
+Rows = Sequence[Mapping[str, Any]]
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("rows", type=Path, help="rows.json of the benchmark")
+    parser.add_argument("--data", type=Path, required=True, help="folder with nasbench201/*.parquet")
+    parser.add_argument("--out", type=Path, required=True, help="folder for the page and the plots")
+    arguments = parser.parse_args()
+    rows = read_json(arguments.rows, SCHEMA)["rows"]
+    plot_regrets(rows, arguments.out / "truth-regrets.svg")
+    plot_fronts(rows, arguments.data / "nasbench201", arguments.out / "truth-fronts.svg")
+    (arguments.out / "truth-nasbench201.md").write_text(page(rows))
+    print(json.dumps({"written": ["truth-nasbench201.md", "truth-regrets.svg", "truth-fronts.svg"]}))
+
+
+def page(rows: Rows) -> str:
+    """All rows as tables."""
+    seeds = sorted({row["seed"] for row in rows})
+    parts = [
+        "# What is found on NAS-Bench-201, where the truth is known",
+        "",
+        "True CIFAR-10 test accuracy (column cifar10_test_acc_200_nb201v10; optimum 94.37), looked up at the end. "
+        f"Seeds {', '.join(map(str, seeds))}. Made by `python benchmarks/truth_nasbench201.py` and `truth_page.py`.",
+        "",
+        "## Within limits",
+        "",
+        "Points of test accuracy below the best cell within the limit, seed by seed and their mean; the skip "
+        "connections of what was found, and of the best.",
+        "",
+        "| limit | best | default | mean | random, equal time | mean | most MACs | skips (best) | latency / limit |",
+        "|---|--:|---|--:|---|--:|--:|---|--:|",
+        *limit_lines(rows),
+        "",
+        "![regret by limit](truth-regrets.svg)",
+        "",
+        "## Without a limit",
+        "",
+        "| way | test accuracy, seed by seed | mean | seconds | supernet's Kendall |",
+        "|---|---|--:|--:|--:|",
+        *free_lines(rows),
+        "",
+        "## Fronts",
+        "",
+        f"Eight networks for {DEVICE}: area up to (slowest cell, 90 %), over that of the true front.",
+        "",
+        "| seed | hypervolume | eight random cells | time, of one search |",
+        "|--:|--:|--:|--:|",
+        *(
+            f"| {row['seed']} | {row['hypervolume']:.3f} | {row['random_hypervolume']:.3f} | "
+            f"{row['times_one_search']:.2f} |"
+            for row in rows
+            if row["way"] == "front"
+        ),
+        "",
+        "![fronts](truth-fronts.svg)",
+    ]
+    return "\n".join(parts) + "\n"
+
+
+def limit_lines(rows: Rows) -> Iterable[str]:
+    """A line of the table for each limit, and one for the mean over limits."""
+    limited = [row for row in rows if row.get("limit_ms") is not None]
+    problems = list(dict.fromkeys(row["problem"] for row in limited))
+    for problem in sorted(problems):
+        here = {way: [row for row in limited if (row["way"], row["problem"]) == (way, problem)] for way in WAYS}
+        own = here["default"]
+        cells = [
+            problem,
+            f"{own[0]['test'] + own[0]['regret']:.2f}",
+            *(text for way in ("default", "random") for text in regrets(here[way])),
+            f"{here['most MACs'][0]['regret']:.2f}",
+            f"{', '.join(str(row['skips']) for row in own)} ({own[0]['best_skips']})",
+            f"{max(row['latency_ms'] / row['limit_ms'] for row in own):.3f} at most",
+        ]
+        yield f"| {' | '.join(cells)} |"
+    means = {way: [row["regret"] for row in limited if row["way"] == way] for way in WAYS}
+    told = {way: f"{np.mean(values):.2f}" if values else "" for way, values in means.items()}
+    yield f"| **mean** | | | **{told['default']}** | | **{told['random']}** | **{told['most MACs']}** | | |"
+
+
+def regrets(rows: Rows) -> tuple[str, str]:
+    """Regrets seed by seed, and their mean."""
+    values = [row["regret"] for row in sorted(rows, key=lambda row: row["seed"])]
+    return ", ".join(f"{value:.2f}" for value in values), f"{np.mean(values):.2f}" if values else ""
+
+
+def free_lines(rows: Rows) -> Iterable[str]:
+    """A line for each way of searching without a limit."""
+    free = [row for row in rows if row["way"] != "front" and row.get("limit_ms") is None]
+    for way in dict.fromkeys(row["way"] for row in free):
+        here = sorted((row for row in free if row["way"] == way), key=lambda row: row["seed"])
+        tests = [row["test"] for row in here]
+        kendalls = [row["supernet_kendall"] for row in here if row.get("supernet_kendall") is not None]
+        kendall = f"{np.mean(kendalls):.2f}" if kendalls else ""
+        seconds = f"{np.median([row['seconds'] for row in here]):.0f}"
+        yield f"| {way} | {', '.join(f'{test:.2f}' for test in tests)} | {np.mean(tests):.2f} | {seconds} | {kendall} |"
+
+
+def plot_regrets(rows: Rows, path: Path) -> None:
+    """Regret of each way and seed, by limit."""
+    import matplotlib.pyplot as plt
+
+    limited = [row for row in rows if row.get("limit_ms") is not None]
+    problems = sorted({row["problem"] for row in limited})
+    figure, axes = plt.subplots(figsize=(8, 4))
+    for shift, way in enumerate(WAYS):
+        points = [(problems.index(row["problem"]), row["regret"]) for row in limited if row["way"] == way]
+        places, values = np.array(points).T
+        axes.scatter(places + 0.2 * (shift - 1), values, marker=MARKS[way], color=COLOURS[way], label=WAYS[way])
+    axes.set_xticks(range(len(problems)), problems, rotation=20)
+    axes.set_ylabel("below the best within (points of test accuracy)")
+    axes.grid(axis="y", alpha=0.3)
+    axes.legend()
+    save(figure, path)
+
+
+def plot_fronts(rows: Rows, folder: Path, path: Path) -> None:
+    """All cells, the true front, and the front of each seed."""
+    import matplotlib.pyplot as plt
+
+    latencies = pl.read_parquet(folder / "latency_help.parquet").sort("arch_idx")[f"{DEVICE}_ms"].to_numpy()
+    accuracies = (
+        pl.read_parquet(folder / "accuracy.parquet").sort("arch_idx")["cifar10_test_acc_200_nb201v10"].to_numpy()
+    )
+    figure, axes = plt.subplots(figsize=(8, 5))
+    axes.scatter(latencies, accuracies, s=1, color="#bbbbbb", label="all cells", rasterized=True)
+    order = np.argsort(latencies)
+    axes.step(
+        latencies[order], np.maximum.accumulate(accuracies[order]), where="post", color="black", label="true front"
+    )
+    for row in (row for row in rows if row["way"] == "front"):
+        places = np.argsort(row["latencies_ms"])
+        axes.plot(
+            np.array(row["latencies_ms"])[places], np.array(row["tests"])[places], marker="o",
+            label=f"found, seed {row['seed']}",
+        )  # fmt: skip
+    axes.set_ylim(84, 95)
+    axes.set_xlabel(f"latency on {DEVICE} (ms)")
+    axes.set_ylabel("true test accuracy (%)")
+    axes.legend(loc="lower right")
+    save(figure, path)
+
+
+def save(figure: Any, path: Path) -> None:
+    """Without a date, so that the same rows make the same file."""
+    figure.tight_layout()
+    figure.savefig(path, dpi=120, metadata={"Date": None})
+
+
+if __name__ == "__main__":
+    main()
