@@ -12,8 +12,9 @@ from pydantic import BaseModel
 
 from chronas.errors import DataError, MismatchError, UsageError
 from chronas.networks import closed_form, load_state, save_state
-from chronas.predictors import PREDICTORS, Predictor, load_predictor, make_predictor, predictor_class
+from chronas.predictors import Predictor, load_predictor, make_predictor, predictor_class
 from chronas.spaces import Skeleton, make_space
+from predictors_here import EVERY_PREDICTOR
 
 SKELETON = Skeleton(input_shape=(3, 16, 16), classes=10, width=8, depth=3)
 SPACE = make_space("nasbench201")
@@ -27,7 +28,7 @@ def data(count: int, seed: int, noise: float = 0.05) -> tuple[NDArray[np.float32
     return codes, costs_ms * (1 + noise * np.random.default_rng(seed).standard_normal(count))
 
 
-@pytest.fixture(scope="module", params=PREDICTORS)
+@pytest.fixture(scope="module", params=EVERY_PREDICTOR)
 def name(request: pytest.FixtureRequest) -> str:
     return str(request.param)
 
@@ -37,6 +38,21 @@ def fitted(name: str) -> Predictor:
     predictor = make_predictor(name, SPACE, SKELETON)
     predictor.fit(*data(COUNT, seed=1), seed=0)
     return predictor
+
+
+@pytest.fixture
+def differentiable(fitted: Predictor) -> Predictor:
+    if not fitted.differentiable:
+        pytest.skip(f"{fitted.name} promises no gradient")
+    return fitted
+
+
+def test_cost_is_refused_by_what_promises_no_gradient(fitted: Predictor) -> None:
+    if fitted.differentiable:
+        assert fitted.cost(torch.from_numpy(data(2, seed=4)[0]).requires_grad_()).requires_grad
+        return
+    with pytest.raises(UsageError, match=f"{fitted.name} is not differentiable: choose another"):
+        fitted.cost(torch.from_numpy(data(2, seed=4)[0]))
 
 
 def test_its_name_and_settings_are_described(name: str) -> None:
@@ -81,15 +97,16 @@ def test_the_median_is_that_of_the_fitted_costs(fitted: Predictor) -> None:
     assert fitted.median_ms == np.median(data(COUNT, seed=1)[1])
 
 
-def test_cost_is_the_prediction_in_the_type_of_its_input(fitted: Predictor) -> None:
+def test_cost_is_the_prediction_in_the_type_of_its_input(differentiable: Predictor) -> None:
+    fitted = differentiable
     codes, _ = data(20, seed=4)
     cost = fitted.cost(torch.from_numpy(codes))
     assert cost.shape == (20,) and cost.dtype == torch.float32 and not cost.requires_grad
     np.testing.assert_allclose(cost.numpy(), fitted.predict(codes).mean_ms, rtol=1e-4)
 
 
-def test_cost_has_the_gradient_of_finite_differences_far_from_any_valid_encoding(fitted: Predictor) -> None:
-    assert fitted.differentiable
+def test_cost_has_the_gradient_of_finite_differences_far_from_any_valid_encoding(differentiable: Predictor) -> None:
+    fitted = differentiable
     generator = torch.Generator().manual_seed(0)
     codes = torch.rand(2, SPACE.width, generator=generator, dtype=torch.float64) * 3 - 1
     codes.requires_grad_()
@@ -98,7 +115,8 @@ def test_cost_has_the_gradient_of_finite_differences_far_from_any_valid_encoding
     assert gradient.abs().sum() > 0
 
 
-def test_more_multiply_accumulates_cost_more_by_the_gradient(fitted: Predictor) -> None:
+def test_more_multiply_accumulates_cost_more_by_the_gradient(differentiable: Predictor) -> None:
+    fitted = differentiable
     codes = torch.from_numpy(data(20, seed=4)[0]).requires_grad_()
     (gradient,) = torch.autograd.grad(fitted.cost(codes).sum(), codes)
     options = SPACE.decisions[0].options
@@ -111,12 +129,14 @@ def test_what_is_not_fitted_says_so(name: str, tmp_path: Path) -> None:
     codes, _ = data(2, seed=0)
     for use in (
         lambda: predictor.predict(codes),
-        lambda: predictor.cost(torch.from_numpy(codes)),
         lambda: predictor.median_ms,
         lambda: predictor.save(tmp_path / "predictor.safetensors"),
     ):
         with pytest.raises(UsageError, match=f"{name} is not fitted yet"):
             use()
+    if predictor.differentiable:
+        with pytest.raises(UsageError, match=f"{name} is not fitted yet"):
+            predictor.cost(torch.from_numpy(codes))
 
 
 def test_encodings_of_another_space_are_refused(fitted: Predictor) -> None:
@@ -124,8 +144,9 @@ def test_encodings_of_another_space_are_refused(fitted: Predictor) -> None:
     codes = other.encode(other.sample(COUNT, seed=0))
     with pytest.raises(MismatchError, match=r"\[N, 30\] of space nasbench201, got \[60, 196\]"):
         fitted.predict(codes)
-    with pytest.raises(MismatchError, match="got"):
-        fitted.cost(torch.from_numpy(codes))
+    if fitted.differentiable:
+        with pytest.raises(MismatchError, match="got"):
+            fitted.cost(torch.from_numpy(codes))
     with pytest.raises(MismatchError, match="got"):
         fitted.fit(codes, data(COUNT, seed=0)[1], seed=0)
 

@@ -15,6 +15,12 @@ def test_the_factor_covers_nine_of_ten_of_many() -> None:
     assert interval_factor(errors, 3 * torch.ones(20_000, dtype=torch.float64), 0.0) == pytest.approx(1, rel=0.03)
 
 
+def test_what_the_rows_chose_makes_intervals_wider_up_to_half_the_rows() -> None:
+    errors, spreads = torch.linspace(0.1, 2, 20), torch.ones(20)
+    plain, five, all_of_them = (interval_factor(errors, spreads, 0.0, chosen) for chosen in (0, 5, 30))
+    assert five == pytest.approx(plain * (20 / 15) ** 0.5) and all_of_them == pytest.approx(plain * 2**0.5)
+
+
 def test_few_rows_cover_a_new_one_nine_times_of_ten() -> None:
     """Nine tenths of 20 errors, the eighteenth, would cover a new one in 86 of 100 cases only."""
     generator = torch.Generator().manual_seed(0)

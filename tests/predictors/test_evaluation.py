@@ -13,11 +13,12 @@ from sklearn.metrics import mean_absolute_percentage_error, root_mean_squared_er
 from chronas.devices import make_device
 from chronas.errors import DataError, UsageError
 from chronas.measurement import Plan, run_campaign
-from chronas.predictors import PREDICTORS, PredictorReport, Scores, fit_and_report
+from chronas.predictors import PredictorReport, Scores, fit_and_report
 from chronas.predictors.evaluation import assign_folds
 from chronas.predictors.mlp import LpmConfig
 from chronas.spaces import Skeleton, make_space
 from chronas.tables import CostTable
+from predictors_here import EVERY_PREDICTOR
 
 SPACE = make_space("nasbench201")
 SKELETON = Skeleton(input_shape=(3, 16, 16), classes=10, width=8, depth=1)
@@ -58,7 +59,7 @@ def test_rounding_errors_are_no_ranking_and_constant_predictions_rank_nothing() 
     assert (constant.kendall, constant.spearman) == (0.0, 0.0)
 
 
-@pytest.mark.parametrize("name", PREDICTORS)
+@pytest.mark.parametrize("name", EVERY_PREDICTOR)
 def test_the_report_says_how_it_does_on_networks_it_has_not_seen(name: str, table: CostTable) -> None:
     predictor, report = fit_and_report(name, table, config=SMALL.get(name), seed=3)
     assert predictor.name == report.predictor == name

@@ -7,7 +7,15 @@ import torch
 from torch import Tensor
 from torch.distributions import MultivariateNormal
 
-from chronas.predictors.evidence import LOG_RANGE, PRIOR_MEAN, PRIOR_SPREAD, Variances, fit_slopes, fit_variances
+from chronas.predictors.evidence import (
+    LEVEL_VARIANCE,
+    LOG_RANGE,
+    PRIOR_MEAN,
+    PRIOR_SPREAD,
+    Variances,
+    fit_slopes,
+    fit_variances,
+)
 
 
 def problem(count: int, noise: float, seed: int = 0) -> tuple[Tensor, Tensor, Tensor]:
@@ -27,6 +35,7 @@ def test_the_variances_are_a_maximum_of_the_evidence(count: int) -> None:
     def log_density(slopes: Tensor, noise: Tensor) -> float:
         centred = design - design.mean(dim=0)
         covariance = (centred * slopes[blocks]) @ centred.T + noise * torch.eye(count, dtype=torch.float64)
+        covariance = covariance + LEVEL_VARIANCE
         density = MultivariateNormal(torch.zeros(count, dtype=torch.float64), covariance).log_prob(targets)
         logs = torch.cat([slopes, noise[None]]).log()
         return float(density - 0.5 * ((logs - PRIOR_MEAN) / PRIOR_SPREAD).square().sum())

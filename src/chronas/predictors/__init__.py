@@ -52,7 +52,12 @@ __all__ = [
 PREDICTORS = {
     "macs": "chronas.predictors.macs:Macs",
     "lookup": "chronas.predictors.lookup:Lookup",
+    "pairs": "chronas.predictors.pairs:PairTable",
     "lpm": "chronas.predictors.mlp:LatencyPredictionModule",
+    "graph": "chronas.predictors.graph:GraphNetwork",
+    "boosted": "chronas.predictors.boosted:BoostedTrees",
+    "gp": "chronas.predictors.gaussian:GaussianProcess",
+    "ensemble": "chronas.predictors.stacked:Stacked",
     "transfer": "chronas.predictors.transfer:Transfer",
 }
 

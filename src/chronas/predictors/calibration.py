@@ -16,14 +16,17 @@ from chronas.predictors.predictor import NORMAL_90
 COVERED = 0.9  # share of networks that an interval of +- 1.645 standard deviations holds
 
 
-def interval_factor(errors: Tensor, spreads: Tensor, floor: float) -> float:
+def interval_factor(errors: Tensor, spreads: Tensor, floor: float, chosen: int = 0) -> float:
     """The factor s for which mean +- 1.645 s x spread holds 90 % of new networks; at least `floor`.
 
     Args:
         errors: of predictions of rows that the model has not seen [N].
         spreads: what it gave as their standard deviations [N].
         floor: the least factor.
+        chosen: numbers that the same rows chose, like strengths of blocks; each takes one from what the rows tell.
     """
+    count = len(errors)
+    wider = math.sqrt(count / max(count - chosen, count / 2))
     ratios = (errors.abs() / spreads).sort().values
     rank = min(math.ceil(COVERED * (len(ratios) + 1)), len(ratios))
-    return max(float(ratios[rank - 1]) / NORMAL_90, floor)
+    return max(wider * float(ratios[rank - 1]) / NORMAL_90, floor)

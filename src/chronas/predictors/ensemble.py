@@ -1,40 +1,29 @@
-"""Small multi-layer networks trained side by side as one batched model.
+"""Small networks trained side by side as one batched model, judged on rows not seen in training.
 
-Letters: G networks, A groups of them, N rows, P inputs, H hidden units.
+Their weights are a tuple of tensors whose first dimension counts the networks; those of size 1 in the second are
+biases, which do not decay.
+
+Letters: G networks, K members, A sets of inputs with K networks each, N rows, P inputs.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from typing import NamedTuple
 
 import torch
 from torch import Tensor
-from torch.nn.functional import silu
+
+from chronas.predictors.members import Rest
 
 BETAS = (0.9, 0.99)  # of Adam: a few hundred steps are too short for the usual 0.999
 WARM_UP = 0.1  # share of the steps in which the learning rate rises
 CHECKS = 15  # of the networks in training
 PART = 4096  # rows whose outputs are computed at once: what the caches hold
+LONGER = 4  # times the steps, at most, where there are more rows than a batch holds
 
-
-class Layers(NamedTuple):
-    """Weights of G networks with two hidden layers.
-
-    Attributes:
-        first: [G, P, H].
-        first_bias: [G, 1, H].
-        second: [G, H, H].
-        second_bias: [G, 1, H].
-        last: [G, H, 1]; there is no bias behind it.
-    """
-
-    first: Tensor
-    first_bias: Tensor
-    second: Tensor
-    second_bias: Tensor
-    last: Tensor
+Weights = tuple[Tensor, ...]
+Outputs = Callable[[Weights, Tensor], Tensor]  # (weights of G networks, inputs [G, N, P]) -> [G, N]
 
 
 @dataclass(frozen=True)
@@ -53,6 +42,10 @@ class Schedule:
     learning_rate: float
     weight_decay: float
 
+    def steps_for(self, count: int) -> int:
+        """Steps on `count` rows."""
+        return self.steps * min(LONGER, -(-count // self.batch_rows))
+
     def rows(self, count: int, generator: torch.Generator) -> Tensor | slice:
         """The rows of a step, of `count`."""
         if count <= self.batch_rows:
@@ -60,34 +53,69 @@ class Schedule:
         return torch.randint(count, (self.batch_rows,), generator=generator)
 
 
-def outputs(layers: Layers, inputs: Tensor) -> Tensor:
-    """Outputs [G, N] of all networks for inputs [G, N, P], or [N, P] that they share; smooth in the inputs."""
-    hidden = silu(inputs @ layers.first + layers.first_bias)
-    hidden = silu(hidden @ layers.second + layers.second_bias)
-    return (hidden @ layers.last).squeeze(-1)
+@dataclass(frozen=True)
+class Stage:
+    """K networks at one moment of their training.
+
+    Attributes:
+        error_ms: root of the mean squared error on held-out rows.
+        share: of the networks in the prediction, 0..1.
+        inputs: the number of the set of inputs that they have.
+        weights: their weights.
+    """
+
+    error_ms: float
+    share: float
+    inputs: int
+    weights: Weights
 
 
-def initial_layers(count: int, width: int, hidden: int, generator: torch.Generator) -> Layers:
-    """`count` random networks of `width` inputs whose output is zero."""
-    first = torch.randn(count, width, hidden, generator=generator) / width**0.5
-    second = torch.randn(count, hidden, hidden, generator=generator) / hidden**0.5
-    zeros = torch.zeros(count, 1, hidden)
-    return Layers(first, zeros, second, zeros.clone(), torch.zeros(count, hidden, 1))
+def best_stage(
+    weights: Weights, outputs: Outputs, inputs: Tensor, rest: Rest, schedule: Schedule, generator: torch.Generator
+) -> Stage:
+    """Train K networks for each set of inputs on what ridges leave; the stage with the least error on held-out rows.
+
+    Args:
+        weights: A * K initial networks; they are changed in place.
+        outputs: what networks of such weights give.
+        inputs: [A, N, P].
+        rest: what ridges leave.
+        schedule: steps, batches and rates.
+        generator: of the batches.
+    """
+    members = len(rest.held_out)
+    best: list[Stage] = []
+    for then, output in train(
+        weights,
+        outputs,
+        inputs.float(),
+        rest.left.repeat(len(inputs), 1).float(),
+        (~rest.held_out).repeat(len(inputs), 1).float(),
+        schedule=schedule,
+        generator=generator,
+    ):
+        for number, of_members in enumerate(output.double().view(len(inputs), members, -1)):
+            share, error_ms = rest.judged(of_members)
+            own = tuple(each[number * members : (number + 1) * members] for each in then)
+            best = [min([*best, Stage(error_ms, share, number, own)], key=lambda stage: stage.error_ms)]
+    return best[0]
 
 
 def train(
-    layers: Layers,
+    weights: Weights,
+    outputs: Outputs,
     inputs: Tensor,
     targets: Tensor,
     seen: Tensor,
     *,
     schedule: Schedule,
     generator: torch.Generator,
-) -> Iterator[tuple[Layers, Tensor]]:
+) -> Iterator[tuple[Weights, Tensor]]:
     """Fit all networks at once by AdamW, each to the mean squared error over the rows it may see.
 
     Args:
-        layers: G initial networks; they are changed in place.
+        weights: of G initial networks; they are changed in place.
+        outputs: what networks of such weights give.
         inputs: [A, N, P]; as many networks as go into G share each of the A.
         targets: [G, N].
         seen: 1 where a network may learn from a row, else 0 [G, N].
@@ -97,28 +125,23 @@ def train(
     Yields:
         The networks as they are then and their outputs [G, N], `CHECKS` times and after the last step.
     """
-    parameters = [parameter.requires_grad_() for parameter in layers]
-    matrices, biases = [layers.first, layers.second, layers.last], [layers.first_bias, layers.second_bias]
-    groups = [{"params": matrices, "weight_decay": schedule.weight_decay}, {"params": biases, "weight_decay": 0.0}]
+    parameters = [each.requires_grad_() for each in weights]
+    decays = [[p for p in parameters if p.shape[1] > 1], [p for p in parameters if p.shape[1] == 1]]
+    groups = [{"params": decays[0], "weight_decay": schedule.weight_decay}, {"params": decays[1], "weight_decay": 0.0}]
     optimiser = torch.optim.AdamW(groups, lr=schedule.learning_rate, betas=BETAS)
-    rates = torch.optim.lr_scheduler.OneCycleLR(
-        optimiser, schedule.learning_rate, total_steps=schedule.steps, pct_start=WARM_UP
-    )
-    for step in range(schedule.steps):
+    steps, copies = schedule.steps_for(inputs.shape[1]), len(targets) // len(inputs)
+    rates = torch.optim.lr_scheduler.OneCycleLR(optimiser, schedule.learning_rate, total_steps=steps, pct_start=WARM_UP)
+    for step in range(steps):
         rows = schedule.rows(inputs.shape[1], generator)
         with torch.enable_grad():
-            wrong = shared_outputs(layers, inputs[:, rows]) - targets[:, rows]
+            wrong = outputs(weights, inputs[:, rows].repeat_interleave(copies, dim=0)) - targets[:, rows]
             shares = seen[:, rows] / seen[:, rows].sum(dim=1, keepdim=True).clamp_min(1)
             gradients = torch.autograd.grad((wrong**2 * shares).sum(), parameters)
         for parameter, gradient in zip(parameters, gradients, strict=True):
             parameter.grad = gradient
         optimiser.step()
         rates.step()
-        if (step + 1) % max(schedule.steps // CHECKS, 1) == 0 or step + 1 == schedule.steps:
-            frozen = Layers(*(parameter.detach().clone() for parameter in layers))
-            yield frozen, torch.cat([shared_outputs(frozen, part) for part in torch.split(inputs, PART, dim=1)], dim=1)
-
-
-def shared_outputs(layers: Layers, inputs: Tensor) -> Tensor:
-    """Outputs [G, N] of G networks for inputs [A, N, P] that G / A networks share each."""
-    return outputs(layers, inputs.repeat_interleave(len(layers.first) // len(inputs), dim=0))
+        if (step + 1) % max(steps // CHECKS, 1) == 0 or step + 1 == steps:
+            frozen = tuple(parameter.detach().clone() for parameter in parameters)
+            parts = torch.split(inputs, PART, dim=1)
+            yield frozen, torch.cat([outputs(frozen, p.repeat_interleave(copies, dim=0)) for p in parts], dim=1)

@@ -18,6 +18,7 @@ from torch import Tensor
 
 PRIOR_MEAN, PRIOR_SPREAD = -2.0, 5.0  # of the logarithms of all variances, targets having variance 1: weak
 LOG_RANGE = (-18.0, 4.0)  # of variances; beyond it matrices of 80,000 rows are no longer positive in float64
+LEVEL_VARIANCE = 100.0  # of the mean of all targets, which is not known: large, targets having variance 1
 STEPS = 40  # of L-BFGS at most; on standardised targets it has nearly always ended by itself before
 
 
@@ -64,11 +65,17 @@ def fit_variances(design: Tensor, targets: Tensor, blocks: Tensor) -> Variances:
 def _loss_by_rows(design: Tensor, targets: Tensor, blocks: Tensor) -> Callable[[Tensor], Tensor]:
     """Minus the log evidence of log variances, through a matrix [N, N]: for few rows."""
     count = int(blocks.max()) + 1
-    kernels = torch.stack([design[:, blocks == block] @ design[:, blocks == block].T for block in range(count)])
-    kernels = torch.cat([kernels, torch.eye(len(targets), dtype=design.dtype)[None]])
+    parts = [design[:, blocks == block] @ design[:, blocks == block].T for block in range(count)]
+    return kernel_loss(torch.stack(parts), targets)
+
+
+def kernel_loss(parts: Tensor, targets: Tensor) -> Callable[[Tensor], Tensor]:
+    """Minus the log evidence of log variances [G + 1], the last of the noise, for parts of a covariance [G, N, N]."""
+    kernels = torch.cat([parts, torch.eye(len(targets), dtype=parts.dtype)[None]])
+    level = torch.full_like(kernels[0], LEVEL_VARIANCE)
 
     def loss(logarithms: Tensor) -> Tensor:
-        factor = torch.linalg.cholesky(torch.tensordot(logarithms.exp(), kernels, dims=1))
+        factor = torch.linalg.cholesky(level + torch.tensordot(logarithms.exp(), kernels, dims=1))
         whitened = torch.linalg.solve_triangular(factor, targets[:, None], upper=False)
         value: Tensor = 0.5 * whitened.square().sum() + factor.diagonal().log().sum()
         return value
@@ -85,7 +92,7 @@ def _loss_by_features(design: Tensor, targets: Tensor, blocks: Tensor) -> Callab
         inner = spread[:, None] * gram * spread + torch.eye(len(gram), dtype=gram.dtype)
         factor = torch.linalg.cholesky(inner)
         explained = torch.linalg.solve_triangular(factor, (spread * together)[:, None], upper=False).square().sum()
-        determinant = len(targets) * logarithms[-1] + 2 * factor.diagonal().log().sum()
+        determinant = (len(targets) - 1) * logarithms[-1] + 2 * factor.diagonal().log().sum()
         value: Tensor = 0.5 * ((total - explained) / noise + determinant)
         return value
 

@@ -47,11 +47,12 @@ class Features:
 
     def network_inputs(self, places: float) -> Tensor:
         """Weights [Q]: what is no place gets variance 1 each, all places `places`^2 times that of the others."""
-        counts = torch.tensor(self.sizes)[self.blocks]
-        others = int((~self.places).sum())
-        encodings = len({int(block) for block in self.blocks[self.places]})
-        share = places * (max(others, 1) / encodings) ** 0.5
-        return torch.where(self.places, share, counts.double().sqrt())
+        varies = (self.projection != 0).any(dim=1).double()
+        counts = torch.zeros(len(self.sizes), dtype=torch.float64).index_add(0, self.blocks, varies)
+        others = float((varies * ~self.places).sum())
+        encodings = len(set(self.blocks[self.places].tolist()))
+        share = places * (max(others, 1.0) / encodings) ** 0.5
+        return torch.where(self.places, share, counts[self.blocks].sqrt())
 
     @property
     def blocks(self) -> Tensor:
@@ -62,7 +63,7 @@ class Features:
 def basis(space: Space, skeleton: Skeleton, codes: Tensor) -> Tensor:
     """The basis [B, P] of encodings [B, W], differentiable."""
     parts = [part for form in forms(space, codes) for part in (form, terms(space, skeleton, form))]
-    return torch.cat(parts, dim=1)
+    return torch.cat([part.T for part in parts]).T  # columns lie in one piece, as the products with them want
 
 
 def basis_width(space: Space, skeleton: Skeleton) -> int:
@@ -71,23 +72,25 @@ def basis_width(space: Space, skeleton: Skeleton) -> int:
 
 
 def standardised(space: Space, skeleton: Skeleton, basis_codes: Tensor) -> Features:
-    """The features of a space, scaled on the basis [N, P] of the networks of a fit; constant ones are left out.
+    """The features of a space, scaled on the basis [N, P] of the networks of a fit; constant ones are zero.
 
     Each feature gets the same variance, except in an encoding: there rare operations stay small.
     """
     centre = basis_codes.mean(dim=0)
-    rows, sizes, places = [], [], []
+    rows, places = [], []
     for block, is_encoding in _blocks(space, skeleton):
         spread = ((basis_codes - centre) @ block.T).std(dim=0)
         varying = spread > VARYING * block.abs().amax(dim=1)
-        count = int(varying.sum())
-        if not count:
-            continue
-        scale = spread.square().sum().sqrt() if is_encoding else spread[varying, None] * count**0.5
-        rows.append(block[varying] / scale)
-        sizes.append(count)
-        places.append(torch.full((count,), is_encoding))
-    return Features(centre, torch.cat(rows), tuple(sizes), torch.cat(places))
+        count = max(int(varying.sum()), 1)
+        scale = spread.square().sum().sqrt().expand_as(spread) if is_encoding else spread * count**0.5
+        rows.append(block * (varying / scale.where(varying, 1.0))[:, None])
+        places.append(torch.full((len(block),), is_encoding))
+    return Features(centre, torch.cat(rows), block_sizes(space, skeleton), torch.cat(places))
+
+
+def block_sizes(space: Space, skeleton: Skeleton) -> tuple[int, ...]:
+    """The number of features of each block."""
+    return tuple(len(block) for block, _ in _blocks(space, skeleton))
 
 
 def _blocks(space: Space, skeleton: Skeleton) -> Sequence[tuple[Tensor, bool]]:

@@ -17,11 +17,11 @@ import torch
 from torch import Tensor
 
 from chronas.predictors.calibration import interval_factor
-from chronas.predictors.predictor import Predictor, State
+from chronas.predictors.predictor import Predictor, Shape, State
 
 STRENGTHS = torch.logspace(-8, 4, 49, dtype=torch.float64)  # over the design's mean squared singular value
 FULL_RANK = 1e-12  # squared singular values below this share of the largest are zero: one-hot columns are collinear
-RESOLUTION = 1e-6  # relative; no cost is known better than this, however exact the fit
+RESOLUTION = 1e-4  # relative; no cost is known better than this, however exact the fit
 
 
 @dataclass(frozen=True)
@@ -99,7 +99,7 @@ class LinearPredictor(Predictor):
         from_slopes = ((offset @ state["covariance_ms2"]) * offset).sum(dim=1).clamp_min(0)
         return (state["variance_ms2"] + from_slopes).sqrt()
 
-    def _shapes(self) -> dict[str, tuple[int, ...]]:
+    def _shapes(self) -> dict[str, Shape]:
         width = self.space.width
         return {
             "base_ms": (),

@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 State = Mapping[str, Tensor]
+Shape = tuple[int | str, ...]
 SCHEMA = "chronas.predictor/1"
 MAX_DISAGREEMENT = 2.0  # two costs of one architecture further apart than this factor are no measurement noise
 PART = 4096  # networks that are predicted at once: what the caches hold
@@ -61,6 +62,7 @@ class Predictor(ABC):
         Config: class of its settings.
         differentiable: whether `cost` has a gradient, so that a search can descend on it.
         minimum: number of networks that a fit needs at least.
+        precision: in which `predict` computes.
         space: whose encodings it reads.
         skeleton: that all networks share.
         config: its settings.
@@ -71,6 +73,7 @@ class Predictor(ABC):
     Config: ClassVar[type[BaseModel]]
     differentiable: ClassVar[bool] = True
     minimum: ClassVar[int]
+    precision: ClassVar[torch.dtype] = torch.float64
 
     def __init__(self, space: Space, skeleton: Skeleton, config: BaseModel | None = None) -> None:
         config = self.Config() if config is None else config
@@ -82,6 +85,11 @@ class Predictor(ABC):
         self.learned = LATENCY
         self._state: dict[str, Tensor] = {}
 
+    @classmethod
+    def unavailable(cls) -> str | None:
+        """Why this predictor cannot be fitted here, in a few words, or None; saved ones are read anywhere."""
+        return None
+
     def fit(self, codes: NDArray[np.float32], costs_ms: NDArray[np.float64], *, seed: int, cost: str = LATENCY) -> None:
         """Learn from measured costs; the same data and seed give the same bits.
 
@@ -92,20 +100,24 @@ class Predictor(ABC):
             cost: what they are.
 
         Raises:
-            UsageError: the cost's name does not end in its unit.
+            UsageError: the cost's name does not end in its unit, or an extra package is missing.
             MismatchError: the encodings are not of this space.
             DataError: too few networks; a cost that is not a positive number; all costs equal; one architecture with
                 costs that contradict each other.
         """
         unit = unit_of(cost)
+        reason = self.unavailable()
+        if reason is not None:
+            raise UsageError(f"predictor {self.name} cannot be fitted: {reason}")
         inputs = self._checked(codes)
         costs = np.asarray(costs_ms, dtype=np.float64)
         _check_costs(costs, len(inputs), unit)
         if len(costs) < self.minimum:
             raise DataError(f"{self.name} needs at least {self.minimum} networks, got {len(costs)}: measure more")
         _check_duplicates(codes, costs, unit)
-        state = self._fit(inputs, torch.tensor(costs), seed)
+        state = self._fit(inputs.double(), torch.tensor(costs), seed)
         self.learned = cost
+        state = {name: tensor.contiguous() for name, tensor in state.items()}  # as files hold them: the same bits then
         self._state = {**state, "median_ms": torch.tensor(float(np.median(costs)), dtype=torch.float64)}
 
     def predict(self, codes: NDArray[np.float32]) -> Prediction:
@@ -115,11 +127,13 @@ class Predictor(ABC):
             UsageError: not fitted yet.
             MismatchError: the encodings are not of this space.
         """
-        inputs = self._checked(codes)
+        inputs = self._checked(codes).to(self.precision)
         state = self._fitted(inputs)
+        if not len(inputs):
+            return Prediction(np.empty(0), np.empty(0))
         with torch.no_grad():
             parts = [self._mean_and_std_ms(part, state) for part in torch.split(inputs, PART)]
-        mean, std = (torch.cat(each).numpy() for each in zip(*parts, strict=True))
+        mean, std = (torch.cat(each).double().numpy() for each in zip(*parts, strict=True))
         return Prediction(mean, std)
 
     def cost(self, codes: Tensor) -> Tensor:
@@ -175,8 +189,7 @@ class Predictor(ABC):
             predictor = cls(make_space(content["space"]), skeleton, cls.Config.model_validate(content.get("config")))
         except ValidationError as error:
             raise DataError(f"{path} has a skeleton or config that {cls.name} does not know: fit again") from error
-        expected = {**predictor._shapes(), "median_ms": ()}
-        if {name: tuple(tensor.shape) for name, tensor in tensors.items()} != expected:
+        if not _fits(tensors, {**predictor._shapes(), "median_ms": ()}):
             raise DataError(f"{path} does not hold the tensors of predictor {cls.name}: fit and save it again")
         if not all(bool(torch.isfinite(tensor).all()) for tensor in tensors.values()):
             raise DataError(f"{path} holds numbers that are not finite: fit and save it again")
@@ -205,8 +218,8 @@ class Predictor(ABC):
         return self._mean_ms(codes, state), self._std_ms(codes, state)
 
     @abstractmethod
-    def _shapes(self) -> dict[str, tuple[int, ...]]:
-        """Shape of every tensor of the state."""
+    def _shapes(self) -> dict[str, Shape]:
+        """Shape of every tensor of the state; a name stands for a size that the fit decides."""
 
     def _fitted(self, like: Tensor) -> State:
         if not self._state:
@@ -217,12 +230,25 @@ class Predictor(ABC):
         self._check_width(codes.shape)
         if not np.isfinite(codes).all():
             raise DataError("encodings must be finite numbers, got NaN or infinity: encode the architectures again")
-        return torch.tensor(np.asarray(codes, dtype=np.float64))
+        return torch.tensor(codes)
 
     def _check_width(self, shape: tuple[int, ...]) -> None:
         if len(shape) != 2 or shape[1] != self.space.width:
             expected = f"[N, {self.space.width}] of space {self.space.name}"
             raise MismatchError(f"expected encodings {expected}, got {list(shape)}: encode with that space")
+
+
+def _fits(tensors: State, shapes: Mapping[str, Shape]) -> bool:
+    """Whether these are the tensors of these shapes; sizes of one name are the same in all of them."""
+    sizes: dict[str, int] = {}
+    return tensors.keys() == shapes.keys() and all(
+        tensors[name].dim() == len(shape)
+        and all(
+            size == (sizes.setdefault(expected, size) if isinstance(expected, str) else expected)
+            for size, expected in zip(tensors[name].shape, shape, strict=True)
+        )
+        for name, shape in shapes.items()
+    )
 
 
 def _check_costs(costs_ms: NDArray[np.float64], count: int, unit: str) -> None:

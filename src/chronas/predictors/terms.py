@@ -8,14 +8,17 @@ DARTS networks, sums over slots explain 10 % of the variance, these terms 99.8 %
 All terms are polynomials of the encoding, so that they are differentiable. Operations are told apart by their weights:
 those that have some are one kind ("weighted"), each operation without weights is a kind of its own.
 
-Letters: B batch, W slots of the encoding, E edges of a cell, K kinds, T terms.
+All is computed with a row for each quantity and the batch along it, many rows at a time: a search asks for a million.
+
+Letters: B batch, W slots of the encoding, E edges of a cell, K kinds, C pairs of kinds, T terms.
 """
 
 from __future__ import annotations
 
 import functools
 import itertools
-from collections.abc import Iterable
+from collections.abc import Sequence
+from dataclasses import dataclass
 
 import torch
 from torch import Tensor
@@ -43,63 +46,100 @@ def terms(space: Space, skeleton: Skeleton, codes: Tensor) -> Tensor:
     """
     if not isinstance(space.topology, CellTopology):
         return codes[:, :0]
-    found: list[Tensor] = []
-    for cell, kinds in zip(space.topology.cells, _kinds(space, skeleton), strict=True):
-        shares = {kind: codes @ slots.to(codes) for kind, slots in kinds.items()}
-        found.extend(_leaving(cell, shares))
-        found.extend(_meeting(cell, shares))
-    return torch.stack(found, dim=1)
+    rows = torch.cat([codes.T, torch.zeros_like(codes.T[:1])])
+    return torch.cat([_of_cell(plan, rows) for plan in _plans(space, skeleton)]).T
+
+
+@dataclass(frozen=True)
+class _Plan:
+    """Which rows a cell's terms take; each index [R, n] tells R rows to add or multiply, the row behind all is neutral.
+
+    Attributes:
+        edges: number of edges, E.
+        weighted: slots with weights of each edge [R, E].
+        others: the slot of each other kind on each edge [(K - 1) * E].
+        leaving: edges that leave each state that some edge leaves, inputs first [R, S].
+        inputs: how many of these states are inputs.
+        entering: edges that enter each node [R, n].
+        read: for each node its place among the states that edges leave, or S [n].
+        pairs: numbers of the two kinds of each pair [2, C].
+    """
+
+    edges: int
+    weighted: Tensor
+    others: Tensor
+    leaving: Tensor
+    inputs: int
+    entering: Tensor
+    read: Tensor
+    pairs: Tensor
+
+
+def _of_cell(plan: _Plan, rows: Tensor) -> Tensor:
+    """The terms of one kind of cell, from encodings [W + 1, B] whose last row is zero."""
+    weighted = sum((rows[each] for each in plan.weighted[1:]), start=rows[plan.weighted[0]])
+    shares = torch.cat([weighted, rows[plan.others]])  # [K * E, B]
+    shares = shares.reshape(len(shares) // plan.edges, plan.edges, shares.shape[1])
+    present = shares.sum(dim=0, keepdim=True)
+    asked = torch.cat([present, present - shares[:1], shares])
+    some = 1 - _taken(1 - asked, plan.leaving, product=True)  # [2 + K, S, B]
+    leaving = [some[:, : plan.inputs].sum(dim=1), some[:, plan.inputs :].sum(dim=1)]
+    one, two = shares[plan.pairs[0]], shares[plan.pairs[1]]
+    nodes = _taken(shares, plan.entering, product=False)
+    met = nodes[plan.pairs[0]] * nodes[plan.pairs[1]] - _taken(one * two, plan.entering, product=False)  # [C, n, B]
+    met = met * torch.where(plan.pairs[0] == plan.pairs[1], 0.5, 1.0).to(met)[:, None, None]
+    read = torch.cat([some[2], torch.zeros_like(some[2, :1])])[plan.read]
+    meeting = torch.stack([met.sum(dim=1), (met * read).sum(dim=1)], dim=1).flatten(0, 1)
+    return torch.cat([*leaving, meeting])
+
+
+def _taken(values: Tensor, index: Tensor, *, product: bool) -> Tensor:
+    """Sums or products of the rows [n] that an index [R, n] tells of values [K, E, B]: [K, n, B]."""
+    neutral = torch.ones_like(values[:, :1]) if product else torch.zeros_like(values[:, :1])
+    padded = torch.cat([values, neutral], dim=1)
+    taken = padded[:, index[0]]
+    for rank in index[1:]:
+        taken = taken * padded[:, rank] if product else taken + padded[:, rank]
+    return taken
 
 
 @functools.cache
-def _kinds(space: Space, skeleton: Skeleton) -> tuple[dict[str, Tensor], ...]:
-    """For each cell and kind: which slots put that kind on which edges [W, E]; the weighted kind comes first."""
+def _plans(space: Space, skeleton: Skeleton) -> tuple[_Plan, ...]:
+    """The plan of each kind of cell."""
     assert isinstance(space.topology, CellTopology)
     parameters = closed_form(space, skeleton).slot_parameters
-    found = []
+    plans = []
     for cell in space.topology.cells:
-        shape = (space.width, len(cell.edges))
-        kinds = {WEIGHTED: torch.zeros(shape, dtype=torch.float64)}
+        kinds: dict[str, list[list[int]]] = {WEIGHTED: [[] for _ in cell.edges]}
         for edge in range(len(cell.edges)):
             decision = cell.decision(edge)
             for option, name in enumerate(space.decisions[decision].options):
                 slot = space.offsets[decision] + option
                 kind = WEIGHTED if parameters[slot] else name
-                kinds.setdefault(kind, torch.zeros(shape, dtype=torch.float64))[slot, edge] = 1.0
-        found.append(kinds)
-    return tuple(found)
+                kinds.setdefault(kind, [[] for _ in cell.edges])[edge].append(slot)
+        plans.append(_plan(cell, list(itertools.chain.from_iterable(kinds.values())), len(kinds), space.width))
+    return tuple(plans)
 
 
-def _leaving(cell: Cell, shares: dict[str, Tensor]) -> Iterable[Tensor]:
-    """Of the input and of the inner states: how many any edge leaves, some of each kind, weighted edges alone."""
-    present = torch.stack([*shares.values()]).sum(dim=0)
-    unweighted = present - shares[WEIGHTED]
-    states = {source for source, _ in cell.edges}
-    inner = {state for state in states if state >= cell.inputs}
-    for group in (states - inner, inner):
-        edges = [[e for e, (source, _) in enumerate(cell.edges) if source == state] for state in sorted(group)]
-        for share in (present, unweighted, *shares.values()):
-            yield sum((_some(share[:, leaving]) for leaving in edges), start=0 * share[:, 0])
-
-
-def _meeting(cell: Cell, shares: dict[str, Tensor]) -> Iterable[Tensor]:
-    """For each two kinds: how many pairs of edges with them enter a node, any or one that weighted ones leave."""
-    nodes = sorted({target for _, target in cell.edges})
+def _plan(cell: Cell, slots: list[list[int]], kinds: int, width: int) -> _Plan:
+    """The plan of a cell, from the slots of each kind on each edge [K * E]."""
+    edges, nodes = len(cell.edges), sorted({target for _, target in cell.edges})
+    states = sorted({source for source, _ in cell.edges})
+    leaving = [[e for e, (source, _) in enumerate(cell.edges) if source == state] for state in states]
     entering = [[e for e, (_, target) in enumerate(cell.edges) if target == node] for node in nodes]
-    leaving = [[e for e, (source, _) in enumerate(cell.edges) if source == node] for node in nodes]
-    read = [_some(shares[WEIGHTED][:, edges]) for edges in leaving]
-    for one, two in itertools.combinations_with_replacement(shares.values(), 2):
-        pairs = [_pairs(one[:, edges], two[:, edges], same=one is two) for edges in entering]
-        yield torch.stack(pairs).sum(dim=0)
-        yield torch.stack([met * some for met, some in zip(pairs, read, strict=True)]).sum(dim=0)
+    return _Plan(
+        edges=edges,
+        weighted=_index(slots[:edges], width),
+        others=_index(slots[edges:], width)[0],
+        leaving=_index(leaving, edges),
+        inputs=sum(state < cell.inputs for state in states),
+        entering=_index(entering, edges),
+        read=torch.tensor([states.index(node) if node in states else len(states) for node in nodes]),
+        pairs=torch.tensor(list(itertools.combinations_with_replacement(range(kinds), 2))).T,
+    )
 
 
-def _some(shares: Tensor) -> Tensor:
-    """Whether some of these edges [B, E] is there: [B]."""
-    return 1 - (1 - shares).prod(dim=1)
-
-
-def _pairs(one: Tensor, two: Tensor, *, same: bool) -> Tensor:
-    """How many pairs of different edges have these two kinds [B], from how much of each kind stands on each [B, E]."""
-    both = one.sum(dim=1) * two.sum(dim=1) - (one * two).sum(dim=1)
-    return both / 2 if same else both
+def _index(taken: Sequence[Sequence[int]], neutral: int) -> Tensor:
+    """What each of n takes, one below the other [R, n], filled up with the neutral row."""
+    most = max(map(len, taken))
+    return torch.tensor([[*each, *[neutral] * (most - len(each))] for each in taken]).T

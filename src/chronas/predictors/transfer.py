@@ -20,7 +20,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from torch import Tensor
 
 from chronas.predictors.posterior import averaged
-from chronas.predictors.predictor import Predictor, State
+from chronas.predictors.predictor import Predictor, Shape, State
 from chronas.predictors.prior import Prior, make_prior, prior_size
 from chronas.predictors.sources import basis, source_slopes
 
@@ -81,7 +81,7 @@ class Transfer(Predictor):
         """One and the features [B, 1 + R]."""
         return with_level((basis(self.space, self.skeleton, codes) - state["centre"]) @ state["projection"])
 
-    def _shapes(self) -> dict[str, tuple[int, ...]]:
+    def _shapes(self) -> dict[str, Shape]:
         width, count = prior_size(self.space, self.skeleton, len(self.config.sources))
         return {
             "centre": (width,),
