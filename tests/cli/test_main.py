@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import gc
 import json
 import subprocess
 import sys
@@ -20,6 +21,25 @@ def test_help_names_every_command_and_imports_no_torch() -> None:
     script = "import sys; from chronas.cli.main import main; main(['--help']); assert 'torch' not in sys.modules"
     answer = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
     assert all(f"\n  {name} " in answer.stdout for name in COMMANDS)
+
+
+def test_a_query_imports_neither_torch_nor_devices_and_leaves_garbage_collection_on() -> None:
+    script = (
+        "import gc, sys; from chronas.cli.main import main; main(); "
+        "assert gc.isenabled() and gc.get_freeze_count(); "
+        "print(*{'torch', 'scipy', 'onnxruntime', 'chronas.devices', 'chronas.measurement'} & sys.modules.keys())"
+    )
+    words = ["table", "query", "nasbench201-cifar10-onnxruntime-cpu", "--index", "1462"]
+    answer = subprocess.run([sys.executable, "-c", script, *words], capture_output=True, text=True, check=True)
+    assert "latency_ms" in answer.stdout
+    assert answer.stdout.endswith("\n\n"), "the last line names modules that a query does not need"
+
+
+def test_a_caller_within_a_program_keeps_its_own_garbage_collection() -> None:
+    before = gc.get_freeze_count()
+    assert main(["spaces", "--json"]) == 0
+    assert gc.isenabled()
+    assert gc.get_freeze_count() == before
 
 
 @pytest.mark.parametrize("command", [name for name in COMMANDS if name != "table"])

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import gc
 import importlib
 import sys
+from types import ModuleType
 
 from chronas.cli import COMMANDS
 from chronas.cli.border import Border
@@ -18,11 +20,11 @@ def main(arguments: list[str] | None = None) -> int:
     """Run one command line (without the program's name) and return its exit code."""
     words = list(sys.argv[1:] if arguments is None else arguments)
     with Border(debug=_take(words, "--debug")) as border:
-        border.exit_code = _dispatch(words)
+        border.exit_code = _dispatch(words, own_process=arguments is None)
     return border.exit_code
 
 
-def _dispatch(words: list[str]) -> int:
+def _dispatch(words: list[str], *, own_process: bool) -> int:
     if not words or words[0] in {"-h", "--help"}:
         sys.stdout.write(help_text())
         return 0
@@ -33,8 +35,19 @@ def _dispatch(words: list[str]) -> int:
         return 0
     if words[0] not in COMMANDS:
         raise unknown_name("command", words[0], COMMANDS)
-    exit_code: int = importlib.import_module(COMMANDS[words[0]][0]).main(words[1:])
+    load = _load_uncollected if own_process else importlib.import_module
+    exit_code: int = load(COMMANDS[words[0]][0]).main(words[1:])
     return exit_code
+
+
+def _load_uncollected(module: str) -> ModuleType:
+    """Import for good: looking for garbage in what stays takes a quarter of a query's time."""
+    gc.disable()
+    try:
+        return importlib.import_module(module)
+    finally:
+        gc.freeze()
+        gc.enable()
 
 
 def help_text() -> str:

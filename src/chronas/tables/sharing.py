@@ -7,12 +7,15 @@ architecture was measured for a row, and `index` has the official number where t
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 import polars as pl
 
-from chronas.devices import Device
 from chronas.spaces import Architecture
 from chronas.tables.table import MEASURED_AS, CostTable
+
+if TYPE_CHECKING:
+    from chronas.devices import Device
 
 INDEX = "index"
 

@@ -12,13 +12,12 @@ import json
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
-from chronas.devices import Device, device_differences
 from chronas.errors import ChronasError, DataError, MismatchError
 from chronas.files import write_bytes
 from chronas.spaces import Architecture, Skeleton, Space, make_space
@@ -27,6 +26,9 @@ from chronas.tables.parquet import has_metadata, read_parquet
 from chronas.tables.provenance import Provenance
 from chronas.tables.repeatability import Repeatability
 from chronas.units import LATENCY
+
+if TYPE_CHECKING:
+    from chronas.devices import Device
 
 MEASURED_AS = "measured_as"  # the architecture that was measured for a row, where one stands for several
 PROVENANCE_KEY = "chronas.provenance/1"
@@ -273,6 +275,8 @@ class CostTable:
         if cost is not None and cost != self.provenance.cost:
             found.append(f"cost is {self.provenance.cost} there, {cost} here")
         if device is not None:
+            from chronas.devices import device_differences  # queries do without it
+
             found.extend(f"device: {text}" for text in device_differences(device.fingerprint(), self.provenance.device))
         if found:
             raise MismatchError(f"the table is of another kind than asked: {'; '.join(found)}; measure one for this")
