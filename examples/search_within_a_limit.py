@@ -10,7 +10,7 @@ from pathlib import Path
 
 from chronas.runs import Frame, Run, execute, make_preset
 
-preset = make_preset("digits-cpu", {"device": "simulated", "predictor": "lookup"})
+preset = make_preset("digits-cpu", {"device": "simulated"})
 config = preset.model_copy(
     update={
         "limit_ms": 0.8,
@@ -20,9 +20,9 @@ config = preset.model_copy(
         "data_limit": 400,
         "frame": Frame(width=4, depth=3),
         "searcher_config": preset.searcher_config.model_copy(
-            update={"epochs": 3, "warmup_epochs": 1, "width": 4, "depth": 3}
+            update={"architectures": 12, "initial": 6, "epochs": 2, "width": 4, "depth": 3}
         ),
-        "recipe": preset.recipe.model_copy(update={"epochs": 4}),
+        "recipe": preset.recipe.model_copy(update={"epochs": 12}),
     }
 )
 

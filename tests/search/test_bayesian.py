@@ -11,7 +11,7 @@ import polars as pl
 import pytest
 import torch
 
-from chronas.errors import MismatchError
+from chronas.errors import MismatchError, UsageError
 from chronas.search import SearchCost, TableEvaluator, Task, make_searcher, searcher_class
 from chronas.search.bayesian import Bayesian, BayesianConfig
 from chronas.search.sampling import SampledFound
@@ -77,6 +77,23 @@ def test_a_region_is_searched_to_its_end_and_no_cell_that_images_do_not_pass_is_
     found = make_searcher("bayesian", config).search(task)
     trained = {row["mode"] for row in found.history}
     assert trained == passed
+
+
+def test_candidates_go_on_where_a_limit_was_tightened_past_all_that_was_trained(make_task: MakeTask) -> None:
+    task = replace(make_task("nasbench201", limit_ms=3.5), evaluate=convolutions)
+    found = make_searcher("bayesian", FEW).search(task)
+    trained = {row["mode"] for row in found.history}
+    tightened = {"latency_ms": float(np.median([row["expected_latency_ms"] for row in found.history]))}
+    candidates = list(found.candidates(tightened))
+    assert all(each.excess(tightened) == 0 for each in candidates)
+    known = [str(each.architecture) in trained for each in candidates]
+    assert known == sorted(known, reverse=True), "what was trained comes first"
+    others = [each.architecture for each in candidates if str(each.architecture) not in trained]
+    assert len(others) > 8
+    worths = convolutions(others)
+    assert np.mean(worths[: len(worths) // 4]) > np.mean(worths[-len(worths) // 4 :]), "best first"
+    with pytest.raises(UsageError, match="is predicted within"):
+        list(found.candidates({"latency_ms": 1e-6}))
 
 
 def test_a_search_that_was_killed_trains_the_same_networks(make_task: MakeTask) -> None:

@@ -11,7 +11,7 @@ luckiest training. What one search has trained, another one with other limits or
 from __future__ import annotations
 
 import functools
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, ClassVar, Self
@@ -24,12 +24,13 @@ from chronas.files import fingerprint, read_json
 from chronas.progress import Progress, silent
 from chronas.search.brief import BriefConfig, BriefTraining
 from chronas.search.config import AGAIN
-from chronas.search.derive import Candidate, Contender
+from chronas.search.derive import Candidate, Contender, require_costs
 from chronas.search.objective import Objective
 from chronas.search.region import Region
 from chronas.search.sampling import (
     FILE,
     SCHEMA,
+    STREAM,
     Judged,
     Proposals,
     SampledFound,
@@ -48,6 +49,7 @@ CLIMBS = 4  # times that this is done anew, from the best that were seen
 DRAWS = 256  # random architectures that are looked at for one batch
 LADDER = 1.3  # times as many networks as a search has are trained for a front
 FRONT = "front"  # folder of its searches
+OTHERS = 64  # networks that were not trained and are candidates after those that were
 
 
 class BayesianConfig(SamplingConfig, BriefConfig):
@@ -93,11 +95,38 @@ class BayesianConfig(SamplingConfig, BriefConfig):
 
 
 class BayesianFound(SampledFound):
-    """All networks that were trained, and the way to train more of them for a front."""
+    """All networks that were trained, what the regression says of others, and the way to train more for a front."""
 
     def __init__(self, found: SampledFound, searcher: Bayesian, task: Task) -> None:
         super().__init__(found.history, found.judged, found.assessor, found.accuracies)
         self._searcher, self._task = searcher, task
+
+    def candidates(self, limits: Mapping[str, float]) -> Iterator[Candidate]:
+        """What was trained, best first, then others by what the regression says; all predicted inside the limits.
+
+        A predictor that was wrong tightens a limit until few of what was trained are left, or none.
+
+        Raises:
+            UsageError: a limit without a predictor, or below anything that is reachable.
+        """
+        require_costs(self.judged[0].candidate.predicted, limits)
+        inside = [each.candidate for each in self.judged if each.candidate.excess(limits) == 0]
+        yield from inside
+        yield from self._others(limits, none_yet=not inside)
+
+    def _others(self, limits: Mapping[str, float], *, none_yet: bool) -> list[Candidate]:
+        """At most `OTHERS` that were not trained, by the regression's mean; raises as `candidates` where none are."""
+        objective = self._task.objective.model_copy(update={"limits": dict(limits)})
+        task = replace(self._task, objective=objective)
+        region = Region(task, np.random.default_rng([task.seed, STREAM]))
+        region.known([each.candidate.architecture for each in self.judged])
+        surrogate = Surrogate(task.space, task.skeleton, self.judged, self._searcher.config.weights)
+        drawn = _drawn(region, OTHERS, {graph(each.candidate.architecture) for each in self.judged})
+        if none_yet and not drawn:
+            raise region.out_of_reach()
+        prices = [region.price(each) for each in drawn]
+        means = surrogate.means(surrogate.rows([each.architecture for each in drawn]), prices) if drawn else np.empty(0)
+        return [drawn[n] for n in np.argsort(-means, kind="stable")]
 
     def contenders(self, limits: Sequence[Mapping[str, float]], progress: Progress = silent) -> list[Contender]:
         """All that was trained, after going down the ladder: some more inside each limit, knowing all before them."""
