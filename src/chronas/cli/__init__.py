@@ -6,7 +6,7 @@ $ chronas demo
 
 from __future__ import annotations
 
-__all__ = ["COMMANDS"]
+__all__ = ["COMMANDS", "SHARED"]
 
 COMMANDS = {
     "demo": ("chronas.cli.demo", "the whole loop on digits and this CPU, in minutes"),
@@ -22,3 +22,4 @@ COMMANDS = {
     "spaces": ("chronas.cli.spaces", "the search spaces, their sizes and operations"),
     "explore": ("chronas.cli.explore", "a page in the browser: networks, devices, a limit, and what is best within it"),
 }
+SHARED = {"train"}  # commands whose work the processes of torchrun can share

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import gc
 import importlib
+import os
 import sys
 from types import ModuleType
 
-from chronas.cli import COMMANDS
+from chronas.cli import COMMANDS, SHARED
 from chronas.cli.border import Border
-from chronas.errors import unknown_name
+from chronas.errors import UsageError, unknown_name
 
 EPILOGUE = """Answers go to stdout (--json for programs), progress and notes to stderr.
 Exit codes: 0 done, 1 the answer is no (limit missed), 2 wrong use, 70 a fault of chronas, 130 interrupted.
@@ -35,6 +36,8 @@ def _dispatch(words: list[str], *, own_process: bool) -> int:
         return 0
     if words[0] not in COMMANDS:
         raise unknown_name("command", words[0], COMMANDS)
+    if "TORCHELASTIC_RUN_ID" in os.environ and words[0] not in SHARED:  # torchrun sets it in what it starts
+        raise UsageError(f"torchrun is for {', '.join(SHARED)}, got {words[0]}: start it as one process")
     load = _load_uncollected if own_process else importlib.import_module
     exit_code: int = load(COMMANDS[words[0]][0]).main(words[1:])
     return exit_code

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 from pydantic import Field
@@ -13,6 +16,7 @@ from chronas.cli.options import Options, part, read_names, read_options, with_na
 from chronas.cli.progress import progress_display
 from chronas.data import load_dataset
 from chronas.errors import UsageError
+from chronas.progress import Progress, silent
 from chronas.runs import (
     EXPORTED,
     Frame,
@@ -25,13 +29,13 @@ from chronas.runs import (
     train_network,
 )
 from chronas.spaces import SPACES, make_space
-from chronas.training import RECIPES, Recipe, make_recipe
+from chronas.training import LAUNCHED, RECIPES, Group, Recipe, launched_group, make_recipe
 
 DESCRIPTION = """Train one architecture from scratch; keep the checkpoint that validates best; test it once at the end.
 
 Given a run folder, `chronas train RUN` trains what the run has found and measures it again. A training that was
 stopped goes on with the same command. --space says how to read the architecture, --preset sets the recipe,
---recipe.* changes it."""
+--recipe.* changes it. Processes share every batch with: torchrun --nproc-per-node 2 -m chronas.cli.main train ..."""
 
 
 OURS = {"architecture.json", "training", "result.json"}
@@ -57,23 +61,40 @@ def main(words: list[str]) -> int:
     names, words = read_names(words, valid, {"space": "darts", "preset": "digits-small"})
     model = with_parts(with_names(TrainOptions, valid, names), {"recipe": make_recipe(names["preset"])})
     options = read_options(model, words, prog="chronas train", description=DESCRIPTION)
+    with launched_group() as group:
+        _train(options, Recipe.model_validate(part(options, "recipe")), names["space"], group)
+        if group.first:
+            show_trained([read_trained(options.out)], as_json=options.json_answer)
+    return 0
+
+
+def _train(options: TrainOptions, recipe: Recipe, space_name: str, group: Group) -> None:
     _check_folder(options.out)
-    space = make_space(names["space"])
+    space = make_space(space_name)
     architecture = space.parse(options.architecture)
     data = load_dataset(options.data)
-    with resumable("the same command"), progress_display() as progress:
+    with resumable("the same command"), _progress_of(group) as progress:
         train_architecture(
             options.out,
             architecture,
             options.frame.skeleton(space, data.shape, data.classes),
             data,
-            Recipe.model_validate(part(options, "recipe")),
+            recipe,
             validation_share=options.validation_share,
             seed=options.seed,
             progress=progress,
+            group=group,
         )
-    show_trained([read_trained(options.out)], as_json=options.json_answer)
-    return 0
+
+
+@contextmanager
+def _progress_of(group: Group) -> Iterator[Progress]:
+    """Only the first process shows where training is."""
+    if not group.first:
+        yield silent
+        return
+    with progress_display() as progress:
+        yield progress
 
 
 def _check_folder(folder: Path) -> None:
@@ -83,6 +104,8 @@ def _check_folder(folder: Path) -> None:
 
 
 def _of_run(run: Run, words: list[str], *, again: bool) -> int:
+    if LAUNCHED in os.environ:
+        raise UsageError("a run measures what it trains, by itself: train its --architecture with torchrun instead")
     options = read_options(Options, words, prog="chronas train RUN", description=DESCRIPTION)
     with run.working(), resumable(f"chronas train {run.folder}"), progress_display() as progress:
         chosen = read_choices(run)

@@ -8,7 +8,7 @@ print(count(network, (3, 32, 32)).macs)
 from __future__ import annotations
 
 from chronas.networks.build import AnyNetwork, build, cell_topology, chain, edgeless, plan
-from chronas.networks.cells import BlockPlan, CellPlan, Network, NetworkPlan, is_even
+from chronas.networks.cells import BlockPlan, CellPlan, DropPath, Network, NetworkPlan, is_even
 from chronas.networks.closed_form import ClosedForm, closed_form
 from chronas.networks.graph import Counts, count
 from chronas.networks.layers import ChainNetwork, ChainPlan, LayerPlan, make_block
@@ -28,6 +28,7 @@ __all__ = [
     "ClosedForm",
     "Counts",
     "DilatedConv",
+    "DropPath",
     "Layer",
     "LayerPlan",
     "Network",

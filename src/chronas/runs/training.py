@@ -16,7 +16,7 @@ from chronas.networks import build, count, save_state, write_onnx, write_source
 from chronas.progress import Progress, silent
 from chronas.runs.folder import Run
 from chronas.spaces import Architecture, Skeleton, make_space
-from chronas.training import BEST, Recipe, evaluate, load_best, train
+from chronas.training import ALONE, BEST, Group, Recipe, evaluate, load_best, train
 
 ARCHITECTURE_SCHEMA = "chronas.architecture/1"
 RESULT_SCHEMA = "chronas.result/1"
@@ -86,6 +86,7 @@ def train_architecture(
     validation_share: float,
     seed: int,
     progress: Progress = silent,
+    group: Group = ALONE,
 ) -> None:
     """Train one architecture in a folder of its own, or go on there; the test images are used once, at the end.
 
@@ -98,35 +99,47 @@ def train_architecture(
         validation_share: that share.
         seed: of weights, split, order and augmentation.
         progress: told of each step.
+        group: processes that train together in this folder; the first one writes.
 
     Raises:
         MismatchError: the folder holds another training.
         UsageError: training diverged.
     """
-    _begin(folder / "architecture.json", architecture, skeleton)
+    _begin(folder / "architecture.json", architecture, skeleton, group)
     network = build(architecture, skeleton, seed=seed, auxiliary=recipe.auxiliary_weight > 0)
     images, validation = split(data.train, validation_share, seed=seed)
     normalisation = Normalisation.of(data.train)
     training = train(
-        network, images, validation, normalisation, recipe, folder=folder / "training", seed=seed, progress=progress
+        network,
+        images,
+        validation,
+        normalisation,
+        recipe,
+        folder=folder / "training",
+        seed=seed,
+        progress=progress,
+        group=group,
     )
     assert training.best_validation_accuracy is not None  # there are validation images
     counts = count(network, skeleton.input_shape)
     result = Result(
-        accuracy_percent=evaluate(network, data.test, normalisation),
+        accuracy_percent=evaluate(network, data.test, normalisation, group=group),
         validation_accuracy_percent=training.best_validation_accuracy,
         macs=counts.macs,
         parameters=counts.parameters,
         training_s=sum(row["seconds"] for row in training.history),
     )
-    write_json(folder / "result.json", RESULT_SCHEMA, asdict(result))
+    if group.first:
+        write_json(folder / "result.json", RESULT_SCHEMA, asdict(result))
 
 
-def _begin(path: Path, architecture: Architecture, skeleton: Skeleton) -> None:
+def _begin(path: Path, architecture: Architecture, skeleton: Skeleton, group: Group) -> None:
     """Write what is trained, or hold that it is what the file already says."""
     if path.exists() and read_architecture(path) != (architecture, skeleton):
         raise MismatchError(f"{path.parent} holds a training of another architecture or size: choose another folder")
-    write_architecture(path, architecture, skeleton)
+    group.wait()  # all have looked before one writes
+    if group.first:
+        write_architecture(path, architecture, skeleton)
 
 
 def read_trained(folder: Path) -> Trained:

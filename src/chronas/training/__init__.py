@@ -11,10 +11,24 @@ from collections.abc import Callable
 from chronas.names import named
 from chronas.training.checkpoint import BEST, load_best
 from chronas.training.evaluation import evaluate
+from chronas.training.group import ALONE, LAUNCHED, Group, launched_group
 from chronas.training.recipe import Recipe
 from chronas.training.trainer import Training, train
 
-__all__ = ["BEST", "RECIPES", "Recipe", "Training", "evaluate", "load_best", "make_recipe", "train"]
+__all__ = [
+    "ALONE",
+    "BEST",
+    "RECIPES",
+    "LAUNCHED",
+    "Group",
+    "Recipe",
+    "Training",
+    "evaluate",
+    "launched_group",
+    "load_best",
+    "make_recipe",
+    "train",
+]
 
 RECIPES = {
     "darts-cifar10": "chronas.training.recipe:darts_cifar10",

@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+from itertools import islice
+
 import torch
 from torch import nn
 
 from chronas.data import Images, Normalisation, every_batch
 from chronas.errors import DataError
+from chronas.training.group import ALONE, Group
 
 
-def evaluate(network: nn.Module, images: Images, normalisation: Normalisation, *, batch: int = 500) -> float:
+def evaluate(
+    network: nn.Module, images: Images, normalisation: Normalisation, *, batch: int = 500, group: Group = ALONE
+) -> float:
     """Accuracy in percent of a network in `eval()`; it is left in the mode it had.
 
     Args:
@@ -17,6 +22,7 @@ def evaluate(network: nn.Module, images: Images, normalisation: Normalisation, *
         images: all of them are used once.
         normalisation: the one that the network was trained with.
         batch: images computed at once; the answer does not depend on it.
+        group: processes that take turns with the batches; each gets the answer.
 
     Raises:
         DataError: the network gives NaN or infinite logits, of which the largest would mean nothing.
@@ -26,7 +32,7 @@ def evaluate(network: nn.Module, images: Images, normalisation: Normalisation, *
     network.eval()
     try:
         with torch.inference_mode():
-            for pixels, labels in every_batch(images, batch, normalisation):
+            for pixels, labels in islice(every_batch(images, batch, normalisation), group.rank, None, group.size):
                 logits = network(pixels.to(device, memory_format=torch.channels_last))
                 if not logits.isfinite().all():
                     raise DataError(
@@ -35,4 +41,4 @@ def evaluate(network: nn.Module, images: Images, normalisation: Normalisation, *
                 correct += int((logits.argmax(dim=1).cpu() == labels).sum())
     finally:
         network.train(mode)
-    return 100.0 * correct / len(images)
+    return 100.0 * int(group.total(torch.tensor(correct))) / len(images)

@@ -10,9 +10,10 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -28,7 +29,9 @@ from chronas.networks import AnyNetwork
 from chronas.progress import Progress, silent
 from chronas.training.checkpoint import load_best, load_last, save_best, save_last
 from chronas.training.evaluation import evaluate
+from chronas.training.group import ALONE, Group
 from chronas.training.recipe import Recipe
+from chronas.training.whole_batch import of_whole_batches
 
 
 @dataclass(frozen=True)
@@ -59,6 +62,7 @@ def train(
     folder: Path,
     seed: int,
     progress: Progress = silent,
+    group: Group = ALONE,
 ) -> Training:
     """Train a network, or go on where a training in the same folder stopped; the network ends with the best weights.
 
@@ -71,10 +75,14 @@ def train(
         folder: gets `last.safetensors` and `best.safetensors`.
         seed: of order, augmentation and drop path.
         progress: called every step with the step "train".
+        group: processes that share every batch; the result is one process's to rounding, whatever their number, also
+            when a training goes on with another number. The first one writes; all must see the folder.
 
     Raises:
-        UsageError: the loss is NaN or infinite; the checkpoint of the epoch before stays.
-        MismatchError: the folder holds a training of another architecture, recipe, seed or of other images.
+        UsageError: the loss is NaN or infinite; the checkpoint of the epoch before stays. Or a batch has fewer images
+            than there are processes.
+        MismatchError: the folder holds a training of another architecture, recipe, seed or of other images, or not
+            all processes see it.
         DataError: a checkpoint in the folder is damaged or cannot be written.
     """
     network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
@@ -83,20 +91,29 @@ def train(
         parameters, recipe.learning_rate, momentum=recipe.momentum, weight_decay=recipe.weight_decay, foreach=True
     )
     batches = Batches(images, recipe.batch, normalisation, seed=seed, augment=recipe.augment())
+    if len(images) // batches.steps_per_epoch < group.size:
+        few = len(images) // batches.steps_per_epoch
+        raise UsageError(
+            f"{group.size} processes cannot share a batch of {few} images: start fewer, or raise the batch"
+        )
     identity = _identity(network, images, validation, recipe, seed)
     saved = load_last(folder, network, optimiser, identity)
     history: list[dict[str, Any]] = saved["history"] if saved else []
     if saved:
         batches.restore(saved["batches"])
-    for epoch in range(len(history), recipe.epochs):
-        start_s = time.perf_counter()
-        with _drawn_from(seed, epoch, parameters[0].device):
-            row = _epoch(network, optimiser, batches, recipe, epoch, progress)
-        row["validation_accuracy"] = None if validation is None else evaluate(network, validation, normalisation)
-        history.append({**row, "seconds": time.perf_counter() - start_s})
-        if _best(history, validation)["epoch"] == epoch + 1:
-            save_best(folder, network, epoch + 1)
-        save_last(folder, network, optimiser, identity, {"history": history, "batches": batches.state()})
+    group.require_same(len(history), "epochs in the folder")  # nobody writes before all have read
+    with of_whole_batches(network, group) as tell:
+        for epoch in range(len(history), recipe.epochs):
+            start_s = time.perf_counter()
+            with _drawn_from(seed, epoch, parameters[0].device):
+                row = _epoch(network, optimiser, batches, recipe, epoch, progress, group, tell)
+            found = None if validation is None else evaluate(network, validation, normalisation, group=group)
+            history.append({**row, "validation_accuracy": found, "seconds": time.perf_counter() - start_s})
+            if group.first:
+                if _best(history, validation)["epoch"] == epoch + 1:
+                    save_best(folder, network, epoch + 1)
+                save_last(folder, network, optimiser, identity, {"history": history, "batches": batches.state()})
+    group.wait()  # for the first one's files
     load_best(network, folder)
     network.to(memory_format=torch.contiguous_format)  # type: ignore[call-overload]
     best = _best(history, validation)
@@ -110,6 +127,8 @@ def _epoch(
     recipe: Recipe,
     epoch: int,
     progress: Progress,
+    group: Group,
+    tell: Callable[[int], None],
 ) -> dict[str, Any]:
     """Every image once; the epoch's row of the history without validation."""
     network.train()
@@ -118,7 +137,9 @@ def _epoch(
     loss_sum, correct, seen = 0.0, 0, 0
     for step in range(epoch * batches.steps_per_epoch, (epoch + 1) * batches.steps_per_epoch):
         optimiser.param_groups[0]["lr"] = recipe.learning_rate_at(step / total)
-        loss, right, count = _step(network, optimiser, next(batches), recipe)
+        pixels, labels = next(batches)
+        tell(len(labels))
+        loss, right, count = _step(network, optimiser, (pixels, labels), recipe, group)
         if not np.isfinite(loss):
             where = f"in epoch {epoch + 1} of {recipe.epochs}; the checkpoint of the epoch before stays"
             advice = f"use a lower learning rate than {recipe.learning_rate:g}, and another folder"
@@ -135,25 +156,29 @@ def _epoch(
 
 
 def _step(
-    network: AnyNetwork, optimiser: torch.optim.SGD, batch: tuple[Tensor, Tensor], recipe: Recipe
+    network: AnyNetwork, optimiser: torch.optim.SGD, batch: tuple[Tensor, Tensor], recipe: Recipe, group: Group
 ) -> tuple[float, int, int]:
     """One descent: the loss (NaN where loss or gradient is not finite), how many were right, and of how many."""
     parameters = optimiser.param_groups[0]["params"]
-    pixels, labels = (tensor.to(parameters[0].device) for tensor in batch)
+    whole = len(batch[1])
+    pixels, labels = (tensor[group.part(whole)].to(parameters[0].device) for tensor in batch)
     output = network(pixels.to(memory_format=torch.channels_last))
     logits, auxiliary = output if isinstance(output, tuple) else (output, None)
-    loss = functional.cross_entropy(logits, labels, label_smoothing=recipe.label_smoothing)
+    error = partial(functional.cross_entropy, label_smoothing=recipe.label_smoothing, reduction="sum")
+    loss = error(logits, labels) / whole
     descended = loss
     if auxiliary is not None:
-        extra = functional.cross_entropy(auxiliary, labels, label_smoothing=recipe.label_smoothing)
+        extra = error(auxiliary, labels) / whole
         descended = loss + recipe.auxiliary_weight * extra
     optimiser.zero_grad(set_to_none=True)
     descended.backward()  # type: ignore[no-untyped-call]
+    group.add_up([parameter.grad for parameter in parameters if parameter.grad is not None])
     norm = torch.nn.utils.clip_grad_norm_(parameters, recipe.gradient_clip, foreach=True)
     if not norm.isfinite():
-        return float("nan"), 0, len(labels)
+        return float("nan"), 0, whole
     optimiser.step()
-    return float(loss.detach()), int((logits.argmax(dim=1) == labels).sum()), len(labels)
+    told = group.total(torch.stack([loss.detach().double(), (logits.argmax(dim=1) == labels).sum()]))
+    return float(told[0]), int(told[1]), whole
 
 
 def _best(history: list[dict[str, Any]], validation: Images | None) -> dict[str, Any]:

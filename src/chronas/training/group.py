@@ -1,0 +1,98 @@
+"""The processes that train one network together: each computes its part of every batch, the first one writes files.
+
+with launched_group() as group:
+    train(network, images, validation, normalisation, recipe, folder=folder, seed=0, group=group)
+
+Started by `torchrun --nproc-per-node 2 script.py`, this gives one process's result to rounding. They talk by gloo.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor, distributed
+
+from chronas.errors import MismatchError, UsageError
+
+LAUNCHED = "TORCHELASTIC_RUN_ID"  # what torchrun sets in each process that it starts
+
+
+@dataclass(frozen=True)
+class Group:
+    """Processes that do the same steps in the same order.
+
+    Attributes:
+        rank: which one this is, from 0.
+        size: how many there are.
+    """
+
+    rank: int = 0
+    size: int = 1
+
+    @property
+    def first(self) -> bool:
+        """Whether this is the one that writes and prints."""
+        return self.rank == 0
+
+    def part(self, count: int) -> slice:
+        """This process's rows of `count`; parts differ in size by at most one."""
+        return slice(count * self.rank // self.size, count * (self.rank + 1) // self.size)
+
+    def total(self, tensor: Tensor) -> Tensor:
+        """The sum over all processes, in place and given back."""
+        if self.size > 1:
+            distributed.all_reduce(tensor)
+        return tensor
+
+    def add_up(self, tensors: Sequence[Tensor]) -> None:
+        """Put the sum over all processes in each tensor, all in one message."""
+        if self.size == 1:
+            return
+        flat = self.total(torch.cat([tensor.flatten() for tensor in tensors]))
+        for tensor, summed in zip(tensors, torch.split(flat, [tensor.numel() for tensor in tensors]), strict=True):
+            tensor.copy_(summed.view(tensor.shape))
+
+    def wait(self) -> None:
+        """Go on when all processes are here."""
+        if self.size > 1:
+            distributed.barrier()
+
+    def require_same(self, number: int, what: str) -> None:
+        """Hold that all processes have the same number.
+
+        Raises:
+            MismatchError: they have not; the message names `what`.
+        """
+        numbers = torch.zeros(self.size, dtype=torch.int64)
+        numbers[self.rank] = number
+        found = self.total(numbers).tolist()
+        if len(set(found)) > 1:
+            raise MismatchError(f"the processes should have the same {what}, got {found}: give all of them one folder")
+
+
+ALONE = Group()
+
+
+@contextmanager
+def launched_group() -> Iterator[Group]:
+    """The processes that torchrun started with this one, connected for the block; `ALONE` where it did not.
+
+    Raises:
+        UsageError: this torch was built without gloo.
+    """
+    if LAUNCHED not in os.environ:
+        yield ALONE
+        return
+    if not (distributed.is_available() and distributed.is_gloo_available()):
+        raise UsageError(
+            "torchrun needs a torch with gloo, this one has none: run one process, or install another torch"
+        )
+    distributed.init_process_group("gloo")
+    try:
+        yield Group(distributed.get_rank(), distributed.get_world_size())
+    finally:
+        distributed.destroy_process_group()

@@ -1,0 +1,60 @@
+"""What torchrun starts in the tests: `FOLDER EPOCHS` trains a small network on digits and dies after so many epochs.
+
+It computes in float64, where rounding cannot hide a difference. The first process writes FOLDER/history.json.
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+from dataclasses import astuple
+from pathlib import Path
+
+from torch import Tensor
+
+from chronas.data import Normalisation, load_dataset, split
+from chronas.networks import build
+from chronas.spaces import Skeleton, make_space
+from chronas.training import Recipe, launched_group, train
+
+SKELETON = Skeleton(input_shape=(1, 8, 8), classes=10, width=4, depth=3)
+RECIPE = Recipe(
+    epochs=2, batch=45, learning_rate=0.02, drop_path=0.4, crop_padding=1, flip=False, cutout=2, label_smoothing=0.05
+)
+
+
+class Double(Normalisation):
+    """Pixels as float64."""
+
+    def __call__(self, pixels: Tensor) -> Tensor:
+        return super().__call__(pixels).double()
+
+
+def main(folder: Path, killed_after: int) -> None:
+    images, validation = split(load_dataset("digits", limit=225).train, 0.2, seed=0)
+    network = build(make_space("darts").sample(1, seed=4)[0], SKELETON, seed=0, auxiliary=True).double()
+    steps = 4 * killed_after
+
+    def progress(step: str, done: int, total: int, note: str) -> None:
+        if done == steps + 1:
+            sys.exit(0)
+
+    with launched_group() as group:
+        training = train(
+            network,
+            images,
+            validation,
+            Double(*astuple(Normalisation.of(images))),
+            RECIPE,
+            folder=folder,
+            seed=0,
+            progress=progress,
+            group=group,
+        )
+        if group.first:
+            rows = [{key: value for key, value in row.items() if key != "seconds"} for row in training.history]
+            (folder / "history.json").write_text(json.dumps(rows))
+
+
+if __name__ == "__main__":
+    main(Path(sys.argv[1]), int(sys.argv[2]))

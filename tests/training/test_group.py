@@ -1,0 +1,96 @@
+"""Two real processes train what one does: weights, momentum and history to rounding, also when they take over."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import torch
+from torch import distributed, nn
+
+from chronas.networks import load_state
+from chronas.training import ALONE, Group
+from chronas.training.whole_batch import WholeBatchNorm, of_whole_batches
+
+SCRIPT = Path(__file__).with_name("launched_training.py")
+TORCHRUN = ("-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2")
+NEVER = 9  # more epochs than the training has
+
+needs_gloo = pytest.mark.skipif(
+    not (distributed.is_available() and distributed.is_gloo_available()), reason="this torch has no gloo"
+)
+
+
+def launched(folder: Path, *launcher: str, killed_after: int = NEVER) -> None:
+    words = [sys.executable, *launcher, str(SCRIPT), str(folder), str(killed_after)]
+    subprocess.run(words, check=True, capture_output=True, text=True, timeout=580)
+
+
+def require_close(folder: Path, other: Path) -> None:
+    ours, theirs = (load_state(each / "last.safetensors")[0] for each in (folder, other))
+    assert ours.keys() == theirs.keys()
+    for name, tensor in theirs.items():
+        scale = float(tensor.abs().max())  # float32 would not do: ReLUs at zero flip within a few steps
+        assert tensor.dtype in {torch.float64, torch.int64}
+        assert torch.allclose(ours[name], tensor, rtol=0, atol=1e-10 * scale), name
+    rows, other_rows = (json.loads((each / "history.json").read_text()) for each in (folder, other))
+    assert rows == [pytest.approx(row, rel=1e-10) for row in other_rows]
+
+
+@needs_gloo
+@pytest.mark.timeout(1200)
+def test_two_processes_give_what_one_gives_from_the_start_and_from_a_checkpoint(tmp_path: Path) -> None:
+    launched(tmp_path / "one")
+    launched(tmp_path / "two", *TORCHRUN)
+    require_close(tmp_path / "two", tmp_path / "one")
+    launched(tmp_path / "both", killed_after=1)
+    launched(tmp_path / "both", *TORCHRUN)
+    require_close(tmp_path / "both", tmp_path / "one")
+
+
+@pytest.mark.parametrize("affine", [True, False], ids=["affine", "plain"])
+@pytest.mark.parametrize("tracked", [True, False], ids=["tracked", "untracked"])
+def test_our_batch_norm_is_torchs(affine: bool, tracked: bool) -> None:
+    generator = torch.Generator().manual_seed(1)
+    x = (3.0 + torch.randn(6, 5, 4, 3, generator=generator)).to(memory_format=torch.channels_last)
+    grad = torch.randn(6, 5, 4, 3, generator=generator)
+    answers = []
+    for ours in (False, True):
+        norm = nn.BatchNorm2d(5, affine=affine, track_running_stats=tracked)
+        if affine:
+            nn.init.normal_(norm.weight, generator=torch.Generator().manual_seed(2))
+            nn.init.normal_(norm.bias, generator=torch.Generator().manual_seed(3))
+        layer = WholeBatchNorm(norm, ALONE) if ours else norm
+        if isinstance(layer, WholeBatchNorm):
+            layer.whole = 6
+        entered = x.clone().requires_grad_()
+        out = layer(entered)
+        out.backward(grad)
+        assert entered.grad is not None
+        answers.append([out.detach(), entered.grad, *(p.grad for p in norm.parameters()), *norm.buffers()])
+        assert torch.equal(layer.eval()(x), norm.eval()(x))
+    for torchs, ours_ in zip(*answers, strict=True):
+        torch.testing.assert_close(ours_, torchs)
+
+
+def test_a_network_is_as_it_was_behind_the_block() -> None:
+    network = nn.Sequential(nn.Conv2d(1, 2, 3), nn.BatchNorm2d(2))
+    inside, names = network[1], list(network.state_dict())
+    with of_whole_batches(network, Group(rank=0, size=2)) as tell:
+        tell(8)
+        assert isinstance(network[1], WholeBatchNorm)
+        assert network[1].whole == 8
+        assert list(network.state_dict()) == names
+        assert network[1].weight is inside.weight
+    assert network[1] is inside
+
+
+@pytest.mark.parametrize("size", [1, 2, 3, 7])
+@pytest.mark.parametrize("count", [7, 8, 64])
+def test_parts_are_all_of_a_batch_once_and_nearly_equal(size: int, count: int) -> None:
+    parts = [list(range(count))[Group(rank, size).part(count)] for rank in range(size)]
+    assert sum(parts, []) == list(range(count))
+    assert max(map(len, parts)) - min(map(len, parts)) <= 1
