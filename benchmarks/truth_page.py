@@ -130,7 +130,7 @@ def plot_regrets(rows: Rows, path: Path) -> None:
     limited = [row for row in rows if row.get("limit_ms") is not None]
     problems = sorted({row["problem"] for row in limited})
     figure, axes = plt.subplots(figsize=(8, 4))
-    for shift, way in enumerate(WAYS):
+    for shift, way in enumerate(way for way in WAYS if any(row["way"] == way for row in limited)):
         points = [(problems.index(row["problem"]), row["regret"]) for row in limited if row["way"] == way]
         places, values = np.array(points).T
         axes.scatter(places + 0.2 * (shift - 1), values, marker=MARKS[way], color=COLOURS[way], label=WAYS[way])
