@@ -19,7 +19,7 @@ from typing import Any
 
 import numpy as np
 import torch
-from torch import Tensor, fx
+from torch import Tensor, fx, nn
 from torch.nn import functional
 
 from chronas.data import Batches, Images, Normalisation
@@ -87,15 +87,9 @@ def train(
     """
     network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
     parameters = list(network.parameters())
-    optimiser = torch.optim.SGD(
-        parameters, recipe.learning_rate, momentum=recipe.momentum, weight_decay=recipe.weight_decay, foreach=True
-    )
+    optimiser = _optimiser(parameters, recipe)
     batches = Batches(images, recipe.batch, normalisation, seed=seed, augment=recipe.augment())
-    if len(images) // batches.steps_per_epoch < group.size:
-        few = len(images) // batches.steps_per_epoch
-        raise UsageError(
-            f"{group.size} processes cannot share a batch of {few} images: start fewer, or raise the batch"
-        )
+    _require_shareable(len(images) // batches.steps_per_epoch, group)
     identity = _identity(network, images, validation, recipe, seed)
     saved = load_last(folder, network, optimiser, identity)
     history: list[dict[str, Any]] = saved["history"] if saved else []
@@ -118,6 +112,20 @@ def train(
     network.to(memory_format=torch.contiguous_format)  # type: ignore[call-overload]
     best = _best(history, validation)
     return Training(history, best["epoch"], best["validation_accuracy"])
+
+
+def _optimiser(parameters: list[nn.Parameter], recipe: Recipe) -> torch.optim.SGD:
+    return torch.optim.SGD(
+        parameters, recipe.learning_rate, momentum=recipe.momentum, weight_decay=recipe.weight_decay, foreach=True
+    )
+
+
+def _require_shareable(batch: int, group: Group) -> None:
+    """Hold that each process gets an image of every batch."""
+    if batch < group.size:
+        raise UsageError(
+            f"{group.size} processes cannot share a batch of {batch} images: start fewer, or raise the batch"
+        )
 
 
 def _epoch(
