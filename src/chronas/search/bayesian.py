@@ -80,7 +80,7 @@ class BayesianConfig(SamplingConfig, BriefConfig):
     def cifar10_cpu(cls) -> Self:
         """Small and brief, for some thousand 32x32 images on a CPU in minutes."""
         return cls(
-            architectures=40, initial=16, epochs=6, batch=64, learning_rate=0.1, crop_padding=2, width=8, depth=3,
+            architectures=40, initial=16, epochs=5, batch=64, learning_rate=0.1, crop_padding=2, width=8, depth=3,
             image_stride=2, workers=2,
         )  # fmt: skip
 
