@@ -62,7 +62,7 @@ def test_a_prediction_does_not_depend_on_the_rest_of_the_batch(name: str) -> Non
     together, exact = predictor.predict(unseen), 1e-9 if predictor.precision == torch.float64 else 1e-5
     alone = [predictor.predict(unseen[row : row + 1]) for row in range(len(unseen))]
     np.testing.assert_allclose(together.mean_ms, [float(each.mean_ms[0]) for each in alone], rtol=exact)
-    np.testing.assert_allclose(together.std_ms, [float(each.std_ms[0]) for each in alone], rtol=exact)
+    np.testing.assert_allclose(together.std_ms, [float(each.std_ms[0]) for each in alone], rtol=max(exact, 1e-7))
     backwards = predictor.predict(unseen[::-1].copy())
     np.testing.assert_allclose(backwards.mean_ms[::-1], together.mean_ms, rtol=exact)
 

@@ -20,6 +20,7 @@ from torch import Tensor
 from chronas.predictors.members import MemberPredictor, MembersConfig, Rest
 from chronas.predictors.predictor import Shape, State
 
+DECIMALS = 6
 NODES = ("feature", "threshold", "below", "above", "value")
 
 
@@ -50,12 +51,13 @@ class BoostedTrees(MemberPredictor):
 
     def _learn_rest(self, rest: Rest, generator: torch.Generator) -> dict[str, Tensor]:
         seed = int(torch.randint(2**31 - 1, (), generator=generator))
+        design = _rounded(rest.design)
         forests = [
-            _trees(self._boosted(rest.design, left, ~hidden, seed))
+            _trees(self._boosted(design, left, ~hidden, seed))
             for left, hidden in zip(rest.left, rest.held_out, strict=True)
         ]
         state = _arrays(forests)
-        values = _values(rest.design, state).cumsum(dim=1)  # [K, R, N]
+        values = _values(design, state).cumsum(dim=1)  # [K, R, N]
         judged = [rest.judged(values[:, count]) for count in range(values.shape[1])]
         best = min(range(len(judged)), key=lambda count: judged[count][1])
         state = {name: nodes[:, : best + 1] for name, nodes in state.items()}
@@ -85,11 +87,16 @@ class BoostedTrees(MemberPredictor):
         return lightgbm.train(settings, rows, num_boost_round=config.trees)
 
     def _rest(self, codes: Tensor, columns: Tensor, state: State) -> Tensor:  # noqa: ARG002 - the basis holds the codes
-        return _values((columns - state["centre"]) @ state["projection"].T, state).sum(dim=1)
+        return _values(_rounded((columns - state["centre"]) @ state["projection"].T), state).sum(dim=1)
 
     def _rest_shapes(self) -> dict[str, Shape]:
         nodes: Shape = (self.config.members, "R", "M")
         return {**dict.fromkeys(NODES, nodes), "projection": ("Q", "P"), "centre": ("P",)}
+
+
+def _rounded(design: Tensor) -> Tensor:
+    """Features without the rounding errors of sums, which depend on the batch: a tree would split between these."""
+    return design.round(decimals=DECIMALS)
 
 
 def _trees(booster: Any) -> list[list[tuple[int, float, int, int, float]]]:
