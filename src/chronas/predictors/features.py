@@ -62,6 +62,7 @@ class Features:
 
 def basis(space: Space, skeleton: Skeleton, codes: Tensor) -> Tensor:
     """The basis [B, P] of encodings [B, W], differentiable."""
+    codes = codes.T.contiguous().T  # turned once: all that follows goes by rows of the batch
     parts = [part for form in forms(space, codes) for part in (form, terms(space, skeleton, form))]
     return torch.cat([part.T for part in parts]).T  # columns lie in one piece, as the products with them want
 

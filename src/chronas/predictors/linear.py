@@ -21,7 +21,7 @@ from chronas.predictors.predictor import Predictor, Shape, State
 
 STRENGTHS = torch.logspace(-8, 4, 49, dtype=torch.float64)  # over the design's mean squared singular value
 FULL_RANK = 1e-12  # squared singular values below this share of the largest are zero: one-hot columns are collinear
-RESOLUTION = 1e-4  # relative; no cost is known better than this, however exact the fit
+RESOLUTION = 1e-6  # relative; no cost is known better than this, however exact the fit
 
 
 @dataclass(frozen=True)

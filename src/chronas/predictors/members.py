@@ -17,10 +17,9 @@ import torch
 from pydantic import BaseModel, ConfigDict, Field
 from torch import Tensor
 
-from chronas.predictors.calibration import interval_factor
+from chronas.predictors.calibration import RESOLUTION, interval_factor
 from chronas.predictors.features import Features, basis, basis_width, standardised
 from chronas.predictors.learner import Learned, Learner
-from chronas.predictors.linear import RESOLUTION
 from chronas.predictors.predictor import Shape, State
 from chronas.predictors.ridges import Ridges, best_ridges
 from chronas.predictors.scale import SCALES, Scale, ScaleName

@@ -15,9 +15,8 @@ from torch import Tensor
 
 from chronas import predictors
 from chronas.errors import UsageError
-from chronas.predictors.calibration import interval_factor
+from chronas.predictors.calibration import RESOLUTION, interval_factor
 from chronas.predictors.learner import Learned, Learner
-from chronas.predictors.linear import RESOLUTION
 from chronas.predictors.predictor import Shape, State
 
 SUM_WEIGHT = 1e3  # of the equation that weights add up to one, over the others

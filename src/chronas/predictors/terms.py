@@ -82,25 +82,23 @@ def _of_cell(plan: _Plan, rows: Tensor) -> Tensor:
     shares = shares.reshape(len(shares) // plan.edges, plan.edges, shares.shape[1])
     present = shares.sum(dim=0, keepdim=True)
     asked = torch.cat([present, present - shares[:1], shares])
-    some = 1 - _taken(1 - asked, plan.leaving, product=True)  # [2 + K, S, B]
+    absent = _padded(1 - asked, 1.0)
+    some = 1 - functools.reduce(torch.mul, [absent[:, rank] for rank in plan.leaving])  # [2 + K, S, B]
     leaving = [some[:, : plan.inputs].sum(dim=1), some[:, plan.inputs :].sum(dim=1)]
-    one, two = shares[plan.pairs[0]], shares[plan.pairs[1]]
-    nodes = _taken(shares, plan.entering, product=False)
-    met = nodes[plan.pairs[0]] * nodes[plan.pairs[1]] - _taken(one * two, plan.entering, product=False)  # [C, n, B]
-    met = met * torch.where(plan.pairs[0] == plan.pairs[1], 0.5, 1.0).to(met)[:, None, None]
+    one, two = plan.pairs
+    padded = _padded(shares, 0.0)
+    entering = [padded[:, rank] for rank in plan.entering]
+    nodes = sum(entering[1:], start=entering[0])
+    met = nodes[one] * nodes[two] - sum((each[one] * each[two] for each in entering), start=0.0)  # [C, n, B]
+    met = met * torch.where(one == two, 0.5, 1.0).to(met)[:, None, None]
     read = torch.cat([some[2], torch.zeros_like(some[2, :1])])[plan.read]
     meeting = torch.stack([met.sum(dim=1), (met * read).sum(dim=1)], dim=1).flatten(0, 1)
     return torch.cat([*leaving, meeting])
 
 
-def _taken(values: Tensor, index: Tensor, *, product: bool) -> Tensor:
-    """Sums or products of the rows [n] that an index [R, n] tells of values [K, E, B]: [K, n, B]."""
-    neutral = torch.ones_like(values[:, :1]) if product else torch.zeros_like(values[:, :1])
-    padded = torch.cat([values, neutral], dim=1)
-    taken = padded[:, index[0]]
-    for rank in index[1:]:
-        taken = taken * padded[:, rank] if product else taken + padded[:, rank]
-    return taken
+def _padded(values: Tensor, neutral: float) -> Tensor:
+    """Values [K, E, B] with a neutral row behind the last [K, E + 1, B]."""
+    return torch.cat([values, torch.full_like(values[:, :1], neutral)], dim=1)
 
 
 @functools.cache
