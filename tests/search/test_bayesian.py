@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -77,6 +79,15 @@ def test_a_region_is_searched_to_its_end_and_no_cell_that_images_do_not_pass_is_
     found = make_searcher("bayesian", config).search(task)
     trained = {row["mode"] for row in found.history}
     assert trained == passed
+    assert isinstance(found, SampledFound)
+    again = Bayesian(config, known=found.judged).search(replace(task, folder=task.folder / "again"))
+    assert again.history == [], "all of it is known"
+    assert list(again.candidates({})) == list(found.candidates({}))
+    nothing = task.objective.model_copy(update={"limits": {"latency_ms": 0.5}})
+    with pytest.raises(UsageError, match="nearest that was found is predicted at 1 ms"):
+        Bayesian(config, known=found.judged).search(replace(task, objective=nothing, folder=task.folder / "nothing"))
+    rungs = [{"latency_ms": limit_ms} for limit_ms in (1.5, 2.5)]
+    assert {str(each.candidate.architecture) for each in found.contenders(rungs)} == trained
 
 
 def test_candidates_go_on_where_a_limit_was_tightened_past_all_that_was_trained(make_task: MakeTask) -> None:
@@ -168,6 +179,32 @@ def test_trainings_in_processes_say_what_trainings_here_say(make_task: MakeTask)
     beside = make_searcher("bayesian", config).search(make_task("nasbench201", folder="beside"))
     assert [{**row, "seconds": 0} for row in beside.history] == [{**row, "seconds": 0} for row in here.history]
     assert all(row["validation_loss"] > 0 for row in here.history)
+
+
+SCRIPT = """
+import sys
+from pathlib import Path
+from chronas.data import Normalisation, load_dataset, split
+from chronas.search import ObjectiveConfig, Task, make_searcher
+from chronas.search.bayesian import BayesianConfig
+from chronas.spaces import Skeleton, make_space
+
+train, validation = split(load_dataset("digits").train, 0.1, seed=0)
+skeleton = Skeleton(input_shape=(1, 8, 8), classes=10, width=4, depth=1)
+task = Task(
+    make_space("nasbench201"), skeleton, validation, validation, Normalisation.of(train), {}, ObjectiveConfig(),
+    Path(sys.argv[1]), seed=0,
+)
+config = BayesianConfig(architectures=2, initial=2, epochs=1, crop_padding=0, flip=False, workers=2)
+print(len(make_searcher("bayesian", config).search(task).history), "trained")
+"""
+
+
+def test_a_script_without_a_guard_of_its_own_can_train_in_processes(tmp_path: Path) -> None:
+    (tmp_path / "script.py").write_text(SCRIPT)
+    command = [sys.executable, str(tmp_path / "script.py"), str(tmp_path / "search")]
+    done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=600)
+    assert done.stdout == "2 trained\n", done.stderr
 
 
 def test_images_may_be_fewer_and_smaller(make_task: MakeTask) -> None:

@@ -7,14 +7,17 @@ a process of its own with its share of the threads, as operations this small gai
 
 from __future__ import annotations
 
+import contextlib
 import multiprocessing
 import os
+import sys
 import threading
 import time
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
+from types import ModuleType
 from typing import Any, NamedTuple
 
 import torch
@@ -147,7 +150,9 @@ class BriefTraining(Assessor):
                 initializer=_begin,
                 initargs=(self._bench,),
             )
-        yield from self._pool.map(_train_here, texts)
+        with _without_script():
+            found = self._pool.map(_train_here, texts)
+        yield from found
 
     def close(self) -> None:
         """End the processes; what they were at goes on from its folder another time."""
@@ -201,6 +206,17 @@ def _shrunk(images: Images, stride: int) -> Images:
         return images
     pixels = functional.avg_pool2d(images.pixels.float(), stride, ceil_mode=True)
     return Images(pixels.round().to(torch.uint8), images.labels)
+
+
+@contextlib.contextmanager
+def _without_script() -> Iterator[None]:
+    """Begin processes that do not run the caller's script once more, as they would: it may have no guard against it."""
+    script = sys.modules["__main__"]
+    sys.modules["__main__"] = ModuleType("__main__")
+    try:
+        yield
+    finally:
+        sys.modules["__main__"] = script
 
 
 _bench: Bench | None = None  # of a process that trains

@@ -159,7 +159,7 @@ class SamplingSearcher(Searcher):
 
     @abstractmethod
     def _proposals(self, region: Region) -> Proposals:
-        """Yield candidates of the region, at least one, and be sent what each was worth; ends when none is left."""
+        """Yield candidates of the region, and be sent what each was worth; ends when none is left."""
 
     def _identity(self) -> dict[str, Any]:
         """What of the searcher a journal must have been made with, as JSON."""
@@ -180,9 +180,7 @@ class SamplingSearcher(Searcher):
         trials = Trials(task, self.config, assessor, objective, identity, progress)
         region = Region(task, np.random.default_rng([task.seed, STREAM]))
         proposals = self._proposals(region)
-        batch = next(proposals, None)
-        if batch is None:
-            raise region.out_of_reach()
+        batch = next(proposals, [])
         try:
             while batch and (judged := trials.judge(batch)) is not None:
                 batch = _after(proposals, judged)
@@ -190,6 +188,8 @@ class SamplingSearcher(Searcher):
             assessor.close()
         trials.save()
         ranked = self._ranked(region, trials.judged)
+        if not ranked:
+            raise region.out_of_reach()
         return SampledFound(trials.history, ranked, assessor, self._accuracies(region, ranked))
 
 
