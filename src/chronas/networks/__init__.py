@@ -13,7 +13,14 @@ from chronas.networks.closed_form import ClosedForm, closed_form
 from chronas.networks.graph import Counts, count
 from chronas.networks.layers import ChainNetwork, ChainPlan, LayerPlan, make_block
 from chronas.networks.onnx import onnx_bytes, write_onnx
-from chronas.networks.operations import OPERATIONS, DilatedConv, SeparableConv, Zero, make_operation
+from chronas.networks.operations import (
+    OPERATIONS,
+    DilatedConv,
+    ReLUConvBN,
+    SeparableConv,
+    Zero,
+    make_operation,
+)
 from chronas.networks.source import model_source, write_source
 from chronas.networks.weights import load_state, save_state
 from chronas.networks.workload import Layer, Workload, slot_workloads, workload
@@ -33,6 +40,7 @@ __all__ = [
     "LayerPlan",
     "Network",
     "NetworkPlan",
+    "ReLUConvBN",
     "SeparableConv",
     "Workload",
     "Zero",

@@ -10,6 +10,7 @@ Letters: `B` images, `C` channels, `E` edges of the cell, `O` relaxed options, `
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import cast
 
 import torch
 from torch import Tensor, nn
@@ -17,7 +18,7 @@ from torch.nn import functional
 
 from chronas.networks import BlockPlan, is_even, make_operation
 from chronas.spaces import Cell
-from chronas.supernets.mixture import MixedEdge, mixture
+from chronas.supernets.mixture import Brought, MixedEdge, leaving, mixture
 from chronas.supernets.state import State
 from chronas.supernets.weighing import weighted_sum
 
@@ -63,25 +64,34 @@ class MixedCell(nn.Module):
             active: for each edge the operations to compute; an edge without any is absent.
         """
         edge_weights = weights.new_ones(len(weights)) if edge_weights is None else edge_weights
-        rows = [row.unbind() for row in (weights * edge_weights[:, None]).unbind()]
         states = [layer(x) for layer, x in zip(self.preprocess, inputs[-self.cell.inputs :], strict=True)]
-        worked, around = [self._worked(x) for x in states], [self._around(x, self.cell.stride) for x in states]
+        around = [self._around(x, self.cell.stride) for x in states]
+        weights = weights * edge_weights[:, None]
+        brought: dict[int, Brought] = {}
+        for number, x in enumerate(states):
+            brought |= self._leaving(number, x, weights, active)
         for target in range(self.cell.inputs, self.cell.inputs + self.cell.nodes):
             here = [(n, source) for n, (source, end) in enumerate(self.cell.edges) if end == target and active[n]]
             if not here:
                 states.append(self.zero(states[self.cell.inputs - 1]))
             else:
-                node = mixture([term for n, s in here for term in self.edges[n](worked[s], rows[n], active[n])])
+                node = mixture([brought[n] for n, _ in here])
                 if self.partial_channels > 1:
                     rest = weighted_sum([around[s] for _, s in here], torch.stack([edge_weights[n] for n, _ in here]))
                     node = functional.channel_shuffle(torch.cat([node, rest], dim=1), self.partial_channels)
                 states.append(node)
-            worked.append(self._worked(states[-1]))
+            brought |= self._leaving(target, states[-1], weights, active)
             around.append(self._around(states[-1], 1))
         return torch.cat([states[i] for i in self.cell.output], dim=1)
 
-    def _worked(self, x: Tensor) -> State:
-        return State(x if self.partial_channels == 1 else x[:, : self.worked])
+    def _leaving(self, number: int, x: Tensor, weights: Tensor, active: Sequence[Sequence[int]]) -> dict[int, Brought]:
+        """What each edge that leaves a state brings, by the edge's number."""
+        here = [n for n, (source, _) in enumerate(self.cell.edges) if source == number and active[n]]
+        if not here:
+            return {}
+        state = State(x if self.partial_channels == 1 else x[:, : self.worked])
+        edges = cast("list[MixedEdge]", [self.edges[n] for n in here])
+        return dict(zip(here, leaving(edges, state, weights[here], [active[n] for n in here]), strict=True))
 
     def _around(self, x: Tensor, stride: int) -> Tensor:
         rest = x[:, self.worked :]

@@ -1,32 +1,30 @@
-"""A node of a supernet's cell: the weighted sum of all operations of all edges that come in (DARTS, arXiv 1806.09055).
+"""The mixtures of operations on the edges of a supernet's cell (DARTS, arXiv 1806.09055).
 
-    node = sum over edges e and operations o of weights[e, o] * operation[e, o](state that e leaves)
+    node = sum over edges e that come in and operations o of weights[e, o] * operation[e, o](state that e leaves)
 
-As in the paper's code, batch norms have no scale and shift, and a pooling is followed by one. `none` adds nothing
-and is never computed.
+Edges that leave a state are computed together: what they have in common once, the rest side by side. As in the paper's
+code, batch norms have no scale and shift, and a pooling is followed by one. `none` adds nothing and is never computed.
 
-Letters: `B` images, `C` channels, `O` operations, `N` terms.
+Letters: `B` images, `C` channels, `E` edges that leave a state, `O` operations.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
+from typing import NamedTuple
 
 import torch
 from torch import Tensor, nn
 
 from chronas.networks import make_operation
+from chronas.supernets.abreast import abreast
 from chronas.supernets.dilation import together
-from chronas.supernets.features import Feature, feature_of
-from chronas.supernets.projection import normalised_sum
 from chronas.supernets.state import State
 from chronas.supernets.weighing import weighted_sum
 
-Term = tuple[Feature, Tensor]  # with its weight []
-
 
 class MixedEdge(nn.Module):
-    """The operations of one edge; those without weights are computed once for all edges that leave a state."""
+    """The operations of one edge."""
 
     def __init__(self, names: Sequence[str], channels: int, stride: int, *, even: bool) -> None:
         """Make the operations.
@@ -41,34 +39,58 @@ class MixedEdge(nn.Module):
         self.operations = nn.ModuleList(_operation(name, channels, stride, even=even) for name in names)
         self.shared = [not list(operation.parameters()) for operation in self.operations]
 
-    def forward(self, state: State, weights: Sequence[Tensor], active: Sequence[int]) -> Iterator[Term]:
-        """What the operations of numbers `active` bring, with their weights, of O."""
-        for o in active:
-            operation = self.operations[o]
-            yield Feature(state.once(o, operation)) if self.shared[o] else feature_of(operation, state), weights[o]
+
+class Brought(NamedTuple):
+    """What an edge brings to its node: the sum of `parts` and of each of `terms` times its weight [].
+
+    Attributes:
+        parts: of [B, C, H, W].
+        terms: of [B, C, H, W] and [].
+    """
+
+    parts: list[Tensor]
+    terms: list[tuple[Tensor, Tensor]]
 
 
-def mixture(terms: Sequence[Term]) -> Tensor:
-    """[B, C, H, W] the weighted sum of N terms, at least one."""
-    sums = [
-        together(_mixed(part), *_size(part[0][0])) if apart else _mixed(part)
-        for apart in (False, True)
-        for kernel in (False, True)
-        if (part := [term for term in terms if (term[0].apart, term[0].kernel is not None) == (apart, kernel)])
-    ]
-    for other in sums[1:]:
-        sums[0] += other
-    return sums[0]
+def leaving(
+    edges: Sequence[MixedEdge], state: State, weights: Tensor, active: Sequence[Sequence[int]]
+) -> list[Brought]:
+    """What each of E edges that leave a state brings.
+
+    Args:
+        edges: of one stride.
+        state: that they leave.
+        weights: [E, O].
+        active: for each edge the numbers of the operations to compute, of O.
+    """
+    brought = [Brought([], []) for _ in edges]
+    sums: dict[tuple[tuple[int, ...], bool], Tensor] = {}
+    single = [row.unbind() for row in weights.unbind()]
+    for o in sorted(set().union(*active)):
+        chosen = tuple(e for e, numbers in enumerate(active) if o in numbers)
+        operations = [edges[e].operations[o] for e in chosen]
+        if edges[chosen[0]].shared[o]:
+            for e in chosen:
+                brought[e].terms.append((state.once(o, operations[0]), single[e][o]))
+        else:
+            found = abreast(operations, state, torch.stack([single[e][o] for e in chosen]))
+            key = (chosen, found.apart)
+            sums[key] = sums[key].add_(found.x) if key in sums else found.x
+    for (chosen, apart), total in sums.items():
+        whole = together(total, *state.x.shape[2:]) if apart else total
+        for e, part in zip(chosen, whole.chunk(len(chosen), dim=1), strict=True):
+            brought[e].parts.append(part)
+    return brought
 
 
-def _mixed(terms: Sequence[Term]) -> Tensor:
-    tensors, weights = [feature.x for feature, _ in terms], torch.stack([weight for _, weight in terms])
-    kernels = [feature.kernel for feature, _ in terms if feature.kernel is not None]
-    return normalised_sum(tensors, kernels, weights) if kernels else weighted_sum(tensors, weights)
-
-
-def _size(feature: Feature) -> tuple[int, int]:
-    return 2 * feature.x.shape[2], 2 * feature.x.shape[3]
+def mixture(brought: Sequence[Brought]) -> Tensor:
+    """[B, C, H, W] a node: the sum of what its edges bring, at least one term."""
+    terms = [term for each in brought for term in each.terms]
+    return weighted_sum(
+        [x for x, _ in terms],
+        torch.stack([weight for _, weight in terms]) if terms else torch.empty(0),
+        [part for each in brought for part in each.parts],
+    )
 
 
 def _operation(name: str, channels: int, stride: int, *, even: bool) -> nn.Module:
