@@ -122,7 +122,7 @@ def test_a_scale_standardises_and_comes_back(costs: list[float], logarithmic: bo
     assert float(targets.mean()) == pytest.approx(0.0, abs=1e-6)
     assert float(targets.std()) == pytest.approx(1.0)
     torch.testing.assert_close(scale.costs_ms(targets), costs_ms, rtol=1e-6, atol=1e-6)
-    assert torch.equal(targets.argsort(stable=True), costs_ms.argsort(stable=True))
+    assert bool((targets[costs_ms.argsort()].diff() >= 0).all()), "neighbouring floats may share a target"
 
 
 few_costs = st.lists(st.floats(0.1, 100.0), min_size=4, max_size=25, unique=True)

@@ -12,10 +12,11 @@ Letters: N networks, B batch, W slots of the space's encoding.
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, ClassVar, Self
+from typing import TYPE_CHECKING, Any, ClassVar, Self, TypeVar
 
 import numpy as np
 import torch
@@ -32,6 +33,8 @@ if TYPE_CHECKING:
 
 State = Mapping[str, Tensor]
 Shape = tuple[int | str, ...]
+Part = TypeVar("Part")
+Result = TypeVar("Result")
 SCHEMA = "chronas.predictor/1"
 MAX_DISAGREEMENT = 2.0  # two costs of one architecture further apart than this factor are no measurement noise
 PART = 4096  # networks that are predicted at once: what the caches hold
@@ -127,12 +130,16 @@ class Predictor(ABC):
             UsageError: not fitted yet.
             MismatchError: the encodings are not of this space.
         """
-        inputs = self._checked(codes).to(self.precision)
-        state = self._fitted(inputs)
-        if not len(inputs):
+        self._check_width(codes.shape)
+        state = self._fitted(torch.zeros((), dtype=self.precision))
+        if not len(codes):
             return Prediction(np.empty(0), np.empty(0))
-        with torch.no_grad():
-            parts = [self._mean_and_std_ms(part, state) for part in torch.split(inputs, PART)]
+
+        def both(part: NDArray[np.float32]) -> tuple[Tensor, Tensor]:
+            with torch.no_grad():
+                return self._mean_and_std_ms(self._checked(part).to(self.precision), state)
+
+        parts = _side_by_side(both, [codes[first : first + PART] for first in range(0, len(codes), PART)])
         mean, std = (torch.cat(each).double().numpy() for each in zip(*parts, strict=True))
         return Prediction(mean, std)
 
@@ -236,6 +243,19 @@ class Predictor(ABC):
         if len(shape) != 2 or shape[1] != self.space.width:
             expected = f"[N, {self.space.width}] of space {self.space.name}"
             raise MismatchError(f"expected encodings {expected}, got {list(shape)}: encode with that space")
+
+
+def _side_by_side(work: Callable[[Part], Result], parts: Sequence[Part]) -> list[Result]:
+    """The work on all parts, each by one of torch's threads: faster than all threads on each, and the same bits."""
+    threads = torch.get_num_threads()
+    if threads == 1 or len(parts) == 1:
+        return [work(part) for part in parts]
+    torch.set_num_threads(1)
+    try:
+        with ThreadPoolExecutor(threads, initializer=torch.set_num_threads, initargs=(1,)) as pool:
+            return list(pool.map(work, parts))
+    finally:
+        torch.set_num_threads(threads)
 
 
 def _fits(tensors: State, shapes: Mapping[str, Shape]) -> bool:

@@ -8,16 +8,15 @@ DARTS networks, sums over slots explain 10 % of the variance, these terms 99.8 %
 All terms are polynomials of the encoding, so that they are differentiable. Operations are told apart by their weights:
 those that have some are one kind ("weighted"), each operation without weights is a kind of its own.
 
-All is computed with a row for each quantity and the batch along it, many rows at a time: a search asks for a million.
+All is computed with a row for each quantity and the batch along it, in rows that stay in a cache: a search asks for a
+million.
 
-Letters: B batch, W slots of the encoding, E edges of a cell, K kinds, C pairs of kinds, T terms.
+Letters: B batch, W slots of the encoding, E edges of a cell, K kinds, T terms.
 """
 
 from __future__ import annotations
 
 import functools
-import itertools
-from collections.abc import Sequence
 from dataclasses import dataclass
 
 import torch
@@ -46,98 +45,87 @@ def terms(space: Space, skeleton: Skeleton, codes: Tensor) -> Tensor:
     """
     if not isinstance(space.topology, CellTopology):
         return codes[:, :0]
-    rows = torch.cat([codes.T, torch.zeros_like(codes.T[:1])])
-    return torch.cat([_of_cell(plan, rows) for plan in _plans(space, skeleton)]).T
+    cells, places = _plans(space, skeleton)
+    sizes = [cell.kinds * cell.edges for cell in cells]
+    shares = codes.new_zeros(sum(sizes), len(codes)).index_add(0, places.to(codes.device), codes.T)
+    parts = zip(cells, torch.split(shares, sizes), strict=True)
+    return torch.cat([_of_cell(cell, part.view(cell.kinds, cell.edges, -1)) for cell, part in parts]).T
 
 
 @dataclass(frozen=True)
 class _Plan:
-    """Which rows a cell's terms take; each index [R, n] tells R rows to add or multiply, the row behind all is neutral.
+    """How the terms of a kind of cell are made of the shares of K kinds on E edges.
 
     Attributes:
-        edges: number of edges, E.
-        weighted: slots with weights of each edge [R, E].
-        others: the slot of each other kind on each edge [(K - 1) * E].
-        leaving: edges that leave each state that some edge leaves, inputs first [R, S].
+        kinds: K.
+        edges: E.
+        leaving: for each state that some edge leaves, inputs first, these edges.
         inputs: how many of these states are inputs.
-        entering: edges that enter each node [R, n].
-        read: for each node its place among the states that edges leave, or S [n].
-        pairs: numbers of the two kinds of each pair [2, C].
+        entering: for each node the edges that enter it.
+        read: for each node its place among the states that edges leave; None: none leaves it.
     """
 
+    kinds: int
     edges: int
-    weighted: Tensor
-    others: Tensor
-    leaving: Tensor
+    leaving: list[list[int]]
     inputs: int
-    entering: Tensor
-    read: Tensor
-    pairs: Tensor
+    entering: list[list[int]]
+    read: list[int | None]
 
 
-def _of_cell(plan: _Plan, rows: Tensor) -> Tensor:
-    """The terms of one kind of cell, from encodings [W + 1, B] whose last row is zero."""
-    weighted = sum((rows[each] for each in plan.weighted[1:]), start=rows[plan.weighted[0]])
-    shares = torch.cat([weighted, rows[plan.others]])  # [K * E, B]
-    shares = shares.reshape(len(shares) // plan.edges, plan.edges, shares.shape[1])
+def _of_cell(plan: _Plan, shares: Tensor) -> Tensor:
+    """The terms [T, B] of one kind of cell, from how much of each kind is on each edge [K, E, B]."""
     present = shares.sum(dim=0, keepdim=True)
-    asked = torch.cat([present, present - shares[:1], shares])
-    absent = _padded(1 - asked, 1.0)
-    some = 1 - functools.reduce(torch.mul, [absent[:, rank] for rank in plan.leaving])  # [2 + K, S, B]
-    leaving = [some[:, : plan.inputs].sum(dim=1), some[:, plan.inputs :].sum(dim=1)]
-    one, two = plan.pairs
-    padded = _padded(shares, 0.0)
-    entering = [padded[:, rank] for rank in plan.entering]
-    nodes = sum(entering[1:], start=entering[0])
-    met = nodes[one] * nodes[two] - sum((each[one] * each[two] for each in entering), start=0.0)  # [C, n, B]
-    met = met * torch.where(one == two, 0.5, 1.0).to(met)[:, None, None]
-    read = torch.cat([some[2], torch.zeros_like(some[2, :1])])[plan.read]
-    meeting = torch.stack([met.sum(dim=1), (met * read).sum(dim=1)], dim=1).flatten(0, 1)
-    return torch.cat([*leaving, meeting])
-
-
-def _padded(values: Tensor, neutral: float) -> Tensor:
-    """Values [K, E, B] with a neutral row behind the last [K, E + 1, B]."""
-    return torch.cat([values, torch.full_like(values[:, :1], neutral)], dim=1)
+    absent = 1 - torch.cat([present, present - shares[:1], shares])
+    some = [1 - functools.reduce(torch.mul, [absent[:, e] for e in edges]) for edges in plan.leaving]  # [2 + K, B]
+    none = torch.zeros_like(absent[:, 0])
+    meeting, followed = shares.new_zeros(2, plan.kinds, plan.kinds, shares.shape[2])
+    for entering, read in zip(plan.entering, plan.read, strict=True):
+        ones = [shares[:, e] for e in entering]
+        node = functools.reduce(torch.add, ones)
+        met = node[:, None] * node
+        for one in ones:
+            met = torch.addcmul(met, one[:, None], one, value=-1)
+        meeting = meeting + met
+        if read is not None:
+            followed = torch.addcmul(followed, met, some[read][2])
+    first, second = torch.triu_indices(plan.kinds, plan.kinds, device=shares.device)
+    halved = torch.where(first == second, 0.5, 1.0).to(shares)[:, None]  # an edge meets another of its kind once
+    both = [each[first, second] * halved for each in (meeting, followed)]
+    inputs, inner = (sum(part, start=none) for part in (some[: plan.inputs], some[plan.inputs :]))
+    return torch.cat([inputs, inner, torch.stack(both, dim=1).flatten(0, 1)])
 
 
 @functools.cache
-def _plans(space: Space, skeleton: Skeleton) -> tuple[_Plan, ...]:
-    """The plan of each kind of cell."""
+def _plans(space: Space, skeleton: Skeleton) -> tuple[tuple[_Plan, ...], Tensor]:
+    """The plan of each kind of cell, and for each slot its place among all their shares [W]."""
     assert isinstance(space.topology, CellTopology)
     parameters = closed_form(space, skeleton).slot_parameters
-    plans = []
+    plans: list[_Plan] = []
+    places = torch.zeros(space.width, dtype=torch.int64)
+    before = 0
     for cell in space.topology.cells:
-        kinds: dict[str, list[list[int]]] = {WEIGHTED: [[] for _ in cell.edges]}
+        kinds: dict[str, list[tuple[int, int]]] = {WEIGHTED: []}
         for edge in range(len(cell.edges)):
             decision = cell.decision(edge)
             for option, name in enumerate(space.decisions[decision].options):
                 slot = space.offsets[decision] + option
-                kind = WEIGHTED if parameters[slot] else name
-                kinds.setdefault(kind, [[] for _ in cell.edges])[edge].append(slot)
-        plans.append(_plan(cell, list(itertools.chain.from_iterable(kinds.values())), len(kinds), space.width))
-    return tuple(plans)
+                kinds.setdefault(WEIGHTED if parameters[slot] else name, []).append((edge, slot))
+        plans.append(_plan(cell, len(kinds)))
+        for number, taken in enumerate(kinds.values()):
+            for edge, slot in taken:
+                places[slot] = before + number * len(cell.edges) + edge
+        before += len(kinds) * len(cell.edges)
+    return tuple(plans), places
 
 
-def _plan(cell: Cell, slots: list[list[int]], kinds: int, width: int) -> _Plan:
-    """The plan of a cell, from the slots of each kind on each edge [K * E]."""
-    edges, nodes = len(cell.edges), sorted({target for _, target in cell.edges})
-    states = sorted({source for source, _ in cell.edges})
-    leaving = [[e for e, (source, _) in enumerate(cell.edges) if source == state] for state in states]
-    entering = [[e for e, (_, target) in enumerate(cell.edges) if target == node] for node in nodes]
+def _plan(cell: Cell, kinds: int) -> _Plan:
+    nodes, states = sorted({target for _, target in cell.edges}), sorted({source for source, _ in cell.edges})
     return _Plan(
-        edges=edges,
-        weighted=_index(slots[:edges], width),
-        others=_index(slots[edges:], width)[0],
-        leaving=_index(leaving, edges),
+        kinds=kinds,
+        edges=len(cell.edges),
+        leaving=[[e for e, (source, _) in enumerate(cell.edges) if source == state] for state in states],
         inputs=sum(state < cell.inputs for state in states),
-        entering=_index(entering, edges),
-        read=torch.tensor([states.index(node) if node in states else len(states) for node in nodes]),
-        pairs=torch.tensor(list(itertools.combinations_with_replacement(range(kinds), 2))).T,
+        entering=[[e for e, (_, target) in enumerate(cell.edges) if target == node] for node in nodes],
+        read=[states.index(node) if node in states else None for node in nodes],
     )
-
-
-def _index(taken: Sequence[Sequence[int]], neutral: int) -> Tensor:
-    """What each of n takes, one below the other [R, n], filled up with the neutral row."""
-    most = max(map(len, taken))
-    return torch.tensor([[*each, *[neutral] * (most - len(each))] for each in taken]).T
