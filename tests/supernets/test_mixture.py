@@ -10,6 +10,7 @@ from torch import Tensor, nn
 
 from chronas.spaces import make_space
 from chronas.supernets.mixture import MixedEdge, leaving, mixture
+from chronas.supernets.norms import Standardise
 from chronas.supernets.state import State
 
 NAMES = make_space("darts").decisions[0].relaxed
@@ -26,7 +27,7 @@ def _seeded() -> None:
 
 def node(edges: list[MixedEdge], weights: Tensor, active: Sequence[Sequence[int]], x: Tensor) -> Tensor:
     """As if all edges that leave a state came into one node."""
-    return mixture(leaving(edges, State(x), weights, active))
+    return mixture(leaving(edges, State(x, Standardise()), weights, active))
 
 
 def plain(edges: list[MixedEdge], weights: Tensor, active: Sequence[Sequence[int]], x: Tensor) -> Tensor:

@@ -86,6 +86,7 @@ class Darts(Searcher):
     descent: ClassVar[type[Descent]] = Descent
     learnt_file: ClassVar[str | None] = checkpoint.FILE
     learnt_settings: ClassVar[frozenset[str]] = frozenset({"width", "depth", "partial_channels"})
+    shares_batches: ClassVar[bool] = True
 
     def __init__(self, config: BilevelConfig | None = None) -> None:
         """Take the settings, the paper's where none are given.
@@ -110,6 +111,7 @@ class Darts(Searcher):
         if task.trained is not None:
             checkpoint.adopt(descent, task.trained)
         checkpoint.restore(descent, task.folder, identity)
+        task.group.require_same(len(descent.history), "epochs in the folder")  # nobody writes before all have read
         steps = descent.train.steps_per_epoch
         while len(descent.history) < self.config.epochs:
             descent.begin_epoch()
@@ -118,7 +120,9 @@ class Darts(Searcher):
                 done = len(descent.history) * steps + step + 1
                 progress("search", done, self.config.epochs * steps, self._note(descent))
             descent.end_epoch()
-            checkpoint.save(descent, task.folder, identity)
+            if task.group.first:
+                checkpoint.save(descent, task.folder, identity)
+        task.group.wait()  # for the first one's file
         return BilevelFound(descent)
 
     def _note(self, descent: Descent) -> str:

@@ -21,10 +21,11 @@ from torch.nn import functional
 
 from chronas.data import Augment, Batches
 from chronas.search.config import BilevelConfig
-from chronas.search.hypergradient import SgdStep, first_order, second_order
+from chronas.search.hypergradient import SgdStep, first_order, second_order, slopes
 from chronas.search.objective import Objective
 from chronas.search.relaxation import Relaxation
 from chronas.search.searcher import Task, check_finite, skip_connections
+from chronas.search.shared import of_whole
 from chronas.spaces import Architecture
 from chronas.supernets import Supernet, build_supernet, discrete_weights
 
@@ -177,17 +178,23 @@ class Descent:
     def loss(self, batch: Batch, mixed: Mixed, kind: Literal["train", "validation"] | None = None) -> Tensor:
         """Cross-entropy [] of the supernet; counted into the epoch's means where it has a kind.
 
+        Where processes share the batch, the mean of what each of them gets is meant.
+
         Raises:
             UsageError: it is counted and no longer finite.
         """
-        images, labels = batch
-        predicted = self.supernet(images, mixed.operations, mixed.edges, computed=mixed.computed)
-        loss = functional.cross_entropy(predicted, labels)
+        group, whole = self.task.group, len(batch[1])
+        images, labels = (each[group.part(whole)] for each in batch)
+        with of_whole(self.supernet, group, whole):
+            predicted = self.supernet(images, mixed.operations, mixed.edges, computed=mixed.computed)
+        loss = functional.cross_entropy(predicted, labels) * (group.size * len(labels) / whole)
         if kind is not None:
-            value = float(loss.detach())
+            right = (predicted.argmax(1) == labels).sum()
+            told = group.total(torch.stack([loss.detach().double() / group.size, right.double() / whole]))
+            value, accuracy = told.tolist()
             check_finite(value, f"{kind} loss", len(self.history) + 1, self._learning_rate())
             self._means.add(f"{kind}_loss", value)
-            self._means.add(f"{kind}_accuracy", 100.0 * float((predicted.argmax(1) == labels).float().mean()))
+            self._means.add(f"{kind}_accuracy", 100.0 * accuracy)
         return loss
 
     def edge_weights(self) -> Tensor | None:
@@ -231,15 +238,17 @@ class Descent:
             return loss + self.costs_term() if self.objective.active else loss
 
         if self.config.order == 1:
-            gradients = first_order(validation_loss, self.weights, self.logits)
+            gradients = first_order(validation_loss, self.weights, self.logits, self.task.group)
         else:
-            gradients = second_order(validation_loss, train_loss, self.weights, self.logits, self._sgd_step())
+            gradients = second_order(
+                validation_loss, train_loss, self.weights, self.logits, self._sgd_step(), self.task.group
+            )
         self.update(self.logits_optimiser, self.logits, gradients)
         self.objective.ascend(self.relaxation())
 
     def _step_weights(self, batch: Batch) -> None:
         self.draw()
-        gradients = torch.autograd.grad(self.weights_loss(batch), self.weights, materialize_grads=True)
+        gradients = slopes(self.weights_loss(batch), self.weights, self.task.group)
         self.update(self.weights_optimiser, self.weights, gradients)
 
     def _learning_rate(self) -> float:

@@ -15,6 +15,8 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+from chronas.training import ALONE, Group
+
 RADIUS = 1e-2  # quark0/darts, cnn/architect.py
 
 Loss = Callable[[], Tensor]
@@ -30,20 +32,34 @@ class SgdStep:
     buffers: Sequence[Tensor | None]
 
 
-def first_order(validation_loss: Loss, weights: Sequence[Tensor], logits: Sequence[Tensor]) -> list[Tensor]:
+def first_order(
+    validation_loss: Loss, weights: Sequence[Tensor], logits: Sequence[Tensor], group: Group = ALONE
+) -> list[Tensor]:
     """dL_validation / dlogits at the present weights, one for each of `logits`; no weight's gradient is computed.
 
     Args:
         validation_loss: computes the loss on one validation batch at the present weights and logits.
         weights: parameters of the loss; they are constants while it is computed.
         logits: what to differentiate by.
+        group: processes whose losses' mean is meant.
     """
     with _constant(weights):
-        return list(torch.autograd.grad(validation_loss(), logits, materialize_grads=True))
+        return slopes(validation_loss(), logits, group)
+
+
+def slopes(loss: Tensor, inputs: Sequence[Tensor], group: Group = ALONE) -> list[Tensor]:
+    """Of the mean of all processes' losses by each input; zeros for one that has no part in it."""
+    found = group.mean(torch.autograd.grad(loss, inputs, materialize_grads=True))
+    return [each for each in found if each is not None]
 
 
 def second_order(
-    validation_loss: Loss, train_loss: Loss, weights: Sequence[Tensor], logits: Sequence[Tensor], step: SgdStep
+    validation_loss: Loss,
+    train_loss: Loss,
+    weights: Sequence[Tensor],
+    logits: Sequence[Tensor],
+    step: SgdStep,
+    group: Group = ALONE,
 ) -> list[Tensor]:
     """dL_validation(w'(logits), logits) / dlogits, one tensor for each of `logits`; the weights are left as they were.
 
@@ -53,20 +69,21 @@ def second_order(
         weights: parameters of both losses.
         logits: what to differentiate by.
         step: the look-ahead.
+        group: processes whose losses' means are meant.
     """
     before = [weight.detach().clone() for weight in weights]
-    slopes = torch.autograd.grad(train_loss(), weights, materialize_grads=True)
+    ahead = slopes(train_loss(), weights, group)
     with torch.no_grad():
-        for weight, slope, buffer in zip(weights, slopes, step.buffers, strict=True):
+        for weight, slope, buffer in zip(weights, ahead, step.buffers, strict=True):
             change = slope + step.weight_decay * weight
             if buffer is not None:
                 change += step.momentum * buffer
             weight -= step.learning_rate * change
-    found = torch.autograd.grad(validation_loss(), [*logits, *weights], materialize_grads=True)
+    found = slopes(validation_loss(), [*logits, *weights], group)
     direct, vector = found[: len(logits)], found[len(logits) :]
     radius = RADIUS / float(torch.cat([each.flatten() for each in vector]).norm())
-    forth = _slopes_at(train_loss, weights, logits, before, vector, radius)
-    back = _slopes_at(train_loss, weights, logits, before, vector, -radius)
+    forth = _slopes_at(train_loss, weights, logits, before, vector, radius, group)
+    back = _slopes_at(train_loss, weights, logits, before, vector, -radius, group)
     with torch.no_grad():
         for weight, saved in zip(weights, before, strict=True):
             weight.copy_(saved)
@@ -83,11 +100,12 @@ def _slopes_at(
     before: Sequence[Tensor],
     vector: Sequence[Tensor],
     distance: float,
+    group: Group,
 ) -> list[Tensor]:
     with torch.no_grad():
         for weight, saved, direction in zip(weights, before, vector, strict=True):
             weight.copy_(saved + distance * direction)
-    return first_order(loss, weights, logits)
+    return first_order(loss, weights, logits, group)
 
 
 @contextmanager

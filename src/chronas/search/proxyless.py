@@ -106,7 +106,8 @@ class ProxylessDescent(Descent):
 
     def _step_weights(self, batch: Batch) -> None:
         """Blocks that were not drawn have no gradient, so that they neither decay nor go on."""
-        gradients = torch.autograd.grad(self.weights_loss(batch), self.weights, allow_unused=True)
+        own = torch.autograd.grad(self.weights_loss(batch), self.weights, allow_unused=True)
+        gradients = self.task.group.mean(own)
         self.update(self.weights_optimiser, self.weights, gradients)
 
     def _among(self) -> Tensor:

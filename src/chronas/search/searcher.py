@@ -21,6 +21,7 @@ from chronas.search.derive import Candidate, Contender
 from chronas.search.evaluator import Evaluator, evaluator_identity
 from chronas.search.objective import Objective, ObjectiveConfig, SearchCost, predicted
 from chronas.spaces import Architecture, CellTopology, LayerTopology, Skeleton, Space, Topology
+from chronas.training import ALONE, Group
 
 IDENTITIES = ("skip_connect", "skip")  # of cells, and of layers, where it is one if the shape stays
 PROBES = 16  # random architectures by whose costs a checkpoint knows its predictor
@@ -46,6 +47,8 @@ class Task:
             the assessor of another search; None: the searcher's own.
         trained: the file of another search with whose shared weights or trained networks this one begins, of the same
             space, images and size of what was trained; None: nothing is known yet.
+        group: processes that search together, each with its part of every batch; the result is one process's to
+            rounding.
     """
 
     space: Space
@@ -59,6 +62,7 @@ class Task:
     seed: int
     evaluate: Evaluator | None = None
     trained: Path | None = None
+    group: Group = ALONE
 
     def identity(self) -> dict[str, Any]:
         """What a checkpoint must have been made with, as JSON."""
@@ -160,6 +164,7 @@ class Searcher(ABC):
         learnt_file: where a search leaves what it has learnt for another one to begin with, a trained supernet or a
             journal of trained networks; None where it leaves nothing.
         learnt_settings: the fields of the config that another search with that must have the same.
+        shares_batches: whether several processes can search together.
         config: the settings.
     """
 
@@ -168,6 +173,7 @@ class Searcher(ABC):
     topologies: ClassVar[tuple[type[Topology], ...]] = (CellTopology, LayerTopology)
     learnt_file: ClassVar[str | None] = None
     learnt_settings: ClassVar[frozenset[str]] = frozenset()
+    shares_batches: ClassVar[bool] = False
     config: SearcherConfig
 
     @abstractmethod
@@ -197,8 +203,8 @@ class Searcher(ABC):
             progress: told of every step.
 
         Raises:
-            UsageError: settings that do not fit together, a space that it cannot search, or a loss that is no longer
-                finite.
+            UsageError: settings that do not fit together, a space that it cannot search, processes that it has no use
+                for, or a loss that is no longer finite.
             MismatchError: images of another shape than the skeleton's, or a checkpoint of another task.
             DataError: a damaged checkpoint, a full disk, or a predictor that gives no finite number.
         """
@@ -206,6 +212,11 @@ class Searcher(ABC):
         for images in (task.search_train, task.search_validation):
             if images.shape != task.skeleton.input_shape:
                 raise MismatchError(f"the skeleton has images {task.skeleton.input_shape}, the data {images.shape}")
+        if task.group.size > 1 and not self.shares_batches:
+            raise UsageError(
+                f"searcher {self.name} cannot share its work among {task.group.size} processes: start one, or choose "
+                "a searcher that descends by gradient, such as darts"
+            )
         if task.trained is not None:
             self.require_trained(task)
         objective = Objective(task.objective, task.costs)

@@ -8,7 +8,8 @@ logits = supernet(images, *discrete_weights(architecture))
 from __future__ import annotations
 
 from chronas.supernets.build import build_supernet, discrete_weights
+from chronas.supernets.norms import Standardise
 from chronas.supernets.supernet import Supernet
 from chronas.supernets.widening import channel_sources, widened
 
-__all__ = ["Supernet", "build_supernet", "channel_sources", "discrete_weights", "widened"]
+__all__ = ["Standardise", "Supernet", "build_supernet", "channel_sources", "discrete_weights", "widened"]

@@ -55,16 +55,16 @@ def _abreast(_: nn.Module, operations: Sequence[nn.Module], state: State, weight
 def _(first: ReLUConvBN, operations: Sequence[ReLUConvBN], state: State, weights: Tensor) -> Abreast:
     [kernel], layer = _kernels(operations), _convolutions(first)[0]
     found = functional.conv2d(state.rectified, kernel, None, layer.stride, layer.padding)
-    return Abreast(_normalised(found, weights))
+    return Abreast(state.norm(found, weights))
 
 
 @_abreast.register
 def _(first: SeparableConv, operations: Sequence[SeparableConv], state: State, weights: Tensor) -> Abreast:
     kernels, edges = _kernels(operations), len(operations)
     hidden = depthwise(state.repeated(edges), kernels[0], _convolutions(first)[0].stride[0])
-    hidden = _normalised(functional.conv2d(hidden, kernels[1], groups=edges)).relu_()
+    hidden = state.norm(functional.conv2d(hidden, kernels[1], groups=edges)).relu_()
     hidden = depthwise(hidden, kernels[2], 1)
-    return Abreast(_normalised(functional.conv2d(hidden, kernels[3], groups=edges), weights))
+    return Abreast(state.norm(functional.conv2d(hidden, kernels[3], groups=edges), weights))
 
 
 @_abreast.register
@@ -77,16 +77,8 @@ def _(first: DilatedConv, operations: Sequence[DilatedConv], state: State, weigh
     even = height % 2 == 0 and width % 2 == 0
     if not halved and not even:  # the pixels that made it even have no part in the statistics
         x = together(x, height, width)
-    x = _normalised(functional.conv2d(x, kernels[1], groups=edges), weights)
+    x = state.norm(functional.conv2d(x, kernels[1], groups=edges), weights)  # the order of pixels does not matter
     return Abreast(x, apart=not halved and even)
-
-
-def _normalised(x: Tensor, weights: Tensor | None = None) -> Tensor:
-    """[B, E * C, H, W] by the batch's own statistics, the order of pixels aside; the channels of an edge times [E]."""
-    if weights is None:
-        return functional.batch_norm(x, None, None, training=True)
-    scale = weights.repeat_interleave(x.shape[1] // len(weights))
-    return functional.batch_norm(x, None, None, scale, torch.zeros_like(scale), training=True)
 
 
 def _convolutions(operation: nn.Sequential) -> list[nn.Conv2d]:

@@ -19,6 +19,7 @@ from torch.nn import functional
 from chronas.networks import BlockPlan, is_even, make_operation
 from chronas.spaces import Cell
 from chronas.supernets.mixture import Brought, MixedEdge, leaving, mixture
+from chronas.supernets.norms import Standardise
 from chronas.supernets.state import State
 from chronas.supernets.weighing import weighted_sum
 
@@ -47,6 +48,7 @@ class MixedCell(nn.Module):
         self.edges = nn.ModuleList(
             MixedEdge(names, self.worked, self._stride(source), even=even) for source, _ in cell.edges
         )
+        self.norm = Standardise()
         self.zero = make_operation("none", block.channels, cell.stride)
 
     def _stride(self, source: int) -> int:
@@ -89,7 +91,7 @@ class MixedCell(nn.Module):
         here = [n for n, (source, _) in enumerate(self.cell.edges) if source == number and active[n]]
         if not here:
             return {}
-        state = State(x if self.partial_channels == 1 else x[:, : self.worked])
+        state = State(x if self.partial_channels == 1 else x[:, : self.worked], self.norm)
         edges = cast("list[MixedEdge]", [self.edges[n] for n in here])
         return dict(zip(here, leaving(edges, state, weights[here], [active[n] for n in here]), strict=True))
 

@@ -2,7 +2,27 @@
 
 from __future__ import annotations
 
-from torch import nn
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+
+class Standardise(nn.Module):
+    """A batch norm of edges side by side, by the statistics of the batch; it has nothing of its own.
+
+    Letters: `B` images, `C` channels, `E` edges.
+    """
+
+    def forward(self, x: Tensor, weights: Tensor | None = None) -> Tensor:
+        """[B, E * C, H, W] -> the same with mean 0 and variance 1, the channels of each edge times its weight [E]."""
+        if weights is None:
+            return self.scaled(x, None)
+        return self.scaled(x, weights.repeat_interleave(x.shape[1] // len(weights)))
+
+    def scaled(self, x: Tensor, scale: Tensor | None) -> Tensor:
+        """The same with a scale for each channel [E * C]."""
+        shift = None if scale is None else torch.zeros_like(scale)
+        return functional.batch_norm(x, None, None, scale, shift, training=True)
 
 
 def without_scale(module: nn.Module) -> None:

@@ -17,9 +17,10 @@ from chronas.supernets.dilation import apart
 class State:
     """What a node holds while a cell is computed."""
 
-    def __init__(self, x: Tensor) -> None:
-        """Take the node's tensor [B, C, H, W]."""
+    def __init__(self, x: Tensor, norm: nn.Module) -> None:
+        """Take the node's tensor [B, C, H, W], and the norm of all that is computed of it, a `Standardise`."""
         self.x = x
+        self.norm = norm
         self._made: dict[tuple[str, int], Tensor] = {}
 
     @cached_property

@@ -56,6 +56,17 @@ class Group:
         for tensor, summed in zip(tensors, torch.split(flat, [tensor.numel() for tensor in tensors]), strict=True):
             tensor.copy_(summed.view(tensor.shape))
 
+    def mean(self, tensors: Sequence[Tensor | None]) -> list[Tensor | None]:
+        """The mean over all processes of each tensor, all in one message; what is None is so in all of them."""
+        if self.size == 1:
+            return list(tensors)
+        found = [None if tensor is None else tensor.detach().clone() for tensor in tensors]
+        there = [tensor for tensor in found if tensor is not None]
+        self.add_up(there)
+        for tensor in there:
+            tensor /= self.size
+        return found
+
     def wait(self) -> None:
         """Go on when all processes are here."""
         if self.size > 1:

@@ -55,6 +55,14 @@ class _Normalised(torch.autograd.Function):
         return inner * (weight * inverse).view(CHANNEL), own[1], own[0], None, None, None
 
 
+def normalised(x: Tensor, scale: Tensor | None, epsilon: float, values: int, group: Group) -> Tensor:
+    """[B, C, H, W], a part of a batch -> xhat * scale [C]; the whole batch has `values` numbers a channel."""
+    weight = torch.ones_like(x[0, :, 0, 0]) if scale is None else scale
+    zeros = torch.zeros_like(weight)
+    out, _, _ = _Normalised.apply(x, weight, zeros, epsilon, values, group)  # type: ignore[no-untyped-call]
+    return out  # type: ignore[no-any-return]
+
+
 class WholeBatchNorm(nn.BatchNorm2d):
     """A batch norm whose statistics in training are the whole batch's; it shares all tensors with `norm`.
 

@@ -1,0 +1,49 @@
+"""A supernet whose processes each hold a part of every batch, with the statistics of the whole."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from torch import Tensor
+
+from chronas.supernets import Standardise, Supernet
+from chronas.training import Group
+from chronas.training.whole_batch import normalised, of_whole_batches
+
+EPSILON = 1e-5  # torch.nn.functional.batch_norm's
+
+
+class _SharedStandardise(Standardise):
+    """By the statistics of all parts of a batch of `whole` images, of which `own` are here."""
+
+    def __init__(self, group: Group, whole: int) -> None:
+        super().__init__()
+        self._group, self._whole, self._own = group, whole, len(range(whole)[group.part(whole)])
+
+    def scaled(self, x: Tensor, scale: Tensor | None) -> Tensor:
+        values = x.numel() // x.shape[1] // self._own * self._whole
+        return normalised(x, scale, EPSILON, values, self._group)
+
+
+@contextmanager
+def of_whole(supernet: Supernet, group: Group, images: int) -> Iterator[None]:
+    """A supernet that minds the whole batch of so many images inside the block, and is as it was behind it."""
+    if group.size == 1:
+        yield
+        return
+    holders = [
+        (module, name, child)
+        for module in list(supernet.modules())
+        for name, child in list(module.named_children())
+        if isinstance(child, Standardise)
+    ]
+    for holder, name, _ in holders:
+        setattr(holder, name, _SharedStandardise(group, images))
+    try:
+        with of_whole_batches(supernet, group) as tell:
+            tell(images)
+            yield
+    finally:
+        for holder, name, child in holders:
+            setattr(holder, name, child)

@@ -1,0 +1,104 @@
+"""Two real processes search what one does: shared weights, logits, momentum and history to rounding."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+from torch import distributed
+
+from chronas.errors import UsageError
+from chronas.networks import load_state
+from chronas.search import Task, make_searcher
+from chronas.search.shared import of_whole
+from chronas.spaces import make_space
+from chronas.supernets import build_supernet
+from chronas.training import Group
+
+SCRIPT = Path(__file__).with_name("launched_search.py")
+TORCHRUN = ("-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2")
+NEVER = 9  # more epochs than the search has
+
+needs_gloo = pytest.mark.skipif(
+    not (distributed.is_available() and distributed.is_gloo_available()), reason="this torch has no gloo"
+)
+
+
+def launched(folder: Path, *launcher: str, words: tuple[str, str, dict[str, Any]], killed_after: int = NEVER) -> None:
+    searcher, space, settings = words
+    script = [str(SCRIPT), str(folder), searcher, space, json.dumps(settings), str(killed_after)]
+    subprocess.run([sys.executable, *launcher, *script], check=True, capture_output=True, text=True, timeout=580)
+
+
+def require_close(folder: Path, other: Path) -> None:
+    ours, theirs = (load_state(each / "search.safetensors")[0] for each in (folder, other))
+    assert ours.keys() == theirs.keys()
+    for name, tensor in theirs.items():
+        scale = float(tensor.double().abs().max())
+        assert float((ours[name].double() - tensor.double()).abs().max()) <= 1e-9 * scale, name
+    rows, other_rows = (json.loads((each / "history.json").read_text()) for each in (folder, other))
+    found, wanted = flat(rows), flat(other_rows)
+    assert found.keys() == wanted.keys()
+    for name, value in wanted.items():
+        assert found[name] == (pytest.approx(value, rel=1e-9) if isinstance(value, float) else value), name
+
+
+def flat(value: Any, name: str = "") -> dict[str, Any]:
+    """All that is in lists and objects, by where it is."""
+    if not isinstance(value, dict | list):
+        return {name: value}
+    parts = value.items() if isinstance(value, dict) else enumerate(value)
+    return {key: each for part, inner in parts for key, each in flat(inner, f"{name}.{part}").items()}
+
+
+@needs_gloo
+@pytest.mark.timeout(1200)
+@pytest.mark.parametrize(
+    ("searcher", "space", "settings"),
+    [
+        ("darts", "darts", {"order": 2, "depth": 3}),
+        ("pc-darts", "darts", {"depth": 3, "warmup_epochs": 1}),
+        ("gdas", "nasbench201", {}),
+        ("proxyless", "nasbench201", {"warmup_epochs": 0}),
+    ],
+    ids=["darts", "pc-darts", "gdas", "proxyless"],
+)
+def test_two_processes_search_what_one_does(
+    tmp_path: Path, searcher: str, space: str, settings: dict[str, Any]
+) -> None:
+    words = (searcher, space, settings)
+    launched(tmp_path / "one", words=words)
+    launched(tmp_path / "two", *TORCHRUN, words=words)
+    require_close(tmp_path / "two", tmp_path / "one")
+
+
+@needs_gloo
+@pytest.mark.timeout(1200)
+def test_two_processes_go_on_with_what_one_has_begun(tmp_path: Path) -> None:
+    words = ("drnas", "nasbench201", {"warmup_epochs": 0, "later_partial_channels": [2], "later_operations": [3]})
+    launched(tmp_path / "one", words=words)
+    launched(tmp_path / "both", words=words, killed_after=1)
+    launched(tmp_path / "both", *TORCHRUN, words=words)
+    require_close(tmp_path / "both", tmp_path / "one")
+
+
+def test_a_searcher_that_shares_nothing_says_so(make_task: Callable[..., Task]) -> None:
+    task = replace(make_task("nasbench201"), group=Group(rank=0, size=2))
+    with pytest.raises(UsageError, match=r"random cannot share its work among 2 processes: .* such as darts"):
+        make_searcher("random").search(task)
+
+
+def test_a_supernet_is_as_it_was_behind_the_block(make_task: Callable[..., Task]) -> None:
+    supernet = build_supernet(make_space("darts"), make_task("darts").skeleton)
+    before, names = list(supernet.modules()), list(supernet.state_dict())
+    with of_whole(supernet, Group(rank=0, size=2), 8):
+        inside = list(supernet.modules())
+        assert list(supernet.state_dict()) == names
+    assert sum(one is not other for one, other in zip(before, inside, strict=True)) > 10
+    assert all(one is other for one, other in zip(before, supernet.modules(), strict=True))
