@@ -5,7 +5,7 @@
 NAS-Bench-201 and FBNet on all device columns of HELP (MIT), and chronas's own DARTS table. Networks below 0.1 ms are
 left out of NAS-Bench-201 and counted. Each fit adds a line to `--rows`; what is there is not done again, so that a
 study that was stopped goes on. `--columns`, `--predictors`, `--samples` and `--seeds` take a part of it.
-Prints a table of means over seeds, with plots by `--plots FILE.html`, and, last, one line of JSON.
+Prints a table of means over seeds, with a plot by `--plot FILE.svg`, and, last, one line of JSON.
 """
 
 from __future__ import annotations
@@ -98,7 +98,7 @@ def main() -> None:
     parser.add_argument("--predictors", nargs="+", default=here)
     parser.add_argument("--samples", nargs="+", type=int, default=SAMPLES)
     parser.add_argument("--seeds", type=int, default=5)
-    parser.add_argument("--plots", type=Path)
+    parser.add_argument("--plot", type=Path)
     options = parser.parse_args()
     keys = ["problem", "samples", "predictor"]
     frame = pl.DataFrame(study(options)).filter(pl.col("samples").is_in(options.samples))
@@ -109,28 +109,32 @@ def main() -> None:
     for problem, samples, predictor, seeds, rho, tau, error, inside, seconds in means.rows():
         values = f"{rho:.4f} | {tau:.4f} | {error:.2f} | {inside:.1f} | {seconds:.1f}"
         print(f"| {problem} | {samples} | {predictor} | {seeds} | {values} |")
-    if options.plots is not None:
-        draw(means, options.plots)
+    if options.plot is not None:
+        draw(means, options.plot)
     overall = means.group_by("predictor", "samples").agg(pl.col("spearman").mean(), pl.col("coverage_percent").mean())
     print(json.dumps({"benchmark": "predictors", "means": overall.sort("predictor", "samples").to_dicts()}))
 
 
 def draw(means: pl.DataFrame, path: Path) -> None:
-    """One learning curve of Spearman for each predictor, a plot for each device."""
-    import plotly.express as px
+    """A panel for each space: how well each predictor ranks with more networks, in the mean over its devices."""
+    from matplotlib.figure import Figure
 
-    figure = px.line(
-        means.to_dict(as_series=False),
-        x="samples",
-        y="spearman",
-        color="predictor",
-        facet_col="problem",
-        facet_col_wrap=4,
-        log_x=True,
-        markers=True,
-        height=260 * -(-means["problem"].n_unique() // 4),
-    )
-    figure.write_html(path, include_plotlyjs=True)
+    by_space = means.with_columns(pl.col("problem").str.split("/").list.first().alias("space"))
+    spaces = sorted(by_space["space"].unique())
+    figure = Figure(figsize=(3.4 * len(spaces), 3.2), layout="constrained")
+    for axes, space in zip(np.ravel(figure.subplots(1, len(spaces), squeeze=False)), spaces, strict=True):
+        here = by_space.filter(pl.col("space") == space)
+        devices = here["problem"].n_unique()
+        for name in sorted(here["predictor"].unique()):
+            curve = here.filter(pl.col("predictor") == name).group_by("samples").agg(
+                pl.col("spearman").mean(), pl.col("problem").n_unique().alias("devices")
+            ).filter(pl.col("devices") == devices).sort("samples")  # fmt: skip
+            axes.plot(curve["samples"], curve["spearman"], marker="o", markersize=3, label=name)
+        axes.set(title=f"{space}, {devices} device{'s' * (devices > 1)}", xlabel="networks", ylabel="Spearman")
+        axes.set_xscale("log")
+        axes.grid(visible=True, alpha=0.3)
+        axes.legend(fontsize=7, loc="lower right")
+    figure.savefig(path, metadata={"Date": None})
 
 
 if __name__ == "__main__":
