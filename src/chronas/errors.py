@@ -22,6 +22,10 @@ class ParseError(UsageError):
     """A text (architecture, config, duration) that does not have the promised form."""
 
 
+class OutOfReachError(UsageError):
+    """Limits that nothing is predicted to keep."""
+
+
 class DataError(ChronasError):
     """A file or data set that is missing, damaged or does not hold what it must hold."""
 

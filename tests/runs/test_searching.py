@@ -2,17 +2,28 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
+from pathlib import Path
 
 import pytest
 
 from chronas.errors import LimitMissedError, UsageError
 from chronas.measurement import Latency
+from chronas.predictors import predictor_class
 from chronas.progress import Progress, silent
 from chronas.runs import searching
 from chronas.runs.folder import Run
 from chronas.runs.known import Interval, NetworkCosts
 from chronas.runs.searching import Choice, choose, search
-from chronas.search import Candidate, ChoiceConfig, Contender, Contest, Found, ObjectiveConfig
+from chronas.search import (
+    Candidate,
+    ChoiceConfig,
+    Contender,
+    Contest,
+    Found,
+    ObjectiveConfig,
+    make_searcher,
+    searcher_class,
+)
 from chronas.spaces import Architecture, make_space
 from tiny_run import tiny_config
 
@@ -237,9 +248,37 @@ def test_a_predictor_without_a_gradient_cannot_search_with_latency(
     predictors = fit_all(finished, measure(finished))
     monkeypatch.setattr(type(predictors["latency_ms"]), "differentiable", False)
     for objective in (ObjectiveConfig(weights={"latency_ms": 0.5}), ObjectiveConfig(limits={"latency_ms": 3.0})):
-        with pytest.raises(UsageError, match="predictor lookup is not differentiable: choose another"):
+        with pytest.raises(UsageError, match="predictor lookup is not differentiable, and searcher darts descends"):
             search(finished, "never", objective, predictors)
     assert not (finished.folder / "search" / "never").exists()
+
+
+def test_a_run_of_a_predictor_without_a_gradient_is_refused_before_anything_is_measured(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(predictor_class("lookup"), "differentiable", False)
+    with pytest.raises(UsageError, match=r"lookup is not differentiable, and searcher darts .* with latency"):
+        Run.create(tmp_path / "run", tiny_config(), command="x")
+    assert not (tmp_path / "run").exists()
+    monkeypatch.setattr(predictor_class("lookup"), "unavailable", lambda: "it needs trees")
+    with pytest.raises(UsageError, match="lookup cannot be fitted: it needs trees"):
+        Run.create(tmp_path / "run", tiny_config(latency_weight=0.0), command="x")
+    assert not (tmp_path / "run").exists()
+
+
+def test_a_search_by_samples_needs_no_gradient_and_finds_the_same(
+    finished: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from chronas.runs import fit_all, measure
+
+    predictors = fit_all(finished, measure(finished))
+    searcher = make_searcher("random", searcher_class("random").Config(architectures=3, epochs=1, width=4, depth=3))
+    objective = ObjectiveConfig(weights={"latency_ms": 0.5})
+    with_it = search(finished, "with", objective, predictors, searcher=searcher)
+    monkeypatch.setattr(type(predictors["latency_ms"]), "differentiable", False)
+    without = search(finished, "without", objective, predictors, searcher=searcher)
+    assert [row["mode"] for row in without.history] == [row["mode"] for row in with_it.history]
+    assert all(row["expected_latency_ms"] > 0 for row in without.history)
 
 
 def test_the_searchs_images_are_halves_of_the_training_images_and_no_others(finished: Run) -> None:

@@ -27,11 +27,14 @@ from chronas.devices import Device, RecordedConfig, make_device
 from chronas.errors import UsageError
 from chronas.files import read_as, sha256, write_json
 from chronas.measurement import make_meter
+from chronas.predictors import predictor_class
 from chronas.runs.config import RunConfig
 from chronas.runs.reusing import REUSED, learnt_of, require_again, take_along
+from chronas.runs.usable import require_usable
 from chronas.search import ObjectiveConfig, SearchCost, Task, make_searcher
 from chronas.spaces import Skeleton, Space, make_space
 from chronas.tables import CostTable
+from chronas.units import LATENCY, cost_word
 
 SCHEMA = "chronas.run/1"
 DATA_SCHEMA = "chronas.data/1"
@@ -153,7 +156,13 @@ class Run:
 
     def _check(self, table: CostTable | None) -> None:
         """Refuse what can be known to be wrong before anything is measured."""
-        make_searcher(self.config.searcher, self.config.searcher_config).require(self.space)
+        searcher = make_searcher(self.config.searcher, self.config.searcher_config)
+        searcher.require(self.space)
+        predictor = predictor_class(self.config.predictor)
+        if (reason := predictor.unavailable()) is not None:
+            raise UsageError(f"predictor {predictor.name} cannot be fitted: {reason}")
+        for cost in [LATENCY] if self.config.front is not None else self.config.objective.asked:
+            require_usable(predictor, type(searcher), cost_word(cost))
         _ = self.skeleton, self.search_split  # these fail where the data does not fit
         if not self.recorded:
             for cost in self.config.costs:

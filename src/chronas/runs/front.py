@@ -7,7 +7,6 @@ from dataclasses import asdict
 
 import numpy as np
 
-from chronas.errors import UsageError
 from chronas.files import read_as, write_json
 from chronas.predictors import Predictor
 from chronas.progress import Progress, silent
@@ -15,8 +14,9 @@ from chronas.reports import Front, FrontNetwork
 from chronas.runs.folder import Run
 from chronas.runs.known import NetworkCosts, costs_of
 from chronas.runs.measuring import LATENCY
-from chronas.runs.searching import search, search_costs
-from chronas.search import Contender, find_front, hypervolume
+from chronas.runs.searching import search
+from chronas.runs.usable import require_usable, search_costs
+from chronas.search import Contender, find_front, hypervolume, searcher_class
 from chronas.tables import CostTable, pareto_front
 
 FILE = "front.json"
@@ -35,14 +35,14 @@ def search_front(run: Run, predictors: Mapping[str, Predictor], table: CostTable
         progress: told of each step.
 
     Raises:
-        UsageError: the predictor of the latency is not differentiable.
+        UsageError: the search is by gradient, and the predictor of the latency has none.
     """
     if not (run.folder / FILE).exists():
         assert run.config.front is not None
         objective = run.config.objective
-        task = run.task(run.role, objective, search_costs(objective, predictors))
-        if LATENCY not in task.costs:
-            raise UsageError(f"predictor {predictors[LATENCY].name} is not differentiable: choose another for a front")
+        searcher = searcher_class(run.config.searcher)
+        require_usable(type(predictors[LATENCY]), searcher, "a front")
+        task = run.task(run.role, objective, search_costs(objective, predictors, searcher))
         found = search(run, run.role, objective, predictors, progress=progress)
         with run.timed("search front"):
             chosen = find_front(found, task, LATENCY, run.config.front, progress)

@@ -11,13 +11,13 @@ from chronas.progress import Progress, silent
 from chronas.runs.folder import Run
 from chronas.runs.known import SAID, Interval, NetworkCosts, costs_of
 from chronas.runs.reusing import learnt_of
+from chronas.runs.usable import search_costs
 from chronas.search import (
     Candidate,
     Contest,
     Found,
     Judged,
     ObjectiveConfig,
-    SearchCost,
     Searcher,
     amounts_text,
     make_searcher,
@@ -61,23 +61,14 @@ def search(
         progress: told of each step.
 
     Raises:
-        UsageError: a cost has a part in the search but its predictor is not differentiable.
+        UsageError: a cost has a part in a search by gradient but its predictor is not differentiable.
     """
     trained = learnt_of(run.reused) if searcher is None and run.reused is not None else None
     searcher = searcher or make_searcher(run.config.searcher, run.config.searcher_config)
-    task = run.task(name, objective, search_costs(objective, predictors), trained)
+    costs = search_costs(objective, predictors, type(searcher))
+    task = run.task(name, objective, costs, trained)
     with run.timed(f"search {name}"):
         return searcher.search(task, lambda _, done, total, note: progress(f"search {name}", done, total, note))
-
-
-def search_costs(objective: ObjectiveConfig, predictors: Mapping[str, Predictor]) -> dict[str, SearchCost]:
-    """What a search can press on, of predictors by the cost that each gives; raises as `search`."""
-    costs = {cost: SearchCost(each.cost, each.median_ms) for cost, each in predictors.items() if each.differentiable}
-    for cost in objective.asked:
-        if cost in predictors and cost not in costs:
-            wrong, what = predictors[cost].name, cost_word(cost)
-            raise UsageError(f"predictor {wrong} is not differentiable: choose another to search with {what}")
-    return costs
 
 
 def choose(run: Run, name: str, contest: Contest, limits: Mapping[str, float], progress: Progress = silent) -> Choice:

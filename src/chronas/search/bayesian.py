@@ -20,6 +20,7 @@ import numpy as np
 from pydantic import Field
 from scipy.stats import rankdata
 
+from chronas.errors import OutOfReachError
 from chronas.files import fingerprint, read_json
 from chronas.progress import Progress, silent
 from chronas.search.brief import BriefConfig, BriefTraining
@@ -140,9 +141,12 @@ class BayesianFound(SampledFound):
 
             inside = task.objective.model_copy(update={"limits": dict(rung)})
             searcher = Bayesian(config.model_copy(update={"architectures": count}), list(known.values()))
-            found = searcher.search(
-                replace(task, objective=inside, trained=None, folder=task.folder / FRONT / str(number)), tell
-            )
+            try:
+                found = searcher.search(
+                    replace(task, objective=inside, trained=None, folder=task.folder / FRONT / str(number)), tell
+                )
+            except OutOfReachError:  # nothing that images pass is this cheap
+                continue
             assert isinstance(found, SampledFound)
             known |= {each.candidate.architecture: each for each in found.judged}
         judged = list(known.values())

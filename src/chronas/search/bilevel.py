@@ -86,7 +86,7 @@ class Darts(Searcher):
     descent: ClassVar[type[Descent]] = Descent
     learnt_file: ClassVar[str | None] = checkpoint.FILE
     learnt_settings: ClassVar[frozenset[str]] = frozenset({"width", "depth", "partial_channels"})
-    shares_batches: ClassVar[bool] = True
+    by_gradient: ClassVar[bool] = True
 
     def __init__(self, config: BilevelConfig | None = None) -> None:
         """Take the settings, the paper's where none are given.

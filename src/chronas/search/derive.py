@@ -15,7 +15,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from chronas.errors import UsageError
+from chronas.errors import OutOfReachError, UsageError
 from chronas.search.objective import SearchCost, predicted
 from chronas.search.relaxation import Relaxation
 from chronas.spaces import Architecture
@@ -112,9 +112,13 @@ def require_costs(costs: Mapping[str, object], limits: Mapping[str, float]) -> N
             )
 
 
-def out_of_reach(space: str, limits: Mapping[str, float], nearest: Mapping[str, float]) -> UsageError:
+def out_of_reach(space: str, limits: Mapping[str, float], nearest: Mapping[str, float]) -> OutOfReachError:
     """The error for limits that nothing is predicted to keep; `nearest` are the costs of what came nearest."""
-    return UsageError(
+    if all(nearest[name] <= limit for name, limit in limits.items()):
+        return OutOfReachError(
+            f"what is predicted within {amounts_text(limits)} in {space} lets no image through: give higher limits"
+        )
+    return OutOfReachError(
         f"no architecture of {space} is predicted within {amounts_text(limits)}; the nearest that was found is "
         f"predicted at {amounts_text({name: nearest[name] for name in limits})}: give limits above that"
     )

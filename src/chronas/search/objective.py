@@ -33,7 +33,8 @@ class SearchCost:
     """A cost that a search can press on.
 
     Attributes:
-        predict: frozen predictor, encodings [N, W] -> [N] in the cost's unit, differentiable in them.
+        predict: frozen predictor, encodings [N, W] -> [N] in the cost's unit; differentiable in them, if the searcher
+            descends by gradient.
         median: of the table that it was fitted on, in the cost's unit.
     """
 

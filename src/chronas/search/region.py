@@ -11,7 +11,7 @@ from collections.abc import Callable, Sequence
 
 import numpy as np
 
-from chronas.errors import UsageError
+from chronas.errors import OutOfReachError
 from chronas.search.derive import Candidate, out_of_reach
 from chronas.search.objective import Objective
 from chronas.search.searcher import Task
@@ -109,7 +109,7 @@ class Region:
                 return None
             architecture, excess = best.architecture, self._excess(best)
 
-    def out_of_reach(self) -> UsageError:
+    def out_of_reach(self) -> OutOfReachError:
         """The error where not even one was found; tells what came nearest."""
         assert self._nearest is not None
         return out_of_reach(self.space.name, self._limits, self._nearest.predicted)

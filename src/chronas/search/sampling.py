@@ -186,10 +186,10 @@ class SamplingSearcher(Searcher):
                 batch = _after(proposals, judged)
         finally:
             assessor.close()
-        trials.save()
         ranked = self._ranked(region, trials.judged)
         if not ranked:
             raise region.out_of_reach()
+        trials.save()
         return SampledFound(trials.history, ranked, assessor, self._accuracies(region, ranked))
 
 

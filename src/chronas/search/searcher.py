@@ -164,7 +164,8 @@ class Searcher(ABC):
         learnt_file: where a search leaves what it has learnt for another one to begin with, a trained supernet or a
             journal of trained networks; None where it leaves nothing.
         learnt_settings: the fields of the config that another search with that must have the same.
-        shares_batches: whether several processes can search together.
+        by_gradient: whether it descends on batches, which several processes can share, and on costs, whose predictors
+            then need a gradient.
         config: the settings.
     """
 
@@ -173,7 +174,7 @@ class Searcher(ABC):
     topologies: ClassVar[tuple[type[Topology], ...]] = (CellTopology, LayerTopology)
     learnt_file: ClassVar[str | None] = None
     learnt_settings: ClassVar[frozenset[str]] = frozenset()
-    shares_batches: ClassVar[bool] = False
+    by_gradient: ClassVar[bool] = False
     config: SearcherConfig
 
     @abstractmethod
@@ -212,7 +213,7 @@ class Searcher(ABC):
         for images in (task.search_train, task.search_validation):
             if images.shape != task.skeleton.input_shape:
                 raise MismatchError(f"the skeleton has images {task.skeleton.input_shape}, the data {images.shape}")
-        if task.group.size > 1 and not self.shares_batches:
+        if task.group.size > 1 and not self.by_gradient:
             raise UsageError(
                 f"searcher {self.name} cannot share its work among {task.group.size} processes: start one, or choose "
                 "a searcher that descends by gradient, such as darts"
