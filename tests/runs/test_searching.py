@@ -30,6 +30,7 @@ from tiny_run import tiny_config
 SPACE = make_space("nasbench201")
 NETWORKS = SPACE.sample(8, 0)
 LIMIT_MS = 10.0
+GOAL_MS = 9.8  # what is left of it by the reserve
 
 
 class Known(Found):
@@ -126,17 +127,17 @@ def test_the_upper_end_of_the_interval_decides_and_may_lie_on_the_limit(monkeypa
 def test_each_miss_tightens_the_limit_by_its_error_until_one_keeps_it(monkeypatch: pytest.MonkeyPatch) -> None:
     found = Known([9.0, 8.0, 7.0, 5.0])
     choice, clock = chosen(found, [12.0, 12.5, 9.5, 6.0], LIMIT_MS, monkeypatch)
-    # 9.0 predicted, 12.0 measured: next at most 9 * 10 / 12 = 7.5; so 8.0 is passed over and 7.0 keeps the limit.
+    # 9.0 predicted, 12.0 measured: next at most 9 * 9.8 / 12 = 7.35; so 8.0 is passed over and 7.0 keeps the limit.
     assert clock.measured == [NETWORKS[0], NETWORKS[2]]
-    assert found.asked_ms == [10.0, 7.5]
+    assert found.asked_ms == [10.0, pytest.approx(9.0 * GOAL_MS / 12.0)]
     assert choice.candidate.predicted["latency_ms"] == 7.0
     assert choice.tried == ("latency predicted 9.000 ms, measured up to 12.000 ms",)
 
 
 def test_the_third_candidate_is_met_after_two_misses(monkeypatch: pytest.MonkeyPatch) -> None:
-    found = Known([9.0, 7.5, 6.0])
+    found = Known([9.0, 7.3, 5.7])
     choice, clock = chosen(found, [12.0, 12.5, 9.8], LIMIT_MS, monkeypatch)
-    assert found.asked_ms == [10.0, 7.5, 6.0]
+    assert found.asked_ms == [10.0, pytest.approx(9.0 * GOAL_MS / 12.0), pytest.approx(7.3 * GOAL_MS / 12.5)]
     assert clock.measured == NETWORKS[:3]
     assert choice.candidate.architecture == NETWORKS[2]
     assert len(choice.tried) == 2
@@ -146,7 +147,7 @@ def test_a_candidate_with_little_to_spare_gives_way_to_one_with_more(monkeypatch
     found = Known([9.9, 9.0])
     choice, clock = chosen(found, [9.99, 9.1], LIMIT_MS, monkeypatch)
     assert clock.measured == NETWORKS[:2]
-    assert found.asked_ms == [10.0, pytest.approx(9.9 * 9.8 / 9.99)]
+    assert found.asked_ms == [10.0, pytest.approx(9.9 * GOAL_MS / 9.99)]
     assert choice.candidate.architecture == NETWORKS[1]
 
 
@@ -162,17 +163,17 @@ def test_a_candidate_with_little_to_spare_is_taken_where_no_other_keeps_the_limi
 
 
 def test_a_limit_that_stays_is_not_widened_by_a_prediction_above_it(monkeypatch: pytest.MonkeyPatch) -> None:
-    found = Known([10.0, 10.0, 8.0, 7.9])
+    found = Known([10.0, 10.0, 8.0, 7.7])
     chosen(found, [10.1, 10.1, 10.1, 9.0], LIMIT_MS, monkeypatch)
     asked = [limit for limit in found.asked_ms if limit is not None]
     assert asked == sorted(asked, reverse=True)
-    assert asked[1] == pytest.approx(10.0 * 10.0 / 10.1)
+    assert asked[1] == pytest.approx(10.0 * GOAL_MS / 10.1)
 
 
 def test_four_misses_end_in_one_line_that_lists_all_of_them(monkeypatch: pytest.MonkeyPatch) -> None:
-    found = Known([9.0, 8.9, 8.8, 8.7, 8.6, 8.5])
+    found = Known([9.0, 8.8, 8.6, 8.4, 8.2, 8.0])
     with pytest.raises(LimitMissedError) as error:
-        chosen(found, [10.01, 10.001, 10.0001, 10.00001, 1.0, 1.0], LIMIT_MS, monkeypatch)
+        chosen(found, [10.01, 10.01, 10.01, 10.01, 1.0, 1.0], LIMIT_MS, monkeypatch)
     assert len(found.asked_ms) == 4
     message = str(error.value)
     assert message.startswith("no architecture within 10 ms: latency predicted 9.000 ms, measured up to 10.010 ms; ")
@@ -202,8 +203,8 @@ def test_no_candidate_at_all_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_each_of_two_limits_is_tightened_by_its_own_error_alone(monkeypatch: pytest.MonkeyPatch) -> None:
     found = Known([9.0, 8.0, 7.0], predicted_mj=[18.0, 17.0, 11.0])
     choice, clock = chosen(found, [9.1, 9.1, 9.1], LIMIT_MS, monkeypatch, [30.0, 30.0, 19.0], 20.0)
-    # The energy was 18 predicted and 30 measured: next at most 18 * 20 / 30 = 12. The latency was right.
-    assert found.asked == [{"latency_ms": 10.0, "energy_mj": 20.0}, {"latency_ms": 10.0, "energy_mj": 12.0}]
+    # The energy was 18 predicted and 30 measured: next at most 18 * 19.6 / 30 = 11.76. The latency was right.
+    assert found.asked == [{"latency_ms": 10.0, "energy_mj": 20.0}, {"latency_ms": 10.0, "energy_mj": 11.76}]
     assert clock.measured == [NETWORKS[0], NETWORKS[2]]
     assert choice.candidate.architecture == NETWORKS[2]
     assert choice.tried == ("energy predicted 18.000 mJ, measured up to 30.000 mJ",)
@@ -224,7 +225,7 @@ def test_a_prediction_below_zero_tightens_the_limit_it_was_asked_for(monkeypatch
     """Predictors are not clamped: a degenerate network may be predicted below zero, and no limit can be."""
     found = Known([-0.2, 9.0, 8.0])
     choice, clock = chosen(found, [12.0, 12.0, 9.0], LIMIT_MS, monkeypatch)
-    assert found.asked_ms == [10.0, pytest.approx(10 * 10 / 12)]
+    assert found.asked_ms == [10.0, pytest.approx(10 * GOAL_MS / 12)]
     assert clock.measured == [NETWORKS[0], NETWORKS[2]]
     assert choice.candidate.architecture == NETWORKS[2]
 

@@ -29,7 +29,7 @@ def some_images(count: int) -> Images:
 def trained(right: list[int], folder: Path, patch: pytest.MonkeyPatch) -> Training:
     """A training whose validation accuracies are told in advance."""
     told: Iterator[int] = iter(right)
-    patch.setattr(trainer, "evaluate", lambda *_: 100.0 * next(told) / VALIDATED)
+    patch.setattr(trainer, "evaluate", lambda *_, **__: 100.0 * next(told) / VALIDATED)
     architecture = make_space("nasbench201").parse(
         "|skip_connect~0|+|none~0|none~1|+|nor_conv_1x1~0|none~1|skip_connect~2|"
     )

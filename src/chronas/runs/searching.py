@@ -108,7 +108,7 @@ def choose(run: Run, name: str, contest: Contest, limits: Mapping[str, float], p
         tried.append(" and ".join(_miss(cost, candidate, costs) for cost in tight))
         excluded.add(candidate.architecture)
         for cost in tight:
-            goal = limits[cost] * (1 - RESERVE) if found[cost].high <= limits[cost] else limits[cost]
+            goal = limits[cost] * (1 - _reserve(found[cost]))
             predicted = candidate.predicted[cost]  # below zero for a degenerate network: it says nothing of an error
             wanted[cost] = (predicted if 0 < predicted < wanted[cost] else wanted[cost]) * goal / found[cost].high
     if close is not None:

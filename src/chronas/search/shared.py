@@ -8,8 +8,7 @@ from contextlib import contextmanager
 from torch import Tensor
 
 from chronas.supernets import Standardise, Supernet
-from chronas.training import Group
-from chronas.training.whole_batch import normalised, of_whole_batches
+from chronas.training import Group, normalised, of_whole_batches
 
 EPSILON = 1e-5  # torch.nn.functional.batch_norm's
 

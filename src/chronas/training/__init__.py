@@ -14,6 +14,7 @@ from chronas.training.evaluation import evaluate
 from chronas.training.group import ALONE, LAUNCHED, Group, launched_group
 from chronas.training.recipe import Recipe
 from chronas.training.trainer import Training, train
+from chronas.training.whole_batch import normalised, of_whole_batches
 
 __all__ = [
     "ALONE",
@@ -27,6 +28,8 @@ __all__ = [
     "launched_group",
     "load_best",
     "make_recipe",
+    "normalised",
+    "of_whole_batches",
     "train",
 ]
 
