@@ -16,7 +16,7 @@ SMALL = [flag for flag in FLAGS if flag not in {"--latency-weight", "2.0"}]
     [
         (["--limit-ms", "1.25"], "limit", 0.0),
         (["--limit-ms=1.25", "--latency-weight", "0.3"], "limit", 0.3),
-        ([], "latency-term", 0.4),
+        ([], "latency-term", 1.2),
     ],
 )
 def test_a_limit_takes_the_place_of_the_presets_weight(

@@ -56,7 +56,7 @@ def digits_cpu(names: Names) -> RunConfig:
         frame=Frame(width=16, depth=5),
         plan=SMALL_PLAN,
         recipe=make_recipe("digits-small"),
-        latency_weight=0.4,
+        latency_weight=1.2,
         baseline=True,
     )
 
