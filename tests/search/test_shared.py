@@ -94,6 +94,15 @@ def test_a_searcher_that_shares_nothing_says_so(make_task: Callable[..., Task]) 
         make_searcher("random").search(task)
 
 
+def test_a_batch_of_fewer_images_than_processes_is_refused(make_task: Callable[..., Task]) -> None:
+    supernet = build_supernet(make_space("nasbench201"), make_task("nasbench201").skeleton)
+    with (
+        pytest.raises(UsageError, match="3 processes cannot share a batch of 2 images"),
+        of_whole(supernet, Group(rank=0, size=3), 2),
+    ):
+        pass
+
+
 def test_a_supernet_is_as_it_was_behind_the_block(make_task: Callable[..., Task]) -> None:
     supernet = build_supernet(make_space("darts"), make_task("darts").skeleton)
     before, names = list(supernet.modules()), list(supernet.state_dict())

@@ -79,7 +79,10 @@ class RunConfig(BaseModel):
         default=None, gt=0, description="the found network must not take more memory; measured too"
     )
     latency_weight: float = Field(
-        default=0.0, ge=0, description="weight of (latency / median latency of the space) beside the task's loss"
+        default=0.0,
+        ge=0,
+        description="weight of (latency / median latency of the space) beside the task's loss; searches by samples "
+        "count it beside the share of wrong images",
     )
     energy_weight: float = Field(default=0.0, ge=0, description="the same of energy, which is then measured too")
     peak_memory_weight: float = Field(

@@ -161,7 +161,7 @@ class Run:
         predictor = predictor_class(self.config.predictor)
         if (reason := predictor.unavailable()) is not None:
             raise UsageError(f"predictor {predictor.name} cannot be fitted: {reason}")
-        for cost in [LATENCY] if self.config.front is not None else self.config.objective.asked:
+        for cost in [*self.config.objective.asked, *([LATENCY] if self.config.front is not None else [])]:
             require_usable(predictor, type(searcher), cost_word(cost))
         _ = self.skeleton, self.search_split  # these fail where the data does not fit
         if not self.recorded:

@@ -7,6 +7,7 @@ from contextlib import contextmanager
 
 from torch import Tensor
 
+from chronas.errors import UsageError
 from chronas.supernets import Standardise, Supernet
 from chronas.training import Group, normalised, of_whole_batches
 
@@ -27,10 +28,18 @@ class _SharedStandardise(Standardise):
 
 @contextmanager
 def of_whole(supernet: Supernet, group: Group, images: int) -> Iterator[None]:
-    """A supernet that minds the whole batch of so many images inside the block, and is as it was behind it."""
+    """A supernet that minds the whole batch of so many images inside the block, and is as it was behind it.
+
+    Raises:
+        UsageError: there are fewer images than processes.
+    """
     if group.size == 1:
         yield
         return
+    if images < group.size:
+        raise UsageError(
+            f"{group.size} processes cannot share a batch of {images} images: start fewer, or raise the batch"
+        )
     holders = [
         (module, name, child)
         for module in list(supernet.modules())
