@@ -12,6 +12,7 @@ import os
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from importlib import import_module
 
 import torch
 from torch import Tensor, distributed
@@ -102,7 +103,8 @@ def launched_group() -> Iterator[Group]:
         raise UsageError(
             "torchrun needs a torch with gloo, this one has none: run one process, or install another torch"
         )
-    distributed.init_process_group("gloo")
+    import_module("torch.distributed.nn")  # imported in the block, as optimisers do, it would keep the group for good
+    distributed.init_process_group("gloo")  # and gloo's threads with it, which may crash at the process's exit
     try:
         yield Group(distributed.get_rank(), distributed.get_world_size())
     finally:
