@@ -80,6 +80,9 @@ def test_the_same_seed_gives_the_same_bits_and_leaves_global_randomness_alone(fi
     assert torch.equal(torch.get_rng_state(), before)
     codes, _ = data(50, seed=3)
     assert again.predict(codes).mean_ms.tobytes() == fitted.predict(codes).mean_ms.tobytes()
+    writeable = codes.copy()
+    fitted.predict(writeable)
+    assert np.array_equal(writeable, codes)
     assert again.predict(codes).std_ms.tobytes() == fitted.predict(codes).std_ms.tobytes()
 
 

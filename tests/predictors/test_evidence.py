@@ -75,3 +75,16 @@ def test_exact_targets_are_met_and_the_noise_stays_in_range() -> None:
     found = fit_slopes(design, targets, variances)
     torch.testing.assert_close(found.base + design @ found.values, targets, rtol=0, atol=1e-4)
     assert float(variances.noise.log()) >= LOG_RANGE[0] - 1e-9
+
+
+def test_exact_targets_of_many_rows_with_dependent_columns_are_fitted() -> None:
+    """The noise falls as far as it may, and matrices are then positive by less than rounding takes."""
+    generator = torch.Generator().manual_seed(0)
+    choices = torch.randint(7, (100_000, 14), generator=generator)
+    design = torch.nn.functional.one_hot(choices, 7).flatten(1).double()
+    design = torch.cat([design @ torch.rand(98, 2, generator=generator, dtype=torch.float64), design], dim=1)
+    targets = design[:, 0] + design[:, 1]
+    targets = (targets - targets.mean()) / targets.std()
+    blocks = torch.tensor([0] * 2 + [1] * 98)
+    found = fit_slopes(design, targets, fit_variances(design, targets, blocks))
+    assert float((found.base + design @ found.values - targets).abs().max()) < 1e-3

@@ -13,6 +13,7 @@ from torch import Tensor
 from chronas.errors import UsageError
 from chronas.search import Objective, Task, make_searcher
 from chronas.search.gdas import GdasConfig, GdasDescent
+from chronas.spaces import NOTHING
 
 MakeTask = Callable[..., Task]
 SMALL = GdasConfig(epochs=4, width=4, depth=1, logits_learning_rate=0.1, crop_padding=1, flip=False)
@@ -75,6 +76,18 @@ def test_both_looks_of_second_order_see_the_path_of_the_step(
     descent.step()
     assert len(seen) == 5
     assert all(torch.equal(seen[0][0], weights) for weights, _ in seen[1:4])
+
+
+@pytest.mark.parametrize("order", [1, 2])
+def test_a_path_that_lets_no_image_through_moves_no_logit(make_task: MakeTask, order: int) -> None:
+    descent = a_descent(make_task("nasbench201"), order=order, logits_weight_decay=0.0)
+    assert descent.task.space.decisions[0].options[0] == NOTHING
+    with torch.no_grad():
+        descent.logits[0][:, 0] = 50.0  # so each edge is sampled to be nothing
+    before = descent.logits[0].detach().clone()
+    descent.begin_epoch()
+    descent.step()
+    assert torch.equal(descent.logits[0], before)
 
 
 @pytest.mark.parametrize(

@@ -17,6 +17,7 @@ import torch
 from pydantic import Field
 from torch import Tensor
 
+from chronas.predictors.features import Basis
 from chronas.predictors.members import MemberPredictor, MembersConfig, Rest
 from chronas.predictors.predictor import Shape, State
 
@@ -86,8 +87,8 @@ class BoostedTrees(MemberPredictor):
         rows = lightgbm.Dataset(design[seen].numpy(), left[seen].numpy(), params=settings)
         return lightgbm.train(settings, rows, num_boost_round=config.trees)
 
-    def _rest(self, codes: Tensor, columns: Tensor, state: State) -> Tensor:  # noqa: ARG002 - the basis holds the codes
-        return _values(_rounded((columns - state["centre"]) @ state["projection"].T), state).sum(dim=1)
+    def _rest(self, codes: Tensor, inputs: Basis, state: State) -> Tensor:  # noqa: ARG002 - the basis holds the codes
+        return _values(_rounded((inputs.columns() - state["centre"]) @ state["projection"].T), state).sum(dim=1)
 
     def _rest_shapes(self) -> dict[str, Shape]:
         nodes: Shape = (self.config.members, "R", "M")

@@ -17,7 +17,7 @@ import torch
 from torch import Tensor
 
 PRIOR_MEAN, PRIOR_SPREAD = -2.0, 5.0  # of the logarithms of all variances, targets having variance 1: weak
-LOG_RANGE = (-18.0, 4.0)  # of variances; beyond it matrices of 80,000 rows are no longer positive in float64
+LOG_RANGE = (-18.0, 4.0)  # of variances: the noise of exact costs would fall for ever
 LEVEL_VARIANCE = 100.0  # of the mean of all targets, which is not known: large, targets having variance 1
 STEPS = 40  # of L-BFGS at most; on standardised targets it has nearly always ended by itself before
 
@@ -75,7 +75,7 @@ def kernel_loss(parts: Tensor, targets: Tensor) -> Callable[[Tensor], Tensor]:
     level = torch.full_like(kernels[0], LEVEL_VARIANCE)
 
     def loss(logarithms: Tensor) -> Tensor:
-        factor = torch.linalg.cholesky(level + torch.tensordot(logarithms.exp(), kernels, dims=1))
+        factor = factor_of(level + torch.tensordot(logarithms.exp(), kernels, dims=1))
         whitened = torch.linalg.solve_triangular(factor, targets[:, None], upper=False)
         value: Tensor = 0.5 * whitened.square().sum() + factor.diagonal().log().sum()
         return value
@@ -90,13 +90,24 @@ def _loss_by_features(design: Tensor, targets: Tensor, blocks: Tensor) -> Callab
     def loss(logarithms: Tensor) -> Tensor:
         noise, spread = logarithms[-1].exp(), (logarithms[:-1][blocks] - logarithms[-1]).mul(0.5).exp()
         inner = spread[:, None] * gram * spread + torch.eye(len(gram), dtype=gram.dtype)
-        factor = torch.linalg.cholesky(inner)
+        factor = factor_of(inner)
         explained = torch.linalg.solve_triangular(factor, (spread * together)[:, None], upper=False).square().sum()
         determinant = (len(targets) - 1) * logarithms[-1] + 2 * factor.diagonal().log().sum()
         value: Tensor = 0.5 * ((total - explained) / noise + determinant)
         return value
 
     return loss
+
+
+def factor_of(matrix: Tensor) -> Tensor:
+    """The Cholesky factor of a matrix [Q, Q] that is positive, but perhaps not in rounded numbers.
+
+    What rounding can take from its smallest eigenvalue is added: it matters where exact costs of many networks make
+    the noise next to nothing.
+    """
+    lost = torch.finfo(matrix.dtype).eps * len(matrix) * matrix.diagonal().max()
+    factor: Tensor = torch.linalg.cholesky(matrix + lost * torch.eye(len(matrix), dtype=matrix.dtype))
+    return factor
 
 
 def highest_evidence(loss: Callable[[Tensor], Tensor], start: Tensor) -> Tensor:
@@ -121,6 +132,6 @@ def fit_slopes(design: Tensor, targets: Tensor, variances: Variances) -> Slopes:
     spread = (variances.slopes / variances.noise).sqrt()
     scaled = (design - centre) * spread
     inner = scaled.T @ scaled + torch.eye(len(spread), dtype=design.dtype)
-    solved = torch.cholesky_solve((scaled.T @ (targets - base))[:, None], torch.linalg.cholesky(inner))
+    solved = torch.cholesky_solve((scaled.T @ (targets - base))[:, None], factor_of(inner))
     values = spread * solved[:, 0]
     return Slopes(base - centre @ values, values)

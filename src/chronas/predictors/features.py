@@ -60,11 +60,38 @@ class Features:
         return torch.repeat_interleave(torch.arange(len(self.sizes)), torch.tensor(self.sizes))
 
 
-def basis(space: Space, skeleton: Skeleton, codes: Tensor) -> Tensor:
-    """The basis [B, P] of encodings [B, W], differentiable."""
+@dataclass(frozen=True)
+class Basis:
+    """The basis [B, P] of encodings in the parts it is computed in; products take them as they are.
+
+    Attributes:
+        parts: together they have P columns [B, columns].
+    """
+
+    parts: tuple[Tensor, ...]
+
+    def affine(self, weights: Tensor, bias: Tensor) -> Tensor:
+        """Weights [R, P] and bias [R] -> bias + weights @ basis.T [R, B], without a copy of all columns."""
+        total = bias[:, None]
+        shares = torch.split(weights, [part.shape[1] for part in self.parts], dim=1)
+        for share, part in zip(shares, self.parts, strict=True):
+            total = torch.addmm(total, share, part.T)
+        return total
+
+    def columns(self) -> Tensor:
+        """All of it [B, P]."""
+        return torch.cat([part.T for part in self.parts]).T
+
+
+def basis_parts(space: Space, skeleton: Skeleton, codes: Tensor) -> Basis:
+    """The basis of encodings [B, W], differentiable."""
     codes = codes.T.contiguous().T  # turned once: all that follows goes by rows of the batch
-    parts = [part for form in forms(space, codes) for part in (form, terms(space, skeleton, form))]
-    return torch.cat([part.T for part in parts]).T  # columns lie in one piece, as the products with them want
+    return Basis(tuple(part for form in forms(space, codes) for part in (form, terms(space, skeleton, form))))
+
+
+def basis(space: Space, skeleton: Skeleton, codes: Tensor) -> Tensor:
+    """The basis [B, P] of encodings [B, W] in one tensor, differentiable."""
+    return basis_parts(space, skeleton, codes).columns()
 
 
 def basis_width(space: Space, skeleton: Skeleton) -> int:

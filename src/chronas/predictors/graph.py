@@ -22,6 +22,7 @@ from torch import Tensor
 from torch.nn.functional import silu
 
 from chronas.predictors.ensemble import Schedule, Weights, best_stage
+from chronas.predictors.features import Basis
 from chronas.predictors.members import MemberPredictor, MembersConfig, Rest
 from chronas.predictors.predictor import Shape, State
 from chronas.spaces import CellTopology, Space
@@ -77,7 +78,7 @@ class GraphNetwork(MemberPredictor):
     def _outputs(self, weights: Weights, codes: Tensor) -> Tensor:
         return outputs(space_graph(self.space), weights, codes)
 
-    def _rest(self, codes: Tensor, columns: Tensor, state: State) -> Tensor:  # noqa: ARG002 - it reads the graph itself
+    def _rest(self, codes: Tensor, inputs: Basis, state: State) -> Tensor:  # noqa: ARG002 - it reads the graph itself
         shared = codes.expand(self.config.members, *codes.shape)
         return self._outputs(tuple(state[name] for name in NAMES), shared)
 

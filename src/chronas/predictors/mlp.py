@@ -17,7 +17,7 @@ from torch import Tensor
 from torch.nn.functional import silu
 
 from chronas.predictors.ensemble import Schedule, Weights, best_stage
-from chronas.predictors.features import basis_width
+from chronas.predictors.features import Basis, basis_parts, basis_width
 from chronas.predictors.members import MemberPredictor, MembersConfig, Rest
 from chronas.predictors.predictor import Shape, State
 
@@ -56,13 +56,17 @@ class LatencyPredictionModule(MemberPredictor):
         first_bias = first_bias - rest.features.centre @ first[:, None]
         return dict(zip(NAMES, (first, first_bias, second, second_bias, stage.share * last), strict=True))
 
-    def _rest(self, codes: Tensor, columns: Tensor, state: State) -> Tensor:  # noqa: ARG002 - the basis holds the codes
-        first, first_bias, second, second_bias, last = (state[name] for name in NAMES)
-        by_unit = first.transpose(1, 2).flatten(0, 1)  # of all members: one product for all
-        hidden = (by_unit @ columns.T).reshape(len(first), first.shape[2], len(columns))
-        hidden = silu(hidden + first_bias.transpose(1, 2))
-        hidden = silu(second.transpose(1, 2) @ hidden + second_bias.transpose(1, 2))
-        return (last.transpose(1, 2) @ hidden).squeeze(1)
+    def _targets(self, codes: Tensor, state: State) -> Tensor:
+        """As the base class, with one product for the ridges and the networks' first layers."""
+        weights, bias = _first_layers(state)
+        rows = basis_parts(self.space, self.skeleton, codes).affine(
+            torch.cat([state["slopes"], weights]), torch.cat([state["bases"], bias])
+        )
+        ridges, entered = torch.split(rows, [len(state["slopes"]), len(weights)])
+        return ridges + _later_layers(entered, state)
+
+    def _rest(self, codes: Tensor, inputs: Basis, state: State) -> Tensor:  # noqa: ARG002 - the basis holds the codes
+        return _later_layers(inputs.affine(*_first_layers(state)), state)
 
     def _rest_shapes(self) -> dict[str, Shape]:
         members, hidden, width = self.config.members, self.config.hidden, basis_width(self.space, self.skeleton)
@@ -73,6 +77,19 @@ class LatencyPredictionModule(MemberPredictor):
             "second_bias": (members, 1, hidden),
             "last": (members, hidden, 1),
         }
+
+
+def _first_layers(state: State) -> tuple[Tensor, Tensor]:
+    """Weights [K * H, P] and bias [K * H] of the first layers of all members."""
+    return state["first"].transpose(1, 2).flatten(0, 1), state["first_bias"].flatten()
+
+
+def _later_layers(entered: Tensor, state: State) -> Tensor:
+    """What enters the hidden units of all members [K * H, B] -> their outputs [K, B]."""
+    second, second_bias, last = state["second"], state["second_bias"], state["last"]
+    hidden = silu(entered).reshape(len(second), second.shape[1], -1)
+    hidden = silu(torch.baddbmm(second_bias.transpose(1, 2), second.transpose(1, 2), hidden))
+    return (last.transpose(1, 2) @ hidden).squeeze(1)
 
 
 def outputs(weights: Weights, inputs: Tensor) -> Tensor:

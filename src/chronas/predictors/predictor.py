@@ -37,7 +37,7 @@ Part = TypeVar("Part")
 Result = TypeVar("Result")
 SCHEMA = "chronas.predictor/1"
 MAX_DISAGREEMENT = 2.0  # two costs of one architecture further apart than this factor are no measurement noise
-PART = 4096  # networks that are predicted at once: what the caches hold
+PART = 8192  # networks that are predicted at once: what the caches hold, and few turns of the interpreter
 NORMAL_90 = 1.6448536269514722  # half-width of a 90 % interval of a normal distribution, in standard deviations
 
 
@@ -118,7 +118,7 @@ class Predictor(ABC):
         if len(costs) < self.minimum:
             raise DataError(f"{self.name} needs at least {self.minimum} networks, got {len(costs)}: measure more")
         _check_duplicates(codes, costs, unit)
-        state = self._fit(inputs.double(), torch.tensor(costs), seed)
+        state = self._fit(inputs.to(torch.float64, copy=True), torch.tensor(costs), seed)
         self.learned = cost
         state = {name: tensor.contiguous() for name, tensor in state.items()}  # as files hold them: the same bits then
         self._state = {**state, "median_ms": torch.tensor(float(np.median(costs)), dtype=torch.float64)}
@@ -237,7 +237,7 @@ class Predictor(ABC):
         self._check_width(codes.shape)
         if not np.isfinite(codes).all():
             raise DataError("encodings must be finite numbers, got NaN or infinity: encode the architectures again")
-        return torch.tensor(codes)
+        return torch.from_numpy(np.require(codes, requirements=["C", "W"]))  # no copy where it can be had
 
     def _check_width(self, shape: tuple[int, ...]) -> None:
         if len(shape) != 2 or shape[1] != self.space.width:

@@ -79,14 +79,10 @@ def _of_cell(plan: _Plan, shares: Tensor) -> Tensor:
     absent = 1 - torch.cat([present, present - shares[:1], shares])
     some = [1 - functools.reduce(torch.mul, [absent[:, e] for e in edges]) for edges in plan.leaving]  # [2 + K, B]
     none = torch.zeros_like(absent[:, 0])
-    meeting, followed = shares.new_zeros(2, plan.kinds, plan.kinds, shares.shape[2])
-    for entering, read in zip(plan.entering, plan.read, strict=True):
-        ones = [shares[:, e] for e in entering]
-        node = functools.reduce(torch.add, ones)
-        met = node[:, None] * node
-        for one in ones:
-            met = torch.addcmul(met, one[:, None], one, value=-1)
-        meeting = meeting + met
+    pairs = [_pairs([shares[:, e] for e in entering]) for entering in plan.entering]
+    meeting = functools.reduce(torch.add, pairs)
+    followed = torch.zeros_like(meeting)
+    for met, read in zip(pairs, plan.read, strict=True):
         if read is not None:
             followed = torch.addcmul(followed, met, some[read][2])
     first, second = torch.triu_indices(plan.kinds, plan.kinds, device=shares.device)
@@ -94,6 +90,15 @@ def _of_cell(plan: _Plan, shares: Tensor) -> Tensor:
     both = [each[first, second] * halved for each in (meeting, followed)]
     inputs, inner = (sum(part, start=none) for part in (some[: plan.inputs], some[plan.inputs :]))
     return torch.cat([inputs, inner, torch.stack(both, dim=1).flatten(0, 1)])
+
+
+def _pairs(ones: list[Tensor]) -> Tensor:
+    """How many pairs of edges [K, K, B] have each two kinds, from how much of each kind each edge has [K, B]."""
+    node = functools.reduce(torch.add, ones)
+    pairs = node[:, None] * node
+    for one in ones:  # an edge makes no pair with itself
+        pairs = torch.addcmul(pairs, one[:, None], one, value=-1)
+    return pairs
 
 
 @functools.cache

@@ -49,6 +49,8 @@ def first_order(
 
 def slopes(loss: Tensor, inputs: Sequence[Tensor], group: Group = ALONE) -> list[Tensor]:
     """Of the mean of all processes' losses by each input; zeros for one that has no part in it."""
+    if not loss.requires_grad:  # no input has: a sampled path may let no image through
+        return [torch.zeros_like(each) for each in inputs]
     found = group.mean(torch.autograd.grad(loss, inputs, materialize_grads=True))
     return [each for each in found if each is not None]
 
