@@ -1,5 +1,5 @@
-"""How cost grows: a supernet's step with channels, cells, batch and operations; a campaign with networks; a front with
-rows.
+"""How cost grows: a supernet's step with channels, cells, batch and operations; a campaign with networks; what a table
+is asked for with rows.
 
     python benchmarks/growth.py --out results
 
@@ -15,11 +15,12 @@ import json
 import math
 import tempfile
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
+import polars as pl
 import torch
 from torch.nn import functional
 
@@ -27,7 +28,7 @@ from chronas.devices import make_device
 from chronas.measurement import Plan, run_campaign
 from chronas.spaces import Skeleton, make_space
 from chronas.supernets import build_supernet
-from chronas.tables import pareto_front
+from chronas.tables import CostTable, Provenance, Query
 
 MIB = 2**20
 
@@ -50,11 +51,16 @@ SIZES = {
 }
 NETWORKS = (25, 50, 100)
 ROWS = (1_000, 10_000, 100_000, 1_000_000)
+ANSWERS = 100  # that the seconds of one are the mean of
 WORDS = {
     "step_s": "CPU s a step",
     "kept_mib": "MiB kept",
     "campaign_s": "CPU s of a campaign",
+    "save_s": "CPU s to write a table",
+    "load_s": "CPU s to read it",
+    "limit_s": "CPU s: rows within a limit",
     "front_s": "CPU s of a Pareto front",
+    "answer_s": "CPU s of one network",
 }
 QUICK = 2  # sizes of each, the smallest
 
@@ -107,10 +113,22 @@ def campaign_s(networks: int) -> float:
         return time.process_time() - began
 
 
-def front_s(rows: int) -> float:
-    """CPU seconds of a Pareto front on two costs."""
-    costs = np.random.default_rng(0).uniform(1, 50, (rows, 2))
-    return cpu_s(lambda: pareto_front(costs))
+def table_costs(rows: int) -> dict[str, float]:
+    """CPU seconds of writing and reading a table of DARTS networks with two costs, and of asking it."""
+    space, random = make_space("darts"), np.random.default_rng(0)
+    texts = [str(architecture) for architecture in space.sample(rows, seed=0)]
+    costs = {cost: random.uniform(1, 50, rows) for cost in ("latency_ms", "energy_mj")}
+    provenance = Provenance(space.name, space.skeletons["cifar10"], {"name": "random"}, source="random")
+    table = CostTable.from_values(pl.DataFrame({"architecture": texts, **costs}), provenance)
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "table.parquet"
+        found = {"save_s": cpu_s(lambda: table.save(path)), "load_s": cpu_s(lambda: CostTable.load(path))}
+    query = Query([table])
+    return found | {
+        "limit_s": cpu_s(lambda: query.where(["latency_ms<=10"])),
+        "front_s": cpu_s(lambda: query.pareto(list(costs))),
+        "answer_s": cpu_s(lambda: [query.answers(text) for text in texts[:ANSWERS]]) / ANSWERS,
+    }
 
 
 def measured(shortest: int | None) -> dict[str, list[tuple[int, dict[str, float]]]]:
@@ -120,7 +138,7 @@ def measured(shortest: int | None) -> dict[str, list[tuple[int, dict[str, float]
         costs = [(size, step_cost(replace(Step(), **{name: size}))) for size in sizes[:shortest]]
         found[name] = [(size, {"step_s": seconds, "kept_mib": mib}) for size, (seconds, mib) in costs]
     found["networks"] = [(size, {"campaign_s": campaign_s(size)}) for size in NETWORKS[:shortest]]
-    found["rows"] = [(size, {"front_s": front_s(size)}) for size in ROWS[:shortest]]
+    found["rows"] = [(size, table_costs(size)) for size in ROWS[:shortest]]
     return found
 
 
@@ -134,13 +152,24 @@ def plot(name: str, points: list[tuple[int, dict[str, float]]], path: Path) -> N
     for axes, cost in zip(np.ravel(figure.subplots(1, len(costs))), costs, strict=True):
         sizes, values = zip(*((size, found[cost]) for size, found in points), strict=True)
         axes.loglog(sizes, values, marker="o")
-        axes.set(xlabel=name, ylabel=WORDS[cost])
-        for axis, ticks in ((axes.xaxis, sizes), (axes.yaxis, values)):
+        spare = max(1.1, (10 * min(values) / max(values)) ** 0.5)  # a decade at least: what hardly grows looks flat
+        axes.set(xlabel=name, ylabel=WORDS[cost], ylim=(min(values) / spare, max(values) * spare))
+        for axis, ticks in ((axes.xaxis, sizes), (axes.yaxis, apart(values))):
             axis.set_ticks(ticks)
             axis.set_major_formatter(FormatStrFormatter("%.3g"))
             axis.set_minor_formatter(NullFormatter())
         axes.grid(visible=True, alpha=0.3)
     figure.savefig(path, metadata={"Date": None})
+
+
+def apart(values: Sequence[float]) -> list[float]:
+    """The values without those that stand too near another for two labels."""
+    least = max(math.log10(max(values) / min(values)), 1) / 10
+    kept: list[float] = []
+    for value in sorted(values, reverse=True):
+        if not kept or math.log10(kept[-1] / value) > least:
+            kept.append(value)
+    return kept
 
 
 def main() -> None:
