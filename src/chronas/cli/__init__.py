@@ -22,4 +22,4 @@ COMMANDS = {
     "spaces": ("chronas.cli.spaces", "the search spaces, their sizes and operations"),
     "explore": ("chronas.cli.explore", "a page in the browser: networks, devices, a limit, and what is best within it"),
 }
-SHARED = {"train"}  # commands whose work the processes of torchrun can share
+SHARED = ("train", "search")  # commands whose work the processes of torchrun can share

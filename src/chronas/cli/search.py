@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import itertools
 import shlex
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import asdict
 from pathlib import Path
 
@@ -38,18 +38,24 @@ from chronas.runs import (
     device_of,
     find,
     fit_all,
+    help_searches,
     make_preset,
     measure,
     read_choice,
     search_front,
 )
+from chronas.search import searcher_class
 from chronas.tables import CostTable, table_path
+from chronas.training import launched_group
 
 DESCRIPTION = """Search an architecture with a latency weight or limit, choose by measuring, keep it in a run folder.
 
 Given a run folder, `chronas search RUN` does this step of the run; --again does it anew and keeps the old result.
 Otherwise --table gives the costs, and --out becomes a run folder whose later steps (train, export, report) use the
-same settings; the options are those of `chronas run`."""
+same settings; the options are those of `chronas run`.
+
+Processes share every batch of a searcher by gradient, such as darts, and the first one does all else, with:
+torchrun --nproc-per-node 2 -m chronas.cli.main search ..."""
 
 
 class SearchOptions(RunOptions):
@@ -66,16 +72,33 @@ def main(words: list[str]) -> int:
     run, again, words = take_run(words, "chronas search")
     if run is not None:
         options = read_options(Options, words, prog="chronas search RUN", description=DESCRIPTION)
-        return _search(run, again=again, as_json=options.json_answer)
+        return _shared(run.config, lambda: run, again=again, as_json=options.json_answer)
     line = shlex.join(["chronas", "search", *words])
     chosen, rest = read_names(words, {"preset": PRESETS, **CHOICES}, {"preset": DEFAULT_PRESET})
     preset = chosen.pop("preset")
     base = limit_alone(preset_of(preset, chosen, rest), words)
     model = options_model(SearchOptions, base, preset, Path("runs/search"))
     options = read_options(model, rest, prog="chronas search", description=DESCRIPTION)
-    table = CostTable.load(table_path(options.table))
-    run = Run.create(options.out, config_of(base, options), command=line, table=table)
-    return _search(run, again=False, as_json=options.json_answer)
+    table, config = CostTable.load(table_path(options.table)), config_of(base, options)
+
+    def begun() -> Run:
+        return Run.create(options.out, config, command=line, table=table)
+
+    return _shared(config, begun, again=False, as_json=options.json_answer)
+
+
+def _shared(config: RunConfig, begun: Callable[[], Run], *, again: bool, as_json: bool) -> int:
+    """Search in the run; where torchrun has started several processes, the others help the first one."""
+    with launched_group() as group:
+        searcher_class(config.searcher).require_shared(group.size)
+        if not group.first:
+            help_searches(group)
+            return 0
+        run = begun()
+        run.group = group
+        exit_code = _search(run, again=again, as_json=as_json)
+        group.told("")
+    return exit_code
 
 
 def preset_of(preset: str, chosen: dict[str, str], words: list[str]) -> RunConfig:

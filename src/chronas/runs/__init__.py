@@ -17,6 +17,7 @@ from chronas.runs.measuring import fit, fit_all, measure, predictor_folder
 from chronas.runs.presets import PRESETS, make_preset
 from chronas.runs.reusing import FIELDS, config_again
 from chronas.runs.run import execute, find, measure_found, show
+from chronas.runs.searching import help_searches
 from chronas.runs.training import (
     EXPORTED,
     Trained,
@@ -54,6 +55,7 @@ __all__ = [
     "find",
     "fit",
     "fit_all",
+    "help_searches",
     "make_preset",
     "measure",
     "measure_found",

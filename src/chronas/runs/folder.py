@@ -34,6 +34,7 @@ from chronas.runs.usable import require_usable
 from chronas.search import ObjectiveConfig, SearchCost, Task, make_searcher
 from chronas.spaces import Skeleton, Space, make_space
 from chronas.tables import CostTable
+from chronas.training import ALONE
 from chronas.units import LATENCY, cost_word
 
 SCHEMA = "chronas.run/1"
@@ -88,12 +89,14 @@ class Run:
         folder: where everything lies.
         config: what was asked.
         command: the command line that repeats the run.
+        group: processes that share its searches by gradient; the first one does all else, see `help_searches`.
     """
 
     def __init__(self, folder: Path, config: RunConfig, command: str) -> None:
         self.folder = folder
         self.config = config
         self.command = command
+        self.group = ALONE
 
     @classmethod
     def create(

@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import torch
 
 from chronas.errors import LimitMissedError, UsageError
 from chronas.predictors import Predictor
 from chronas.progress import Progress, silent
 from chronas.runs.folder import Run
 from chronas.runs.known import SAID, Interval, NetworkCosts, costs_of
+from chronas.runs.measuring import saved_predictors
 from chronas.runs.reusing import learnt_of
 from chronas.runs.usable import search_costs
 from chronas.search import (
@@ -19,10 +24,12 @@ from chronas.search import (
     Judged,
     ObjectiveConfig,
     Searcher,
+    Task,
     amounts_text,
     make_searcher,
 )
 from chronas.spaces import Architecture
+from chronas.training import Group
 from chronas.units import COST_UNITS, cost_word
 
 RESERVE = 0.02  # share of a limit that is left free: halves of a campaign differ by about 1 % (docs/log.md)
@@ -63,12 +70,49 @@ def search(
     Raises:
         UsageError: a cost has a part in a search by gradient but its predictor is not differentiable.
     """
+    own = searcher is None
+    searcher, task = _prepared(run, name, objective, predictors, searcher)
+
+    def shown(_: str, done: int, total: int, note: str) -> None:
+        progress(f"search {name}", done, total, note)
+
+    with run.timed(f"search {name}"):
+        if own and run.group.size > 1:
+            asked = {"folder": str(run.folder), "name": name, "objective": objective.model_dump(mode="json")}
+            run.group.told(json.dumps(asked))
+            searcher.search(replace(task, group=run.group), shown)  # what is finished is only loaded below
+        return searcher.search(task, shown)
+
+
+def help_searches(group: Group) -> None:
+    """Take part in the searches of a run that the first process works on, until that says `group.told("")` or ends."""
+    while text := _told(group):
+        asked = json.loads(text)
+        run = Run.open(Path(asked["folder"]))
+        torch.set_num_threads(run.config.threads)
+        objective = ObjectiveConfig.model_validate(asked["objective"])
+        searcher, task = _prepared(run, asked["name"], objective, saved_predictors(run), None)
+        searcher.search(replace(task, group=group))
+
+
+def _told(group: Group) -> str:
+    try:
+        return group.told()
+    except RuntimeError:  # gloo's: the connection is closed; why the first one has ended it says itself
+        return ""
+
+
+def _prepared(
+    run: Run,
+    name: str,
+    objective: ObjectiveConfig,
+    predictors: Mapping[str, Predictor],
+    searcher: Searcher | None,
+) -> tuple[Searcher, Task]:
     trained = learnt_of(run.reused) if searcher is None and run.reused is not None else None
     searcher = searcher or make_searcher(run.config.searcher, run.config.searcher_config)
     costs = search_costs(objective, predictors, type(searcher))
-    task = run.task(name, objective, costs, trained)
-    with run.timed(f"search {name}"):
-        return searcher.search(task, lambda _, done, total, note: progress(f"search {name}", done, total, note))
+    return searcher, run.task(name, objective, costs, trained)
 
 
 def choose(run: Run, name: str, contest: Contest, limits: Mapping[str, float], progress: Progress = silent) -> Choice:

@@ -194,6 +194,19 @@ class Searcher(ABC):
                 f"{_kinds((type(space.topology),))}: choose another space or a searcher for both, such as darts"
             )
 
+    @classmethod
+    def require_shared(cls, processes: int) -> None:
+        """Hold that so many processes can share its work.
+
+        Raises:
+            UsageError: it has no use for more than one.
+        """
+        if processes > 1 and not cls.by_gradient:
+            raise UsageError(
+                f"searcher {cls.name} cannot share its work among {processes} processes: start one, or choose "
+                "a searcher that descends by gradient, such as darts"
+            )
+
     def search(self, task: Task, progress: Progress = silent) -> Found:
         """Search, or go on from the last checkpoint in the task's folder; a finished search only loads it.
 
@@ -213,11 +226,7 @@ class Searcher(ABC):
         for images in (task.search_train, task.search_validation):
             if images.shape != task.skeleton.input_shape:
                 raise MismatchError(f"the skeleton has images {task.skeleton.input_shape}, the data {images.shape}")
-        if task.group.size > 1 and not self.by_gradient:
-            raise UsageError(
-                f"searcher {self.name} cannot share its work among {task.group.size} processes: start one, or choose "
-                "a searcher that descends by gradient, such as darts"
-            )
+        self.require_shared(task.group.size)
         if task.trained is not None:
             self.require_trained(task)
         objective = Objective(task.objective, task.costs)

@@ -12,6 +12,7 @@ import os
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from datetime import timedelta
 from importlib import import_module
 
 import torch
@@ -20,6 +21,7 @@ from torch import Tensor, distributed
 from chronas.errors import MismatchError, UsageError
 
 LAUNCHED = "TORCHELASTIC_RUN_ID"  # what torchrun sets in each process that it starts
+PATIENCE = timedelta(days=30)  # the others wait while the first one measures; one that ends is noticed at once
 
 
 @dataclass(frozen=True)
@@ -68,6 +70,14 @@ class Group:
             tensor /= self.size
         return found
 
+    def told(self, text: str = "") -> str:
+        """The first process's text, in all of them; what the others give does not matter."""
+        content = list(text.encode()) if self.first else []
+        length = self.total(torch.tensor([len(content)]))
+        held = torch.zeros(int(length), dtype=torch.uint8)
+        held[: len(content)] = torch.tensor(content, dtype=torch.uint8)
+        return bytes(self.total(held).tolist()).decode()
+
     def wait(self) -> None:
         """Go on when all processes are here."""
         if self.size > 1:
@@ -104,7 +114,9 @@ def launched_group() -> Iterator[Group]:
             "torchrun needs a torch with gloo, this one has none: run one process, or install another torch"
         )
     import_module("torch.distributed.nn")  # imported in the block, as optimisers do, it would keep the group for good
-    distributed.init_process_group("gloo")  # and gloo's threads with it, which may crash at the process's exit
+    distributed.init_process_group(
+        "gloo", timeout=PATIENCE
+    )  # and gloo's threads with it, which may crash at the process's exit
     try:
         yield Group(distributed.get_rank(), distributed.get_world_size())
     finally:
