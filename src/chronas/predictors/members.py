@@ -150,7 +150,7 @@ def _calibration(rest: Rest, members: Tensor, left: Tensor) -> dict[str, Tensor]
     floor = RESOLUTION * (1.0 if scale.logarithmic else float(rest.costs_ms.median())) / scale.spread
     noise = (left**2).mean().clamp_min(floor**2)
     spreads = (noise + members.var(dim=0)).sqrt()
-    chosen = len(rest.features.sizes) + 1  # a variance for each block and one for the noise
+    chosen = len(rest.features.sizes) + 3  # a variance for each block, the noise, the scale, the share of the rest
     factor = interval_factor(left, spreads, floor / float(noise.sqrt()), chosen)
     return {"noise": noise, "calibration": torch.tensor(factor, dtype=torch.float64)}
 
