@@ -5,7 +5,8 @@
 NAS-Bench-201 and FBNet on all device columns of HELP (MIT), and chronas's own DARTS table. Networks below 0.1 ms are
 left out of NAS-Bench-201 and counted. Each fit adds a line to `--rows`; what is there is not done again, so that a
 study that was stopped goes on. `--columns`, `--predictors`, `--samples` and `--seeds` take a part of it.
-Prints a table of means over seeds, with a plot by `--plot FILE.svg`, and, last, one line of JSON.
+Prints a table of means over seeds, one of means over the devices of a space, with a plot by `--plot FILE.svg`, and,
+last, one line of JSON.
 """
 
 from __future__ import annotations
@@ -104,15 +105,27 @@ def main() -> None:
     frame = pl.DataFrame(study(options)).filter(pl.col("samples").is_in(options.samples))
     measures = ["spearman", "kendall", "mape_percent", "coverage_percent", "fit_cpu_s"]
     means = frame.group_by(keys).agg(pl.len().alias("seeds"), *[pl.col(m).mean() for m in measures]).sort(keys)
-    print("| problem | samples | predictor | seeds | Spearman | Kendall | MAPE % | within 90 % | fit, CPU s |")
-    print("|---|--:|---|--:|--:|--:|--:|--:|--:|")
-    for problem, samples, predictor, seeds, rho, tau, error, inside, seconds in means.rows():
-        values = f"{rho:.4f} | {tau:.4f} | {error:.2f} | {inside:.1f} | {seconds:.1f}"
-        print(f"| {problem} | {samples} | {predictor} | {seeds} | {values} |")
+    show(means, ["problem", "samples", "predictor", "seeds"])
+    space = pl.col("problem").str.split("/").list.first().alias("space")
+    devices = means.group_by(space, "samples", "predictor", maintain_order=True).agg(
+        pl.len().alias("devices"), *[pl.col(m).mean() for m in measures]
+    )
+    print()
+    show(devices, ["space", "samples", "predictor", "devices"])
     if options.plot is not None:
         draw(means, options.plot)
     overall = means.group_by("predictor", "samples").agg(pl.col("spearman").mean(), pl.col("coverage_percent").mean())
     print(json.dumps({"benchmark": "predictors", "means": overall.sort("predictor", "samples").to_dicts()}))
+
+
+def show(means: pl.DataFrame, keys: list[str]) -> None:
+    """A table in Markdown, of these columns and the measures behind them."""
+    print(f"| {' | '.join(keys)} | Spearman | Kendall | MAPE % | within 90 % | fit, CPU s |")
+    print("|---|--:|---|--:|--:|--:|--:|--:|--:|")
+    for row in means.rows():
+        rho, tau, error, inside, seconds = row[len(keys) :]
+        values = f"{rho:.4f} | {tau:.4f} | {error:.2f} | {inside:.1f} | {seconds:.1f}"
+        print(f"| {' | '.join(map(str, row[: len(keys)]))} | {values} |")
 
 
 def draw(means: pl.DataFrame, path: Path) -> None:
