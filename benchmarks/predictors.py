@@ -133,16 +133,17 @@ def draw(means: pl.DataFrame, path: Path) -> None:
     from matplotlib.figure import Figure
 
     by_space = means.with_columns(pl.col("problem").str.split("/").list.first().alias("space"))
-    spaces = sorted(by_space["space"].unique())
+    spaces, names = sorted(by_space["space"].unique()), sorted(by_space["predictor"].unique())
     figure = Figure(figsize=(3.4 * len(spaces), 3.2), layout="constrained")
     for axes, space in zip(np.ravel(figure.subplots(1, len(spaces), squeeze=False)), spaces, strict=True):
         here = by_space.filter(pl.col("space") == space)
         devices = here["problem"].n_unique()
-        for name in sorted(here["predictor"].unique()):
+        for number, name in enumerate(names):
             curve = here.filter(pl.col("predictor") == name).group_by("samples").agg(
                 pl.col("spearman").mean(), pl.col("problem").n_unique().alias("devices")
             ).filter(pl.col("devices") == devices).sort("samples")  # fmt: skip
-            axes.plot(curve["samples"], curve["spearman"], marker="o", markersize=3, label=name)
+            if len(curve):
+                axes.plot(curve["samples"], curve["spearman"], color=f"C{number}", marker="o", markersize=3, label=name)
         axes.set(title=f"{space}, {devices} device{'s' * (devices > 1)}", xlabel="networks", ylabel="Spearman")
         axes.set_xscale("log")
         axes.grid(visible=True, alpha=0.3)
