@@ -113,10 +113,10 @@ def launched_group() -> Iterator[Group]:
         raise UsageError(
             "torchrun needs a torch with gloo, this one has none: run one process, or install another torch"
         )
-    import_module("torch.distributed.nn")  # imported in the block, as optimisers do, it would keep the group for good
-    distributed.init_process_group(
-        "gloo", timeout=PATIENCE
-    )  # and gloo's threads with it, which may crash at the process's exit
+    # Imported in the block, as optimisers do, this module would keep the group for good, and gloo's threads with it,
+    # which may crash at the process's exit.
+    import_module("torch.distributed.nn")
+    distributed.init_process_group("gloo", timeout=PATIENCE)
     try:
         yield Group(distributed.get_rank(), distributed.get_world_size())
     finally:
