@@ -84,7 +84,7 @@ def test_two_processes_search_in_one_run_what_one_process_does(tmp_path: Path) -
         ),
     ],
 )
-def test_what_one_process_refuses_two_refuse_by_the_same_words(
+def test_two_processes_refuse_in_one_line_and_call_it_no_fault(
     tmp_path: Path, changes: dict[str, Any], exit_code: int, message: str
 ) -> None:
     config = tiny_config(baseline=False, **changes)
