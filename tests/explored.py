@@ -9,14 +9,13 @@ import numpy as np
 import polars as pl
 
 from chronas.explore import Collection, Plane, Quantity, load_catalogue
-from chronas.explore.paths import passes_on
 from chronas.spaces import Architecture, Skeleton, make_space
 from chronas.tables import CostTable, Provenance
 
 SPACE = make_space("nasbench201")
 SKELETON = Skeleton(input_shape=(3, 8, 8), classes=4, width=4, depth=1)
-NETWORKS = [network for network in SPACE.sample(90, seed=0) if passes_on(network)][:60]
-USELESS = next(network for network in SPACE.sample(200, seed=0) if not passes_on(network))
+NETWORKS = [network for network in SPACE.sample(90, seed=0) if network.connected()][:60]
+USELESS = next(network for network in SPACE.sample(200, seed=0) if not network.connected())
 
 
 def latencies(count: int, seed: int = 0) -> list[float]:

@@ -58,7 +58,8 @@ def test_without_a_limit_the_most_probable_come_in_order(name: str) -> None:
     space = make_space(name)
     relaxation = sharp(space)
     found = list(itertools.islice(candidates(relaxation, additive(space), {}), 600))
-    assert [(each.architecture, each.log_probability) for each in found] == relaxation.best(600)
+    most = [(each, log_p) for each, log_p in relaxation.best(700) if each.connected()]
+    assert [(each.architecture, each.log_probability) for each in found] == most[:600]
     first = found[0]
     latency = additive(space)["latency_ms"].predict(torch.from_numpy(space.encode([first.architecture])))
     assert first.predicted == {"latency_ms": pytest.approx(float(latency[0]))}
@@ -79,6 +80,26 @@ def test_every_candidate_is_inside_any_reachable_limit_and_they_come_best_first(
     log_p = [each.log_probability for each in found]
     assert log_p == sorted(log_p, reverse=True)
     assert log_p[0] == pytest.approx(relaxation.log_probability(found[0].architecture), abs=1e-4)
+
+
+@pytest.mark.parametrize("share", [None, 0.3])
+def test_a_cell_that_lets_no_image_through_is_never_derived(share: float | None) -> None:
+    """However probable and cheap it is: under a limit a short search comes to cells of nothing."""
+    space = make_space("nasbench201")
+    logits = torch.zeros(len(space.decisions), len(space.decisions[0].relaxed))
+    logits[:, space.decisions[0].options.index("none")] = 5.0
+    relaxation, slope = Relaxation(space, logits), slope_of(space)
+    slope[::5] = 0.0  # nothing costs nothing
+    cost = {"latency_ms": _additive(slope)}
+    assert not relaxation.mode().connected()
+    least = min(each.predicted["latency_ms"] for each in candidates(relaxation, cost, {}))
+    limits = {} if share is None else ms(least / (1 - share))
+    found = list(itertools.islice(candidates(relaxation, cost, limits), 50))
+    assert found
+    assert all(each.architecture.connected() for each in found)
+    if share is not None:
+        with pytest.raises(UsageError, match="lets no image through: give higher limits"):
+            next(candidates(relaxation, cost, ms(0.99 * least)))
 
 
 def test_the_first_candidate_is_the_best_inside_of_a_whole_space() -> None:

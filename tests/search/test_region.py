@@ -14,6 +14,7 @@ from scipy import stats
 from chronas.search import ObjectiveConfig, SearchCost, Task
 from chronas.search.region import Region
 from chronas.search.variation import mutate, neighbours
+from chronas.spaces import make_space
 from toy_space import ToySpace
 
 MakeTask = Callable[..., Task]
@@ -53,6 +54,16 @@ def test_everything_inside_is_given_out_once_and_then_nothing(make_task: MakeTas
     assert there.draw() is None
     assert there.vary(lambda: drawn[0]) is None
     assert there.around(drawn[0]) == []
+
+
+def test_what_lets_no_image_through_is_never_given_out(make_task: MakeTask) -> None:
+    there = region(make_task("nasbench201"))
+    dead = make_space("nasbench201").architecture([0] * 6)
+    given = [there.draw(), there.vary(lambda: dead), *there.around(dead), there.repair(dead)]
+    given += [there.draw() for _ in range(400)]
+    assert all(each is not None and each.architecture.connected() for each in given)
+    assert len({each.architecture for each in given if each}) > 400
+    assert not there.inside(there.known([dead])[0])
 
 
 def test_variations_are_new_and_inside_and_near_where_they_can_be(make_task: MakeTask) -> None:

@@ -16,7 +16,7 @@ import polars as pl
 from numpy.typing import NDArray
 
 from chronas.errors import DataError, UsageError
-from chronas.explore.paths import live_slots, passes_on
+from chronas.explore.paths import live_slots
 from chronas.explore.words import ACCURACY_HINT, SIZE, SIZE_HINT, cost_unit, cost_words, device_name, distinct
 from chronas.networks import closed_form
 from chronas.spaces import Architecture, Skeleton, Space, make_space
@@ -192,7 +192,7 @@ def collect(tables: Mapping[Path, CostTable], accuracies: pl.DataFrame | None) -
         {quantity.label: quantity for quantity in quantities},
         {quantity.label: quantity for quantity in found},
         sized(table.space, table.provenance.skeleton, architectures),
-        np.array([passes_on(architecture) for architecture in architectures]),
+        np.array([architecture.connected() for architecture in architectures]),
     )
 
 

@@ -41,7 +41,6 @@ from chronas.search.sampling import (
 )
 from chronas.search.searcher import Task
 from chronas.search.surrogate import Surrogate, Weights
-from chronas.search.traits import reached, traits
 from chronas.search.variation import neighbours
 from chronas.spaces import Architecture
 
@@ -247,7 +246,7 @@ class Bayesian(SamplingSearcher):
 
 
 class Pool:
-    """What a choice looks at: one architecture of each graph that images pass and that was not trained."""
+    """What a choice looks at: one architecture of each graph that was not trained."""
 
     def __init__(self, region: Region, surrogate: Surrogate, trained: set[Architecture]) -> None:
         self._region, self._surrogate = region, surrogate
@@ -263,13 +262,11 @@ class Pool:
         if not fresh:
             return False
         rows = self._surrogate.rows([each.architecture for each in fresh])
-        passed = reached(self._region.space, rows)
         self._graphs |= {graph(each.architecture) for each in fresh}
-        fresh = [each for each, passes in zip(fresh, passed, strict=True) if passes]
         self._candidates += fresh
         self._prices += [self._region.price(each) for each in fresh]
-        self._rows = np.concatenate([self._rows, rows[passed]]) if self._rows.size else rows[passed]
-        return bool(fresh)
+        self._rows = np.concatenate([self._rows, rows]) if self._rows.size else rows
+        return True
 
     def best(self, count: int) -> list[Candidate]:
         """So many of the largest expected improvement."""
@@ -290,15 +287,14 @@ class Pool:
 
 
 def _drawn(region: Region, count: int, seen: set[Architecture]) -> list[Candidate]:
-    """At most `count` random ones of graphs that were not seen and that images pass, which are seen from now on."""
+    """At most `count` random ones of graphs that were not seen, which are seen from now on."""
     found: list[Candidate] = []
     for _ in range(DRAWS):
         candidate = region.draw() if len(found) < count else None
         if candidate is None:
             break
         shape = graph(candidate.architecture)
-        passes = reached(region.space, traits(region.space, region.skeleton, [candidate.architecture]))[0]
-        if passes and shape not in seen:
+        if shape not in seen:
             seen.add(shape)
             found.append(candidate)
     return found

@@ -3,7 +3,7 @@
 Without limits these are the most probable architectures, exactly in order. With some, the most probable ones are
 filtered; where tight limits lie far below them, a hill climb repairs the mode: the group is changed that takes most
 off the relative violations, summed over the limits, for its loss of log-probability, until the predictions are inside,
-and then whatever regains probability and stays inside.
+and then whatever regains probability and stays inside. What lets no image through is left out, however probable.
 """
 
 from __future__ import annotations
@@ -69,7 +69,7 @@ def excess(costs: Mapping[str, float], limits: Mapping[str, float]) -> float:
 def candidates(
     relaxation: Relaxation, costs: Mapping[str, SearchCost], limits: Mapping[str, float]
 ) -> Iterator[Candidate]:
-    """Architectures by falling probability, all predicted inside the limits; without any the whole space, lazily.
+    """Architectures by falling probability that let images through, all predicted inside the limits, lazily.
 
     Args:
         relaxation: the distribution over architectures.
@@ -134,10 +134,11 @@ def _chunks(relaxation: Relaxation, costs: Mapping[str, SearchCost]) -> Iterator
     while chunk := list(itertools.islice(ranked, CHUNK)):
         numbers = torch.tensor([row for row, _ in chunk])
         predictions = _rows(_predict(relaxation, costs, numbers), len(chunk))
-        yield [
+        found = [
             Candidate(relaxation.architecture(row), log_p, prediction)
             for (row, log_p), prediction in zip(chunk, predictions, strict=True)
         ]
+        yield [each for each in found if each.architecture.connected()]
 
 
 def _predict(relaxation: Relaxation, costs: Mapping[str, SearchCost], numbers: Tensor) -> dict[str, Tensor]:
@@ -211,4 +212,5 @@ class Climb:
         predictions = _rows({name: values[best] for name, values in costs.items()}, len(best))
         for row, value, prediction in zip(numbers[best].tolist(), log_p[best].tolist(), predictions, strict=True):
             architecture = self._relaxation.architecture(row)
-            self.inside[architecture] = Candidate(architecture, value, prediction)
+            if architecture.connected():
+                self.inside[architecture] = Candidate(architecture, value, prediction)

@@ -1,7 +1,8 @@
 """The architectures of a task that are predicted inside all of its limits, and ways to get new ones.
 
 Costs are predicted before anything is evaluated, so nothing outside a limit is ever trained or scored: what is outside
-is drawn again, or repaired by the steps that take most off the violation. Each architecture is given out once.
+is drawn again, or repaired by the steps that take most off the violation. What lets no image through is as good as
+outside. Each architecture is given out once.
 """
 
 from __future__ import annotations
@@ -64,7 +65,7 @@ class Region:
         for _ in range(VARIED):
             made = make()
             [candidate] = self._candidates([made])
-            found = candidate if self._excess(candidate) == 0 else self.repair(made)
+            found = candidate if self.inside(candidate) else self.repair(made)
             if found is not None and self._take(found):
                 return found
         return self.draw()
@@ -88,20 +89,20 @@ class Region:
         return self._objective.price(candidate.predicted)
 
     def inside(self, candidate: Candidate) -> bool:
-        """Whether it is predicted inside all limits."""
-        return self._excess(candidate) == 0
+        """Whether it is predicted inside all limits and lets images through."""
+        return self._excess(candidate) == 0 and candidate.architecture.connected()
 
     def new(self, architectures: Sequence[Architecture]) -> list[Candidate]:
         """Those of some architectures that are inside and were not given out, once each, in their order."""
         fresh = [each for each in dict.fromkeys(architectures) if each not in self._given]
-        return [each for each in self._candidates(fresh) if self._excess(each) == 0]
+        return [each for each in self._candidates(fresh) if self.inside(each)]
 
     def repair(self, architecture: Architecture) -> Candidate | None:
         """A new one inside by the steps from an architecture that take most off its violation; None: none is near."""
         excess = math.inf
         while True:
             around = self._candidates(neighbours(architecture))
-            inside = [c for c in around if self._excess(c) == 0 and c.architecture not in self._given]
+            inside = [each for each in around if self.inside(each) and each.architecture not in self._given]
             if inside:
                 return inside[int(self.generator.integers(len(inside)))]
             best = min(around, key=self._excess)

@@ -119,18 +119,6 @@ def capacities(space: Space, found: NDArray[np.float64]) -> NDArray[np.float64]:
     return found[:, [sizes, *(sizes + 1 + NUMBERS * (n + 1) for n in range(cells))]]
 
 
-def reached(space: Space, found: NDArray[np.float64]) -> NDArray[np.bool_]:
-    """Of traits [N, F], whether images reach the end of every cell [N].
-
-    Args:
-        space: of the architectures; in one of layers they always do.
-        found: what `traits` gave.
-    """
-    cells = len(space.topology.cells) if isinstance(space.topology, CellTopology) else 0
-    counts = found[:, found.shape[1] - NUMBERS * cells :: NUMBERS]
-    return np.all(counts > 0, axis=1) if cells else np.ones(len(found), dtype=bool)
-
-
 def dilution(space: Space, found: NDArray[np.float64]) -> NDArray[np.float64]:
     """Of traits [N, F], how much each cell multiplies what passes no weights [N]: the logarithm of its plain paths.
 

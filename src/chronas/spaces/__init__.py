@@ -9,9 +9,8 @@ from __future__ import annotations
 import functools
 
 from chronas.names import named
-from chronas.spaces.cell_graph import NOTHING
 from chronas.spaces.skeleton import Skeleton
-from chronas.spaces.space import Architecture, Choice, Decision, Group, Space
+from chronas.spaces.space import NOTHING, Architecture, Choice, Decision, Group, Space
 from chronas.spaces.topology import Cell, CellTopology, LayerTopology, Topology
 
 __all__ = [

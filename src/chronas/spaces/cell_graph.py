@@ -11,7 +11,8 @@ from __future__ import annotations
 import itertools
 from collections.abc import Mapping
 
-NOTHING = "none"
+from chronas.spaces.space import NOTHING
+
 IDENTITY = "skip_connect"
 CONVOLUTIONS = frozenset({"nor_conv_1x1", "nor_conv_3x3"})
 SUM = "+"

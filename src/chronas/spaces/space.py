@@ -21,13 +21,15 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from chronas.errors import UsageError
+from chronas.spaces.topology import CellTopology
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from chronas.spaces.skeleton import Skeleton
-    from chronas.spaces.topology import Topology
+    from chronas.spaces.topology import Cell, Topology
 
+NOTHING = "none"  # the option of an edge that passes nothing on
 Choice = int | None  # the number of an option, or None where the decision is not kept
 LISTABLE = 2**17  # spaces up to this size are sampled by one shuffle of all, so that even the last ones come quickly
 
@@ -91,6 +93,21 @@ class Architecture:
         """The name of the operation that was chosen for a decision, or None where it is not kept."""
         choice = self.choices[decision]
         return None if choice is None else self.space.decisions[decision].options[choice]
+
+    def connected(self) -> bool:
+        """Whether images get through: whether what each kind of cell gives depends on what it is given."""
+        topology = self.space.topology
+        if not isinstance(topology, CellTopology):
+            return True
+        return all(self.reached(cell) & set(cell.output) for cell in topology.cells)
+
+    def reached(self, cell: Cell) -> set[int]:
+        """The states of a cell of the space's topology that depend on its inputs, which are among them."""
+        found = set(range(cell.inputs))
+        for edge, (source, target) in sorted(enumerate(cell.edges), key=lambda each: each[1][1]):
+            if source in found and self.operation(cell.decision(edge)) not in (None, NOTHING):
+                found.add(target)
+        return found
 
     def canonical(self) -> Architecture:
         """The representative of all architectures that compute the same function, as `Space.canonical` has it."""
