@@ -127,6 +127,46 @@ def test_latencies_are_divided_by_the_drift_of_their_moment(tmp_path: Path) -> N
     assert np.mean(relative) == pytest.approx(0.7, abs=0.05)  # the machine at its quickest is what is told
 
 
+class Busier(Simulated):
+    """The same device, all of whose runs take 40 % longer."""
+
+    def run_once(self, latency_ms: float) -> float:
+        return super().run_once(1.4 * latency_ms)
+
+
+def values_ms(contents: Contents) -> np.ndarray:
+    return np.array([latency.value_ms for latency in contents.latencies().values()])
+
+
+def test_load_that_lasts_a_whole_campaign_is_told_by_an_earlier_one_that_knew_the_machine_at_rest(
+    tmp_path: Path,
+) -> None:
+    config = SimulatedConfig(noise=0.001)
+    quiet = measure(tmp_path / "quiet.sqlite", Simulated(config))
+    alone = measure(tmp_path / "alone.sqlite", Busier(config))
+    np.testing.assert_allclose(values_ms(alone) / values_ms(quiet), 1.4, rtol=0.002)
+    measure(tmp_path / "busy.sqlite", Busier(config), networks=NETWORKS[:4], earlier=[tmp_path / "quiet.sqlite"])
+    busy = measure(tmp_path / "busy.sqlite", Busier(config), earlier=[tmp_path / "busy.sqlite"])  # goes on as it began
+    np.testing.assert_allclose(values_ms(busy), values_ms(quiet), rtol=0.002)
+    assert busy.quiet_ms == quiet.quiet_ms < alone.quiet_ms / 1.39
+    later = measure(tmp_path / "later.sqlite", Simulated(config), earlier=[tmp_path / "alone.sqlite"])
+    assert later.latencies() == quiet.latencies()  # the quieter campaign is itself what is known of rest
+
+
+@pytest.mark.parametrize(
+    ("device", "plan"),
+    [(SimulatedConfig(noise=0.001, base_ms=0.1), PLAN), (NOISY, PLAN.model_copy(update={"repeats": 9}))],
+    ids=["another device", "another way of timing"],
+)
+def test_a_campaign_that_timed_another_reference_or_otherwise_says_nothing_of_rest(
+    device: SimulatedConfig, plan: Plan, tmp_path: Path
+) -> None:
+    alone = measure(tmp_path / "alone.sqlite", Simulated(NOISY))
+    measure(tmp_path / "other.sqlite", Simulated(device), plan)
+    beside = measure(tmp_path / "beside.sqlite", Simulated(NOISY), earlier=[tmp_path / "other.sqlite"])
+    assert data(beside) == data(alone) and beside.header.quiet_ms is None
+
+
 def test_a_machine_that_is_busy_and_the_priority_that_was_had_are_kept(tmp_path: Path, monkeypatch) -> None:
     monkeypatch.setattr(Simulated, "foreign_cores", lambda device: 1.5)
     monkeypatch.setattr(Simulated, "undisturbed", lambda device: nullcontext("high"))

@@ -10,9 +10,10 @@ import pytest
 
 from chronas.cli.main import main
 from chronas.devices import RecordedConfig, make_device
+from chronas.devices.simulated import Simulated
 from chronas.errors import DeviceError, MismatchError
 from chronas.runs import Run, device_of, execute, fit_all, measure, read_choice
-from chronas.runs.known import of_row, recorded
+from chronas.runs.known import costs_of, of_row, recorded
 from chronas.tables import CostTable
 from tiny_run import FLAGS, tiny_config
 
@@ -64,6 +65,18 @@ def test_hardware_that_is_here_with_another_version_is_refused_not_passed_over(f
     other = CostTable(own.frame, replace(own.provenance, device={**own.provenance.device, "version": "9.0"}))
     with pytest.raises(MismatchError, match=r"version is 9.0 there, 1 here"):
         a_run(other, tmp_path / "run")
+
+
+def test_what_is_measured_while_the_machine_is_busy_is_told_as_at_rest(tmp_path: Path, monkeypatch) -> None:
+    """A neighbour that comes between the table and a candidate: all runs take 40 % longer from then on."""
+    run = Run.create(tmp_path / "run", tiny_config(), command="x")
+    table = measure(run)
+    networks = table.architectures()[:3]
+    run_once = Simulated.run_once
+    monkeypatch.setattr(Simulated, "run_once", lambda device, latency_ms: run_once(device, 1.4 * latency_ms))
+    costs = costs_of(run, "choose limit", networks)
+    measured_ms = [costs[str(network)].latency.value_ms for network in networks]
+    np.testing.assert_allclose(measured_ms, table.costs()[:3], rtol=0.03)
 
 
 def test_a_limit_is_kept_by_the_tables_own_costs_and_the_report_says_that_nothing_was_measured(

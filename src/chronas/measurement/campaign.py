@@ -19,7 +19,7 @@ from chronas.devices import NORMAL, Device, Runner, hardware_lock
 from chronas.errors import UsageError
 from chronas.measurement.contents import Header, ReferenceRound
 from chronas.measurement.costs import CostCampaign
-from chronas.measurement.journal import Journal
+from chronas.measurement.journal import Journal, read_journal
 from chronas.measurement.meter import make_meter
 from chronas.measurement.timing import Plan
 from chronas.progress import Progress, silent
@@ -38,6 +38,7 @@ def run_campaign(
     *,
     weights: Mapping[Architecture, Path] | None = None,
     costs: Sequence[str] = (),
+    earlier: Sequence[Path] = (),
 ) -> None:
     """Measure architectures into a journal, or go on with one; what it already holds is not measured again.
 
@@ -55,6 +56,8 @@ def run_campaign(
             have random weights.
         costs: names in `COSTS` of what is measured too, once all latencies are there. A journal that has none of
             them yet can get them later.
+        earlier: journals of the same machine, a short while ago: where one saw its reference run faster, the machine
+            was nearer to rest then, and drift is told against that. A journal that is there keeps what it began with.
 
     Raises:
         UsageError: no architecture, architectures of several spaces, or another process writes the journal.
@@ -69,7 +72,8 @@ def run_campaign(
         raise UsageError(f"a campaign measures architectures of one space, got {len(asked)} of {sorted(spaces)}")
     (space,) = spaces.values()
     meters = [make_meter(cost, device, skeleton, weights) for cost in dict.fromkeys(costs)]
-    with Journal(journal_path, Header.of(space, skeleton, device, plan)) as journal:
+    known = [read_journal(path) for path in earlier if path != journal_path]
+    with Journal(journal_path, Header.of(space, skeleton, device, plan, known)) as journal:
         journal.ask(list(asked))
         device.resume_at(journal.contents.clock_s)
         reference = space.parse(journal.contents.header.reference)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 
 import numpy as np
@@ -23,6 +23,8 @@ REFERENCE_SEED = (
     1_234_567  # gives a network of middling cost in each space, and hardly one that a campaign measures too
 )
 
+ROUND = ("warmup", "repeats", "statistic", "priority")  # what of a plan a round's latency depends on
+
 
 @dataclass(frozen=True)
 class Header:
@@ -36,6 +38,7 @@ class Header:
         reference: the text form of the reference network.
         created: date and time (UTC, ISO 8601).
         version: of chronas.
+        quiet_ms: the reference's latency on the machine at rest, as earlier campaigns saw it; None where none did.
     """
 
     space: str
@@ -45,13 +48,32 @@ class Header:
     reference: str
     created: str
     version: str
+    quiet_ms: float | None = None
 
     @classmethod
-    def of(cls, space: Space, skeleton: Skeleton, device: Device, plan: Plan) -> Header:
-        """The header of a campaign that begins now; its reference is the same network for all campaigns of a space."""
+    def of(
+        cls, space: Space, skeleton: Skeleton, device: Device, plan: Plan, earlier: Sequence[Contents] = ()
+    ) -> Header:
+        """The header of a campaign that begins now; its reference is the same network for all campaigns of a space.
+
+        Args:
+            space: of the networks.
+            skeleton: what they are built into.
+            device: where they run.
+            plan: how they are measured.
+            earlier: campaigns that may know the machine at rest: those that timed the same reference alike do.
+        """
         reference = str(reference_of(space))
         created = datetime.now(UTC).isoformat(timespec="seconds")
-        return cls(space.name, skeleton, device.fingerprint(), plan, reference, created, __version__)
+        header = cls(space.name, skeleton, device.fingerprint(), plan, reference, created, __version__)
+        known_ms = [each.quiet_ms for each in earlier if each.header.times_like(header)]
+        return replace(header, quiet_ms=min((quiet_ms for quiet_ms in known_ms if quiet_ms is not None), default=None))
+
+    def times_like(self, other: Header) -> bool:
+        """Whether both campaigns time the same reference on the same device in the same way."""
+        same_network = (self.space, self.skeleton, self.reference) == (other.space, other.skeleton, other.reference)
+        same_way = all(getattr(self.plan, key) == getattr(other.plan, key) for key in ROUND)
+        return same_network and same_way and not device_differences(self.device, other.device)
 
     def differences(self, asked: Header) -> list[str]:
         """What makes `asked` another campaign than this one, one text a difference; empty where it can go on."""
@@ -74,6 +96,7 @@ class Header:
             "reference": self.reference,
             "created": self.created,
             "version": self.version,
+            **({} if self.quiet_ms is None else {"quiet_ms": repr(self.quiet_ms)}),
         }
 
     @classmethod
@@ -87,6 +110,7 @@ class Header:
             reference=texts["reference"],
             created=texts["created"],
             version=texts["version"],
+            quiet_ms=float(texts["quiet_ms"]) if "quiet_ms" in texts else None,
         )
 
 
@@ -207,8 +231,13 @@ class Contents:
             for reference in self.references.values():
                 latency_ms = in_round(reference.samples_ms, self.header.plan.statistic)
                 timings.setdefault((reference.block, reference.round), []).append((reference.start_s, latency_ms))
-            self._known_drift = (len(self.references), Drift(timings))
+            self._known_drift = (len(self.references), Drift(timings, self.header.quiet_ms))
         return self._known_drift[1]
+
+    @property
+    def quiet_ms(self) -> float | None:
+        """The reference's latency on the machine at rest, as far as is known; None where it was never timed."""
+        return self._drift().quiet_ms if self.references else self.header.quiet_ms
 
     def _block_of(self, text: str) -> int:
         """The number of a network's block."""

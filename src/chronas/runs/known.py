@@ -85,6 +85,8 @@ def costs_of(
 ) -> dict[str, NetworkCosts]:
     """Measure these architectures in one campaign of their own, under the run's plan with more rounds.
 
+    The machine at rest is what any campaign of the run has seen of it: load that came later is divided out.
+
     Where the device is not here, nothing is measured: an architecture's costs are the table's own or, where the table
     lacks it, predicted.
 
@@ -108,8 +110,9 @@ def costs_of(
     journal = run.folder / f"{name}.sqlite"
     with run.timed(name):
         run_campaign(
-            run.device, run.skeleton, architectures, plan, journal, progress, weights=weights, costs=run.config.costs
-        )
+            run.device, run.skeleton, architectures, plan, journal, progress,
+            weights=weights, costs=run.config.costs, earlier=sorted(run.folder.glob("*.sqlite")),
+        )  # fmt: skip
     return measured(journal)
 
 
