@@ -44,7 +44,7 @@ def test_a_limit_is_met_by_the_upper_end_of_the_interval() -> None:
 
 def test_the_verdict_compares_with_weight_zero_and_random_search() -> None:
     text = judge([FOUND, WEIGHT_0, RANDOM_SEARCH, RANDOM], FOUND.name, {"latency_ms": 2.6}, test_images=10_000).text
-    assert "; 28 % faster than the network searched without a latency term and 0.28 points less accurate" in text
+    assert "; 28 % faster than the network searched for accuracy alone and 0.28 points less accurate" in text
     assert "; as fast as the best of random search and 0.55 points more accurate." in text
     assert "a random network" not in text
 

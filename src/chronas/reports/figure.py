@@ -45,8 +45,8 @@ class Mark:
 
 MARKS = {
     "limit": Mark("search within the limit", "#0f9d74", "star", "solid"),
-    "latency-term": Mark("search with latency term", "#2a8ccb", "square", "longdash"),
-    "weight-0": Mark("search, weight 0", "#d55e00", "circle", "dash"),
+    "latency-term": Mark("search with a weight on costs", "#2a8ccb", "square", "longdash"),
+    "weight-0": Mark("search for accuracy alone", "#d55e00", "circle", "dash"),
     "random-search": Mark("random search", "#c2649a", "diamond", "dot"),
     "random": Mark("random", "#858b94", "x", "dashdot"),
 }

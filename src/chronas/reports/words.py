@@ -19,8 +19,8 @@ SOURCE_WORDS: dict[str, str] = {
     "predicted": "not measured here, as the device is not on this machine, nor in its table: the costs are predicted",
 }
 ROLE_WORDS = {
-    "weight-0": "the network searched without a latency term",
-    "latency-term": "the network searched with the latency term",
+    "weight-0": "the network searched for accuracy alone",
+    "latency-term": "the network searched with a weight on costs",
     "limit": "the network searched within the limit",
     "random": "a random network of about equal latency",
     "random-search": "the best of random search",

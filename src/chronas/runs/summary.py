@@ -14,6 +14,7 @@ from chronas.files import read_as, write_json
 from chronas.predictors import PredictorReport
 from chronas.reports import Report, Role, Scored, SearchSummary, TrainedNetwork, Verdict, judge
 from chronas.runs.both import read_devices
+from chronas.runs.config import RunConfig
 from chronas.runs.finding import HISTORY_SCHEMA, SCORED_SCHEMA, read_choice
 from chronas.runs.folder import Run
 from chronas.runs.front import FILE as FRONT
@@ -28,13 +29,7 @@ from chronas.units import cost_word
 
 MISSED_SCHEMA = "chronas.missed/1"
 FINAL = "final"  # the campaign that measures all trained networks together, at the end
-NAMES: dict[Role, str] = {
-    "weight-0": "no latency term",
-    "latency-term": "latency term",
-    "limit": "limit",
-    "random": "random, equal latency",
-    "random-search": "random search",
-}
+ROLES: tuple[Role, ...] = ("weight-0", "latency-term", "limit", "random", "random-search")
 FILES = {
     "model.safetensors": "trained weights",
     "model.onnx": "the network with its weights, checked against PyTorch",
@@ -75,7 +70,7 @@ def summarise(run: Run) -> Report:
     """
     facts = run.facts
     networks = trained_networks(run)
-    found = NAMES[run.role] if any(network.role == run.role for network in networks) else None
+    found = name_of(run.role, run.config) if any(network.role == run.role for network in networks) else None
     table = CostTable.load(run.folder / "costs.parquet") if (run.folder / "costs.parquet").exists() else None
     images = run.data_facts.test
     verdict = unfinished(run) if found is None else judge(networks, found, run.config.limits, images)
@@ -146,13 +141,24 @@ def predictor_report(run: Run) -> PredictorReport | None:
 def searches(run: Run) -> list[SearchSummary]:
     """The finished searches, the run's own first."""
     found = []
-    for role in sorted(NAMES, key=lambda name: name != run.role):
+    for role in sorted(ROLES, key=lambda name: name != run.role):
         folder, network = run.folder / "search" / role, run.folder / "networks" / role
         if (folder / "history.json").exists():
             history = read_as(folder / "history.json", HISTORY_SCHEMA, History)
             judged = list(read_choice(network).judged) if (network / "choice.json").exists() else []
-            found.append(SearchSummary(NAMES[role], run.space.name, history.epochs, scored(folder), judged))
+            found.append(
+                SearchSummary(name_of(role, run.config), run.space.name, history.epochs, scored(folder), judged)
+            )
     return found
+
+
+def name_of(role: Role, config: RunConfig) -> str:
+    """What a network of a run is called: by what its search was asked for, as its costs are called."""
+    words = [cost_word(cost) for cost in config.weights]
+    terms = f"{' and '.join(words)} term{'s' if len(words) > 1 else ''}"
+    if role == "weight-0":
+        return {0: "accuracy alone", 1: f"no {terms}"}.get(len(words), "no such terms")
+    return {"latency-term": terms, "random": "random, equal latency", "random-search": "random search"}.get(role, role)
 
 
 def scored(folder: Path) -> list[Scored]:
@@ -163,7 +169,7 @@ def scored(folder: Path) -> list[Scored]:
 
 def trained_networks(run: Run) -> list[TrainedNetwork]:
     """All networks that are trained and measured, the run's own first."""
-    folders = {role: run.folder / "networks" / role for role in sorted(NAMES, key=lambda name: name != run.role)}
+    folders = {role: run.folder / "networks" / role for role in sorted(ROLES, key=lambda name: name != run.role)}
     trained = {role: read_trained(path) for role, path in folders.items() if (path / "result.json").exists()}
     costs = final_costs(run, [each.architecture for each in trained.values()])
     networks = []
@@ -172,7 +178,7 @@ def trained_networks(run: Run) -> list[TrainedNetwork]:
             told = known.told(read_choice(folders[role]).predicted)
             networks.append(
                 TrainedNetwork(
-                    name=NAMES[role],
+                    name=name_of(role, run.config),
                     role=role,
                     architecture=str(each.architecture),
                     space=run.space.name,
@@ -208,14 +214,14 @@ def notes(run: Run) -> list[str]:
             f"Not measured here: device {described(run.facts.device)} is not on this machine. The costs of a network "
             f"are those of the given table or, where the table lacks it, predicted."
         )
-    for role in NAMES:
+    for role in ROLES:
         path = run.folder / "networks" / role / "choice.json"
         if path.exists():
-            choice = read_choice(path.parent)
-            found += [f"{NAMES[role]}: a candidate was over a limit or too close to it ({e})" for e in choice.tried]
+            name, choice = name_of(role, run.config), read_choice(path.parent)
+            found += [f"{name}: a candidate was over a limit or too close to it ({e})" for e in choice.tried]
             if role == run.role and choice.margin == 0 and run.config.limits and run.config.choice.margin > 0:
                 found.append(
-                    f"{NAMES[role]}: no candidate was predicted inside by a margin of {run.config.choice.margin:g} "
+                    f"{name}: no candidate was predicted inside by a margin of {run.config.choice.margin:g} "
                     f"standard deviation(s), so one without that margin was taken."
                 )
     return found
