@@ -112,9 +112,10 @@ def test_a_limit_below_everything_is_refused(searched: tuple[str, Task, Found, l
         next(searched[2].candidates({"peak_memory_mib": 1e3}))
 
 
-def test_scores_are_percentages_or_absent(searched: tuple[str, Task, Found, list[int]]) -> None:
-    _, task, found, _ = searched
+def test_scores_are_percentages_of_a_supernet_or_absent(searched: tuple[str, Task, Found, list[int]]) -> None:
+    name, task, found, _ = searched
     scores = found.score(task.space.sample(2, seed=1))
+    assert (scores is not None) is searcher_class(name).supernet
     assert scores is None or (len(scores) == 2 and all(0 <= score <= 100 for score in scores))
 
 

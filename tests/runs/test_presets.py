@@ -82,6 +82,19 @@ def test_presets_for_a_cpu_are_smaller_than_the_papers_and_compare(preset: str) 
     assert config.baseline is True
 
 
+@pytest.mark.parametrize(
+    ("searcher", "images", "weight"),
+    [("bayesian", None, 0.05), ("random", None, 0.05), ("evolution", 5_000, 0.05), ("darts", 5_000, 0.5)],
+)
+def test_depth_images_and_weight_are_those_of_the_kind_of_searcher(
+    searcher: str, images: int | None, weight: float
+) -> None:
+    config = make_preset("cifar10-cpu", {"searcher": searcher})
+    assert (config.search_images, config.latency_weight) == (images, weight)
+    if images is None:  # trained alone: networks of fewer cells are good for other reasons (docs/log.md)
+        assert config.searcher_config.depth is None
+
+
 @pytest.mark.parametrize("preset", PRESETS)
 def test_another_searcher_brings_its_own_settings(preset: str) -> None:
     config = make_preset(preset, {"searcher": "random", "device": "simulated"})

@@ -78,10 +78,14 @@ class BayesianConfig(SamplingConfig, BriefConfig):
 
     @classmethod
     def cifar10_cpu(cls) -> Self:
-        """Small and brief, for some thousand 32x32 images on a CPU in minutes."""
+        """Small and brief, for some thousand 32x32 images on a CPU in minutes; for a final training of few epochs.
+
+        All the deployed cells, as networks of fewer are good for other reasons (docs/log.md). Size counts little: six
+        epochs are too few for large networks to gain from it.
+        """
         return cls(
-            architectures=40, initial=16, epochs=5, batch=64, learning_rate=0.1, crop_padding=2, width=8, depth=3,
-            image_stride=2, workers=2,
+            architectures=40, initial=16, epochs=3, batch=64, learning_rate=0.1, crop_padding=2, width=8,
+            image_stride=2, workers=2, capacity=0.25, gain=0.0,
         )  # fmt: skip
 
     @property
@@ -163,6 +167,7 @@ class Bayesian(SamplingSearcher):
     Config: ClassVar[type[BayesianConfig]] = BayesianConfig
     learnt_file: ClassVar[str | None] = FILE
     learnt_settings: ClassVar[frozenset[str]] = frozenset(BriefConfig.model_fields) - {"workers"}
+    supernet: ClassVar[bool] = False
 
     def __init__(self, config: BayesianConfig | None = None, known: Sequence[Judged] = ()) -> None:
         """Take the settings, and what an earlier search of the same images, frame and recipe has found out.

@@ -39,6 +39,7 @@ class RandomSearch(SamplingSearcher):
 
     name: ClassVar[str] = "random"
     Config: ClassVar[type[RandomConfig]] = RandomConfig
+    supernet: ClassVar[bool] = False
 
     def __init__(self, config: RandomConfig | None = None) -> None:
         self.config: RandomConfig = config or RandomConfig()

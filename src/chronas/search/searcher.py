@@ -166,6 +166,7 @@ class Searcher(ABC):
         learnt_settings: the fields of the config that another search with that must have the same.
         by_gradient: whether it descends on batches, which several processes can share, and on costs, whose predictors
             then need a gradient.
+        supernet: whether architectures are judged with shared weights; else each is trained alone.
         config: the settings.
     """
 
@@ -175,6 +176,7 @@ class Searcher(ABC):
     learnt_file: ClassVar[str | None] = None
     learnt_settings: ClassVar[frozenset[str]] = frozenset()
     by_gradient: ClassVar[bool] = False
+    supernet: ClassVar[bool] = True
     config: SearcherConfig
 
     @abstractmethod
