@@ -14,6 +14,7 @@ one line of JSON.
 from __future__ import annotations
 
 import argparse
+import itertools
 import json
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -34,6 +35,8 @@ from chronas.search import Found, ObjectiveConfig, SearchCost, Searcher, Task, f
 from chronas.search.bayesian import Bayesian, BayesianConfig
 from chronas.search.brief import BriefConfig, BriefTraining
 from chronas.search.evaluator import Assessed, Steps, unheard
+from chronas.search.paths import FILE as PATHS
+from chronas.search.paths import PathSearcher
 from chronas.search.random import RandomConfig
 from chronas.search.sampling import SCHEMA as SAMPLING
 from chronas.search.sampling import SampledFound
@@ -118,7 +121,7 @@ def main() -> None:
     parser.add_argument("--data", type=Path, required=True, help="folder with nasbench201/*.parquet and cifar10/")
     parser.add_argument("--work", type=Path, required=True, help="folder for what the searches keep")
     parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2])
-    parser.add_argument("--searchers", nargs="*", default=[], help="others to run without a limit, 6 minutes each")
+    parser.add_argument("--searchers", nargs="*", default=[], help="others to run with a supernet each, 6 minutes")
     parser.add_argument("--workers", type=int, default=2, help="networks that are trained at a time")
     arguments = parser.parse_args()
     torch.set_num_threads(arguments.workers)
@@ -126,7 +129,7 @@ def main() -> None:
     images = load_dataset(str(arguments.data / "cifar10")).train
     rows: list[dict[str, object]] = []
     benches = [Bench(truth, images, arguments.work / f"seed-{n}", n, arguments.workers) for n in arguments.seeds]
-    for way in (Bench.default, Bench.random, lambda bench: map(bench.other, arguments.searchers)):
+    for way in (Bench.default, Bench.random, lambda bench: itertools.chain(*map(bench.other, arguments.searchers))):
         for row in (row for bench in benches for row in way(bench)):
             rows.append(row)
             print(line(row), flush=True)
@@ -245,22 +248,36 @@ class Bench:
             "times_one_search": sum(seconds) / seconds[0],
         }
 
-    def other(self, name: str) -> dict[str, object]:
-        """Another searcher with its own supernet of the same frame, without a limit."""
-        kind = searcher_class(name).Config
-        given = {"batch": 64, "learning_rate": 0.1, "crop_padding": 2, **FRAME, **OTHERS.get(name, {})}
-        config = kind.cifar10_cpu().model_copy(
-            update={key: value for key, value in given.items() if key in kind.model_fields}
-        )
-        some = limited(self.task.search_train, OTHER_IMAGES, seed=self.seed)
-        task = replace(self.task, folder=self.folder / name, search_train=some)
-        if "image_stride" in kind.model_fields:
-            config = config.model_copy(update={"image_stride": 2})
-        else:
-            task = halved(task)
-        found, seconds = timed(self.folder / f"{name}.json", lambda: make_searcher(name, config).search(task))
+    def other(self, name: str) -> Iterator[dict[str, object]]:
+        """Another searcher with its own supernet: without a limit; one that samples paths, within each limit too."""
+        kind = searcher_class(name)
+        given = {"batch": 64, "learning_rate": 0.1, "crop_padding": 2, **OTHER_FRAME, **OTHERS.get(name, {})}
+        known = {key: value for key, value in given.items() if key in kind.Config.model_fields}
+        searcher = make_searcher(name, kind.Config.cifar10_cpu().model_copy(update=known))
+        task = replace(self.task, folder=self.folder / name)
+        if not issubclass(kind, PathSearcher):
+            task = halved(replace(task, search_train=limited(task.search_train, OTHER_IMAGES, seed=self.seed)))
+        found, seconds = timed(self.folder / f"{name}.json", lambda: searcher.search(task))
         row = self.row(name, Problem(None, None, None), first(found), seconds)
-        return {**row, "supernet_kendall": self.kendall(found)}
+        yield {**row, "supernet_kendall": self.kendall(found)}
+        if issubclass(kind, PathSearcher):
+            yield from self.within_limits(searcher, task, seconds - sum(each["seconds"] for each in found.history))
+
+    def within_limits(self, searcher: Searcher, task: Task, supernet_s: float) -> Iterator[dict[str, object]]:
+        """Each limit over the supernet of the search without one, whose seconds count in each."""
+        for problem in problems(self.truth)[1:]:
+            assert problem.device is not None
+            assert problem.limit_ms is not None
+            inside = replace(
+                task,
+                folder=task.folder.with_name(f"{searcher.name}-{problem.folder}"),
+                trained=task.folder / PATHS,
+                costs={"latency_ms": self.truth.cost(problem.device)},
+                objective=ObjectiveConfig(limits={"latency_ms": problem.limit_ms}),
+            )
+            found = searcher.search(inside)
+            seconds = supernet_s + sum(each["seconds"] for each in found.history)
+            yield self.row(searcher.name, problem, first(found), seconds)
 
     def kendall(self, found: Found, count: int = 200) -> float | None:
         """How a supernet ranks random connected architectures, against the truth."""
@@ -290,10 +307,17 @@ class Timed(BriefTraining):
         return found
 
 
-OTHER_IMAGES = 10_000  # that the weights of supernets learn from
-OTHERS: Mapping[str, Mapping[str, object]] = {  # by seconds on one core: at most 6 minutes each
-    **dict.fromkeys(("darts", "pc-darts", "gdas", "drnas", "proxyless"), {"epochs": 10}),
-    **dict.fromkeys(("evolution", "nsga2", "local-search"), {"epochs": 40, "architectures": 200}),
+OTHER_IMAGES = 10_000  # that the weights of gradient searches learn from; sampled paths learn from all
+OTHER_FRAME = {"width": 8, "depth": 1}  # deeper supernets learn less in minutes, and rank at chance or worse
+OTHERS: Mapping[str, Mapping[str, object]] = {  # five to six minutes of a core; logits move about as far as published
+    "darts": {"epochs": 20, "logits_learning_rate": 3e-3},
+    "pc-darts": {"epochs": 25, "warmup_epochs": 8, "logits_learning_rate": 3e-3},
+    "gdas": {"epochs": 60, "logits_learning_rate": 3e-3},
+    "drnas": {"epochs": 26, "warmup_epochs": 3, "logits_learning_rate": 3e-3},
+    "proxyless": {"epochs": 60, "logits_learning_rate": 1e-2},
+    **dict.fromkeys(
+        ("evolution", "nsga2", "local-search"), {"epochs": 25, "batch": 128, "architectures": 100, "image_stride": 2}
+    ),
 }
 
 

@@ -19,9 +19,15 @@ import polars as pl
 from chronas.files import read_json
 
 SCHEMA = "chronas.truth/1"
-WAYS = {"default": "default", "random": "random, equal time", "most MACs": "most MACs within"}
-MARKS = {"default": "o", "random": "x", "most MACs": "_"}
-COLOURS = {"default": "#0072b2", "random": "#d55e00", "most MACs": "#009e73"}
+WAYS = {
+    "default": "default",
+    "random": "random, equal time",
+    "evolution": "evolution, equal time",
+    "most MACs": "most MACs within",
+}
+SEARCHES = tuple(WAYS)[:3]  # a figure for each seed
+MARKS = {"default": "o", "random": "x", "evolution": "+", "most MACs": "_"}
+COLOURS = {"default": "#0072b2", "random": "#d55e00", "evolution": "#cc79a7", "most MACs": "#009e73"}
 DEVICE = "gold_6240"
 
 Rows = Sequence[Mapping[str, Any]]
@@ -54,8 +60,9 @@ def page(rows: Rows) -> str:
         "Points of test accuracy below the best cell within the limit, seed by seed and their mean; the skip "
         "connections of what was found, and of the best.",
         "",
-        "| limit | best | default | mean | random, equal time | mean | most MACs | skips (best) | latency / limit |",
-        "|---|--:|---|--:|---|--:|--:|---|--:|",
+        f"| limit | best | {' | mean | '.join(WAYS[way] for way in SEARCHES)} | mean | {WAYS['most MACs']} | "
+        "skips (best) | latency / limit |",
+        f"|---|--:|{'---|--:|' * len(SEARCHES)}--:|---|--:|",
         *limit_lines(rows),
         "",
         "![regret by limit](truth-regrets.svg)",
@@ -94,15 +101,16 @@ def limit_lines(rows: Rows) -> Iterable[str]:
         cells = [
             problem,
             f"{own[0]['test'] + own[0]['regret']:.2f}",
-            *(text for way in ("default", "random") for text in regrets(here[way])),
+            *(text for way in SEARCHES for text in regrets(here[way])),
             f"{here['most MACs'][0]['regret']:.2f}",
             f"{', '.join(str(row['skips']) for row in own)} ({own[0]['best_skips']})",
             f"{max(row['latency_ms'] / row['limit_ms'] for row in own):.3f} at most",
         ]
         yield f"| {' | '.join(cells)} |"
     means = {way: [row["regret"] for row in limited if row["way"] == way] for way in WAYS}
-    told = {way: f"{np.mean(values):.2f}" if values else "" for way, values in means.items()}
-    yield f"| **mean** | | | **{told['default']}** | | **{told['random']}** | **{told['most MACs']}** | | |"
+    told = {way: f"{np.mean(values):.2f}" if values else "-" for way, values in means.items()}
+    searches = " | | ".join(f"**{told[way]}**" for way in SEARCHES)
+    yield f"| **mean** | | | {searches} | **{told['most MACs']}** | | |"
 
 
 def regrets(rows: Rows) -> tuple[str, str]:
@@ -133,7 +141,7 @@ def plot_regrets(rows: Rows, path: Path) -> None:
     for shift, way in enumerate(way for way in WAYS if any(row["way"] == way for row in limited)):
         points = [(problems.index(row["problem"]), row["regret"]) for row in limited if row["way"] == way]
         places, values = np.array(points).T
-        axes.scatter(places + 0.2 * (shift - 1), values, marker=MARKS[way], color=COLOURS[way], label=WAYS[way])
+        axes.scatter(places + 0.15 * (shift - 1.5), values, marker=MARKS[way], color=COLOURS[way], label=WAYS[way])
     axes.set_xticks(range(len(problems)), problems, rotation=20)
     axes.set_ylabel("below the best within (points of test accuracy)")
     axes.grid(axis="y", alpha=0.3)
