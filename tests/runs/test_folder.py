@@ -137,6 +137,24 @@ def test_timings_add_up_over_attempts_also_where_one_fails(tmp_path: Path) -> No
     assert list(run.timings) == ["measure", "fit"]
 
 
+def test_a_killed_process_leaves_the_time_up_to_its_last_report(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("chronas.runs.folder.KEPT_S", 0.0)
+    run, shown = Run(tmp_path, tiny_config(), "x"), []
+    with run.timed("measure"):
+        pass
+    first = run.timings["measure"]
+    with run.timed("measure", lambda *report: shown.append(report)) as told:
+        assert run.timings["measure"] == first
+        told("measure", 1, 2, "half")
+        left = run.timings["measure"]  # what another process would find if this one died here
+        assert left > first
+        assert run.timings["measure"] == left
+    assert shown == [("measure", 1, 2, "half")]
+    assert run.timings["measure"] >= left
+
+
 def test_setting_aside_numbers_what_was_there_and_passes_over_what_was_not(tmp_path: Path) -> None:
     run = Run(tmp_path, tiny_config(), "x")
     for text in ("first", "second"):

@@ -28,6 +28,7 @@ from chronas.errors import UsageError
 from chronas.files import read_as, sha256, write_json
 from chronas.measurement import make_meter
 from chronas.predictors import predictor_class
+from chronas.progress import Progress, silent
 from chronas.runs.config import RunConfig
 from chronas.runs.reusing import REUSED, learnt_of, require_again, take_along
 from chronas.runs.usable import require_usable
@@ -40,6 +41,7 @@ from chronas.units import LATENCY, cost_word
 SCHEMA = "chronas.run/1"
 DATA_SCHEMA = "chronas.data/1"
 TIMINGS_SCHEMA = "chronas.timings/1"
+KEPT_S = 5.0  # at least so long lies between two writes of a step's time
 PACKAGES = ("torch", "numpy", "polars", "onnx", "onnxruntime", "scikit-learn")
 
 
@@ -310,15 +312,29 @@ class Run:
                 path.rename(path.with_name(f"{path.name}.old-{taken + 1}"))
 
     @contextmanager
-    def timed(self, step: str) -> Iterator[None]:
-        """Add the wall-clock of the block to the step's timing, also where it is interrupted."""
-        began = time.monotonic()
-        try:
-            yield
-        finally:
-            seconds = self.timings
-            seconds[step] = seconds.get(step, 0.0) + time.monotonic() - began
+    def timed(self, step: str, progress: Progress = silent) -> Iterator[Progress]:
+        """Add the wall-clock of the block to the step's timing, also where it is interrupted.
+
+        What it gives tells `progress` and writes the time so far at most every `KEPT_S`, in case the process is killed.
+        """
+        earlier_s = self.timings.get(step, 0.0)
+        began_s = kept_s = time.monotonic()
+
+        def keep() -> None:
+            nonlocal kept_s
+            kept_s = time.monotonic()
+            seconds = self.timings | {step: earlier_s + kept_s - began_s}
             write_json(self.folder / "timings.json", TIMINGS_SCHEMA, {"seconds": seconds})
+
+        def told(name: str, done: int, total: int, note: str) -> None:
+            if time.monotonic() - kept_s >= KEPT_S:
+                keep()
+            progress(name, done, total, note)
+
+        try:
+            yield told
+        finally:
+            keep()
 
     @contextmanager
     def working(self) -> Iterator[None]:

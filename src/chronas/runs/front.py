@@ -44,8 +44,8 @@ def search_front(run: Run, predictors: Mapping[str, Predictor], table: CostTable
         require_usable(type(predictors[LATENCY]), searcher, "a front")
         task = run.task(run.role, objective, search_costs(objective, predictors, searcher))
         found = search(run, run.role, objective, predictors, progress=progress)
-        with run.timed("search front"):
-            chosen = find_front(found, task, LATENCY, run.config.front, progress)
+        with run.timed("search front", progress) as told:
+            chosen = find_front(found, task, LATENCY, run.config.front, told)
         costs = costs_of(run, "front", [each.candidate.architecture for each in chosen], progress)
         front = front_of(chosen, costs, float(table.costs().max()), 100.0 / run.data_facts.classes)
         write_json(run.folder / FILE, SCHEMA, asdict(front))

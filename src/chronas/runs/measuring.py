@@ -26,9 +26,9 @@ def measure(run: Run, progress: Progress = silent) -> CostTable:
     if not path.exists():
         architectures = run.space.sample(run.config.networks, run.config.seed)
         journal = run.folder / "journal.sqlite"
-        with run.timed("measure"):
+        with run.timed("measure", progress) as told:
             plan, costs = run.config.plan, run.config.costs
-            run_campaign(run.device, run.skeleton, architectures, plan, journal, progress, costs=costs)
+            run_campaign(run.device, run.skeleton, architectures, plan, journal, told, costs=costs)
         CostTable.from_journal(journal).save(path)
     table = CostTable.load(path)
     run.require(table)

@@ -74,9 +74,9 @@ def search(
     searcher, task = _prepared(run, name, objective, predictors, searcher)
 
     def shown(_: str, done: int, total: int, note: str) -> None:
-        progress(f"search {name}", done, total, note)
+        told(f"search {name}", done, total, note)
 
-    with run.timed(f"search {name}"):
+    with run.timed(f"search {name}", progress) as told:
         if own and run.group.size > 1:
             asked = {"folder": str(run.folder), "name": name, "objective": objective.model_dump(mode="json")}
             run.group.told(json.dumps(asked))

@@ -57,7 +57,7 @@ def train_network(run: Run, role: str, architecture: Architecture, progress: Pro
     """Train an architecture by the run's recipe, keep the checkpoint that validates best, and test that once."""
     folder = run.folder / "networks" / role
     if not (folder / "result.json").exists():
-        with run.timed(f"train {role}"):
+        with run.timed(f"train {role}", progress) as told:
             train_architecture(
                 folder,
                 architecture,
@@ -66,7 +66,7 @@ def train_network(run: Run, role: str, architecture: Architecture, progress: Pro
                 run.config.recipe,
                 validation_share=run.config.validation_share,
                 seed=run.config.seed,
-                progress=lambda _, done, total, note: progress(f"train {role}", done, total, note),
+                progress=lambda _, done, total, note: told(f"train {role}", done, total, note),
             )
     return read_trained(folder)
 
