@@ -9,9 +9,19 @@ from itertools import pairwise
 import numpy as np
 import pytest
 import torch
+from torch import Tensor
 
-from chronas.errors import UsageError
-from chronas.search import Candidate, Contender, ObjectiveConfig, TableEvaluator, Task, find_front, make_searcher
+from chronas.errors import OutOfReachError, UsageError
+from chronas.search import (
+    Candidate,
+    Contender,
+    ObjectiveConfig,
+    SearchCost,
+    TableEvaluator,
+    Task,
+    find_front,
+    make_searcher,
+)
 from chronas.search.front import choose_front
 from chronas.search.ladder import rungs
 from chronas.search.searcher import Found
@@ -136,6 +146,40 @@ def test_a_front_by_a_table_is_the_true_front_of_all_that_was_judged(make_task: 
     for each in front:
         better = [point for point in points if point[0] < each.candidate.predicted[COST] and point[1] > each.accuracy]
         assert len(better) <= 30, "of 3,000 random ones hardly any beats a member of the front"
+
+
+def lets_through(codes: Tensor) -> Tensor:
+    """Whether images get through each of some cells, by the encoding."""
+    choices = codes.detach().unflatten(1, (len(SPACE.decisions), -1)).argmax(2).tolist()
+    return torch.tensor([SPACE.architecture(row).connected() for row in choices])
+
+
+@pytest.mark.parametrize("name", ["darts", "nsga2", "bayesian"])
+def test_rungs_are_of_cells_that_let_images_through(name: str, make_task: MakeTask) -> None:
+    task = make_task("nasbench201")
+    slope = task.costs[COST].predict
+    cost = SearchCost(lambda codes: slope(codes) + 2.0 * lets_through(codes), task.costs[COST].median + 2.0)
+    codes = torch.from_numpy(SPACE.encode(list(SPACE.every())))
+    costs, through = cost.predict(codes), lets_through(codes)
+    limit = float(costs[through].quantile(0.02))
+    assert float((costs[~through] <= limit).sum()) > float((costs[through] <= limit).sum())
+    task = replace(make_task("nasbench201", limit_ms=limit), costs={COST: cost})
+    ladder = rungs(task, COST, 8)
+    assert ladder[0][COST] >= float(costs[through].min())
+    front = find_front(found_by(name, task, **SMALL[name]), task, COST, 8)
+    assert front
+    assert all(each.candidate.architecture.connected() for each in front)
+
+
+def test_a_rung_that_no_cell_is_found_within_leaves_the_others_of_a_gradient_search(make_task: MakeTask) -> None:
+    task = make_task("nasbench201")
+    found = found_by("darts", task, **SMALL["darts"])
+    tight, loose = {COST: 1.0}, {COST: task.costs[COST].median}
+    inside = found.contenders([tight, loose])
+    assert inside
+    assert all(each.candidate.excess(loose) == 0 for each in inside)
+    with pytest.raises(OutOfReachError, match="the nearest that was found"):
+        found.contenders([tight])
 
 
 def test_a_cost_without_a_predictor_is_refused(make_task: MakeTask) -> None:

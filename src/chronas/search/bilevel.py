@@ -15,7 +15,7 @@ from typing import Any, ClassVar
 import torch
 
 from chronas.data import every_batch
-from chronas.errors import UsageError
+from chronas.errors import OutOfReachError, UsageError
 from chronas.progress import Progress, silent
 from chronas.search import checkpoint
 from chronas.search.config import BilevelConfig
@@ -51,7 +51,12 @@ class BilevelFound(Found):
         task, logits = self._descent.task, [each.detach().clone() for each in self._descent.logits]
         found: dict[Architecture, tuple[Candidate, float]] = {}
         for rung, relaxation in enumerate(descend(self._descent, limits, progress), 1):
-            best = itertools.islice(candidates(relaxation, task.costs, limits[-rung]), LOOKED_AT)
+            try:
+                best = list(itertools.islice(candidates(relaxation, task.costs, limits[-rung]), LOOKED_AT))
+            except OutOfReachError:  # nothing that images pass is this cheap
+                if not found:
+                    raise
+                continue
             for place, each in enumerate(best):
                 found.setdefault(each.architecture, (each, -rung - place / LOOKED_AT))
         for now, before in zip(self._descent.logits, logits, strict=True):

@@ -1,9 +1,9 @@
 """A ladder of limits, and a supernet's logits taken down it: a whole front out of one search.
 
-The rungs are quantiles of the predicted cost of random architectures: with eight, the tightest lets every eighth one
-in, the loosest all. Even steps of the cost or of its logarithm leave rungs empty where a few strange architectures lie
-far out: on a Raspberry Pi 4, NAS-Bench-201 begins at a thousandth of its median, with cells that no image reaches. With
-the best network of each rung, quantiles reach 0.96 of the true front's hypervolume there and on a Xeon Gold 6240, even
+The rungs are quantiles of the predicted cost of random architectures that let images through: with eight, the
+tightest lets every eighth one in, the loosest all. Even steps of the cost or of its logarithm leave rungs empty where a
+few strange architectures lie far out: on a Raspberry Pi 4, NAS-Bench-201 begins at a thousandth of its median. With the
+best network of each rung, quantiles reach 0.96 of the true front's hypervolume there and on a Xeon Gold 6240, even
 steps of the logarithm 0.90 and 0.98, even steps 0.92.
 
 Logits go down from rung to rung, each with a short descent that starts where the last one ended, with the rung's limit
@@ -46,7 +46,8 @@ def rungs(task: Task, cost: str, count: int) -> list[Limits]:
         DataError: a predictor gave no finite number.
     """
     own = task.objective.limits
-    rows = task.predict(task.space.sample(min(RANDOM, task.space.size), seed=0))
+    drawn = task.space.sample(min(RANDOM, task.space.size), seed=0)
+    rows = task.predict([architecture for architecture in drawn if architecture.connected()])
     inside = [row for row in rows if all(row[name] <= limit for name, limit in own.items())]
     quantiles = np.quantile([row[cost] for row in inside or rows], np.arange(1, count + 1) / count)
     return [{**own, cost: min(float(limit), own.get(cost, np.inf))} for limit in quantiles]
