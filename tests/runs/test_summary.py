@@ -8,7 +8,7 @@ import pytest
 
 from chronas.errors import DataError, LimitMissedError
 from chronas.runs import Run, show
-from chronas.runs.summary import summarise, write_missed
+from chronas.runs.summary import name_of, summarise, write_missed
 from tiny_run import tiny_config
 
 FILES = (
@@ -48,6 +48,21 @@ def test_a_run_that_has_only_begun_has_a_report_that_says_how_to_go_on(tmp_path:
     assert report.files == {}
     assert report.asked["data"] == "digits: 200 training and 359 test images"
     assert (run.folder / "report.html").read_text().startswith("<!DOCTYPE html>")
+
+
+@pytest.mark.parametrize(
+    ("weighted", "name"),
+    [
+        (("latency",), "latency term"),
+        (("energy",), "energy term"),
+        (("latency", "peak_memory"), "latency and peak memory terms"),
+        (("latency", "energy", "peak_memory"), "latency, energy and peak memory terms"),
+    ],
+)
+def test_a_network_is_called_by_the_costs_that_its_search_weighed(weighted: tuple[str, ...], name: str) -> None:
+    config = tiny_config(**{"latency_weight": 0.0, **{f"{cost}_weight": 0.5 for cost in weighted}})
+    assert name_of("latency-term", config) == name
+    assert name_of("weight-0", config) == "accuracy alone"
 
 
 @pytest.mark.parametrize(

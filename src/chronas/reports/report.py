@@ -84,7 +84,7 @@ class SearchSummary:
     """One search and what it recorded.
 
     Attributes:
-        name: for people, for example "weight 0".
+        name: for people, for example "accuracy alone".
         space: name of its space, by which the logits' rows and columns are named.
         history: one dict an epoch, as `Found.history`; a curve is drawn of each key that is there.
         scored: the found architecture first, then random ones; empty where there is no supernet.

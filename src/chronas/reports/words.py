@@ -88,7 +88,7 @@ def judge(
     limits: Mapping[str, float] | None = None,
     test_images: int | None = None,
 ) -> Verdict:
-    """The verdict on the network called `found`: limits, accuracy, costs, against weight 0 and random search.
+    """The verdict on the network called `found`: limits, accuracy, costs, beside the comparisons' networks.
 
     A limit is met if the upper end of the cost's interval is within it (DESIGN 8); limits are by cost, in its unit.
     """

@@ -83,7 +83,7 @@ class Finder:
         return self._searched(self.run.role, self.run.config.objective)
 
     def weight_zero(self) -> Architecture:
-        """The same search with the same seed, without any latency term."""
+        """The same search with the same seed, for accuracy alone."""
         return self._searched("weight-0", ObjectiveConfig())
 
     def random(self) -> Architecture:

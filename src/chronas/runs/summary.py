@@ -153,12 +153,17 @@ def searches(run: Run) -> list[SearchSummary]:
 
 
 def name_of(role: Role, config: RunConfig) -> str:
-    """What a network of a run is called: by what its search was asked for, as its costs are called."""
+    """What a network of a run is called: by what its search was asked for, with the words of its weights' costs."""
     words = [cost_word(cost) for cost in config.weights]
-    terms = f"{' and '.join(words)} term{'s' if len(words) > 1 else ''}"
-    if role == "weight-0":
-        return {0: "accuracy alone", 1: f"no {terms}"}.get(len(words), "no such terms")
-    return {"latency-term": terms, "random": "random, equal latency", "random-search": "random search"}.get(role, role)
+    terms = " and ".join([", ".join(words[:-1]), *words[-1:]]) if len(words) > 1 else "".join(words)
+    names: dict[Role, str] = {
+        "weight-0": "accuracy alone",
+        "latency-term": f"{terms} term{'s' if len(words) > 1 else ''}",
+        "limit": "limit",
+        "random": "random, equal latency",
+        "random-search": "random search",
+    }
+    return names[role]
 
 
 def scored(folder: Path) -> list[Scored]:
