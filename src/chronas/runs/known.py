@@ -85,7 +85,8 @@ def costs_of(
 ) -> dict[str, NetworkCosts]:
     """Measure these architectures in one campaign of their own, under the run's plan with more rounds.
 
-    The machine at rest is what any campaign of the run has seen of it: load that came later is divided out.
+    The machine at rest is what any earlier campaign in the run's folder has seen of it: load that came later is divided
+    out. What a quieter campaign sees later, or another run that this one reuses has seen, does not count.
 
     Where the device is not here, nothing is measured: an architecture's costs are the table's own or, where the table
     lacks it, predicted.

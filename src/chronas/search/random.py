@@ -1,4 +1,4 @@
-"""Random search: networks drawn uniformly, each trained briefly on the deployed skeleton, best first.
+"""Random search: networks drawn uniformly of those that let images through, each trained briefly, best first.
 
 The baseline that differentiable search has to beat at equal time (Li and Talwalkar, arXiv 1902.07638). With limits,
 only networks that are predicted inside them are drawn. With weights, best is the smallest sum of the share of
