@@ -1,8 +1,8 @@
 """Optuna's samplers (Akiba et al., arXiv 1907.10902; https://optuna.org), as baselines: TPE and its NSGA-II.
 
 Each group of the space is a categorical parameter. Where a sampler asks for an architecture that is predicted outside a
-limit or lets no image through, a repaired one is assessed in its place and the sampler is told that one's value. TPE descends on what all
-searchers minimise; NSGA-II on the objectives of `nsga2`.
+limit or lets no image through, a repaired one is assessed in its place and the sampler is told that one's value. TPE
+descends on what all searchers minimise; NSGA-II on the objectives of `nsga2`.
 """
 
 from __future__ import annotations
