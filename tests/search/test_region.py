@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 import torch
 from scipy import stats
+from torch import Tensor
 
 from chronas.search import ObjectiveConfig, SearchCost, Task
 from chronas.search.region import Region
@@ -92,6 +93,29 @@ def test_an_architecture_outside_is_repaired_where_drawing_finds_nothing(make_ta
     found = [there.draw() for _ in range(3)]
     assert all(each is not None and each.predicted["latency_ms"] <= limit_ms for each in found)
     assert len({each.architecture for each in found if each is not None}) == 3
+
+
+def test_the_last_few_of_a_small_space_are_all_found(make_task: MakeTask) -> None:
+    """Random draws hardly meet them, and every climb down ends at a cell that lets no image through."""
+    space = make_space("nasbench201")
+    every = list(space.every())
+    open_ = torch.tensor([each.connected() for each in every])
+    costs = torch.where(open_, 10.0, 0.1) + torch.from_numpy(np.random.default_rng(0).random(len(every)))
+    by_choices = dict(zip((each.choices for each in every), costs.tolist(), strict=True))
+
+    def looked_up(codes: Tensor) -> Tensor:
+        choices = codes.unflatten(1, (len(space.decisions), -1)).argmax(2).tolist()
+        return torch.tensor([by_choices[tuple(row)] for row in choices], dtype=torch.float64)
+
+    limit_ms = float(costs[open_].sort().values[4])
+    inside = {each for each in every if each.connected() and by_choices[each.choices] <= limit_ms}
+    objective = ObjectiveConfig(limits={"latency_ms": limit_ms})
+    latency = SearchCost(looked_up, float(costs.median()))
+    there = region(replace(make_task("nasbench201"), costs={"latency_ms": latency}, objective=objective))
+    drawn = [each.architecture for _ in inside if (each := there.draw()) is not None]
+    assert len(drawn) == len(inside)
+    assert set(drawn) == inside
+    assert there.draw() is None
 
 
 def test_two_limits_hold_together_and_what_came_nearest_is_told(make_task: MakeTask) -> None:

@@ -116,7 +116,7 @@ def out_of_reach(space: str, limits: Mapping[str, float], nearest: Mapping[str, 
     """The error for limits that nothing is predicted to keep; `nearest` are the costs of what came nearest."""
     if all(nearest[name] <= limit for name, limit in limits.items()):
         return OutOfReachError(
-            f"what is predicted within {amounts_text(limits)} in {space} lets no image through: give higher limits"
+            f"all that was found of {space} within {amounts_text(limits)} lets no image through: give higher limits"
         )
     return OutOfReachError(
         f"no architecture of {space} is predicted within {amounts_text(limits)}; the nearest that was found is "

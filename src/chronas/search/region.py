@@ -20,7 +20,7 @@ from chronas.search.variation import neighbours
 from chronas.spaces import Architecture
 
 CHUNK = 256  # architectures that are predicted at once
-DRAWS = 16  # chunks without anything new inside before random architectures are repaired
+DRAWS = 16  # chunks without anything new inside before all are looked through or, of too many, some are repaired
 REPAIRS = 64  # random architectures that are repaired before there is nothing left
 VARIED = 32  # variations that are tried before one is drawn
 
@@ -51,13 +51,22 @@ class Region:
         self._nearest: Candidate | None = None
 
     def draw(self) -> Candidate | None:
-        """A new one, uniform over those inside, by rejection; repaired ones where that fails; None: nothing is left."""
+        """A new one, uniform over those inside; None: nothing is left.
+
+        By rejection; where that fails, a small space is listed, and random architectures of a large one are repaired,
+        which may miss the last few.
+        """
         while True:
             while self._pool:
                 if self._take(candidate := self._pool.pop(0)):
                     return candidate
-            self._by_rejection = self._by_rejection and self._fill()
-            if not self._by_rejection:
+            if self._by_rejection:
+                self._by_rejection = self._fill()
+                if not self._by_rejection and self.space.listable:
+                    self._pool = self._rest()
+            elif self.space.listable:
+                return None
+            else:
                 return self._repaired()
 
     def vary(self, make: Callable[[], Architecture]) -> Candidate | None:
@@ -127,6 +136,11 @@ class Region:
             if self._pool:
                 return True
         return False
+
+    def _rest(self) -> list[Candidate]:
+        """All of a small space that is new and inside, in random order."""
+        rest = self.new(list(self.space.every()))
+        return [rest[n] for n in self.generator.permutation(len(rest))]
 
     def _repaired(self) -> Candidate | None:
         for _ in range(REPAIRS):
