@@ -21,7 +21,7 @@ PRESETS = {
     "digits-cpu": ("chronas.runs.presets:digits_cpu", "8x8 digits in minutes, much smaller than a paper's settings"),
     "cifar10-cpu": (
         "chronas.runs.presets:cifar10_cpu",
-        "CIFAR-10 in an hour on two cores, smaller than a paper's",
+        "CIFAR-10 in an hour and a half on two cores, smaller than a paper's",
     ),
     "darts-cifar10": ("chronas.runs.presets:darts_cifar10", "the DARTS paper's settings; weeks, on a CPU"),
     "pcdarts-cifar10": ("chronas.runs.presets:pcdarts_cifar10", "the PC-DARTS paper's settings; weeks, on a CPU"),
@@ -69,6 +69,7 @@ def cifar10_cpu(names: Names) -> RunConfig:
         **_names({"searcher": name, **names}),
         searcher_config=searcher.Config.cifar10_cpu(),
         data="cifar10",
+        threads=2,
         data_limit=10_000,
         search_images=5_000 if searcher.supernet else None,  # seconds of training need all there are
         networks=200,
