@@ -24,6 +24,26 @@ needs_gloo = pytest.mark.skipif(
 )
 
 
+SLOW_TO_CONNECT = """
+import sys, time
+from pathlib import Path
+from torch import distributed
+from chronas.training import launched_group
+
+connect = distributed.init_process_group
+
+def connect_slowly(*arguments, **options):
+    connect(*arguments, **options)
+    if distributed.get_rank() == 0:
+        time.sleep(2)
+        Path(sys.argv[1], "connected").touch()
+
+distributed.init_process_group = connect_slowly
+with launched_group():
+    assert Path(sys.argv[1], "connected").exists(), "the block began before all were connected"
+"""
+
+
 def launched(folder: Path, *launcher: str, killed_after: int = NEVER) -> None:
     words = [sys.executable, *launcher, str(SCRIPT), str(folder), str(killed_after)]
     subprocess.run(words, check=True, capture_output=True, text=True, timeout=580)
@@ -49,6 +69,17 @@ def test_two_processes_give_what_one_gives_from_the_start_and_from_a_checkpoint(
     launched(tmp_path / "both", killed_after=1)
     launched(tmp_path / "both", *TORCHRUN)
     require_close(tmp_path / "both", tmp_path / "one")
+
+
+@needs_gloo
+@pytest.mark.timeout(600)
+def test_the_block_begins_when_all_are_connected(tmp_path: Path) -> None:
+    """Otherwise one that refuses at once breaks the connecting of another, which calls that a fault."""
+    script = tmp_path / "slow.py"
+    script.write_text(SLOW_TO_CONNECT)
+    words = [sys.executable, *TORCHRUN, str(script), str(tmp_path)]
+    done = subprocess.run(words, capture_output=True, text=True, timeout=580, check=False)
+    assert done.returncode == 0, done.stderr
 
 
 @pytest.mark.parametrize("affine", [True, False], ids=["affine", "plain"])

@@ -103,6 +103,8 @@ ALONE = Group()
 def launched_group() -> Iterator[Group]:
     """The processes that torchrun started with this one, connected for the block; `ALONE` where it did not.
 
+    The block begins in none of them before all are connected.
+
     Raises:
         UsageError: this torch was built without gloo.
     """
@@ -118,6 +120,7 @@ def launched_group() -> Iterator[Group]:
     import_module("torch.distributed.nn")
     distributed.init_process_group("gloo", timeout=PATIENCE)
     try:
+        distributed.barrier()  # one that refuses and ends while another still connects breaks that one's connecting
         yield Group(distributed.get_rank(), distributed.get_world_size())
     finally:
         distributed.destroy_process_group()
