@@ -3,8 +3,8 @@
     python benchmarks/samplers.py --data ../shared/data [--device raspi4] [--architectures 300] [--seeds 10]
 
 Each may look up so many accuracies (validation column after 200 epochs), first without a limit, then within the
-device's median latency (HELP's table, arXiv 2106.08630). Prints the mean of the best cell's accuracy over the seeds,
-with the best there is, and, last, one line of JSON.
+device's median latency (the tables of truth_nasbench201.py). Prints the mean of the best cell's accuracy over the
+seeds, with the best there is, and, last, one line of JSON.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from truth_nasbench201 import SPACE, Truth
+from truth_nasbench201 import DEVICES, SPACE, Truth
 
 from chronas.data import Images, Normalisation
 from chronas.search import (
@@ -37,10 +37,10 @@ COST = "latency_ms"
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--data", type=Path, required=True, help="folder with nasbench201/*.parquet")
-    parser.add_argument("--device", default="raspi4", help="column of HELP's table")
+    parser.add_argument("--device", choices=DEVICES, default="raspi4", help="whose latencies")
     parser.add_argument("--architectures", type=int, default=300, help="accuracies that a search may look up")
     parser.add_argument("--seeds", type=int, default=10)
-    parser.add_argument("--searchers", nargs="+", default=SEARCHERS)
+    parser.add_argument("--searchers", nargs="+", default=SEARCHERS, help="names; those that sample")
     arguments = parser.parse_args()
     truth = Truth.read(arguments.data / "nasbench201")
     latencies, cost = truth.latencies[arguments.device], truth.cost(arguments.device)

@@ -20,7 +20,7 @@ from hypothesis import strategies as st
 
 from chronas.devices import hardware_lock, make_device
 from chronas.devices.simulated import Simulated, SimulatedConfig
-from chronas.errors import DeviceError, MismatchError, UsageError
+from chronas.errors import DataError, DeviceError, MismatchError, UsageError
 from chronas.measurement import Contents, Plan, read_journal, run_campaign
 from chronas.spaces import Architecture, Skeleton, make_space
 
@@ -151,6 +151,16 @@ def test_load_that_lasts_a_whole_campaign_is_told_by_an_earlier_one_that_knew_th
     assert busy.quiet_ms == quiet.quiet_ms < alone.quiet_ms / 1.39
     later = measure(tmp_path / "later.sqlite", Simulated(config), earlier=[tmp_path / "alone.sqlite"])
     assert later.latencies() == quiet.latencies()  # the quieter campaign is itself what is known of rest
+
+
+def test_earlier_journals_are_read_for_a_new_journal_alone(tmp_path: Path) -> None:
+    damaged, journal = tmp_path / "damaged.sqlite", tmp_path / "journal.sqlite"
+    damaged.write_text("no journal")
+    with pytest.raises(DataError):
+        measure(journal, networks=NETWORKS[:4], earlier=[damaged])
+    assert not journal.exists()
+    measure(journal, networks=NETWORKS[:4], earlier=[journal])  # nothing is known of itself before it is there
+    assert measure(journal, earlier=[damaged, tmp_path / "gone.sqlite"]).header.quiet_ms is None
 
 
 @pytest.mark.parametrize(

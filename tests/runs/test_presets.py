@@ -80,6 +80,7 @@ def test_presets_for_a_cpu_are_smaller_than_the_papers_and_compare(preset: str) 
     assert config.networks < published.networks
     assert config.latency_weight > 0
     assert config.baseline is True
+    assert config.threads == {"digits-cpu": 1, "cifar10-cpu": 2}[preset]
 
 
 @pytest.mark.parametrize(

@@ -22,6 +22,7 @@ from chronas.search import (
     find_front,
     make_searcher,
 )
+from chronas.search.bilevel import Darts
 from chronas.search.front import choose_front
 from chronas.search.ladder import rungs
 from chronas.search.searcher import Found
@@ -171,15 +172,27 @@ def test_rungs_are_of_cells_that_let_images_through(name: str, make_task: MakeTa
     assert all(each.candidate.architecture.connected() for each in front)
 
 
-def test_a_rung_that_no_cell_is_found_within_leaves_the_others_of_a_gradient_search(make_task: MakeTask) -> None:
+def test_a_rung_that_no_cell_is_found_within_leaves_the_others_of_a_gradient_search(
+    make_task: MakeTask, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    descents = []
+
+    class Kept(Darts.descent):
+        def __init__(self, *arguments: object) -> None:
+            super().__init__(*arguments)
+            descents.append(self)
+
+    monkeypatch.setattr(Darts, "descent", Kept)
     task = make_task("nasbench201")
     found = found_by("darts", task, **SMALL["darts"])
     tight, loose = {COST: 1.0}, {COST: task.costs[COST].median}
+    searched = [each.detach().clone() for each in descents[-1].logits]
     inside = found.contenders([tight, loose])
     assert inside
     assert all(each.candidate.excess(loose) == 0 for each in inside)
     with pytest.raises(OutOfReachError, match="the nearest that was found"):
         found.contenders([tight])
+    assert all(map(torch.equal, descents[-1].logits, searched))  # with and without a network, as the search left them
 
 
 def test_a_cost_without_a_predictor_is_refused(make_task: MakeTask) -> None:

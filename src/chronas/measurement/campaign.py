@@ -72,7 +72,7 @@ def run_campaign(
         raise UsageError(f"a campaign measures architectures of one space, got {len(asked)} of {sorted(spaces)}")
     (space,) = spaces.values()
     meters = [make_meter(cost, device, skeleton, weights) for cost in dict.fromkeys(costs)]
-    known = [] if journal_path.exists() else [read_journal(path) for path in earlier]
+    known = [] if journal_path.exists() else [read_journal(path) for path in earlier if path != journal_path]
     with Journal(journal_path, Header.of(space, skeleton, device, plan, known)) as journal:
         journal.ask(list(asked))
         device.resume_at(journal.contents.clock_s)

@@ -148,7 +148,7 @@ class BayesianFound(SampledFound):
                 found = searcher.search(
                     replace(task, objective=inside, trained=None, folder=task.folder / FRONT / str(number)), tell
                 )
-            except OutOfReachError:  # nothing that images pass is this cheap
+            except OutOfReachError:  # nothing was found that is this cheap and lets images through
                 continue
             assert isinstance(found, SampledFound)
             known |= {each.candidate.architecture: each for each in found.judged}

@@ -50,17 +50,19 @@ class BilevelFound(Found):
         """
         task, logits = self._descent.task, [each.detach().clone() for each in self._descent.logits]
         found: dict[Architecture, tuple[Candidate, float]] = {}
-        for rung, relaxation in enumerate(descend(self._descent, limits, progress), 1):
-            try:
-                best = list(itertools.islice(candidates(relaxation, task.costs, limits[-rung]), LOOKED_AT))
-            except OutOfReachError:  # nothing that images pass is this cheap
-                if not found:
-                    raise
-                continue
-            for place, each in enumerate(best):
-                found.setdefault(each.architecture, (each, -rung - place / LOOKED_AT))
-        for now, before in zip(self._descent.logits, logits, strict=True):
-            now.data.copy_(before)
+        try:
+            for rung, relaxation in enumerate(descend(self._descent, limits, progress), 1):
+                try:
+                    best = list(itertools.islice(candidates(relaxation, task.costs, limits[-rung]), LOOKED_AT))
+                except OutOfReachError:  # nothing was found that is this cheap and lets images through
+                    if not found:
+                        raise
+                    continue
+                for place, each in enumerate(best):
+                    found.setdefault(each.architecture, (each, -rung - place / LOOKED_AT))
+        finally:
+            for now, before in zip(self._descent.logits, logits, strict=True):
+                now.data.copy_(before)
         return [
             Contender(candidate, quality, accuracy)
             for (candidate, quality), accuracy in zip(found.values(), self.score(list(found)), strict=True)

@@ -1,8 +1,8 @@
 """The architectures of a task that are predicted inside all of its limits, and ways to get new ones.
 
 Costs are predicted before anything is evaluated, so nothing outside a limit is ever trained or scored: what is outside
-is drawn again, or repaired by the steps that take most off the violation. What lets no image through is as good as
-outside. Each architecture is given out once.
+is drawn again, or repaired by the steps that take most off the violation; where draws miss, a small space is listed.
+What lets no image through is as good as outside. Each architecture is given out once.
 """
 
 from __future__ import annotations
