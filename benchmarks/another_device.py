@@ -1,13 +1,15 @@
 """One supernet for several devices: what searching again takes and finds, beside a search of its own for each device.
 
-    python benchmarks/another_device.py --data ../shared/data [--searcher darts] [--images 1000] [--epochs 6]
+    python benchmarks/another_device.py --data ../shared/data --only tables --images 2000 --epochs 12 --seeds 0 1 2
+    python benchmarks/another_device.py --data ../shared/data --only tables --searcher bayesian
 
 Runtimes: the DARTS space on digits, searched by the default searcher for PyTorch eager and again for ONNX Runtime on
 this CPU, each within a limit that a quarter of random networks keep there; both networks are measured in both. Tables:
 NAS-Bench-201 on CIFAR-10, searched for gold_6240 and again for raspi4 and eyeriss (HELP's tables, arXiv 2106.08630),
 each within its own median latency; the searches see images, the supernet and latencies, and the true test accuracy
-(200 epochs) is looked up at the end. Nothing is trained from scratch. Settings are far below any paper's, to end in
-minutes. Prints tables and, last, one line of JSON.
+(200 epochs) is looked up at the end. A searcher with a supernet gets so few images and epochs that it ends in seconds;
+one that trains networks briefly has the settings of the preset `nasbench201-cifar10`, all images, and minutes. Nothing
+is trained from scratch. Prints tables and, last, one line of JSON.
 """
 
 from __future__ import annotations
@@ -28,7 +30,6 @@ from chronas.progress import silent
 from chronas.reports import two_words
 from chronas.runs import (
     Finder,
-    Frame,
     Run,
     RunConfig,
     compare_devices,
@@ -41,6 +42,8 @@ from chronas.runs import (
     read_choice,
     read_devices,
 )
+from chronas.search import searcher_class
+from chronas.search.config import AGAIN
 from chronas.spaces import make_space
 from chronas.tables import CostTable, Provenance
 
@@ -56,9 +59,9 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--data", type=Path, required=True, help="folder with cifar10/ and nasbench201/*.parquet")
     parser.add_argument("--searcher", default="darts", help="of the tables' part")
-    parser.add_argument("--images", type=int, default=1000, help="of CIFAR-10, half for weights, half for logits")
-    parser.add_argument("--epochs", type=int, default=6, help="of the first search")
-    parser.add_argument("--seeds", type=int, default=1)
+    parser.add_argument("--images", type=int, default=1000, help="for a supernet, half for weights, half for logits")
+    parser.add_argument("--epochs", type=int, default=6, help="of a supernet in the first search")
+    parser.add_argument("--seeds", type=int, nargs="+", default=[0], help="of the tables' part")
     parser.add_argument("--networks", type=int, default=40, help="DARTS networks that are measured in each runtime")
     parser.add_argument("--only", choices=("runtimes", "tables"), help="one part alone")
     arguments = parser.parse_args()
@@ -67,7 +70,7 @@ def main() -> None:
         if arguments.only != "tables":
             runtimes = between_runtimes(Path(folder) / "runtimes", arguments.networks)
         if arguments.only != "runtimes":
-            rows = [row for seed in range(arguments.seeds) for row in between_tables(Path(folder), arguments, seed)]
+            rows = [row for seed in arguments.seeds for row in between_tables(Path(folder), arguments, seed)]
     columns = ("searched for", "how", "search s", "latency / limit", "true test %", "pairs alike %")
     print("\n" + "".join(f"{column:>17}" for column in columns))
     for row in rows:
@@ -125,10 +128,10 @@ def between_tables(folder: Path, arguments: argparse.Namespace, seed: int) -> li
         own = config_of(tables[name], arguments, seed)
         run = Run.create(folder / f"{seed}-{name}", own, command="benchmark", table=tables[name])
         rows.append(told(searched(run), name, "own search", true))
-        for share in SHARES:
+        for share in SHARES if searcher_class(arguments.searcher).by_gradient else (AGAIN,):
             again = config_again(config, own.device, own.device_config, own.predictor, own.predictor_config)
             update: dict[str, Any] = {"limit_ms": own.limit_ms}
-            if "epochs" in type(again.searcher_config).model_fields and again.searcher_config != config.searcher_config:
+            if share != AGAIN:
                 epochs = -(-arguments.epochs // share)
                 update["searcher_config"] = again.searcher_config.model_copy(update={"epochs": epochs})
             again = again.model_copy(update=update)
@@ -151,24 +154,19 @@ def config_of(table: CostTable, arguments: argparse.Namespace, seed: int) -> Run
     """A small search for the device of a table, within its median latency."""
     device, device_config = device_of(table)
     names = {"space": SPACE.name, "searcher": arguments.searcher, "predictor": "lookup", "device": device}
-    base = make_preset("cifar10-cpu", names)
-    skeleton = SPACE.skeletons["cifar10"]
-    small = {"width": 8, "depth": 1, "epochs": arguments.epochs, "warmup_epochs": 1}
-    known = {key: value for key, value in small.items() if key in type(base.searcher_config).model_fields}
-    return base.model_copy(
-        update={
-            "device_config": device_config,
-            "searcher_config": base.searcher_config.model_copy(update=known),
-            "data": str(arguments.data / "cifar10"),
-            "data_limit": 2 * arguments.images,
-            "search_images": arguments.images,
-            "frame": Frame(width=skeleton.width, depth=skeleton.depth),
-            "limit_ms": float(np.median(table.costs())),
-            "latency_weight": 0.0,
-            "baseline": False,
-            "seed": seed,
-        }
-    )
+    base = make_preset("nasbench201-cifar10", names)
+    update: dict[str, Any] = {
+        "device_config": device_config,
+        "data": str(arguments.data / "cifar10"),
+        "limit_ms": float(np.median(table.costs())),
+        "seed": seed,
+    }
+    if searcher_class(arguments.searcher).supernet:
+        small = {"width": 8, "depth": 1, "epochs": arguments.epochs, "warmup_epochs": 1}
+        known = {key: value for key, value in small.items() if key in type(base.searcher_config).model_fields}
+        update["searcher_config"] = base.searcher_config.model_copy(update=known)
+        update |= {"data_limit": 2 * arguments.images, "search_images": arguments.images, "threads": 1}
+    return base.model_copy(update=update)
 
 
 def searched(run: Run) -> Run:

@@ -2,36 +2,54 @@
 
     python benchmarks/truth_nasbench201.py --data ../shared/data --work runs/truth [--seeds 0 1 2] [--searchers gdas]
 
-CIFAR-10 images; latencies are HELP's table of an Intel Xeon Gold 6240 and HW-NAS-Bench's of a Raspberry Pi 4. A search
-sees images and latencies alone: the columns of accuracy are looked up once it has ended. The default searcher trains
-`POOL` networks a seed without a limit, then `EXTRA` for each limit, loosest first, which knows those of the limits
-before it too, as one supernet would serve them all; random search trains `RANDOM` inside each limit. Networks are
-trained on images of 16x16 for seconds each; one that several searches ask for is trained once, as it is always trained
-to the same bits, but counts with its seconds in each. A run that was stopped goes on. Prints what each found, and last
-one line of JSON.
+CIFAR-10 images; latencies are HELP's table of an Intel Xeon Gold 6240 and HW-NAS-Bench's of a Raspberry Pi 4, or other
+columns of HELP's (`--devices`). A search sees images and latencies alone: the columns of accuracy are looked up once
+it has ended. The ways (`--ways`):
+
+- default: the default searcher, with the settings of the preset `nasbench201-cifar10`, trains `POOL` networks a seed
+  without a limit, then `EXTRA` for each limit, loosest first, which knows those of the limits before it too, as one
+  supernet would serve them all;
+- alone: the same settings, as many networks as the preset has, for each limit anew;
+- front: a search and a ladder of limits after it;
+- random: random search, which trains `RANDOM` inside each limit.
+
+Networks are trained on images of 16x16 for seconds each; one that several searches ask for is trained once, as it is
+always trained to the same bits, but counts with its seconds in each. Other searchers have a supernet each; what they
+find is told twice, the first of their candidates and the choice among 32 by the supernet. A run that was stopped goes
+on. Prints what each found, and last one line of JSON.
 """
 
 from __future__ import annotations
 
 import argparse
+import functools
 import itertools
 import json
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
-import polars as pl
 import torch
-from numpy.typing import NDArray
 from scipy.stats import kendalltau
-from torch import Tensor
 from torch.nn import functional
+from truth_known import SPACE, Problem, Truth, hypervolume, problems
 
 from chronas.data import Images, Normalisation, limited, load_dataset, split
 from chronas.files import read_json, write_json
-from chronas.search import Found, ObjectiveConfig, SearchCost, Searcher, Task, find_front, make_searcher, searcher_class
+from chronas.search import (
+    ChoiceConfig,
+    Contest,
+    Found,
+    ObjectiveConfig,
+    Searcher,
+    Task,
+    find_front,
+    make_searcher,
+    searcher_class,
+)
 from chronas.search.bayesian import Bayesian, BayesianConfig
 from chronas.search.brief import BriefConfig, BriefTraining
 from chronas.search.evaluator import Assessed, Steps, unheard
@@ -39,98 +57,39 @@ from chronas.search.paths import FILE as PATHS
 from chronas.search.paths import PathSearcher
 from chronas.search.random import RandomConfig
 from chronas.search.sampling import SCHEMA as SAMPLING
-from chronas.search.sampling import SampledFound
+from chronas.search.sampling import Judged, SampledFound
 from chronas.search.searcher import skip_connections
-from chronas.spaces import Architecture, make_space
+from chronas.spaces import Architecture
 
 SCHEMA = "chronas.truth/1"
-SPACE = make_space("nasbench201")
 SKELETON = SPACE.skeletons["cifar10"]
 DEVICES = ("gold_6240", "raspi4")
-QUARTILES = (25, 50, 75)
-POOL, INITIAL, EXTRA, RANDOM = 26, 16, 10, 44  # networks that are trained
+POOL, EXTRA, RANDOM = 26, 10, 44  # networks that are trained
 FRONT = 8  # networks of a front
-FRONT_DEVICE, FRONT_ACCURACY = "gold_6240", 90.0
+FRONT_DEVICE = "gold_6240"
 VALIDATION = 5_000  # images
-TRAINING = {"epochs": 1, "batch": 64, "learning_rate": 0.1, "images": 25_600, "crop_padding": 2, "image_stride": 2}
-FRAME = {"width": 8, "depth": 3}
 ALL_3X3 = SPACE.architecture([SPACE.decisions[0].options.index("nor_conv_3x3")] * len(SPACE.decisions))
-
-Array = NDArray[np.float64]
-
-
-@dataclass(frozen=True)
-class Truth:
-    """All that is known of the 15,625 architectures, by official index; accuracies in percent."""
-
-    validation: Array
-    test: Array
-    macs: Array
-    latencies: Mapping[str, Array]
-
-    @classmethod
-    def read(cls, folder: Path) -> Truth:
-        accuracy = pl.read_parquet(folder / "accuracy.parquet").sort("arch_idx")
-        latency = pl.read_parquet(folder / "latency_help.parquet").sort("arch_idx")
-        return cls(
-            accuracy["cifar10_val_acc_200"].to_numpy(),
-            accuracy["cifar10_test_acc_200_nb201v10"].to_numpy(),
-            accuracy["flops_M"].to_numpy(),
-            {device: latency[f"{device}_ms"].to_numpy().copy() for device in DEVICES},
-        )
-
-    def cost(self, device: str) -> SearchCost:
-        """The table as a cost: each architecture's own latency, in ms."""
-        values = torch.from_numpy(self.latencies[device])
-        powers = torch.tensor([len(SPACE.decisions[0].options) ** d for d in range(len(SPACE.decisions))])
-        codes = torch.from_numpy(SPACE.encode([SPACE.from_index(n) for n in range(SPACE.size)]))
-        place = torch.empty(SPACE.size, dtype=torch.long)
-        place[_number(codes, powers)] = torch.arange(SPACE.size)
-        return SearchCost(lambda asked: values[place[_number(asked, powers)]], float(values.median()))
-
-
-def _number(codes: Tensor, powers: Tensor) -> Tensor:
-    """Encodings [N, W] -> numbers [N] of their own."""
-    return (codes.reshape(len(codes), len(powers), -1).argmax(dim=2) * powers).sum(dim=1)
-
-
-@dataclass(frozen=True)
-class Problem:
-    """A limit to search within; none has no device."""
-
-    device: str | None
-    quartile: int | None
-    limit_ms: float | None
-
-    @property
-    def name(self) -> str:
-        return "no limit" if self.device is None else f"{self.device} {self.quartile} %"
-
-    @property
-    def folder(self) -> str:
-        return self.name.replace(" %", "").replace(" ", "-")
-
-
-def problems(truth: Truth) -> list[Problem]:
-    limits = [(d, q, float(np.percentile(truth.latencies[d], q))) for d in DEVICES for q in QUARTILES]
-    return [Problem(None, None, None), *(Problem(*each) for each in limits)]
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__)
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--data", type=Path, required=True, help="folder with nasbench201/*.parquet and cifar10/")
     parser.add_argument("--work", type=Path, required=True, help="folder for what the searches keep")
     parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2])
+    parser.add_argument("--devices", nargs="+", default=DEVICES, help="columns of latency_help.parquet, without _ms")
+    parser.add_argument("--ways", nargs="*", choices=[*WAYS], default=[*WAYS], help="of the default and random search")
     parser.add_argument("--searchers", nargs="*", default=[], help="others to run with a supernet each, 6 minutes")
     parser.add_argument("--workers", type=int, default=2, help="networks that are trained at a time")
     arguments = parser.parse_args()
     torch.set_num_threads(arguments.workers)
-    truth = Truth.read(arguments.data / "nasbench201")
+    truth = Truth.read(arguments.data / "nasbench201", arguments.devices)
     images = load_dataset(str(arguments.data / "cifar10")).train
-    rows: list[dict[str, object]] = []
+    rows: list[dict[str, Any]] = []
     benches = [Bench(truth, images, arguments.work / f"seed-{n}", n, arguments.workers) for n in arguments.seeds]
-    for way in (Bench.default, Bench.random, lambda bench: itertools.chain(*map(bench.other, arguments.searchers))):
-        for row in (row for bench in benches for row in way(bench)):
+    ways = [WAYS[way] for way in arguments.ways]
+    others = [functools.partial(Bench.other, name=name) for name in arguments.searchers]
+    for way, bench in itertools.product([*ways, *others], benches):
+        for row in way(bench):
             rows.append(row)
             print(line(row), flush=True)
     write_json(arguments.work / "rows.json", SCHEMA, {"rows": rows})
@@ -147,19 +106,17 @@ class Bench:
             space=SPACE, skeleton=SKELETON, search_train=train, search_validation=validation,
             normalisation=Normalisation.of(images), costs={}, objective=ObjectiveConfig(), folder=folder, seed=seed,
         )  # fmt: skip
-        self.settings = {**TRAINING, **FRAME, "workers": workers}
-        self.trainer = Timed(
-            replace(self.task, folder=folder / "networks"), BayesianConfig.model_validate(self.settings)
-        )
+        self.config = BayesianConfig.nasbench201().model_copy(update={"workers": workers})
+        self.trainer = Timed(replace(self.task, folder=folder / "networks"), self.config)
 
-    def default(self) -> Iterator[dict[str, object]]:
-        """What the default searcher finds for each problem and for a front, beside what takes no search."""
-        pool, pool_s = self.searched("pool", Bayesian(self.config(POOL)), None)
+    def default(self) -> Iterator[dict[str, Any]]:
+        """What the default searcher finds for each problem, beside what takes no search."""
+        pool, pool_s = self.searched("pool", self.bayesian(POOL), None)
         known = {each.candidate.architecture: each for each in pool.judged}
         for problem in sorted(problems(self.truth), key=lambda each: -(each.quartile or 100)):
             found, seconds = pool, pool_s
             if problem.device is not None:
-                searcher = Bayesian(self.config(EXTRA), known=list(known.values()))
+                searcher = self.bayesian(EXTRA, list(known.values()))
                 found, seconds = self.searched(f"default-{problem.folder}", searcher, problem)
                 known |= {each.candidate.architecture: each for each in found.judged}
                 seconds += pool_s
@@ -167,17 +124,25 @@ class Bench:
             yield self.row("most MACs", problem, self.largest(problem), 0.0)
             if problem.device is None:
                 yield self.row("all 3x3", problem, ALL_3X3, 0.0)
-        yield self.front()
 
-    def random(self) -> Iterator[dict[str, object]]:
-        """What random search finds for each problem."""
+    def alone(self) -> Iterator[dict[str, Any]]:
+        """What the preset finds for each problem, where nothing is known from another."""
         for problem in problems(self.truth):
-            random = make_searcher("random", RandomConfig.model_validate({**self.settings, "architectures": RANDOM}))
+            searcher = self.bayesian(self.config.architectures)
+            found, seconds = self.searched(f"alone-{problem.folder}", searcher, problem)
+            yield self.row("alone", problem, first(found), seconds)
+
+    def random(self) -> Iterator[dict[str, Any]]:
+        """What random search finds for each problem."""
+        settings = self.config.model_dump(include=set(BriefConfig.model_fields))
+        for problem in problems(self.truth):
+            random = make_searcher("random", RandomConfig.model_validate({**settings, "architectures": RANDOM}))
             found, seconds = self.searched(f"random-{problem.folder}", random, problem)
             yield self.row("random", problem, first(found), seconds)
 
-    def config(self, architectures: int) -> BayesianConfig:
-        return BayesianConfig.model_validate({**self.settings, "architectures": architectures, "initial": INITIAL})
+    def bayesian(self, architectures: int, known: Sequence[Judged] = ()) -> Bayesian:
+        """The preset's searcher, for so many networks beside those that are known."""
+        return Bayesian(self.config.model_copy(update={"architectures": architectures}), known)
 
     def searched(self, name: str, searcher: Searcher, problem: Problem | None) -> tuple[SampledFound, float]:
         """A search with the seed's trainings, and the wall-clock seconds of what it trained."""
@@ -191,19 +156,13 @@ class Bench:
 
     def largest(self, problem: Problem) -> Architecture:
         """The architecture with most MACs within the limit."""
-        macs = self.truth.macs.copy()
-        if problem.device is not None:
-            macs[self.truth.latencies[problem.device] > (problem.limit_ms or 0.0)] = -1.0
-        return SPACE.from_index(int(macs.argmax()))
+        return SPACE.from_index(int(np.where(self.truth.inside(problem), self.truth.macs, -1.0).argmax()))
 
-    def row(self, way: str, problem: Problem, architecture: Architecture, seconds: float) -> dict[str, object]:
+    def row(self, way: str, problem: Problem, architecture: Architecture, seconds: float) -> dict[str, Any]:
         """What was found, and only now the truth about it."""
         index = SPACE.index(architecture)
         latency_ms = None if problem.device is None else float(self.truth.latencies[problem.device][index])
-        inside = np.ones(SPACE.size, dtype=bool)
-        if problem.device is not None:
-            inside = self.truth.latencies[problem.device] <= (problem.limit_ms or 0.0)
-        best = int(np.where(inside, self.truth.test, -1.0).argmax())
+        best = int(np.where(self.truth.inside(problem), self.truth.test, -1.0).argmax())
         return {
             "seed": self.seed,
             "way": way,
@@ -219,12 +178,12 @@ class Bench:
             "seconds": seconds,
         }
 
-    def front(self) -> dict[str, object]:
+    def front(self) -> Iterator[dict[str, Any]]:
         """So many networks from fast to accurate, as `chronas search --front` finds them: one search, then a ladder."""
         latencies, slowest = self.truth.latencies[FRONT_DEVICE], self.truth.latencies[FRONT_DEVICE].max()
         costs = {"latency_ms": self.truth.cost(FRONT_DEVICE)}
         task = replace(self.task, folder=self.folder / "front", costs=costs, evaluate=self.trainer)
-        found = Bayesian(self.config(POOL)).search(task)
+        found = self.bayesian(POOL).search(task)
         chosen = [SPACE.index(each.candidate.architecture) for each in find_front(found, task, "latency_ms", FRONT)]
         trained = [
             [row["mode"] for row in read_json(path, SAMPLING)["history"]]
@@ -235,7 +194,7 @@ class Bench:
         generator = np.random.default_rng(self.seed)
         draws = [generator.choice(SPACE.size, FRONT, replace=False) for _ in range(1000)]
         random = np.mean([hypervolume(latencies[draw], self.truth.test[draw], slowest) for draw in draws])
-        return {
+        yield {
             "seed": self.seed,
             "way": "front",
             "problem": f"{len(chosen)} of {FRONT_DEVICE}",
@@ -248,7 +207,7 @@ class Bench:
             "times_one_search": sum(seconds) / seconds[0],
         }
 
-    def other(self, name: str) -> Iterator[dict[str, object]]:
+    def other(self, name: str) -> Iterator[dict[str, Any]]:
         """Another searcher with its own supernet: without a limit; one that samples paths, within each limit too."""
         kind = searcher_class(name)
         given = {"batch": 64, "learning_rate": 0.1, "crop_padding": 2, **OTHER_FRAME, **OTHERS.get(name, {})}
@@ -258,12 +217,14 @@ class Bench:
         if not issubclass(kind, PathSearcher):
             task = halved(replace(task, search_train=limited(task.search_train, OTHER_IMAGES, seed=self.seed)))
         found, seconds = timed(self.folder / f"{name}.json", lambda: searcher.search(task))
-        row = self.row(name, Problem(None, None, None), first(found), seconds)
-        yield {**row, "supernet_kendall": self.kendall(found)}
+        supernet_s = seconds - sum(each["seconds"] for each in found.history if "seconds" in each)
+        kendall = self.kendall(found)
+        for row in self.answers(name, Problem(None, None, None), found, seconds):
+            yield {**row, "supernet_kendall": kendall}
         if issubclass(kind, PathSearcher):
-            yield from self.within_limits(searcher, task, seconds - sum(each["seconds"] for each in found.history))
+            yield from self.within_limits(searcher, task, supernet_s)
 
-    def within_limits(self, searcher: Searcher, task: Task, supernet_s: float) -> Iterator[dict[str, object]]:
+    def within_limits(self, searcher: Searcher, task: Task, supernet_s: float) -> Iterator[dict[str, Any]]:
         """Each limit over the supernet of the search without one, whose seconds count in each."""
         for problem in problems(self.truth)[1:]:
             assert problem.device is not None
@@ -277,13 +238,25 @@ class Bench:
             )
             found = searcher.search(inside)
             seconds = supernet_s + sum(each["seconds"] for each in found.history)
-            yield self.row(searcher.name, problem, first(found), seconds)
+            yield from self.answers(searcher.name, problem, found, seconds)
+
+    def answers(self, name: str, problem: Problem, found: Found, seconds: float) -> Iterator[dict[str, Any]]:
+        """The first candidate of a search with a supernet, and the one that `chronas search` would choose."""
+        yield self.row(name, problem, first(found), seconds)
+        start_s = time.perf_counter()
+        limits = {} if problem.limit_ms is None else {"latency_ms": problem.limit_ms}
+        judged = Contest(found, ChoiceConfig()).judged(limits)
+        chosen_s = time.perf_counter() - start_s
+        yield self.row(f"{name}, chosen", problem, judged[0].candidate.architecture, seconds + chosen_s)
 
     def kendall(self, found: Found, count: int = 200) -> float | None:
         """How a supernet ranks random connected architectures, against the truth."""
         indices = np.random.default_rng(0).permutation(np.flatnonzero(self.truth.validation > 20.0))[:count]
         scores = found.score([SPACE.from_index(int(index)) for index in indices])
         return None if scores is None else float(kendalltau(scores, self.truth.test[indices]).statistic)
+
+
+WAYS = {"default": Bench.default, "alone": Bench.alone, "front": Bench.front, "random": Bench.random}
 
 
 class Timed(BriefTraining):
@@ -309,7 +282,7 @@ class Timed(BriefTraining):
 
 OTHER_IMAGES = 10_000  # that the weights of gradient searches learn from; sampled paths learn from all
 OTHER_FRAME = {"width": 8, "depth": 1}  # deeper supernets learn less in minutes, and rank at chance or worse
-OTHERS: Mapping[str, Mapping[str, object]] = {  # five to six minutes of a core; logits move about as far as published
+OTHERS: Mapping[str, Mapping[str, Any]] = {  # five to six minutes of a core; logits move about as far as published
     "darts": {"epochs": 20, "logits_learning_rate": 3e-3},
     "pc-darts": {"epochs": 25, "warmup_epochs": 8, "logits_learning_rate": 3e-3},
     "gdas": {"epochs": 60, "logits_learning_rate": 3e-3},
@@ -348,18 +321,7 @@ def first(found: Found) -> Architecture:
     return next(iter(found.candidates({}))).architecture
 
 
-def hypervolume(latencies: Array, accuracies: Array, slowest: float | None = None) -> float:
-    """The area that points dominate up to the reference: the slowest cell, and `FRONT_ACCURACY`."""
-    slowest = float(latencies.max()) if slowest is None else slowest
-    area, height = 0.0, FRONT_ACCURACY
-    for n in np.argsort(latencies, kind="stable"):
-        if accuracies[n] > height:
-            area += (slowest - latencies[n]) * (accuracies[n] - height)
-            height = accuracies[n]
-    return float(area)
-
-
-def line(row: Mapping[str, object]) -> str:
+def line(row: Mapping[str, Any]) -> str:
     """A row for people."""
     if row["way"] == "front":
         return (
@@ -372,24 +334,27 @@ def line(row: Mapping[str, object]) -> str:
     return f"{start}  {found}, {row['seconds']:.0f} s{kendall}  {row['architecture']}"
 
 
-def summary(rows: Sequence[Mapping[str, object]]) -> dict[str, object]:
+def summary(rows: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
     """The figures that the bars are about: means over seeds."""
-    found: dict[str, object] = {"seeds": sorted({int(str(row["seed"])) for row in rows})}
-    for way in dict.fromkeys(str(row["way"]) for row in rows if row["way"] != "front"):
-        free = [float(str(row["test"])) for row in rows if row["way"] == way and row["limit_ms"] is None]
-        limited = [float(str(row["regret"])) for row in rows if row["way"] == way and row["limit_ms"] is not None]
-        found[way] = {"test": round(float(np.mean(free)), 3), "worst_test": round(min(free), 3)}
-        if limited:
-            found[way] |= {"mean_regret": round(float(np.mean(limited)), 3)}  # type: ignore[operator]
-    own = [row for row in rows if row["way"] == "default"]
-    found["limits_missed"] = sum(
-        float(str(row["latency_ms"])) > float(str(row["limit_ms"])) for row in own if row["limit_ms"] is not None
-    )
-    found["most_skips_over_best"] = max(int(str(row["skips"])) - int(str(row["best_skips"])) for row in own)
+    found: dict[str, Any] = {"seeds": sorted({row["seed"] for row in rows})}
     fronts = [row for row in rows if row["way"] == "front"]
-    found["front_hypervolume"] = round(float(np.mean([float(str(row["hypervolume"])) for row in fronts])), 3)
-    found["front_times_one_search"] = round(float(np.mean([float(str(row["times_one_search"])) for row in fronts])), 2)
+    others = [row for row in rows if row["way"] != "front"]
+    for way in dict.fromkeys(row["way"] for row in others):
+        own = [row for row in others if row["way"] == way]
+        free, limited = ([row for row in own if (row["limit_ms"] is None) is free] for free in (True, False))
+        found[way] = {"test": _mean(free, "test"), "worst_test": round(min(row["test"] for row in free), 3)}
+        if limited:
+            found[way]["mean_regret"] = _mean(limited, "regret")
+            found[way]["limits_missed"] = sum(row["latency_ms"] > row["limit_ms"] for row in limited)
+            found[way]["most_skips_over_best"] = max(row["skips"] - row["best_skips"] for row in own)
+    if fronts:
+        figures = ("hypervolume", "random_hypervolume", "times_one_search")
+        found["front"] = {figure: _mean(fronts, figure) for figure in figures}
     return found
+
+
+def _mean(rows: Sequence[Mapping[str, Any]], figure: str) -> float:
+    return round(float(np.mean([row[figure] for row in rows])), 3)
 
 
 if __name__ == "__main__":

@@ -21,13 +21,16 @@ from chronas.files import read_json
 SCHEMA = "chronas.truth/1"
 WAYS = {
     "default": "default",
+    "alone": "default, alone",
     "random": "random, equal time",
     "evolution": "evolution, equal time",
     "most MACs": "most MACs within",
 }
-SEARCHES = tuple(WAYS)[:3]  # a figure for each seed
-MARKS = {"default": "o", "random": "x", "evolution": "+", "most MACs": "_"}
-COLOURS = {"default": "#0072b2", "random": "#d55e00", "evolution": "#cc79a7", "most MACs": "#009e73"}
+PLAIN = "most MACs"  # the same for each seed
+MARKS = {"default": "o", "alone": ".", "random": "x", "evolution": "+", "most MACs": "_"}
+COLOURS = {
+    "default": "#0072b2", "alone": "#56b4e9", "random": "#d55e00", "evolution": "#cc79a7", "most MACs": "#009e73",
+}  # fmt: skip
 DEVICE = "gold_6240"
 
 Rows = Sequence[Mapping[str, Any]]
@@ -48,6 +51,7 @@ def main() -> None:
 
 def page(rows: Rows) -> str:
     """All rows as tables."""
+    searches = [WAYS[way] for way in searches_of(rows)]
     seeds = sorted({row["seed"] for row in rows})
     parts = [
         "# What is found on NAS-Bench-201, where the truth is known",
@@ -60,9 +64,8 @@ def page(rows: Rows) -> str:
         "Points of test accuracy below the best cell within the limit, seed by seed and their mean; the skip "
         "connections of what was found, and of the best.",
         "",
-        f"| limit | best | {' | mean | '.join(WAYS[way] for way in SEARCHES)} | mean | {WAYS['most MACs']} | "
-        "skips (best) | latency / limit |",
-        f"|---|--:|{'---|--:|' * len(SEARCHES)}--:|---|--:|",
+        f"| limit | best | {' | mean | '.join(searches)} | mean | {WAYS[PLAIN]} | skips (best) | latency / limit |",
+        f"|---|--:|{'---|--:|' * len(searches)}--:|---|--:|",
         *limit_lines(rows),
         "",
         "![regret by limit](truth-regrets.svg)",
@@ -91,9 +94,19 @@ def page(rows: Rows) -> str:
     return "\n".join(parts) + "\n"
 
 
+def searches_of(rows: Rows) -> list[str]:
+    """The ways that were searched within limits."""
+    return [way for way in WAYS if way != PLAIN and any(row["way"] == way for row in limited_of(rows))]
+
+
+def limited_of(rows: Rows) -> Rows:
+    """The rows of searches within limits."""
+    return [row for row in rows if row.get("limit_ms") is not None]
+
+
 def limit_lines(rows: Rows) -> Iterable[str]:
     """A line of the table for each limit, and one for the mean over limits."""
-    limited = [row for row in rows if row.get("limit_ms") is not None]
+    limited, searches = limited_of(rows), searches_of(rows)
     problems = list(dict.fromkeys(row["problem"] for row in limited))
     for problem in sorted(problems):
         here = {way: [row for row in limited if (row["way"], row["problem"]) == (way, problem)] for way in WAYS}
@@ -101,22 +114,21 @@ def limit_lines(rows: Rows) -> Iterable[str]:
         cells = [
             problem,
             f"{own[0]['test'] + own[0]['regret']:.2f}",
-            *(text for way in SEARCHES for text in regrets(here[way])),
-            f"{here['most MACs'][0]['regret']:.2f}",
+            *(text for way in searches for text in regrets(here[way])),
+            f"{here[PLAIN][0]['regret']:.2f}",
             f"{', '.join(str(row['skips']) for row in own)} ({own[0]['best_skips']})",
             f"{max(row['latency_ms'] / row['limit_ms'] for row in own):.3f} at most",
         ]
         yield f"| {' | '.join(cells)} |"
     means = {way: [row["regret"] for row in limited if row["way"] == way] for way in WAYS}
-    told = {way: f"{np.mean(values):.2f}" if values else "-" for way, values in means.items()}
-    searches = " | | ".join(f"**{told[way]}**" for way in SEARCHES)
-    yield f"| **mean** | | | {searches} | **{told['most MACs']}** | | |"
+    told = " | | ".join(f"**{np.mean(means[way]):.2f}**" for way in searches)
+    yield f"| **mean** | | | {told} | **{np.mean(means[PLAIN]):.2f}** | | |"
 
 
 def regrets(rows: Rows) -> tuple[str, str]:
     """Regrets seed by seed, and their mean."""
     values = [row["regret"] for row in sorted(rows, key=lambda row: row["seed"])]
-    return ", ".join(f"{value:.2f}" for value in values), f"{np.mean(values):.2f}" if values else ""
+    return ", ".join(f"{value:.2f}" for value in values), f"{np.mean(values):.2f}"
 
 
 def free_lines(rows: Rows) -> Iterable[str]:
@@ -135,13 +147,13 @@ def plot_regrets(rows: Rows, path: Path) -> None:
     """Regret of each way and seed, by limit."""
     import matplotlib.pyplot as plt
 
-    limited = [row for row in rows if row.get("limit_ms") is not None]
+    limited = limited_of(rows)
     problems = sorted({row["problem"] for row in limited})
     figure, axes = plt.subplots(figsize=(8, 4))
     for shift, way in enumerate(way for way in WAYS if any(row["way"] == way for row in limited)):
         points = [(problems.index(row["problem"]), row["regret"]) for row in limited if row["way"] == way]
         places, values = np.array(points).T
-        axes.scatter(places + 0.15 * (shift - 1.5), values, marker=MARKS[way], color=COLOURS[way], label=WAYS[way])
+        axes.scatter(places + 0.15 * (shift - 2), values, marker=MARKS[way], color=COLOURS[way], label=WAYS[way])
     axes.set_xticks(range(len(problems)), problems, rotation=20)
     axes.set_ylabel("below the best within (points of test accuracy)")
     axes.grid(axis="y", alpha=0.3)

@@ -7,6 +7,10 @@ import pytest
 from chronas.errors import UsageError
 from chronas.runs import PRESETS, make_preset
 from chronas.search import searcher_class
+from chronas.search.bayesian import BayesianConfig
+from chronas.spaces import make_space
+
+SKELETON = make_space("nasbench201").skeletons["cifar10"]
 
 SHARED_SEARCH = {  # cnn/train_search.py of quark0/darts and train_search.py of yuhuixu1993/PC-DARTS
     "epochs": 50,
@@ -70,6 +74,32 @@ def test_published_presets_have_the_papers_settings(
     assert (config.frame.width, config.frame.depth, config.frame.stem) == (36, 20, "cifar")
     assert (config.latency_weight, config.limit_ms) == (0.0, None)
     assert config.search_images is None
+
+
+def test_nasbench201_has_the_networks_and_the_training_of_its_paper() -> None:
+    config = make_preset("nasbench201-cifar10")
+    assert config.frame.skeleton(make_space("nasbench201"), (3, 32, 32), 10) == SKELETON
+    assert (config.space, config.searcher, config.data) == ("nasbench201", "bayesian", "cifar10")
+    assert (config.data_limit, config.search_images) == (None, None)
+    assert (config.latency_weight, config.limit_ms, config.baseline) == (0.0, None, False)
+    assert config.recipe.model_dump() == {  # arXiv 2001.00326, table 2, but for Nesterov's momentum and the clipping
+        "epochs": 200,
+        "batch": 256,
+        "learning_rate": 0.1,
+        "final_learning_rate": 0.0,
+        "momentum": 0.9,
+        "weight_decay": 5e-4,
+        "gradient_clip": 5.0,
+        "auxiliary_weight": 0.0,
+        "drop_path": 0.0,
+        "crop_padding": 4,
+        "flip": True,
+        "cutout": 0,
+        "label_smoothing": 0.0,
+    }
+    search = config.searcher_config
+    assert isinstance(search, BayesianConfig)
+    assert min(search.capacity, search.gain) > 0  # 200 epochs are enough for size to pay
 
 
 @pytest.mark.parametrize("preset", ["digits-cpu", "cifar10-cpu"])

@@ -54,7 +54,7 @@ def test_all_settings_are_the_published_ones() -> None:
 
 
 @pytest.mark.parametrize("name", SEARCHERS)
-@pytest.mark.parametrize("preset", ["digits", "cifar10_cpu"])
+@pytest.mark.parametrize("preset", ["digits", "cifar10_cpu", "nasbench201"])
 def test_smaller_settings_are_of_the_same_kind_cost_less_and_can_be_used(name: str, preset: str) -> None:
     searcher = searcher_class(name)
     small, published = getattr(searcher.Config, preset)(), searcher.Config()

@@ -1,7 +1,8 @@
-"""The bilevel loop lets other methods be written in a few lines: three of them, on the real loop.
+"""The bilevel loop lets other methods be written in a few lines: four of them, on the real loop.
 
 They are here to hold the loop to that, not as faithful copies of their papers: PARSEC (arXiv 1902.05116) with FP-NAS's
-number of samples by entropy (2011.10949), MS-DARTS (2108.09996) and GOLD-NAS's one level and pruning (2007.03331).
+number of samples by entropy (2011.10949), MS-DARTS (2108.09996), NA-DARTS's mean over neighbours (2105.06369) and
+GOLD-NAS's one level and pruning (2007.03331).
 """
 
 from __future__ import annotations
@@ -87,6 +88,29 @@ class MsDarts(Darts):
     descent = MsDartsDescent
 
 
+class NaDartsDescent(Descent):
+    """The logits' loss is the mean over the mixture and some neighbours, each with an edge half way to an operation."""
+
+    def draw(self) -> None:
+        decisions, options = self.logits[0].shape
+        edges, operations = (torch.randint(n, (3,), generator=self.generator) for n in (decisions, options))
+        self._changed = torch.stack([edges, operations], dim=1).tolist()
+
+    def logits_loss(self, batch: Batch) -> Tensor:
+        weights, edge_weights = self.mixture()[:2]
+        losses = [self.loss(batch, Mixed(weights, edge_weights), "validation")]
+        for edge, operation in self._changed:
+            half, goal = torch.ones(len(weights), 1), torch.zeros_like(weights)
+            half[edge], goal[edge, operation] = 0.5, 0.5
+            losses.append(self.loss(batch, Mixed(half * weights + goal, edge_weights)))
+        return torch.stack(losses).mean()
+
+
+class NaDarts(Darts):
+    name: ClassVar[str] = "na-darts"
+    descent = NaDartsDescent
+
+
 class GoldNasDescent(Descent):
     """One level: weights and logits descend on the same batch; weak operations are pruned from epoch to epoch."""
 
@@ -117,7 +141,7 @@ class GoldNas(Darts):
     descent = GoldNasDescent
 
 
-METHODS = [Parsec, MsDarts, GoldNas]
+METHODS = [Parsec, MsDarts, NaDarts, GoldNas]
 
 
 class Stopped(Exception):

@@ -25,6 +25,10 @@ PRESETS = {
     ),
     "darts-cifar10": ("chronas.runs.presets:darts_cifar10", "the DARTS paper's settings; weeks, on a CPU"),
     "pcdarts-cifar10": ("chronas.runs.presets:pcdarts_cifar10", "the PC-DARTS paper's settings; weeks, on a CPU"),
+    "nasbench201-cifar10": (
+        "chronas.runs.presets:nasbench201_cifar10",
+        "NAS-Bench-201's networks and training; a search takes minutes, a training a day or more, on a CPU",
+    ),
 }
 Names = Mapping[str, str]
 SMALL_PLAN = Plan(warmup=5, repeats=20)  # of networks below 1 ms: many runs cost little, the first ones are cold
@@ -89,6 +93,23 @@ def darts_cifar10(names: Names) -> RunConfig:
 def pcdarts_cifar10(names: Names) -> RunConfig:
     """PC-DARTS as published for CIFAR-10 (arXiv 1907.05737; yuhuixu1993/PC-DARTS @b74702f), no latency term."""
     return _published("pc-darts", "pcdarts-cifar10", names)
+
+
+def nasbench201_cifar10(names: Names) -> RunConfig:
+    """NAS-Bench-201 (arXiv 2001.00326), whose networks have 16 channels and 5 cells a stage; no latency term.
+
+    The search is ours, small: what it finds is held against the known accuracies in results/truth-nasbench201.md.
+    """
+    searcher = names.get("searcher", DEFAULT_SEARCHER)
+    return RunConfig(
+        **_names({"space": "nasbench201", "searcher": searcher, **names}),
+        searcher_config=searcher_class(searcher).Config.nasbench201(),
+        data="cifar10",
+        threads=2,
+        networks=500,
+        frame=Frame(width=16, depth=5),
+        recipe=make_recipe("nasbench201"),
+    )
 
 
 def _published(searcher: str, recipe: str, names: Names) -> RunConfig:

@@ -88,6 +88,17 @@ class BayesianConfig(SamplingConfig, BriefConfig):
             image_stride=2, workers=2, capacity=0.25, gain=0.0,
         )  # fmt: skip
 
+    @classmethod
+    def nasbench201(cls) -> Self:
+        """Six minutes of two cores for a network that is trained for 200 epochs, so that size and gain count.
+
+        Chosen on NAS-Bench-201's validation accuracies (docs/log.md); what they find: results/truth-nasbench201.md.
+        """
+        return cls(
+            architectures=36, initial=16, epochs=1, batch=64, learning_rate=0.1, images=25_600, crop_padding=2,
+            width=8, depth=3, image_stride=2, workers=2,
+        )  # fmt: skip
+
     @property
     def weights(self) -> Weights:
         """Of what is known beside brief trainings."""

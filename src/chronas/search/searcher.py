@@ -135,7 +135,7 @@ class Found(ABC):
 
 
 class SearcherConfig(BaseModel):
-    """Settings of a searcher: the published ones by default, and two smaller sets for a CPU."""
+    """Settings of a searcher: the published ones by default, and smaller sets for a CPU."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
@@ -148,6 +148,11 @@ class SearcherConfig(BaseModel):
     def cifar10_cpu(cls) -> Self:
         """Smaller settings for some thousand 32x32 images on a CPU; as `digits`."""
         return cls()
+
+    @classmethod
+    def nasbench201(cls) -> Self:
+        """Settings for NAS-Bench-201's networks on all of CIFAR-10; those of `cifar10_cpu` where none are known."""
+        return cls.cifar10_cpu()
 
     def again(self) -> Self:
         """Settings for another search over weights that a search with these has trained; the same by default."""

@@ -36,6 +36,7 @@ __all__ = [
 RECIPES = {
     "darts-cifar10": "chronas.training.recipe:darts_cifar10",
     "pcdarts-cifar10": "chronas.training.recipe:pcdarts_cifar10",
+    "nasbench201": "chronas.training.recipe:nasbench201",
     "cifar10-cpu": "chronas.training.recipe:cifar10_cpu",
     "digits-small": "chronas.training.recipe:digits_small",
 }

@@ -52,6 +52,16 @@ def pcdarts_cifar10() -> Recipe:
     return Recipe(drop_path=0.3)
 
 
+def nasbench201() -> Recipe:
+    """NAS-Bench-201's training (arXiv 2001.00326, table 2): 200 epochs; a day or more, on two CPU cores.
+
+    Where we differ: momentum is not Nesterov's, and gradients are clipped.
+    """
+    return Recipe(
+        epochs=200, batch=256, learning_rate=0.1, weight_decay=5e-4, auxiliary_weight=0.0, drop_path=0.0, cutout=0
+    )
+
+
 def cifar10_cpu() -> Recipe:
     """CIFAR-10 in minutes on two CPU cores. Smaller than the paper's: few epochs, light regularisation.
 
