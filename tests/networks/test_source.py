@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import ast
+import dataclasses
 import json
 import runpy
 import subprocess
@@ -11,7 +12,7 @@ import pytest
 import torch
 
 from chronas.errors import DataError, UsageError
-from chronas.networks import build, load_state, save_state, write_source
+from chronas.networks import Interface, build, load_state, save_state, write_source
 from chronas.spaces import Architecture, Skeleton, make_space
 
 CASES = [
@@ -62,13 +63,25 @@ def test_the_file_alone_gives_the_same_logits_without_chronas(tmp_path: Path) ->
         assert torch.allclose(torch.tensor(got), logits, rtol=1e-6, atol=1e-6)
 
 
+def interface_of(skeleton: Skeleton, classes: int) -> Interface:
+    """Long numbers, and names as folders may have them."""
+    channels = skeleton.input_shape[0]
+    names = ('a "quoted" name', "naïve\\n", "x" * 130, *map(str, range(classes)))[:classes]
+    return Interface((0.4914008984375,) * channels, (1.0 / 3.0,) * channels, names)
+
+
+@pytest.mark.parametrize("classes", [None, 2, 100])
 @pytest.mark.parametrize(("space", "skeleton"), CASES)
-def test_the_file_reads_well(space: str, skeleton: Skeleton, tmp_path: Path) -> None:
+def test_the_file_reads_well(space: str, skeleton: Skeleton, classes: int | None, tmp_path: Path) -> None:
     path = tmp_path / "model.py"
-    write_source(path, architecture(space), skeleton)
+    interface = None if classes is None else interface_of(skeleton, classes)
+    write_source(path, architecture(space), skeleton, interface)
+    if interface is not None:
+        module = runpy.run_path(str(path))
+        assert (module["MEAN"], module["STD"], module["CLASSES"]) == (*dataclasses.astuple(interface),)
     settings = ["--isolated", "--line-length", "120", "--target-version", "py311"]
     checks = [
-        ["check", "--select", "E,W,F,I,B,UP,D1,RET,ERA", "--ignore", "D107"],
+        ["check", "--select", "E,W,F,I,B,UP,D1,RET,ERA", "--ignore", "D107,E501" if classes == 100 else "D107"],
         ["format", "--check"],
     ]
     for check in checks:

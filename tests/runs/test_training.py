@@ -1,16 +1,20 @@
 from __future__ import annotations
 
 import json
+import runpy
+import shutil
 from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import onnx
 import pytest
 import torch
+from onnxruntime import InferenceSession
 
-from chronas.data import load_dataset
+from chronas.data import Normalisation, load_dataset
 from chronas.errors import DataError, MismatchError, UsageError
-from chronas.networks import build, count, load_state, write_onnx
+from chronas.networks import Interface, build, count, load_state, write_onnx
 from chronas.runs import (
     EXPORTED,
     Run,
@@ -20,6 +24,7 @@ from chronas.runs import (
     measure_found,
     read_architecture,
     read_choices,
+    read_interface,
     read_trained,
     train_architecture,
     write_architecture,
@@ -120,6 +125,43 @@ def test_an_export_is_whole_and_has_the_batch(batch: int, trained: Path, tmp_pat
     network = build(FIRST, SKELETON)
     network.load_state_dict(tensors)
     assert check_onnx(paths[1], network.eval(), (batch, 1, 8, 8)) <= 1e-4
+
+
+def test_the_exported_files_alone_classify_raw_pixels_as_training_did(trained: Path, tmp_path: Path) -> None:
+    """Who deploys has uint8 images and wants a class: scale and names are in each file that may travel alone."""
+    model_py = export(trained, tmp_path / "exported", batch=359)[2]
+    data = load_dataset("digits", limit=100)
+    pixels, names = data.test.pixels, data.class_names
+    assert len(pixels) == 359
+    module = runpy.run_path(str(model_py))
+    assert module["CLASSES"] == names
+    prepared = module["prepared"](pixels)
+    assert torch.equal(prepared, Normalisation.of(data.train)(pixels))
+    with torch.no_grad():
+        logits = module["network"](tmp_path / "exported" / "model.safetensors")(prepared)
+    right = 100.0 * float((logits.argmax(dim=1) == data.test.labels).double().mean())
+    assert right == pytest.approx(read_trained(trained).accuracy_percent)
+
+    session = InferenceSession(str(tmp_path / "exported" / "model.onnx"), providers=["CPUExecutionProvider"])
+    said = {key: json.loads(text) for key, text in session.get_modelmeta().custom_metadata_map.items()}
+    mean, std = (np.array(said[key], dtype=np.float32).reshape(-1, 1, 1) for key in ("mean", "std"))
+    (answer,) = session.run(None, {"images": (pixels.numpy().astype(np.float32) / 255 - mean) / std})
+    assert [said["class_names"][n] for n in answer.argmax(axis=1)] == [names[n] for n in logits.argmax(dim=1).tolist()]
+
+    interface = read_interface(tmp_path / "exported" / "architecture.json")
+    assert interface == Interface(tuple(said["mean"]), tuple(said["std"]), names)
+    assert read_interface(trained / "architecture.json") == interface
+
+
+def test_a_training_of_an_older_version_is_exported_without_what_it_did_not_keep(trained: Path, tmp_path: Path) -> None:
+    shutil.copytree(trained, tmp_path / "old")
+    path = tmp_path / "old" / "architecture.json"
+    path.write_text(json.dumps({k: v for k, v in json.loads(path.read_text()).items() if k != "interface"}))
+    assert read_interface(path) is None
+    _, onnx_path, model_py, _ = export(tmp_path / "old", tmp_path / "exported")
+    assert not onnx.load(str(onnx_path)).metadata_props
+    assert "prepared" not in runpy.run_path(str(model_py))
+    assert "normalised as in training" in model_py.read_text()
 
 
 def test_an_onnx_file_of_other_weights_is_not_usable(tmp_path: Path) -> None:

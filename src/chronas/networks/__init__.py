@@ -11,6 +11,7 @@ from chronas.networks.build import AnyNetwork, build, cell_topology, chain, edge
 from chronas.networks.cells import BlockPlan, CellPlan, DropPath, Network, NetworkPlan, is_even
 from chronas.networks.closed_form import ClosedForm, closed_form
 from chronas.networks.graph import Counts, count
+from chronas.networks.interface import Interface
 from chronas.networks.layers import ChainNetwork, ChainPlan, LayerPlan, make_block
 from chronas.networks.onnx import onnx_bytes, write_onnx
 from chronas.networks.operations import (
@@ -36,6 +37,7 @@ __all__ = [
     "Counts",
     "DilatedConv",
     "DropPath",
+    "Interface",
     "Layer",
     "LayerPlan",
     "Network",

@@ -15,6 +15,7 @@ from __future__ import annotations
 import logging
 import tempfile
 import warnings
+from collections.abc import Mapping
 from pathlib import Path
 
 import onnx
@@ -34,17 +35,30 @@ OUTPUT_NAME = "logits"
 logger = logging.getLogger(__name__)
 
 
-def write_onnx(path: Path, network: nn.Module, input_shape: tuple[int, int, int], *, batch: int = 1) -> None:
+def write_onnx(
+    path: Path,
+    network: nn.Module,
+    input_shape: tuple[int, int, int],
+    *,
+    batch: int = 1,
+    metadata: Mapping[str, str] | None = None,
+) -> None:
     """Write `onnx_bytes` of a network to a file by one atomic rename.
 
     Raises:
         UsageError: as `onnx_bytes`.
         DataError: the file cannot be written.
     """
-    write_bytes(path, onnx_bytes(network, input_shape, batch=batch))
+    write_bytes(path, onnx_bytes(network, input_shape, batch=batch, metadata=metadata))
 
 
-def onnx_bytes(network: nn.Module, input_shape: tuple[int, int, int], *, batch: int = 1) -> bytes:
+def onnx_bytes(
+    network: nn.Module,
+    input_shape: tuple[int, int, int],
+    *,
+    batch: int = 1,
+    metadata: Mapping[str, str] | None = None,
+) -> bytes:
     """A network in eval mode as an ONNX model: `images` [batch, C, H, W] -> `logits` [batch, classes].
 
     The same network gives the same bytes.
@@ -53,6 +67,7 @@ def onnx_bytes(network: nn.Module, input_shape: tuple[int, int, int], *, batch: 
         network: returns one tensor in eval mode; its own mode stays as it is.
         input_shape: channels, height and width of one image.
         batch: the number of images of one call.
+        metadata: texts by name that the model carries along.
 
     Raises:
         UsageError: the network cannot be traced, does not fit the input, or has a step that neither this writer nor
@@ -64,7 +79,14 @@ def onnx_bytes(network: nn.Module, input_shape: tuple[int, int, int], *, batch: 
     except UnknownStepError as error:
         logger.warning("%s has no direct ONNX form: torch.onnx.export writes the network, slowly; check it", error)
         model = _exported(network, torch.zeros(batch, *input_shape, device=graph.device), str(error))
-    return model
+    return model if metadata is None else _with_metadata(model, metadata)
+
+
+def _with_metadata(model: bytes, metadata: Mapping[str, str]) -> bytes:
+    proto = onnx.load_from_string(model)
+    helper.set_model_props(proto, dict(metadata))
+    found: bytes = proto.SerializeToString(deterministic=True)
+    return found
 
 
 def _model(graph: Graph) -> onnx.ModelProto:

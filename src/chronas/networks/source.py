@@ -21,6 +21,7 @@ from chronas.files import write_text
 from chronas.networks import cells, layers, operations, standalone
 from chronas.networks.build import plan
 from chronas.networks.cells import NetworkPlan
+from chronas.networks.interface import Interface
 from chronas.networks.layers import ChainPlan
 from chronas.networks.operations import OPERATIONS
 
@@ -35,10 +36,22 @@ HEADER = '''\
 
 {skeleton}
 
+{usage}
+"""
+'''
+USAGE = """\
     from model import network
     model = network("model.safetensors")
-    logits = model(images)  # [B, {channels}, {height}, {width}], normalised as in training -> [B, {classes}]
-"""
+    logits = model(images)  # [B, {channels}, {height}, {width}], normalised as in training -> [B, {classes}]"""
+PREPARED_USAGE = """\
+    from model import CLASSES, network, prepared
+    model = network("model.safetensors")
+    logits = model(prepared(pixels))  # uint8 [B, {channels}, {height}, {width}] -> [B, {classes}]
+    print([CLASSES[number] for number in logits.argmax(dim=1).tolist()])"""
+PREPARED = '''\
+def prepared(pixels: torch.Tensor) -> torch.Tensor:
+    """Float32 [B, C, H, W] that the network takes, of uint8 pixels of the same shape; three channels are RGB."""
+    return normalised(pixels, MEAN, STD)
 '''
 NETWORK = '''\
 def network(weights: str | Path | None = None) -> {kind}:
@@ -65,25 +78,33 @@ class Definition:
     mentions: frozenset[str]
 
 
-def write_source(path: Path, architecture: Architecture, skeleton: Skeleton) -> None:
+def write_source(
+    path: Path, architecture: Architecture, skeleton: Skeleton, interface: Interface | None = None
+) -> None:
     """Write `model_source` to a file by one atomic rename.
 
     Raises:
         UsageError: the architecture cannot be built in this skeleton.
         DataError: the file cannot be written.
     """
-    write_text(path, model_source(architecture, skeleton))
+    write_text(path, model_source(architecture, skeleton, interface))
 
 
-def model_source(architecture: Architecture, skeleton: Skeleton) -> str:
+def model_source(architecture: Architecture, skeleton: Skeleton, interface: Interface | None = None) -> str:
     """The source of a module whose `network(weights)` is the network of an architecture, without auxiliary head.
+
+    Args:
+        architecture: of the network.
+        skeleton: of the network.
+        interface: of a trained one, which the module then has as `prepared(pixels)` and `CLASSES`.
 
     Raises:
         UsageError: the architecture cannot be built in this skeleton.
     """
     blueprint = plan(architecture, skeleton)
     text = NETWORK.format(kind="ChainNetwork" if isinstance(blueprint, ChainPlan) else "Network")
-    network = Definition(text, _mentions([ast.parse(text)]))
+    ends = [text] if interface is None else [PREPARED, text]
+    network = Definition(text, _mentions(map(ast.parse, ends)))
     definitions: dict[str, Definition] = {}
     imports: dict[str, str] = {}
     for module in (operations, cells, layers, standalone):
@@ -93,24 +114,30 @@ def model_source(architecture: Architecture, skeleton: Skeleton) -> str:
     used = _closure(network, definitions)
     mentioned = network.mentions.union(*(definitions[name].mentions for name in used))
     parts = [
-        _header(architecture, skeleton) + _imports(imports[name] for name in mentioned if name in imports),
+        _header(architecture, skeleton, USAGE if interface is None else PREPARED_USAGE)
+        + _imports(imports[name] for name in mentioned if name in imports),
         *(definition.source for name, definition in definitions.items() if name in used),
-        f"PLAN = {_literal(blueprint)}",
-        text,
+        "\n".join([f"PLAN = {_literal(blueprint)}", *_constants(interface)]),
+        *ends,
     ]
-    return "\n\n\n".join(parts)
+    return "\n\n\n".join(part.rstrip("\n") for part in parts) + "\n"
 
 
-def _header(architecture: Architecture, skeleton: Skeleton) -> str:
+def _constants(interface: Interface | None) -> list[str]:
+    """What `prepared` and its reader need to know, as assignments."""
+    if interface is None:
+        return []
+    values = {"MEAN": interface.mean, "STD": interface.std, "CLASSES": interface.class_names}
+    return [f"{name} = {_literal(value)}" for name, value in values.items()]
+
+
+def _header(architecture: Architecture, skeleton: Skeleton, usage: str) -> str:
     channels, height, width = skeleton.input_shape
     text = HEADER.format(
         space=architecture.space.name,
         architecture="\n".join(textwrap.wrap(str(architecture), LINE_LENGTH, break_on_hyphens=False)),
         skeleton=f"Skeleton: {skeleton}.",
-        channels=channels,
-        height=height,
-        width=width,
-        classes=skeleton.classes,
+        usage=usage.format(channels=channels, height=height, width=width, classes=skeleton.classes),
     )
     return text + "\n"
 
@@ -167,7 +194,7 @@ def _imports(statements: Iterable[str]) -> str:
 def _literal(value: Any, indent: int = 0) -> str:
     """Plain data as source: on one line where that fits, else an item a line; fields at their default left out."""
     short = _short(value)
-    if len(short) + indent + len("output_channels=,") <= LINE_LENGTH:
+    if not _has_items(value) or len(short) + indent + len("output_channels=,") <= LINE_LENGTH:
         return short
     space = " " * (indent + 4)
     opening, items, closing = _items(value)
@@ -177,13 +204,17 @@ def _literal(value: Any, indent: int = 0) -> str:
 
 def _short(value: Any) -> str:
     if isinstance(value, str):
-        return json.dumps(value)
-    if not (dataclasses.is_dataclass(value) or isinstance(value, dict | tuple)):
+        return repr(value) if '"' in value else json.dumps(value, ensure_ascii=False)
+    if not _has_items(value):
         return repr(value)
     opening, items, closing = _items(value)
     text = ", ".join(label + _short(item) for label, item in items)
     comma = "," if isinstance(value, tuple) and len(value) == 1 else ""
     return f"{opening}{text}{comma}{closing}"
+
+
+def _has_items(value: Any) -> bool:
+    return dataclasses.is_dataclass(value) or isinstance(value, dict | tuple)
 
 
 def _items(value: Any) -> tuple[str, list[tuple[str, Any]], str]:

@@ -1,4 +1,4 @@
-"""What an exported model.py needs besides the network's classes: weights without a package for them.
+"""What an exported model.py needs besides the network's classes: weights without a package for them, and input.
 
 This file needs torch alone and stands as it is in an exported model.py.
 """
@@ -45,3 +45,10 @@ def read_safetensors(path: str | Path) -> dict[str, torch.Tensor]:
         flat = torch.frombuffer(numbers, dtype=dtype) if numbers else torch.empty(0, dtype=dtype)
         tensors[name] = flat.reshape(shape)
     return tensors
+
+
+def normalised(pixels: torch.Tensor, mean: tuple[float, ...], std: tuple[float, ...]) -> torch.Tensor:
+    """Float32 [B, C, H, W] as in training, of uint8 pixels of the same shape; mean and std are of pixels in 0..1."""
+    scale = torch.tensor(std, dtype=torch.float64, device=pixels.device).reciprocal() / 255
+    shift = torch.tensor(mean, dtype=torch.float64, device=pixels.device) * 255 * scale
+    return pixels.float().mul(scale.float().view(-1, 1, 1)).sub(shift.float().view(-1, 1, 1))

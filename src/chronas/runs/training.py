@@ -12,7 +12,7 @@ import torch
 from chronas.data import Dataset, Normalisation, split
 from chronas.errors import DataError, MismatchError
 from chronas.files import read_as, write_json
-from chronas.networks import build, count, save_state, write_onnx, write_source
+from chronas.networks import Interface, build, count, save_state, write_onnx, write_source
 from chronas.progress import Progress, silent
 from chronas.runs.folder import Run
 from chronas.spaces import Architecture, Skeleton, make_space
@@ -51,6 +51,7 @@ class Described:
     space: str
     architecture: str
     skeleton: Skeleton
+    interface: Interface | None = None
 
 
 def train_network(run: Run, role: str, architecture: Architecture, progress: Progress = silent) -> Trained:
@@ -105,10 +106,11 @@ def train_architecture(
         MismatchError: the folder holds another training.
         UsageError: training diverged.
     """
-    _begin(folder / "architecture.json", architecture, skeleton, group)
+    normalisation = Normalisation.of(data.train)
+    interface = Interface(normalisation.mean, normalisation.std, data.class_names)
+    _begin(folder / "architecture.json", architecture, skeleton, interface, group)
     network = build(architecture, skeleton, seed=seed, auxiliary=recipe.auxiliary_weight > 0)
     images, validation = split(data.train, validation_share, seed=seed)
-    normalisation = Normalisation.of(data.train)
     training = train(
         network,
         images,
@@ -133,13 +135,13 @@ def train_architecture(
         write_json(folder / "result.json", RESULT_SCHEMA, asdict(result))
 
 
-def _begin(path: Path, architecture: Architecture, skeleton: Skeleton, group: Group) -> None:
+def _begin(path: Path, architecture: Architecture, skeleton: Skeleton, interface: Interface, group: Group) -> None:
     """Write what is trained, or hold that it is what the file already says."""
     if path.exists() and read_architecture(path) != (architecture, skeleton):
         raise MismatchError(f"{path.parent} holds a training of another architecture or size: choose another folder")
     group.wait()  # all have looked before one writes
     if group.first:
-        write_architecture(path, architecture, skeleton)
+        write_architecture(path, architecture, skeleton, interface)
 
 
 def read_trained(folder: Path) -> Trained:
@@ -149,12 +151,15 @@ def read_trained(folder: Path) -> Trained:
     return Trained(**asdict(result), role=folder.name, architecture=architecture, skeleton=skeleton)
 
 
-def write_architecture(path: Path, architecture: Architecture, skeleton: Skeleton) -> None:
-    """Write space, text form and skeleton as JSON."""
+def write_architecture(
+    path: Path, architecture: Architecture, skeleton: Skeleton, interface: Interface | None = None
+) -> None:
+    """Write space, text form and skeleton as JSON, and of a trained network what it takes and what its classes are."""
     content = {
         "space": architecture.space.name,
         "architecture": str(architecture),
         "skeleton": skeleton.model_dump(mode="json"),
+        "interface": None if interface is None else asdict(interface),
     }
     write_json(path, ARCHITECTURE_SCHEMA, content)
 
@@ -165,10 +170,20 @@ def read_architecture(path: Path) -> tuple[Architecture, Skeleton]:
     return make_space(described.space).parse(described.architecture), described.skeleton
 
 
+def read_interface(path: Path) -> Interface | None:
+    """How a trained network takes pixels, and its classes; None in a file of a version that did not keep it.
+
+    Raises:
+        DataError: the file is damaged.
+    """
+    return read_as(path, ARCHITECTURE_SCHEMA, Described).interface
+
+
 def export(network_folder: Path, folder: Path, *, batch: int = 1) -> list[Path]:
     """Write `model.safetensors`, `model.onnx`, `model.py` and `architecture.json` of a trained network.
 
-    The ONNX file is run in ONNX Runtime and compared with PyTorch on random images before it is kept.
+    The ONNX file is run in ONNX Runtime and compared with PyTorch on random images before it is kept. How pixels are
+    to be scaled and what the classes are called is in `model.py`, `architecture.json` and the ONNX file's metadata.
 
     Args:
         network_folder: with `architecture.json` and `training/best.safetensors`.
@@ -181,19 +196,21 @@ def export(network_folder: Path, folder: Path, *, batch: int = 1) -> list[Path]:
     if not (network_folder / "result.json").exists():
         raise DataError(f"{network_folder} holds no trained network: train one with `chronas train` first")
     architecture, skeleton = read_architecture(network_folder / "architecture.json")
+    interface = read_interface(network_folder / "architecture.json")
     network = build(architecture, skeleton)
     load_best(network, network_folder / "training")
     network.eval()
     paths = [folder / name for name in EXPORTED]
     save_state(paths[0], network.state_dict(), {"architecture": str(architecture), "space": architecture.space.name})
-    write_onnx(paths[1], network, skeleton.input_shape, batch=batch)
+    metadata = None if interface is None else interface.metadata()
+    write_onnx(paths[1], network, skeleton.input_shape, batch=batch, metadata=metadata)
     try:
         check_onnx(paths[1], network, (batch, *skeleton.input_shape))
     except DataError:
         paths[1].unlink()
         raise
-    write_source(paths[2], architecture, skeleton)
-    write_architecture(paths[3], architecture, skeleton)
+    write_source(paths[2], architecture, skeleton, interface)
+    write_architecture(paths[3], architecture, skeleton, interface)
     return paths
 
 
