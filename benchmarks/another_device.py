@@ -92,7 +92,7 @@ def between_runtimes(folder: Path, networks: int) -> dict[str, Any]:
             table = measure(measured)
         limits_ms.append(float(np.quantile(table.costs(), SHARE_INSIDE)))
         if source is not None:
-            config = config_again(config, device, own, config.predictor, config.predictor_config)
+            config = config_again(source, device, own, config.predictor, config.predictor_config)
         inside = config.model_copy(update={"limit_ms": limits_ms[-1]})
         source = searched(Run.create(folder / device, inside, command="benchmark", table=table, source=source))
     assert source is not None
@@ -129,7 +129,7 @@ def between_tables(folder: Path, arguments: argparse.Namespace, seed: int) -> li
         run = Run.create(folder / f"{seed}-{name}", own, command="benchmark", table=tables[name])
         rows.append(told(searched(run), name, "own search", true))
         for share in SHARES if searcher_class(arguments.searcher).by_gradient else (AGAIN,):
-            again = config_again(config, own.device, own.device_config, own.predictor, own.predictor_config)
+            again = config_again(first, own.device, own.device_config, own.predictor, own.predictor_config)
             update: dict[str, Any] = {"limit_ms": own.limit_ms}
             if share != AGAIN:
                 epochs = -(-arguments.epochs // share)

@@ -236,7 +236,7 @@ def refused(words: list[str], out: Path, capsys: Capture, expected: str, *, writ
         ((*OTHER, "--data=digits"), "--data cannot be given with --reuse"),
         ((*OTHER, "--searcher", "gdas"), "--searcher cannot be given with --reuse"),
         ((*OTHER, "--preset", "cifar10-cpu"), "--preset cannot be given with --reuse"),
-        ((*OTHER, "--latency-weight", "0"), "without a limit or a weight the device has no part"),
+        ((*OTHER, "--latency-weight", "0"), "without a limit, a weight or a front the device has no part"),
         ((*OTHER, "--searcher.width", "8"), "config.width = 4, but 8 is asked for"),
         ((*OTHER, "--searcher.depth", "4"), "config.depth = 3, but 4 is asked for"),
         ((*OTHER, "--table", "nowhere.parquet"), "nowhere.parquet"),
@@ -283,6 +283,29 @@ def test_trained_networks_are_reused_as_a_supernet_is(tmp_path: Path, capsys: Ca
     journal = json.loads((second.folder / "search" / second.role / "search.json").read_text())
     assert len(journal["history"]) == 2
     assert second.facts.reused == journal["identity"]["trained"]
+    assert reuse(second, tmp_path / "third", "--device", "simulated", "--device.overhead-us", "30") == 0
+    third = Run.open(tmp_path / "third")
+    journal = json.loads((third.folder / "search" / third.role / "search.json").read_text())
+    assert (len(journal["known"]), len(journal["history"])) == (8, 2), "as many again, knowing all before"
+
+
+def test_a_front_alone_gives_another_device_its_part(finished: Run, tmp_path: Path) -> None:
+    words = (*OTHER, "--latency-weight", "0", "--front", "3")
+    assert reuse(finished, tmp_path / "run", *words) == 0
+    assert (tmp_path / "run" / "front.json").exists()
+
+
+def test_a_run_killed_while_it_took_along_what_it_needs_can_be_begun_again(finished: Run, tmp_path: Path) -> None:
+    out = tmp_path / "run"
+    (out / "reused").mkdir(parents=True)
+    (out / "reused" / "costs.parquet").write_bytes(b"half a tab")
+    assert reuse(finished, out) == 0
+    assert (out / "report.html").exists()
+    mine = tmp_path / "mine"
+    mine.mkdir()
+    (mine / "notes.txt").write_text("keep")
+    assert reuse(finished, mine) == 2
+    assert (mine / "notes.txt").read_text() == "keep"
 
 
 def test_a_checkpoint_of_other_images_is_one_line(copied: Run, tmp_path: Path, capsys: Capture) -> None:

@@ -10,6 +10,8 @@ import pytest
 from chronas.errors import DataError, UsageError
 from chronas.runs import Finder, Run, find, read_choice, read_choices
 from chronas.runs.measuring import saved_predictors
+from chronas.search import Searcher
+from chronas.search.bayesian import BayesianConfig
 from chronas.tables import CostTable
 
 
@@ -54,6 +56,25 @@ def test_without_comparisons_only_the_runs_own_network_is_found(copied: Run) -> 
     alone = Run(copied.folder, copied.config.model_copy(update={"baseline": False}), "x")
     assert list(find(alone, finder_of(alone))) == ["latency-term"]
     assert list(find(copied, finder_of(copied))) == ["latency-term", "weight-0", "random", "random-search"]
+
+
+def test_random_search_has_as_many_processes_as_the_search_that_it_is_held_against(
+    copied: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Equal wall-clock says nothing where one of the two has half of the processors."""
+    had: list[object] = []
+
+    def searched(*arguments: object, searcher: Searcher, **others: object) -> None:
+        had.append(searcher.config.workers)  # type: ignore[attr-defined]
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("chronas.runs.finding.search", searched)
+    (copied.folder / "networks" / "random-search" / "choice.json").unlink()
+    for config in (copied.config.searcher_config, BayesianConfig(workers=3)):
+        run = Run(copied.folder, copied.config.model_copy(update={"searcher_config": config}), "x")
+        with pytest.raises(KeyboardInterrupt):
+            finder_of(run).random_search()
+    assert had == [1, 3]
 
 
 def test_a_search_without_latency_is_not_compared_with_itself(copied: Run) -> None:

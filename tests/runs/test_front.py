@@ -9,6 +9,8 @@ import pytest
 from chronas.errors import UsageError
 from chronas.measurement import Latency
 from chronas.predictors import Lookup
+from chronas.reports import front_rows
+from chronas.reports.front import front_figure
 from chronas.runs import Run, search_front
 from chronas.runs.front import front_of
 from chronas.runs.known import NetworkCosts
@@ -32,12 +34,33 @@ def test_the_hypervolume_and_the_marks_are_of_what_was_measured() -> None:
         for quality, (network, (predicted, accuracy, _)) in enumerate(zip(NETWORKS, known, strict=True))
     ]
     measured = {str(network): costs(ms) for network, (_, _, ms) in zip(NETWORKS, known, strict=True)}
-    front = front_of(chosen, measured, 10.0, 10.0)
+    front = front_of(chosen, measured, 10.0, 10.0, {})
+    assert not any(each.missed for each in front.networks)
     assert [each.dominated for each in front.networks] == [False, True, False, False]
     assert front.hypervolume == pytest.approx((10 - 1) * (40 - 10) + (10 - 3) * (60 - 40))
     assert front.share == pytest.approx(front.hypervolume / (10 * 90))
     assert [each.latency.predicted for each in front.networks] == [1.0, 2.0, 3.0, 5.0]
     assert front.networks[1].latency.high == pytest.approx(4.1)
+
+
+def test_a_network_that_was_found_over_a_limit_is_told_of_and_beats_nothing() -> None:
+    """Each `costs` is 0.1 wide to either side: the second's upper end is above 4 ms, though it is better and faster."""
+    known = [(1.0, 40.0, 1.0), (2.0, 60.0, 3.95), (3.0, 50.0, 3.0), (3.5, 55.0, 3.8)]
+    chosen = [
+        Contender(Candidate(network, 0.0, {"latency_ms": predicted}), quality, accuracy)
+        for quality, (network, (predicted, accuracy, _)) in enumerate(zip(NETWORKS, known, strict=True))
+    ]
+    measured = {str(network): costs(ms) for network, (_, _, ms) in zip(NETWORKS, known, strict=True)}
+    front = front_of(chosen, measured, 10.0, 10.0, {"latency_ms": 4.0})
+    assert [each.missed for each in front.networks] == [[], ["latency_ms"], [], []]
+    assert [each.dominated for each in front.networks] == [False, False, False, False]
+    assert front.hypervolume == pytest.approx((10 - 1) * (40 - 10) + (10 - 3) * (50 - 40) + (10 - 3.8) * (55 - 50))
+    assert [row[5] for row in front_rows(front)] == ["kept", "over the latency limit", "kept", "kept"]
+    names = [trace["name"] for trace in front_figure(front).data]
+    assert names == ["predicted", "on the front", "over a limit"]
+    nothing = front_of(chosen, measured, 10.0, 10.0, {"latency_ms": 0.5})
+    assert nothing.hypervolume == 0.0
+    assert all(each.missed for each in nothing.networks)
 
 
 class Rigid(Lookup):

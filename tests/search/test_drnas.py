@@ -136,6 +136,14 @@ def test_a_wider_supernet_takes_over_weights_and_momentum(make_task: MakeTask) -
     descent.step()
 
 
+def test_a_wider_supernet_without_momentum_has_none_to_take_over(make_task: MakeTask) -> None:
+    descent = a_descent(make_task("nasbench201"), epochs=2, momentum=0.0)
+    one_epoch(descent)
+    descent.begin_epoch()
+    descent.step()
+    assert len(descent.state["kept"][0]) < 5
+
+
 def test_logits_stay_in_the_first_epochs_of_each_stage(make_task: MakeTask) -> None:
     descent = a_descent(make_task("nasbench201"), warmup_epochs=1)
     moved = []

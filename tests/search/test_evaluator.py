@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import functools
+import os
+import subprocess
+import sys
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 
@@ -66,4 +70,75 @@ def test_evaluators_are_known_by_what_they_say_of_themselves() -> None:
     names = [evaluator_identity(table) for table in tables]
     assert names[0] == names[1] != names[2]
     assert Given(tables[0]).identity() == names[0]
-    assert evaluator_identity(count_convolutions) == "function count_convolutions"
+    assert evaluator_identity(count_convolutions).startswith("function count_convolutions ")
+
+
+class Judge:
+    """An evaluator with a state, which can be called."""
+
+    def __init__(self, worth: float) -> None:
+        self.worth = worth
+
+    def __call__(self, architectures: Sequence[Architecture]) -> list[float]:
+        return [self.worth] * len(architectures)
+
+    def rated(self, architectures: Sequence[Architecture]) -> list[float]:
+        return [2 * self.worth] * len(architectures)
+
+
+class Named(Judge):
+    def identity(self) -> str:
+        return f"judge of worth {self.worth}"
+
+
+def worth(value: float, architectures: Sequence[Architecture]) -> list[float]:
+    return [value] * len(architectures)
+
+
+def test_functions_that_do_something_else_are_told_apart_and_the_same_are_not() -> None:
+    different = [
+        lambda cells: [50.0 + str(cell).count("3x3") for cell in cells],
+        lambda cells: [50.0 - str(cell).count("3x3") for cell in cells],
+        lambda cells: [60.0 + str(cell).count("3x3") for cell in cells],
+        lambda cells: [50.0 + str(cell).count("1x1") for cell in cells],
+        lambda cells: [50.0 + str(cell).index("3x3") for cell in cells],
+        functools.partial(worth, 1.0),
+        functools.partial(worth, 2.0),
+        Judge(1.0),
+        Judge(1.0).rated,
+        Named(1.0),
+        Named(2.0),
+        count_convolutions,
+    ]
+    assert len(set(map(evaluator_identity, different))) == len(different)
+    same = lambda cells: [50.0 + str(cell).count("3x3") for cell in cells]  # noqa: E731 - written as the first one
+    assert evaluator_identity(same) == evaluator_identity(different[0])
+    assert evaluator_identity(functools.partial(worth, 1.0)) == evaluator_identity(different[5])
+
+
+def test_a_function_is_known_again_in_another_process() -> None:
+    """Sets among its constants are in another order there."""
+    code = (
+        "from chronas.search.evaluator import evaluator_identity\n"
+        "print(evaluator_identity(lambda cells: [float(c in {'a', 'b', 'c', 'd', 'e', 'f', 'g'}) for c in cells]))"
+    )
+    said = {
+        subprocess.run(
+            [sys.executable, "-c", code],
+            capture_output=True,
+            text=True,
+            check=True,
+            env={**os.environ, "PYTHONHASHSEED": seed},
+        ).stdout
+        for seed in ("1", "2", "3")
+    }
+    assert len(said) == 1
+
+
+def test_a_function_that_was_changed_does_not_go_on_with_its_old_answers(make_task: MakeTask) -> None:
+    task = make_task("nasbench201")
+    make_searcher("random", FEW).search(replace(task, evaluate=lambda cells: [float(len(str(cell))) for cell in cells]))
+    with pytest.raises(MismatchError, match="evaluate = function .*<lambda>"):
+        make_searcher("random", FEW).search(
+            replace(task, evaluate=lambda cells: [-float(len(str(cell))) for cell in cells])
+        )

@@ -55,6 +55,16 @@ def test_second_order_equals_the_exact_gradient_through_the_step() -> None:
     assert float((naive - exact).norm()) > 50 * float((found - exact).norm())
 
 
+def test_a_loss_that_depends_on_no_weight_has_its_direct_gradient_alone() -> None:
+    """GDAS draws cells that let no image through."""
+    toy = Toy()
+    before = [weight.detach().clone() for weight in toy.weights]
+    step = SgdStep(buffers=toy.buffers, **STEP)
+    found = second_order(lambda: toy.logits[0].square().sum(), lambda: toy.loss(0), toy.weights, toy.logits, step)[0]
+    torch.testing.assert_close(found, 2 * toy.logits[0].detach())
+    assert all(torch.equal(weight, saved) for weight, saved in zip(toy.weights, before, strict=True))
+
+
 def test_without_a_learning_rate_both_orders_agree() -> None:
     toy = Toy()
     still = SgdStep(learning_rate=0.0, momentum=0.9, weight_decay=0.01, buffers=[None, None])

@@ -60,6 +60,28 @@ def test_a_price_counts_as_the_wrong_images_that_it_stands_for() -> None:
     assert surrogate(dear).worths(priced=False) == pytest.approx(surrogate(free).worths())
 
 
+def test_what_is_outside_a_limit_is_not_to_be_beaten() -> None:
+    """A large network that is known from elsewhere left every one inside a tight limit without hope."""
+    rows = [
+        judged(value, architecture=each) for value, each in zip(np.linspace(50, 60, 12), NETWORKS[:12], strict=True)
+    ]
+    rows.append(judged(95.0, architecture=NETWORKS[12]))
+    inside = [True] * 12 + [False]
+    asked = [NETWORKS[n] for n in range(13, 24)]
+    free = [0.0] * len(asked)
+    hopes = []
+    for given in (None, inside, [False] * 13):
+        found = Surrogate(SPACE, SKELETON, rows, NOTHING, given)
+        hopes.append(found.improvements(found.rows(asked), free))
+    assert (hopes[1] > hopes[0]).all()
+    assert hopes[1].max() > 3 * hopes[0].max()
+    found = Surrogate(SPACE, SKELETON, rows, NOTHING, [False] * 13)
+    assert hopes[2].argmax() == found.means(found.rows(asked), free).argmax()
+    row = found.rows(asked[:1])[0]
+    found.believe(row, 0.0)
+    assert (found.improvements(found.rows(asked), free) <= hopes[2]).all(), "what is believed can be the answer"
+
+
 def test_an_architecture_is_worth_what_its_like_have_shown() -> None:
     accuracies = [50.0 + 10.0 * each.choices.count(3) for each in NETWORKS]  # by 3x3 convolutions alone
     found = surrogate([judged(value, architecture=each) for value, each in zip(accuracies, NETWORKS, strict=True)])

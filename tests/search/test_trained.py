@@ -13,6 +13,7 @@ import torch
 from chronas.errors import DataError, MismatchError, UsageError
 from chronas.files import read_json
 from chronas.search import SEARCHERS, Found, Objective, Task, checkpoint, make_searcher, searcher_class
+from chronas.search.bayesian import BayesianConfig
 from chronas.search.bilevel import BilevelFound
 from chronas.search.config import BilevelConfig
 from chronas.search.descent import Descent
@@ -127,6 +128,46 @@ def test_bayesian_optimisation_goes_on_from_networks_that_were_trained_for_other
     assert len(known) == len(own) + len(rows)
     prices = [task.predict([source.space.parse(row["mode"])])[0]["latency_ms"] for row in rows]
     assert [known[row["mode"]].candidate.predicted["latency_ms"] for row in rows] == pytest.approx(prices)
+
+
+def test_a_third_search_knows_what_the_first_two_have_learnt(source: Task, make_task: MakeTask) -> None:
+    search("bayesian", source)
+    second = again(make_task("nasbench201", folder="second", weight=0.2), source, "bayesian")
+    found = search("bayesian", second)
+    third = again(make_task("nasbench201", folder="third", weight=0.5), second, "bayesian")
+    last = search("bayesian", third)
+    assert isinstance(found, SampledFound)
+    assert isinstance(last, SampledFound)
+    before, after = ({str(each.candidate.architecture) for each in one.judged} for one in (found, last))
+    assert len(before) == 12 + 4
+    assert before < after
+    assert len(after) == len(before) + 4
+
+
+def test_a_third_search_begins_with_the_supernet_that_the_first_trained(source: Task, make_task: MakeTask) -> None:
+    found = search("evolution", source)
+    second = again(make_task("nasbench201", folder="second", weight=0.2), source, "evolution")
+    search("evolution", second)
+    last = search("evolution", again(make_task("nasbench201", folder="third", weight=0.5), second, "evolution"))
+    networks = source.space.sample(5, seed=3)
+    assert last.score(networks) == found.score(networks)
+
+
+@pytest.mark.parametrize("size", ["width", "depth"])
+def test_networks_that_were_trained_as_deployed_are_none_of_another_size(size: str, source: Task, other: Task) -> None:
+    search("bayesian", source, width=None, depth=None)
+    larger = other.skeleton.model_copy(update={size: 2 * getattr(other.skeleton, size)})
+    with pytest.raises(MismatchError, match=rf"skeleton\.{size} = "):
+        search("bayesian", again(other, source, "bayesian", skeleton=larger), width=None, depth=None)
+    search("bayesian", replace(source, folder=source.folder / "small"))
+    known = again(other, replace(source, folder=source.folder / "small"), "bayesian", skeleton=larger)
+    assert search("bayesian", known).history, "what is trained is as small as before, whatever is deployed"
+
+
+def test_accuracies_that_somebody_gave_are_not_taken_for_trainings(source: Task, other: Task) -> None:
+    search("bayesian", replace(source, evaluate=lambda networks: [50.0] * len(networks)))
+    with pytest.raises(MismatchError, match="evaluate = function"):
+        search("bayesian", again(other, source, "bayesian"))
 
 
 @pytest.mark.parametrize(
@@ -244,3 +285,6 @@ def test_settings_for_searching_again_are_a_third_without_a_warm_up_and_the_same
     }
     sampling = searcher_class("evolution").Config()
     assert sampling.again() == sampling
+    timed = BayesianConfig(architectures=30, seconds=90.0)
+    assert (timed.again().architectures, timed.again().seconds) == (10, 30.0)
+    assert BayesianConfig(architectures=30).again().seconds is None

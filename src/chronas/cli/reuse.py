@@ -70,7 +70,7 @@ def _base(source: Run, chosen: dict[str, str], table: CostTable | None, words: S
         device, device_config = source.config.device, source.config.device_config
     else:
         raise UsageError(f"--reuse searches for another device: give --device, one of {', '.join(DEVICES)}, or --table")
-    return config_again(source.config, device, device_config, predictor, predictor_config)
+    return config_again(source, device, device_config, predictor, predictor_config)
 
 
 def _taken(words: Sequence[str], flag: str) -> tuple[str | None, list[str]]:

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from chronas.reports.figure import MARKS, Figure, Json, axis, layout
 from chronas.reports.report import Front, FrontNetwork
 from chronas.reports.words import number_text
+from chronas.units import cost_word
 
 FRONT_COLUMNS = ("network", "accuracy", "predicted", "latency", "at most", "", "architecture")
 PREDICTED, KEPT, BEATEN = MARKS["random"], MARKS["limit"], MARKS["weight-0"]
@@ -14,10 +15,12 @@ PREDICTED, KEPT, BEATEN = MARKS["random"], MARKS["limit"], MARKS["weight-0"]
 
 def front_figure(front: Front) -> Figure:
     """Accuracy over latency: predicted points, found ones with their intervals, and those that another one beats."""
-    kept = [network for network in front.networks if not network.dominated]
+    kept = [network for network in front.networks if not network.dominated and not network.missed]
     beaten = [network for network in front.networks if network.dominated]
+    outside = [network for network in front.networks if network.missed]
     found = [_found("on the front", KEPT.colour, KEPT.symbol, kept)]
     found += [_found("beaten by another", BEATEN.colour, "circle-open", beaten)] if beaten else []
+    found += [_found("over a limit", BEATEN.colour, "x-open", outside)] if outside else []
     return Figure(
         "The front",
         "Accuracy on the search's validation images, as the search sees it, over each latency, predicted "
@@ -45,11 +48,17 @@ def front_rows(front: Front) -> list[list[str]]:
             f"{number_text(network.latency.predicted)} ms" if network.latency.predicted is not None else "none",
             f"{number_text(network.latency.value)} ms",
             f"{number_text(network.latency.high)} ms",
-            "beaten" if network.dominated else "kept",
+            _mark(network),
             network.architecture,
         ]
         for number, network in enumerate(front.networks, 1)
     ]
+
+
+def _mark(network: FrontNetwork) -> str:
+    if network.missed:
+        return f"over the {' and '.join(map(cost_word, network.missed))} limit"
+    return "beaten" if network.dominated else "kept"
 
 
 def _predicted(networks: Sequence[FrontNetwork]) -> Json:

@@ -204,6 +204,7 @@ class FrontNetwork:
         latency: predicted, and as it was found.
         source: how that was found.
         dominated: whether one that the search holds for better was found to be at least as fast.
+        missed: names of the costs that were found above the run's limits.
     """
 
     architecture: str
@@ -211,6 +212,7 @@ class FrontNetwork:
     latency: NetworkCost
     source: Source
     dominated: bool
+    missed: list[str] = field(default_factory=list)
 
 
 @dataclass(frozen=True, config=STRICT)
@@ -218,7 +220,8 @@ class Front:
     """Networks from fast to accurate that one search found.
 
     Attributes:
-        networks: by rising predicted latency, each better than the one before, as the search sees it.
+        networks: by rising predicted latency, each better than the one before, as the search sees it; those that miss a
+            limit count for nothing.
         reference_ms: latency of the reference point: of the slowest network of the table.
         reference_percent: accuracy of the reference point: that of guessing.
         hypervolume: the area that the networks beat, up to the reference point, in ms times percent.

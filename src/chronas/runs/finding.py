@@ -118,6 +118,7 @@ class Finder:
             "learning_rate": recipe.learning_rate,
             "crop_padding": recipe.crop_padding,
             "flip": recipe.flip,
+            "workers": getattr(self.run.config.searcher_config, "workers", 1),  # as many processes as the search had
         }
         searcher = make_searcher("random", searcher_class("random").Config.model_validate(config))
         return self._searched("random-search", ObjectiveConfig(limits=limits), searcher)

@@ -141,7 +141,8 @@ class Run:
             if run.facts.reused != (None if source is None else sha256(learnt_of(source))):
                 raise UsageError(f"{folder} holds a run that reuses another one; choose another --out")
             return run
-        if folder.exists() and any(folder.iterdir()):
+        begun = {REUSED} if source is not None else set()  # killed while it was copied
+        if folder.exists() and any(path.name not in begun for path in folder.iterdir()):
             raise UsageError(f"{folder} is not empty and holds no run; choose another --out")
         run = cls(folder, config, command)
         run._check(table)

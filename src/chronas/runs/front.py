@@ -47,36 +47,49 @@ def search_front(run: Run, predictors: Mapping[str, Predictor], table: CostTable
         with run.timed("search front", progress) as told:
             chosen = find_front(found, task, LATENCY, run.config.front, told)
         costs = costs_of(run, "front", [each.candidate.architecture for each in chosen], progress)
-        front = front_of(chosen, costs, float(table.costs().max()), 100.0 / run.data_facts.classes)
+        reference = float(table.costs().max()), 100.0 / run.data_facts.classes
+        front = front_of(chosen, costs, *reference, run.config.limits)
         write_json(run.folder / FILE, SCHEMA, asdict(front))
     return read_front(run)
 
 
 def front_of(
-    chosen: Sequence[Contender], costs: Mapping[str, NetworkCosts], reference_ms: float, reference_percent: float
+    chosen: Sequence[Contender],
+    costs: Mapping[str, NetworkCosts],
+    reference_ms: float,
+    reference_percent: float,
+    limits: Mapping[str, float],
 ) -> Front:
     """A front with the costs that were found, and its hypervolume up to a reference point.
+
+    A network that was predicted inside and found outside a limit is told of, but beats nothing.
 
     Args:
         chosen: by rising quality.
         costs: of each, by the text of its architecture.
         reference_ms: latency of the reference point.
         reference_percent: accuracy of the reference point.
+        limits: that the upper end of each network's interval must keep, by cost, in its unit.
     """
     found = [costs[str(each.candidate.architecture)] for each in chosen]
+    missed = [[cost for cost, limit in limits.items() if each.of(cost).high > limit] for each in found]
+    inside = np.array([not each for each in missed], dtype=bool)
     latencies = np.array([each.latency.value_ms for each in found])
     wrong = np.array([100.0 - each.accuracy for each in chosen])
-    area = hypervolume(np.stack([latencies, wrong], axis=1), (reference_ms, 100.0 - reference_percent))
-    kept = pareto_front(np.stack([latencies, -np.arange(len(found), dtype=np.float64)], axis=1))
+    points = np.stack([latencies, wrong], axis=1)[inside]
+    area = hypervolume(points, (reference_ms, 100.0 - reference_percent))
+    kept = np.zeros(len(found), dtype=bool)
+    kept[inside] = pareto_front(np.stack([latencies, -np.arange(len(found), dtype=np.float64)], axis=1)[inside])
     networks = [
         FrontNetwork(
             architecture=str(one.candidate.architecture),
             accuracy_percent=one.accuracy,
             latency=each.told(one.candidate.predicted)[LATENCY],
             source=each.source,
-            dominated=not on_front,
+            dominated=not on_front and not outside,
+            missed=outside,
         )
-        for one, each, on_front in zip(chosen, found, kept.tolist(), strict=True)
+        for one, each, on_front, outside in zip(chosen, found, kept.tolist(), missed, strict=True)
     ]
     whole = reference_ms * (100.0 - reference_percent)
     return Front(networks, reference_ms, reference_percent, area, area / whole)

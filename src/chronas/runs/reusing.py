@@ -61,21 +61,22 @@ def learnt_of(run: Run) -> Path:
 
 
 def config_again(
-    source: RunConfig, device: str, device_config: BaseModel, predictor: str, predictor_config: BaseModel
+    source: Run, device: str, device_config: BaseModel, predictor: str, predictor_config: BaseModel
 ) -> RunConfig:
-    """The settings of a run with what a run with the settings `source` has learnt, for another device.
+    """The settings of a run with what the run `source` has learnt, for another device.
 
     What decides what was learnt stays, weights of costs too, as they are relative to each device's median.
-    Limits go, as they are of the other device; the search is the searcher's shorter one; comparisons are off.
+    Limits go, as they are of the other device; the search is the searcher's shorter one, once; comparisons are off.
     """
-    assert isinstance(source.searcher_config, SearcherConfig)
-    return source.model_copy(
+    searcher_config = source.config.searcher_config
+    assert isinstance(searcher_config, SearcherConfig)
+    return source.config.model_copy(
         update={
             "device": device,
             "device_config": device_config,
             "predictor": predictor,
             "predictor_config": predictor_config,
-            "searcher_config": source.searcher_config.again(),
+            "searcher_config": searcher_config if source.reused is not None else searcher_config.again(),
             "limit_ms": None,
             "limit_energy_mj": None,
             "limit_peak_memory_mib": None,
@@ -93,10 +94,10 @@ def require_again(source: Run, config: RunConfig) -> None:
     changed = [name for name in FIELDS if getattr(config, name) != getattr(source.config, name)]
     if changed:
         raise UsageError(f"a run that reuses {source.folder} has its {', '.join(changed)}: leave that out")
-    if not config.objective.asked:
+    if not config.objective.asked and config.front is None:
         raise UsageError(
-            "without a limit or a weight the device has no part in the search: give --limit-ms, --latency-weight or "
-            "those of another cost"
+            "without a limit, a weight or a front the device has no part in the search: give --limit-ms, "
+            "--latency-weight, those of another cost, or --front"
         )
     if (config.device, config.device_config) == (source.config.device, source.config.device_config):
         raise UsageError(

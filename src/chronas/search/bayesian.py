@@ -106,7 +106,12 @@ class BayesianConfig(SamplingConfig, BriefConfig):
 
     def again(self) -> Self:
         """Where networks are trained already: a third of their number, each chosen by what those before say."""
-        return self.model_copy(update={"architectures": max(1, round(self.architectures / AGAIN))})
+        return self.shorter(1 / AGAIN)
+
+    def shorter(self, share: float) -> Self:
+        """With a share of the networks and, where they are bounded, of the seconds."""
+        seconds = None if self.seconds is None else share * self.seconds
+        return self.model_copy(update={"architectures": max(1, round(share * self.architectures)), "seconds": seconds})
 
 
 class BayesianFound(SampledFound):
@@ -146,7 +151,6 @@ class BayesianFound(SampledFound):
     def contenders(self, limits: Sequence[Mapping[str, float]], progress: Progress = silent) -> list[Contender]:
         """All that was trained, after going down the ladder: some more inside each limit, knowing all before them."""
         task, config = self._task, self._searcher.config
-        count = max(1, round(LADDER * config.architectures / len(limits)))
         known = {each.candidate.architecture: each for each in self.judged}
         for number, rung in enumerate(limits):
 
@@ -154,7 +158,7 @@ class BayesianFound(SampledFound):
                 progress("front", number * total + done, len(limits) * total, f"rung {number + 1}, {note}")
 
             inside = task.objective.model_copy(update={"limits": dict(rung)})
-            searcher = Bayesian(config.model_copy(update={"architectures": count}), list(known.values()))
+            searcher = Bayesian(config.shorter(LADDER / len(limits)), list(known.values()))
             try:
                 found = searcher.search(
                     replace(task, objective=inside, trained=None, folder=task.folder / FRONT / str(number)), tell
@@ -195,8 +199,24 @@ class Bayesian(SamplingSearcher):
         known = [[str(each.candidate.architecture), each.accuracy, *each.losses] for each in self._known]
         return {**super()._identity(), "known": fingerprint(known)}
 
+    def _learnt_frame(self) -> Sequence[str]:
+        """With the size of what is deployed, where that is what is trained."""
+        as_deployed = [key for key in ("width", "depth") if getattr(self.config, key) is None]
+        return (*super()._learnt_frame(), *as_deployed)
+
     def _trained_identity(self, path: Path) -> Any:
         return read_json(path, SCHEMA).get("identity")
+
+    def _known_rows(self) -> list[dict[str, Any]]:
+        keys = ("train_loss", "validation_loss")
+        return [
+            {
+                "mode": str(each.candidate.architecture),
+                "validation_accuracy": each.accuracy,
+                **dict(zip(keys, each.losses, strict=False)),
+            }
+            for each in self._known
+        ]
 
     def _search(self, task: Task, objective: Objective, progress: Progress) -> BayesianFound:
         searcher = self
@@ -258,7 +278,8 @@ class Bayesian(SamplingSearcher):
         return dealt(self._surrogate(region, judged), judged)
 
     def _surrogate(self, region: Region, judged: Sequence[Judged]) -> Surrogate:
-        return Surrogate(region.space, region.skeleton, judged, self.config.weights)
+        inside = [region.inside(each.candidate) for each in judged]
+        return Surrogate(region.space, region.skeleton, judged, self.config.weights, inside)
 
 
 class Pool:

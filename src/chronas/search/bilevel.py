@@ -48,9 +48,9 @@ class BilevelFound(Found):
 
         By quality the candidates of a looser rung stand above those of a tighter one, and the probable above others.
         """
-        task, logits = self._descent.task, [each.detach().clone() for each in self._descent.logits]
+        task = self._descent.task
         found: dict[Architecture, tuple[Candidate, float]] = {}
-        try:
+        with self._descent.unmoved():
             for rung, relaxation in enumerate(descend(self._descent, limits, progress), 1):
                 try:
                     best = list(itertools.islice(candidates(relaxation, task.costs, limits[-rung]), LOOKED_AT))
@@ -60,9 +60,6 @@ class BilevelFound(Found):
                     continue
                 for place, each in enumerate(best):
                     found.setdefault(each.architecture, (each, -rung - place / LOOKED_AT))
-        finally:
-            for now, before in zip(self._descent.logits, logits, strict=True):
-                now.data.copy_(before)
         return [
             Contender(candidate, quality, accuracy)
             for (candidate, quality), accuracy in zip(found.values(), self.score(list(found)), strict=True)

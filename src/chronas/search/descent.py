@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from typing import Any, Literal, NamedTuple
 
 import torch
@@ -130,10 +131,7 @@ class Descent:
 
     def begin_epoch(self) -> None:
         """Set the epoch's learning rate, on a cosine; where a method has stages, they change here."""
-        progress = (1 + math.cos(math.pi * len(self.history) / self.config.epochs)) / 2
-        low, high = self.config.final_learning_rate, self.config.learning_rate
-        for group in self.weights_optimiser.param_groups:
-            group["lr"] = low + (high - low) * progress
+        self._set_learning_rate(len(self.history))
         self._means = Means()
 
     def warming_up(self) -> bool:
@@ -221,9 +219,26 @@ class Descent:
         """Steps of the logits alone, on another objective and with a fresh optimiser; tells the number of each."""
         self.objective = objective
         self.logits_optimiser.state.clear()
+        self._set_learning_rate(max(len(self.history) - 1, 0))  # second order looks ahead by it
         for step in range(steps):
             self._step_logits(next(self.train), next(self.validation))
             yield step + 1
+
+    @contextmanager
+    def unmoved(self) -> Iterator[None]:
+        """Leave logits, batches, random numbers and the objective of a search that is done as they were before."""
+        logits = [each.detach().clone() for each in self.logits]
+        generator, objective = self.generator.get_state(), self.objective
+        loaders = {loader: loader.state() for loader in (self.train, self.validation)}
+        try:
+            yield
+        finally:
+            for now, before in zip(self.logits, logits, strict=True):
+                now.data.copy_(before)
+            self.generator.set_state(generator)
+            self.objective = objective
+            for loader, state in loaders.items():
+                loader.restore(state)
 
     # ---- the two steps
 
@@ -250,6 +265,13 @@ class Descent:
         self.draw()
         gradients = slopes(self.weights_loss(batch), self.weights, self.task.group)
         self.update(self.weights_optimiser, self.weights, gradients)
+
+    def _set_learning_rate(self, epoch: int) -> None:
+        """That of an epoch 0.., on a cosine."""
+        progress = (1 + math.cos(math.pi * epoch / self.config.epochs)) / 2
+        low, high = self.config.final_learning_rate, self.config.learning_rate
+        for group in self.weights_optimiser.param_groups:
+            group["lr"] = low + (high - low) * progress
 
     def _learning_rate(self) -> float:
         rate: float = self.weights_optimiser.param_groups[0]["lr"]

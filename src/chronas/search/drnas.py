@@ -169,8 +169,9 @@ class DrNASDescent(Descent):
         for old, new in zip(narrow.parameters(), self.supernet.parameters(), strict=True):
             sources = channel_sources(old.shape, new.shape, self.generator)
             new.data.copy_(widened(old.detach(), sources))
-            momentum = torch.empty_like(new).copy_(widened(optimiser.state[old]["momentum_buffer"], sources))
-            self.weights_optimiser.state[new]["momentum_buffer"] = momentum
+            if (buffer := optimiser.state[old].get("momentum_buffer")) is not None:  # none without momentum
+                momentum = torch.empty_like(new).copy_(widened(buffer, sources))
+                self.weights_optimiser.state[new]["momentum_buffer"] = momentum
 
 
 class DrNAS(Darts):

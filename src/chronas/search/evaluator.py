@@ -10,10 +10,13 @@ found = make_searcher("evolution").search(replace(task, evaluate=accuracies))
 from __future__ import annotations
 
 import functools
+import inspect
+import itertools
 import math
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from types import CodeType
 
 from chronas.errors import DataError, UsageError
 from chronas.files import fingerprint
@@ -133,8 +136,32 @@ class TableEvaluator:
 
 
 def evaluator_identity(evaluate: Evaluator) -> str:
-    """By what a checkpoint knows its evaluator: its `identity()`, or the name of a plain function."""
-    if isinstance(evaluate, Assessor | TableEvaluator):
-        return evaluate.identity()
+    """By what a checkpoint knows its evaluator: its `identity()`, or the name and the code of a function.
+
+    One that is changed is known as another, as are two lambdas; what a function reads from elsewhere is not looked at.
+    An evaluator with an `identity()` of its own says itself when it is the same.
+    """
+    identity = getattr(evaluate, "identity", None)
+    if callable(identity):
+        return str(identity())
     name = getattr(evaluate, "__qualname__", type(evaluate).__qualname__)
-    return f"function {name}"
+    return f"function {name} {fingerprint(_code_of(evaluate))}"
+
+
+def _code_of(evaluate: object) -> list[str]:
+    """What a function, a method, an object that can be called, or a `functools.partial` of them does."""
+    if isinstance(evaluate, functools.partial):
+        return [*_code_of(evaluate.func), repr(evaluate.args), repr(sorted(evaluate.keywords.items()))]
+    function = evaluate if inspect.isroutine(evaluate) else type(evaluate).__call__
+    code = getattr(inspect.unwrap(function), "__code__", None)
+    return [] if code is None else _texts(code)
+
+
+def _texts(code: CodeType) -> list[str]:
+    return [code.co_code.hex(), *code.co_names, *itertools.chain.from_iterable(map(_constant, code.co_consts))]
+
+
+def _constant(value: object) -> list[str]:
+    if isinstance(value, CodeType):
+        return _texts(value)
+    return sorted(map(repr, value)) if isinstance(value, frozenset) else [repr(value)]  # sets have no order

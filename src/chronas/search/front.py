@@ -42,7 +42,10 @@ def choose_front(contenders: Sequence[Contender], cost: str, ladder: Sequence[Li
     """For each rung the best of the unbeaten within it, filled up to one a rung, by rising cost and quality."""
     unbeaten = _unbeaten(contenders, cost)
     values = [each.candidate.predicted[cost] for each in unbeaten]
-    within = [max((n for n, value in enumerate(values) if value <= limits[cost]), default=None) for limits in ladder]
+    within = [
+        max((n for n, value in enumerate(values) if value <= limits.get(cost, math.inf)), default=None)
+        for limits in ladder
+    ]
     taken = {n for n in within if n is not None}
     while len(taken) < min(len(ladder), len(unbeaten)):
         left = [n for n in range(len(unbeaten)) if n not in taken]

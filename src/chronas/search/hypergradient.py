@@ -83,15 +83,18 @@ def second_order(
             weight -= step.learning_rate * change
     found = slopes(validation_loss(), [*logits, *weights], group)
     direct, vector = found[: len(logits)], found[len(logits) :]
-    radius = RADIUS / float(torch.cat([each.flatten() for each in vector]).norm())
-    forth = _slopes_at(train_loss, weights, logits, before, vector, radius, group)
-    back = _slopes_at(train_loss, weights, logits, before, vector, -radius, group)
+    norm = float(torch.cat([each.flatten() for each in vector]).norm())
+    sides = []
+    for distance in (RADIUS / norm, -RADIUS / norm) if norm > 0 else ():
+        sides.append(_slopes_at(train_loss, weights, logits, before, vector, distance, group))
     with torch.no_grad():
         for weight, saved in zip(weights, before, strict=True):
             weight.copy_(saved)
+    if not sides:  # the loss depends on no weight: a sampled path may let no image through
+        return direct
     return [
-        slope - step.learning_rate * (plus - minus) / (2 * radius)
-        for slope, plus, minus in zip(direct, forth, back, strict=True)
+        slope - step.learning_rate * (plus - minus) * norm / (2 * RADIUS)
+        for slope, plus, minus in zip(direct, *sides, strict=True)
     ]
 
 

@@ -1,7 +1,8 @@
 """A ladder of limits, and a supernet's logits taken down it: a whole front out of one search.
 
 The rungs are quantiles of the predicted cost of random architectures that let images through: with eight, the
-tightest lets every eighth one in, the loosest all. Even steps of the cost or of its logarithm leave rungs empty where a
+tightest lets every eighth one in, the loosest all and whatever is beyond them: the best networks of a large space are
+often slower than thousands of random ones. Even steps of the cost or of its logarithm leave rungs empty where a
 few strange architectures lie far out: on a Raspberry Pi 4, NAS-Bench-201 begins at a thousandth of its median. With the
 best network of each rung, quantiles reach 0.96 of the true front's hypervolume there and on a Xeon Gold 6240, even
 steps of the logarithm 0.90 and 0.98, even steps 0.92.
@@ -37,6 +38,8 @@ Limits = Mapping[str, float]
 def rungs(task: Task, cost: str, count: int) -> list[Limits]:
     """The limits of each of K rungs, tightest first: the task's own, and one on a cost that rises from rung to rung.
 
+    The loosest rung has the task's own alone.
+
     Args:
         task: whose space and predictors are used.
         cost: a name in `task.costs`.
@@ -49,8 +52,8 @@ def rungs(task: Task, cost: str, count: int) -> list[Limits]:
     drawn = task.space.sample(min(RANDOM, task.space.size), seed=0)
     rows = task.predict([architecture for architecture in drawn if architecture.connected()])
     inside = [row for row in rows if all(row[name] <= limit for name, limit in own.items())]
-    quantiles = np.quantile([row[cost] for row in inside or rows], np.arange(1, count + 1) / count)
-    return [{**own, cost: min(float(limit), own.get(cost, np.inf))} for limit in quantiles]
+    quantiles = np.quantile([row[cost] for row in inside or rows], np.arange(1, count) / count)
+    return [*({**own, cost: min(float(limit), own.get(cost, np.inf))} for limit in quantiles), dict(own)]
 
 
 def descend(descent: Descent, ladder: Sequence[Limits], progress: Progress) -> Iterator[Relaxation]:
@@ -62,11 +65,11 @@ def descend(descent: Descent, ladder: Sequence[Limits], progress: Progress) -> I
         progress: told of each step.
     """
     steps = max(1, round(SHARE * descent.config.epochs * descent.train.steps_per_epoch))
-    multipliers: dict[str, float] = {}
+    multipliers = descent.objective.multipliers
     for rung, limits in enumerate(reversed(ladder)):
         config = descent.task.objective.model_copy(update={"limits": dict(limits)})
         objective = Objective(config, descent.task.costs)
-        objective.multipliers.update(multipliers)
+        objective.multipliers |= {name: value for name, value in multipliers.items() if name in limits}
         for step in descent.descend_logits(objective, steps):
             progress("front", rung * steps + step, len(ladder) * steps, f"rung {rung + 1} of {len(ladder)}")
         multipliers = objective.multipliers

@@ -158,6 +158,8 @@ class PathSupernet(Assessor):
                 progress(step + 1, note)
             self.history.append({"epoch": epoch + 1, "train_loss": loss, "learning_rate": rate})
             self._save()
+        if not (self._task.folder / FILE).exists():
+            self._save()  # what another search has trained is this one's too, and a third one may begin with it
 
     def assess(self, architectures: Sequence[Architecture], progress: Steps = unheard) -> list[Assessed]:
         """The validation accuracy of each in percent."""

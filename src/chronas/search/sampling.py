@@ -64,13 +64,14 @@ class Judged:
 
 
 def read_judged(path: Path, space: Space) -> list[Judged]:
-    """What a search's journal says of each architecture that was assessed; its costs and prices are left out.
+    """What a search's journal says of each architecture that it knew or assessed; costs and prices are left out.
 
     Raises:
         DataError: it is damaged, or of another space.
     """
     try:
-        rows = read_json(path, SCHEMA)["history"]
+        content = read_json(path, SCHEMA)
+        rows = [*content.get("known", []), *content["history"]]
         return [
             Judged(
                 Candidate(space.parse(row["mode"]), -math.log(space.size), {}),
@@ -165,6 +166,10 @@ class SamplingSearcher(Searcher):
         """What of the searcher a journal must have been made with, as JSON."""
         return {"searcher": self.name, "config": self.config.model_dump(mode="json")}
 
+    def _known_rows(self) -> list[dict[str, Any]]:
+        """What the searcher knew of other architectures when it began, for the journal; nothing by default."""
+        return []
+
     def _ranked(self, region: Region, judged: list[Judged]) -> list[Judged]:  # noqa: ARG002 - see `Bayesian`
         """All that was judged, best first."""
         return sorted(judged, key=lambda each: each.value)
@@ -177,7 +182,7 @@ class SamplingSearcher(Searcher):
         given = task.evaluate
         assessor = self._own_assessor(task) if given is None else given if isinstance(given, Assessor) else Given(given)
         identity = {**self._identity(), **task.identity()}
-        trials = Trials(task, self.config, assessor, objective, identity, progress)
+        trials = Trials(task, self.config, assessor, objective, identity, self._known_rows(), progress)
         region = Region(task, np.random.default_rng([task.seed, STREAM]))
         proposals = self._proposals(region)
         batch = next(proposals, [])
@@ -216,6 +221,7 @@ class Trials:
         assessor: Assessor,
         objective: Objective,
         identity: dict[str, Any],
+        known: list[dict[str, Any]],
         progress: Progress,
     ) -> None:
         """Take up the folder's journal, if there is one.
@@ -228,7 +234,7 @@ class Trials:
         self.judged: list[Judged] = []
         self._path = task.folder / FILE
         self._config, self._assessor, self._objective = config, assessor, objective
-        self._identity, self._progress = identity, progress
+        self._identity, self._known, self._progress = identity, known, progress
         self._saved_s = time.perf_counter()
         if self._path.exists():
             saved = read_json(self._path, SCHEMA)
@@ -293,7 +299,8 @@ class Trials:
 
     def save(self) -> None:
         """Write the journal; raises `DataError` where that cannot be done."""
-        write_json(self._path, SCHEMA, {"identity": self._identity, "history": self.history})
+        content = {"identity": self._identity, "known": self._known, "history": self.history}
+        write_json(self._path, SCHEMA, content)
         self._saved_s = time.perf_counter()
 
     def _note(self, candidate: Candidate, row: Mapping[str, Any]) -> None:

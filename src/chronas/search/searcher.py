@@ -259,9 +259,14 @@ class Searcher(ABC):
             raise DataError(f"{task.trained} is of no search: give what a search by {self.name} has left")
         wanted = task.identity()
         kept = {key: wanted[key] for key in ("space", "search_train", "search_validation")}
-        kept["skeleton"] = {key: wanted["skeleton"][key] for key in ("input_shape", "classes", "stem")}
+        kept["skeleton"] = {key: wanted["skeleton"][key] for key in self._learnt_frame()}
+        kept["evaluate"] = None
         kept["config"] = self.config.model_dump(mode="json", include=set(self.learnt_settings))
         check_same(_alike(saved, kept), kept, task.trained)
+
+    def _learnt_frame(self) -> Sequence[str]:
+        """What of the skeleton another search with what this one has learnt must have the same."""
+        return ("input_shape", "classes", "stem")
 
     def _trained_identity(self, path: Path) -> Any:
         """What a file of another search says of the search; raises `DataError` where it cannot be read."""

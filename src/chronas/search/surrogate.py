@@ -58,7 +58,14 @@ NOTHING = Weights(0.0, 0.0, 0.0)
 class Surrogate:
     """How good architectures are, in standard deviations; higher is better."""
 
-    def __init__(self, space: Space, skeleton: Skeleton, judged: Sequence[Judged], weights: Weights) -> None:
+    def __init__(
+        self,
+        space: Space,
+        skeleton: Skeleton,
+        judged: Sequence[Judged],
+        weights: Weights,
+        inside: Sequence[bool] | None = None,
+    ) -> None:
         """Fit scale, length and noise by the likelihood of what was judged.
 
         Args:
@@ -66,6 +73,7 @@ class Surrogate:
             skeleton: in which MACs are counted.
             judged: what is known.
             weights: of what is known, where the trainings were brief, as their losses tell; else it does not count.
+            inside: whether each that was judged could be the answer, and so is to be beaten; all could by default.
         """
         self._space, self._skeleton = space, skeleton
         self._weights = weights if _brief(judged) else NOTHING
@@ -73,6 +81,7 @@ class Surrogate:
         self._mean, self._spread = self._rows.mean(axis=0), self._rows.std(axis=0)
         self._goals = learnt(judged)
         self._prices = np.array([each.price for each in judged])
+        self._inside = np.ones(len(judged), dtype=bool) if inside is None else np.array(inside, dtype=bool)
         wrong = np.array([1.0 - each.accuracy / 100.0 for each in judged])
         self._price_unit = max(float(wrong.std()), TINY) / max(float(self._goals.std()), TINY)
         kernel = ConstantKernel(1.0, (0.1, 10.0)) * RBF(1.0, (0.3, 10.0)) + WhiteKernel(0.3, (0.05, 2.0))
@@ -95,11 +104,16 @@ class Surrogate:
         return self.means(self._rows, self._prices if priced else np.zeros(len(self._rows)))
 
     def improvements(self, rows: Array, prices: Sequence[float]) -> Array:
-        """[N] by how much each is expected to beat the best mean of those that were judged."""
+        """[N] by how much each is expected to beat the best mean of those that were judged and could be the answer.
+
+        Where none could, it is to beat the worst of all, so that little more than the mean counts.
+        """
         means, deviations = self._process.predict(self._scaled(rows), return_std=True)
         noise = self._process.kernel_.k2.noise_level
         deviations = np.sqrt(np.maximum(deviations**2 - noise, TINY**2))
-        better = means + self._known(rows, prices) - self.worths().max() - EXPLORED
+        worths = self.worths()
+        best = worths[self._inside].max() if self._inside.any() else worths.min()
+        better = means + self._known(rows, prices) - best - EXPLORED
         found: Array = better * norm.cdf(better / deviations) + deviations * norm.pdf(better / deviations)
         return found
 
@@ -107,6 +121,7 @@ class Surrogate:
         """Take the mean for the truth of an architecture that is about to be trained; its row is [F]."""
         self._goals = np.append(self._goals, self._process.predict(self._scaled(row[None])))
         self._rows, self._prices = np.concatenate([self._rows, row[None]]), np.append(self._prices, price)
+        self._inside = np.append(self._inside, True)
         self._process = GaussianProcessRegressor(self._process.kernel_, optimizer=None)
         self._process.fit(self._scaled(self._rows), self._goals)
 
