@@ -14,7 +14,7 @@ import pytest
 import torch
 
 from chronas.errors import MismatchError, UsageError
-from chronas.search import SearchCost, TableEvaluator, Task, make_searcher, searcher_class
+from chronas.search import SearchCost, TableEvaluator, Task, make_searcher, sampling, searcher_class
 from chronas.search.bayesian import Bayesian, BayesianConfig
 from chronas.search.sampling import SampledFound
 from chronas.spaces import Architecture, make_space
@@ -110,22 +110,29 @@ def test_candidates_go_on_where_a_limit_was_tightened_past_all_that_was_trained(
         list(found.candidates({"latency_ms": 1e-6}))
 
 
-def test_a_search_that_was_killed_trains_the_same_networks(make_task: MakeTask) -> None:
-    straight = make_searcher("bayesian", FEW).search(replace(make_task("nasbench201"), evaluate=convolutions))
-    asked = 0
+class Mortal:
+    """The made-up truth, until so many were asked for."""
 
-    def killed(architectures: Sequence[Architecture]) -> list[float]:
-        nonlocal asked
-        asked += len(architectures)
-        if asked > 21:
+    def __init__(self, last: int) -> None:
+        self._left = last
+
+    def __call__(self, architectures: Sequence[Architecture]) -> list[float]:
+        self._left -= len(architectures)
+        if self._left < 0:
             raise KeyboardInterrupt
         return convolutions(architectures)
 
+
+def test_a_search_that_was_killed_trains_the_same_networks(
+    make_task: MakeTask, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sampling, "SAVE_EVERY_S", 0.0)
+    straight = make_searcher("bayesian", FEW).search(replace(make_task("nasbench201"), evaluate=Mortal(1000)))
     task = make_task("nasbench201", folder="killed")
-    killed.__qualname__ = convolutions.__qualname__
     with pytest.raises(KeyboardInterrupt):
-        make_searcher("bayesian", FEW).search(replace(task, evaluate=killed))
-    resumed = make_searcher("bayesian", FEW).search(replace(task, evaluate=convolutions))
+        make_searcher("bayesian", FEW).search(replace(task, evaluate=Mortal(21)))
+    assert (task.folder / sampling.FILE).exists()
+    resumed = make_searcher("bayesian", FEW).search(replace(task, evaluate=Mortal(1000)))
     assert [row["mode"] for row in resumed.history] == [row["mode"] for row in straight.history]
     assert list(resumed.candidates({})) == list(straight.candidates({}))
 
