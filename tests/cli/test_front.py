@@ -12,7 +12,7 @@ import pytest
 
 from chronas.cli.main import main
 from chronas.measurement import read_journal
-from chronas.runs import Run, read_front
+from chronas.runs import Run, read_architecture, read_front, read_trained
 from chronas.tables import CostTable
 from tiny_run import FLAGS
 
@@ -74,3 +74,49 @@ def test_search_answers_with_the_front_and_a_killed_one_ends_the_same(
     text, _ = result(["search", str(run.folder)], capsys)
     assert "Hypervolume" in text
     assert all(each.architecture in text for each in read_front(run).networks)
+
+
+def test_a_network_of_the_front_is_trained_with_the_runs_settings_and_exported(
+    whole: Run, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    shutil.copytree(whole.folder, tmp_path / "run")
+    run = Run.open(tmp_path / "run")
+    wanted = read_front(run).networks[-1].architecture
+    number = str(len(read_front(run).networks))
+    text, _ = result(["search", str(run.folder)], capsys)
+    assert f"chronas train {run.folder} --front NUMBER" in text
+    before = {path: path.read_bytes() for path in run.folder.glob("model.*")}
+    out, _ = result(["train", str(run.folder), "--front", number, "--json"], capsys)
+    assert [row["network"] for row in json.loads(out)] == [f"front-{number}"]
+    folder = run.folder / "networks" / f"front-{number}"
+    architecture, skeleton = read_architecture(folder / "architecture.json")
+    assert (str(architecture), skeleton) == (wanted, run.skeleton)
+    assert read_trained(folder).accuracy_percent == json.loads(out)[0]["accuracy_percent"]
+    assert before == {path: path.read_bytes() for path in run.folder.glob("model.*")}, "the run's own stays"
+    result(["export", "--network", str(folder), "--out", str(tmp_path / "files")], capsys)
+    assert (tmp_path / "files" / "model.onnx").exists()
+    assert main(["train", str(run.folder)]) == 0, "what the run itself has found is trained as before"
+    result(["report", str(run.folder)], capsys)
+
+
+@pytest.mark.parametrize(
+    ("words", "expected"),
+    [
+        (["--front", "9"], "has networks 1 to"),
+        (["--front", "0"], "has networks 1 to"),
+        (["--front", "x"], "--front"),
+        (["--frame.width", "8"], "takes its settings from the run, so --frame.width 8 cannot be given"),
+    ],
+)
+def test_what_cannot_be_trained_of_a_front_is_one_line(
+    words: list[str], expected: str, whole: Run, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["train", str(whole.folder), *words]) == 2
+    error = capsys.readouterr().err
+    assert expected in error
+    assert len(error.strip().splitlines()) == 1
+
+
+def test_a_run_without_a_front_says_how_to_get_one(finished: Run, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["train", str(finished.folder), "--front", "1"]) == 2
+    assert "has no front: begin a run or a search with --front 8" in capsys.readouterr().err

@@ -100,6 +100,9 @@ def test_nasbench201_has_the_networks_and_the_training_of_its_paper() -> None:
     search = config.searcher_config
     assert isinstance(search, BayesianConfig)
     assert min(search.capacity, search.gain) > 0  # 200 epochs are enough for size to pay
+    judged = round(config.search_validation_share * 45_000)
+    assert (judged, search.images) == (5_000, 25_600)  # as benchmarks/truth_nasbench201.py has them
+    assert make_preset("nasbench201-cifar10", {"searcher": "darts"}).search_validation_share == 0.5
 
 
 @pytest.mark.parametrize("preset", ["digits-cpu", "cifar10-cpu"])

@@ -139,7 +139,7 @@ def tell(run: Run, choices: Mapping[str, Chosen], front: Front | None, *, as_jso
     if front is not None:
         write("\nThe front; accuracies are the search's own, as nothing of it is trained yet")
         write_table(FRONT_COLUMNS, front_rows(front))
-        write(f"{front_words(front)} Train any of them: chronas train --architecture ...")
+        write(f"{front_words(front)} Train any of them: chronas train {run.folder} --front NUMBER")
     if run.recorded:
         how = "the table's own" if choices[run.role].source == "table" else "predicted"
         write(f"not measured here: device {described(run.facts.device)} is not on this machine; costs are {how}")

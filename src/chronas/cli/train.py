@@ -24,16 +24,18 @@ from chronas.runs import (
     Trained,
     measure_found,
     read_choices,
+    read_front,
     read_trained,
     train_architecture,
     train_network,
 )
-from chronas.spaces import SPACES, make_space
+from chronas.spaces import SPACES, Architecture, make_space
 from chronas.training import LAUNCHED, RECIPES, Group, Recipe, launched_group, make_recipe
 
 DESCRIPTION = """Train one architecture from scratch; keep the checkpoint that validates best; test it once at the end.
 
-Given a run folder, `chronas train RUN` trains what the run has found and measures it again. A training that was
+Given a run folder, `chronas train RUN` trains what the run has found and measures it again, and `chronas train RUN
+--front 2 3` trains these networks of its front, in RUN/networks/front-2 and front-3. A training that was
 stopped goes on with the same command. --space says how to read the architecture, --preset sets the recipe,
 --recipe.* changes it. Processes share every batch with: torchrun --nproc-per-node 2 -m chronas.cli.main train ..."""
 
@@ -52,9 +54,15 @@ class TrainOptions(Options):
     frame: Frame = Field(default=Frame())
 
 
+class RunOptions(Options):
+    """Options of `chronas train RUN`."""
+
+    front: tuple[int, ...] = Field(default=(), description="train these networks of the run's front, by number")
+
+
 def main(words: list[str]) -> int:
     """Train, then tell accuracy and size."""
-    run, again, words = take_run(words, "chronas train")
+    run, again, words = take_run(words, "chronas train", {"--front"})
     if run is not None:
         return _of_run(run, words, again=again)
     valid = {"space": SPACES, "preset": RECIPES}
@@ -106,16 +114,36 @@ def _check_folder(folder: Path) -> None:
 def _of_run(run: Run, words: list[str], *, again: bool) -> int:
     if LAUNCHED in os.environ:
         raise UsageError("a run measures what it trains, by itself: train its --architecture with torchrun instead")
-    options = read_options(Options, words, prog="chronas train RUN", description=DESCRIPTION)
-    with run.working(), resumable(f"chronas train {run.folder}"), progress_display() as progress:
-        chosen = read_choices(run)
+    options = read_options(RunOptions, words, prog="chronas train RUN", description=DESCRIPTION)
+    with run.working(), resumable(_command(run, options.front)), progress_display() as progress:
+        chosen = _of_front(run, options.front) if options.front else read_choices(run)
         if again:
-            run.set_aside(*EXPORTED)
+            run.set_aside(*(() if options.front else EXPORTED))
             run.set_aside(*(f"networks/{role}/{name}" for role in chosen for name in ("training", "result.json")))
         trained = [train_network(run, role, architecture, progress) for role, architecture in chosen.items()]
-        measure_found(run, chosen, progress)
+        if not options.front:  # those of a front are measured already
+            measure_found(run, chosen, progress)
     show_trained(trained, as_json=options.json_answer)
     return 0
+
+
+def _command(run: Run, front: tuple[int, ...]) -> str:
+    return " ".join([f"chronas train {run.folder}", *(["--front", *map(str, front)] if front else [])])
+
+
+def _of_front(run: Run, numbers: tuple[int, ...]) -> dict[str, Architecture]:
+    """The networks of the run's front by the names of their folders.
+
+    Raises:
+        UsageError: the run has no front, or no such number.
+    """
+    networks = read_front(run).networks
+    wrong = [number for number in numbers if not 1 <= number <= len(networks)]
+    if wrong:
+        raise UsageError(
+            f"the front of {run.folder} has networks 1 to {len(networks)}, got {wrong[0]}: give one of these"
+        )
+    return {f"front-{number}": run.space.parse(networks[number - 1].architecture) for number in numbers}
 
 
 def show_trained(networks: list[Trained], *, as_json: bool) -> None:

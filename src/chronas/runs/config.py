@@ -63,7 +63,13 @@ class RunConfig(BaseModel):
     data: str = Field(default="digits", description="digits, cifar10, cifar100, a folder or an .npz file")
     data_limit: int | None = Field(default=None, ge=20, description="use so many training images only (stratified)")
     search_images: int | None = Field(
-        default=None, ge=20, description="training images that the search uses, half for weights, half for logits"
+        default=None, ge=20, description="training images that the search uses; all but those for checkpoints"
+    )
+    search_validation_share: float = Field(
+        default=0.5,
+        gt=0,
+        lt=0.9,
+        description="share of those that architectures are judged by, not trained on",
     )
     validation_share: float = Field(
         default=0.1, gt=0, lt=0.9, description="share of the training images kept for choosing checkpoints"

@@ -253,11 +253,11 @@ class Run:
 
     @functools.cached_property
     def search_split(self) -> tuple[Images, Images]:
-        """The images for gradient steps, or `search_images` of them, halved: (for the supernet's weights, logits)."""
+        """The images for gradient steps, or `search_images` of them: (for weights, for judging architectures)."""
         images, wanted = self.training_split[0], self.config.search_images
         if wanted is not None and wanted < len(images):
             _, images = split(images, wanted / len(images), seed=self.config.seed + 2)
-        return split(images, 0.5, seed=self.config.seed + 1)
+        return split(images, self.config.search_validation_share, seed=self.config.seed + 1)
 
     @functools.cached_property
     def data_facts(self) -> DataFacts:

@@ -7,6 +7,7 @@ from dataclasses import asdict
 
 import numpy as np
 
+from chronas.errors import UsageError
 from chronas.files import read_as, write_json
 from chronas.predictors import Predictor
 from chronas.progress import Progress, silent
@@ -96,5 +97,12 @@ def front_of(
 
 
 def read_front(run: Run) -> Front:
-    """The front that `search_front` kept; raises `DataError` where it is missing or damaged."""
+    """The front that `search_front` kept.
+
+    Raises:
+        UsageError: the run has none.
+        DataError: its file is damaged.
+    """
+    if not (run.folder / FILE).exists():
+        raise UsageError(f"{run.folder} has no front: begin a run or a search with --front 8, or finish the one here")
     return read_as(run.folder / FILE, SCHEMA, Front)

@@ -31,6 +31,7 @@ FIELDS = (  # of a config, which a run that reuses another cannot change: they d
     "data",
     "data_limit",
     "search_images",
+    "search_validation_share",
     "validation_share",
     "seed",
     "frame",

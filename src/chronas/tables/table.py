@@ -154,6 +154,8 @@ class CostTable:
             DataError: the file is missing, cut off, damaged, no Parquet file, or has no provenance.
         """
         frame, metadata = read_parquet(path)
+        if any(key.startswith("chronas.blocks/") for key in metadata):
+            raise DataError(f"{path} has costs of blocks: give the table of whole networks that was measured beside it")
         if PROVENANCE_KEY not in metadata:
             raise DataError(f"{path} has no provenance ({PROVENANCE_KEY}): it is no table of chronas, import it first")
         try:
