@@ -183,6 +183,24 @@ def test_what_another_search_knows_is_not_trained_again(make_task: MakeTask) -> 
         Bayesian(config, known=free.judged[:9]).search(task)
 
 
+def test_random_networks_are_begun_with_together_and_are_the_same_ones(make_task: MakeTask) -> None:
+    """Two processes that wait for each other after each pair stand still for a part of the time."""
+    asked: list[int] = []
+
+    class Counted:
+        def __call__(self, architectures: Sequence[Architecture]) -> list[float]:
+            asked.append(len(architectures))
+            return convolutions(architectures)
+
+    found = []
+    for workers in (1, 2):
+        task = replace(make_task("nasbench201", folder=str(workers)), evaluate=Counted())
+        config = FEW.model_copy(update={"workers": workers, "architectures": 14})
+        found.append([row["mode"] for row in make_searcher("bayesian", config).search(task).history])
+    assert found[0] == found[1]
+    assert asked == [2] * 7 + [8, 2, 2, 2]
+
+
 def test_trainings_in_processes_say_what_trainings_here_say(make_task: MakeTask) -> None:
     here = make_searcher("bayesian", TRAINED).search(make_task("nasbench201", folder="here"))
     config = TRAINED.model_copy(update={"workers": 2})

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 
 import pytest
@@ -11,6 +11,7 @@ from chronas.errors import MismatchError, UsageError
 from chronas.search import Task, make_searcher
 from chronas.search.brief import BriefTraining
 from chronas.search.random import RandomConfig
+from chronas.spaces import Architecture
 
 MakeTask = Callable[..., Task]
 SMALL = RandomConfig(architectures=3, epochs=1, batch=64, learning_rate=0.1, crop_padding=0, flip=False)
@@ -43,6 +44,24 @@ def test_a_stopped_search_trains_what_is_missing(make_task: MakeTask) -> None:
     assert untimed[0] == untimed[1]
     with pytest.raises(MismatchError, match="config.epochs"):
         make_searcher("random", SMALL.model_copy(update={"epochs": 2})).search(task)
+
+
+def test_as_many_networks_are_begun_with_as_there_are_workers_and_they_are_the_same_ones(make_task: MakeTask) -> None:
+    """Its workers once had nothing to do, as networks came one by one."""
+    asked: list[int] = []
+
+    class Counted:
+        def __call__(self, architectures: Sequence[Architecture]) -> list[float]:
+            asked.append(len(architectures))
+            return [float(len(str(each))) for each in architectures]
+
+    found = []
+    for workers in (1, 3):
+        task = replace(make_task("nasbench201", folder=str(workers)), evaluate=Counted())
+        config = SMALL.model_copy(update={"workers": workers, "architectures": 7})
+        found.append([row["mode"] for row in make_searcher("random", config).search(task).history])
+    assert found[0] == found[1]
+    assert asked == [1] * 7 + [3, 3, 1]
 
 
 def test_only_networks_inside_the_limit_are_trained(make_task: MakeTask) -> None:

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import math
+
 import pytest
 import torch
 from torch import nn
 
 from chronas.data import Images, Normalisation
 from chronas.errors import DataError
-from chronas.training import evaluate
+from chronas.training import evaluate, judge
 
 PLAIN = Normalisation((0.0,), (1.0 / 255,))
 
@@ -35,6 +37,17 @@ def images(count: int, wrong: int) -> Images:
 @pytest.mark.parametrize("wrong", [0, 3, 40])
 def test_it_is_the_percentage_of_right_answers_for_any_batch(batch: int, wrong: int) -> None:
     assert evaluate(Brightest(), images(40, wrong), PLAIN, batch=batch) == pytest.approx(100 * (40 - wrong) / 40)
+
+
+@pytest.mark.parametrize("batch", [1, 7, 500])
+def test_the_loss_is_the_mean_of_all_images_for_any_batch(batch: int) -> None:
+    """A right answer costs -log of the softmax of (1, 0, 0, 0) at 1, a wrong one that at 0."""
+    scale = 200 / 255 * 255  # of the brightest pixel, as `PLAIN` undoes the division
+    network = Brightest(1.0 / scale)
+    verdict = judge(network, images(40, 10), PLAIN, batch=batch)
+    total = math.log(math.e + 3)
+    assert verdict.loss == pytest.approx((30 * (total - 1) + 10 * total) / 40, rel=1e-5)
+    assert verdict.accuracy == evaluate(network, images(40, 10), PLAIN)
 
 
 @pytest.mark.parametrize("mode", [True, False])

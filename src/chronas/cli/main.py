@@ -13,7 +13,8 @@ from chronas.cli.border import Border
 from chronas.errors import UsageError, unknown_name
 
 EPILOGUE = """Answers go to stdout (--json for programs), progress and notes to stderr.
-Exit codes: 0 done, 1 the answer is no (limit missed), 2 wrong use or a limit out of reach, 70 a fault of chronas, 130 interrupted.
+Exit codes: 0 done, 1 the answer is no (limit missed), 2 wrong use or a limit out of reach, 70 a fault of chronas,
+130 interrupted.
 `chronas COMMAND --help` tells a command's options; --debug shows the traceback of an error."""
 
 

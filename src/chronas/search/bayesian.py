@@ -44,6 +44,7 @@ from chronas.search.surrogate import Surrogate, Weights
 from chronas.search.variation import neighbours
 from chronas.spaces import Architecture
 
+AT_ONCE = 4  # random networks for each worker that are begun with together, so that few wait for the last one
 BEST = 8  # whose neighbours are looked at
 CLIMBS = 4  # times that this is done anew, from the best that were seen
 DRAWS = 256  # random architectures that are looked at for one batch
@@ -230,8 +231,10 @@ class Bayesian(SamplingSearcher):
     def _proposals(self, region: Region) -> Proposals:
         judged = self._reconsidered(region)
         seen = {graph(each.candidate.architecture) for each in judged}
+        workers = self.config.workers
+        at_once = self.config.together if workers == 1 else AT_ONCE * workers
         while len(judged) < self.config.initial:
-            drawn = _drawn(region, min(self.config.together, self.config.initial - len(judged)), seen)
+            drawn = _drawn(region, min(at_once, self.config.initial - len(judged)), seen)
             if not drawn:
                 break
             judged += yield drawn

@@ -22,10 +22,10 @@ from typing import Any, NamedTuple
 
 import torch
 from pydantic import Field
-from torch import Tensor, nn
+from torch import Tensor
 from torch.nn import functional
 
-from chronas.data import Images, Normalisation, every_batch, limited
+from chronas.data import Images, Normalisation, limited
 from chronas.errors import UsageError
 from chronas.files import fingerprint
 from chronas.networks import build
@@ -33,9 +33,8 @@ from chronas.progress import Progress, silent
 from chronas.search.evaluator import Assessed, Assessor, Steps, unheard
 from chronas.search.searcher import SearcherConfig, Task
 from chronas.spaces import Architecture, Skeleton, make_space
-from chronas.training import Recipe, train
+from chronas.training import Recipe, judge, train
 
-SCORED = 500  # images of a batch in validation
 ALONE_S = 1.0  # after which a process looks whether the one that began it is there
 
 
@@ -182,22 +181,10 @@ def train_briefly(bench: Bench, text: str, progress: Progress = silent) -> Asses
         progress=progress,
     )  # fmt: skip
     assert training.best_validation_accuracy is not None
-    return Assessed(
-        training.best_validation_accuracy,
-        training.history[-1]["train_loss"],
-        _validation_loss(network, validation, bench.normalisation),
-    )
-
-
-def _validation_loss(network: nn.Module, images: Images, normalisation: Normalisation) -> float:
-    """Mean cross-entropy in nats, which tells networks apart that have equally many images right."""
-    network.eval()
-    with torch.inference_mode():
-        losses = [
-            functional.cross_entropy(network(pixels), labels, reduction="sum")
-            for pixels, labels in every_batch(images, SCORED, normalisation)
-        ]
-    return float(sum(losses)) / len(images)
+    loss = training.history[training.best_epoch - 1].get("validation_loss")
+    if loss is None:  # an older version has trained it
+        loss = judge(network, validation, bench.normalisation).loss
+    return Assessed(training.best_validation_accuracy, training.history[-1]["train_loss"], loss)
 
 
 def _shrunk(images: Images, stride: int) -> Images:

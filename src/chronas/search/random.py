@@ -48,5 +48,5 @@ class RandomSearch(SamplingSearcher):
         return BriefTraining(task, self.config)
 
     def _proposals(self, region: Region) -> Proposals:
-        while (candidate := region.draw()) is not None:
-            yield [candidate]
+        while drawn := [each for _ in range(self.config.workers) if (each := region.draw()) is not None]:
+            yield drawn

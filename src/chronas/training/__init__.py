@@ -10,7 +10,7 @@ from collections.abc import Callable
 
 from chronas.names import named
 from chronas.training.checkpoint import BEST, load_best
-from chronas.training.evaluation import evaluate
+from chronas.training.evaluation import Verdict, evaluate, judge
 from chronas.training.group import ALONE, LAUNCHED, Group, launched_group
 from chronas.training.recipe import Recipe
 from chronas.training.trainer import Training, train
@@ -24,7 +24,9 @@ __all__ = [
     "Group",
     "Recipe",
     "Training",
+    "Verdict",
     "evaluate",
+    "judge",
     "launched_group",
     "load_best",
     "make_recipe",

@@ -1,21 +1,42 @@
-"""The share of images that a network gets right."""
+"""The share of images that a network gets right, and its loss on them."""
 
 from __future__ import annotations
 
 from itertools import islice
+from typing import NamedTuple
 
 import torch
 from torch import nn
+from torch.nn import functional
 
 from chronas.data import Images, Normalisation, every_batch
 from chronas.errors import DataError
 from chronas.training.group import ALONE, Group
 
 
+class Verdict(NamedTuple):
+    """What some images say of a network.
+
+    Attributes:
+        accuracy: in percent.
+        loss: mean cross-entropy in nats, which tells networks apart that have equally many images right.
+    """
+
+    accuracy: float
+    loss: float
+
+
 def evaluate(
     network: nn.Module, images: Images, normalisation: Normalisation, *, batch: int = 500, group: Group = ALONE
 ) -> float:
-    """Accuracy in percent of a network in `eval()`; it is left in the mode it had.
+    """Accuracy in percent of a network in `eval()`; arguments and errors are those of `judge`."""
+    return judge(network, images, normalisation, batch=batch, group=group).accuracy
+
+
+def judge(
+    network: nn.Module, images: Images, normalisation: Normalisation, *, batch: int = 500, group: Group = ALONE
+) -> Verdict:
+    """Accuracy and loss of a network in `eval()`; it is left in the mode it had.
 
     Args:
         network: images [B, C, H, W] -> logits [B, classes], on any device.
@@ -28,7 +49,7 @@ def evaluate(
         DataError: the network gives NaN or infinite logits, of which the largest would mean nothing.
     """
     device = next(network.parameters()).device
-    mode, correct = network.training, 0
+    mode, correct, loss = network.training, 0, 0.0
     network.eval()
     try:
         with torch.inference_mode():
@@ -38,7 +59,10 @@ def evaluate(
                     raise DataError(
                         "the network gives NaN or infinite logits: train it again with a lower learning rate"
                     )
-                correct += int((logits.argmax(dim=1).cpu() == labels).sum())
+                logits = logits.cpu()
+                correct += int((logits.argmax(dim=1) == labels).sum())
+                loss += float(functional.cross_entropy(logits, labels, reduction="sum"))
     finally:
         network.train(mode)
-    return 100.0 * int(group.total(torch.tensor(correct))) / len(images)
+    told = group.total(torch.tensor([correct, loss], dtype=torch.float64)) / len(images)
+    return Verdict(100.0 * float(told[0]), float(told[1]))

@@ -28,7 +28,7 @@ from chronas.files import fingerprint
 from chronas.networks import AnyNetwork
 from chronas.progress import Progress, silent
 from chronas.training.checkpoint import load_best, load_last, save_best, save_last
-from chronas.training.evaluation import evaluate
+from chronas.training.evaluation import judge
 from chronas.training.group import ALONE, Group
 from chronas.training.recipe import Recipe
 from chronas.training.whole_batch import of_whole_batches
@@ -39,8 +39,8 @@ class Training:
     """What training gave.
 
     Attributes:
-        history: one row an epoch: epoch (from 1), train_loss, train_accuracy and validation_accuracy in percent
-            (validation_accuracy None without validation images), learning_rate at its start, seconds.
+        history: one row an epoch: epoch (from 1), train_loss, train_accuracy and validation_accuracy in percent,
+            validation_loss in nats (both None without validation images), learning_rate at its start, seconds.
         best_epoch: the epoch whose weights were kept: the latest one whose validation accuracy is within one standard
             error of the highest (Breiman et al., Classification and Regression Trees, 1984), so that luck with few
             validation images does not beat a finished training; the last one without validation images.
@@ -101,8 +101,9 @@ def train(
             start_s = time.perf_counter()
             with _drawn_from(seed, epoch, parameters[0].device):
                 row = _epoch(network, optimiser, batches, recipe, epoch, progress, group, tell)
-            found = None if validation is None else evaluate(network, validation, normalisation, group=group)
-            history.append({**row, "validation_accuracy": found, "seconds": time.perf_counter() - start_s})
+            verdict = (None, None) if validation is None else judge(network, validation, normalisation, group=group)
+            told = dict(zip(("validation_accuracy", "validation_loss"), verdict, strict=True))
+            history.append({**row, **told, "seconds": time.perf_counter() - start_s})
             if group.first:
                 if _best(history, validation)["epoch"] == epoch + 1:
                     save_best(folder, network, epoch + 1)
