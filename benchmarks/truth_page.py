@@ -157,7 +157,8 @@ def plot_regrets(rows: Rows, path: Path) -> None:
     for shift, way in enumerate(ways):
         points = [(problems.index(row["problem"]), row["regret"]) for row in limited if row["way"] == way]
         places, values = np.array(points).T
-        axes.scatter(places + 0.15 * (shift - (len(ways) - 1) / 2), values, marker=MARKS[way], color=COLOURS[way], label=WAYS[way])
+        places = places + 0.15 * (shift - (len(ways) - 1) / 2)
+        axes.scatter(places, values, marker=MARKS[way], color=COLOURS[way], label=WAYS[way])
     axes.set_xticks(range(len(problems)), problems, rotation=20)
     axes.set_ylabel("below the best within (points of test accuracy)")
     axes.grid(axis="y", alpha=0.3)
