@@ -39,9 +39,9 @@ RECIPE = make_recipe("digits-small").model_copy(update={"epochs": 1})
 
 
 def train(
-    folder: Path, architecture=FIRST, skeleton: Skeleton = SKELETON, recipe: Recipe = RECIPE, seed: int = 0
+    folder: Path, architecture=FIRST, skeleton: Skeleton = SKELETON, recipe: Recipe = RECIPE, seed: int = 0, limit=100
 ) -> None:  # type: ignore[no-untyped-def]
-    data = load_dataset("digits", limit=100)
+    data = load_dataset("digits", limit=limit)
     train_architecture(folder, architecture, skeleton, data, recipe, validation_share=0.2, seed=seed)
 
 
@@ -74,6 +74,7 @@ def test_a_training_tells_what_it_is_of_and_what_it_gave(trained: Path) -> None:
         {"seed": 1},
         {"recipe": RECIPE.model_copy(update={"epochs": 2})},
         {"recipe": RECIPE.model_copy(update={"learning_rate": 0.05})},
+        {"limit": 120},
     ],
 )
 def test_another_training_in_the_same_folder_is_refused_and_changes_nothing(
@@ -161,6 +162,11 @@ def test_a_training_of_an_older_version_is_exported_without_what_it_did_not_keep
     _, onnx_path, model_py, _ = export(tmp_path / "old", tmp_path / "exported")
     assert not onnx.load(str(onnx_path)).metadata_props
     assert "prepared" not in runpy.run_path(str(model_py))
+    with pytest.raises(MismatchError, match="of other images|another"):
+        train(tmp_path / "old", limit=120)
+    assert read_interface(path) is None, "what other images say is not taken for this training's"
+    train(tmp_path / "old")
+    assert read_interface(path) == read_interface(trained / "architecture.json")
     assert "normalised as in training" in model_py.read_text()
 
 

@@ -132,15 +132,19 @@ def train_architecture(
         training_s=sum(row["seconds"] for row in training.history),
     )
     if group.first:
+        write_architecture(folder / "architecture.json", architecture, skeleton, interface)  # an old one lacks the last
         write_json(folder / "result.json", RESULT_SCHEMA, asdict(result))
 
 
 def _begin(path: Path, architecture: Architecture, skeleton: Skeleton, interface: Interface, group: Group) -> None:
     """Write what is trained, or hold that it is what the file already says."""
-    if path.exists() and read_architecture(path) != (architecture, skeleton):
+    begun = path.exists()
+    if begun and read_architecture(path) != (architecture, skeleton):
         raise MismatchError(f"{path.parent} holds a training of another architecture or size: choose another folder")
+    if begun and read_interface(path) not in {None, interface}:
+        raise MismatchError(f"{path.parent} holds a training on other images: choose another folder")
     group.wait()  # all have looked before one writes
-    if group.first:
+    if group.first and not begun:
         write_architecture(path, architecture, skeleton, interface)
 
 
