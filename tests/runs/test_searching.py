@@ -290,3 +290,13 @@ def test_the_searchs_images_are_halves_of_the_training_images_and_no_others(fini
     assert len(training) + len(validation) == len(finished.data.train) == tiny_config().data_limit
     rows = [row.tobytes() for part in (weights, logits, validation) for row in part.pixels.flatten(1).numpy()]
     assert sorted(rows) == sorted(row.tobytes() for row in finished.data.train.pixels.flatten(1).numpy())
+
+
+def test_a_smaller_share_judges_and_the_rest_trains(finished: Run) -> None:
+    run = Run(finished.folder, finished.config.model_copy(update={"search_validation_share": 0.2}), "x")
+    weights, judging = run.search_split
+    whole = len(run.training_split[0])
+    assert len(judging) == pytest.approx(0.2 * whole, abs=len(set(judging.labels.tolist())))
+    assert len(weights) + len(judging) == whole
+    task = run.task("x", ObjectiveConfig(), {})
+    assert (len(task.search_train), len(task.search_validation)) == (len(weights), len(judging))
