@@ -17,10 +17,9 @@ import numpy as np
 import polars as pl
 from scipy.stats import kendalltau, spearmanr
 
-from chronas.devices import EstimatingDevice
-from chronas.devices.eyeriss import Eyeriss
+from chronas.devices import AnalyticalDevice
+from chronas.devices.eyeriss import Eyeriss, EyerissConfig, Nest, best_mapping
 from chronas.devices.fpga import Fpga, FpgaConfig
-from chronas.devices.row_stationary import EyerissConfig, Nest, best_mapping
 from chronas.spaces import make_space
 
 Settings = dict[str, float]
@@ -69,12 +68,12 @@ VGG = [
 ]
 
 
-def ranked(device: EstimatingDevice, table: pl.DataFrame) -> dict[str, float]:
+def ranked(device: AnalyticalDevice, table: pl.DataFrame) -> dict[str, float]:
     """Kendall and Spearman of latency and energy with the columns, and the medians."""
     space = make_space("nasbench201")
     architectures = [space.parse(text) for text in table["arch_str"]]
     start_s = time.perf_counter()
-    costs = device.costs(architectures, space.skeletons["cifar10"])
+    costs = device.costs(architectures, space.sizes["cifar10"])
     answer = {"seconds": time.perf_counter() - start_s}
     for cost in device.estimates:
         theirs = table[f"cifar10_{device.name}_{cost}"].to_numpy()
@@ -84,12 +83,12 @@ def ranked(device: EstimatingDevice, table: pl.DataFrame) -> dict[str, float]:
     return answer
 
 
-def fbnet_kendall(device: EstimatingDevice, table: pl.DataFrame) -> float:
+def fbnet_kendall(device: AnalyticalDevice, table: pl.DataFrame) -> float:
     """Kendall of latency with the column of HW-NAS-Bench's FBNet space, CIFAR-100."""
     space = make_space("fbnet")
     codes = table.select(f"l{number}" for number in range(len(space.decisions)))
     architectures = [space.architecture(row) for row in codes.iter_rows()]
-    ours = device.costs(architectures, space.skeletons["cifar100"])["latency_ms"]
+    ours = device.costs(architectures, space.sizes["cifar100"])["latency_ms"]
     return float(kendalltau(ours, table[f"{device.name}_ms"].to_numpy()).statistic)
 
 
@@ -107,7 +106,7 @@ def main() -> None:
     parser.add_argument("--data", type=Path, default=Path("../shared/data"))
     data = parser.parse_args().data
     cells = pl.read_parquet(data / "nasbench201" / "hw_nas_bench.parquet")
-    devices: dict[str, EstimatingDevice] = {"eyeriss, plain": Eyeriss(EyerissConfig())}
+    devices: dict[str, AnalyticalDevice] = {"eyeriss, plain": Eyeriss(EyerissConfig())}
     for name, settings in EYERISS.items():
         config = EyerissConfig.model_validate(settings | {"pooling_as_convolution": True})
         devices[f"eyeriss, {name}"] = Eyeriss(config)

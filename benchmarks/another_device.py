@@ -43,7 +43,7 @@ from chronas.runs import (
     read_devices,
 )
 from chronas.search import searcher_class
-from chronas.search.config import AGAIN
+from chronas.search.gradient.config import AGAIN
 from chronas.spaces import make_space
 from chronas.tables import CostTable, Provenance
 
@@ -59,7 +59,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--data", type=Path, required=True, help="folder with cifar10/ and nasbench201/*.parquet")
     parser.add_argument("--searcher", default="darts", help="of the tables' part")
-    parser.add_argument("--images", type=int, default=1000, help="for a supernet, half for weights, half for logits")
+    parser.add_argument("--images", type=int, default=1000, help="for a supernet, half for weights, half for alphas")
     parser.add_argument("--epochs", type=int, default=6, help="of a supernet in the first search")
     parser.add_argument("--seeds", type=int, nargs="+", default=[0], help="of the tables' part")
     parser.add_argument("--networks", type=int, default=40, help="DARTS networks that are measured in each runtime")
@@ -128,7 +128,7 @@ def between_tables(folder: Path, arguments: argparse.Namespace, seed: int) -> li
         own = config_of(tables[name], arguments, seed)
         run = Run.create(folder / f"{seed}-{name}", own, command="benchmark", table=tables[name])
         rows.append(told(searched(run), name, "own search", true))
-        for share in SHARES if searcher_class(arguments.searcher).by_gradient else (AGAIN,):
+        for share in SHARES if searcher_class(arguments.searcher).differentiable else (AGAIN,):
             again = config_again(first, own.device, own.device_config, own.predictor, own.predictor_config)
             update: dict[str, Any] = {"limit_ms": own.limit_ms}
             if share != AGAIN:
@@ -147,7 +147,7 @@ def table_of(name: str, latencies: pl.DataFrame) -> CostTable:
     """HELP's column of a device as a table."""
     frame = latencies.select(pl.col("arch_str").alias("architecture"), pl.col(f"{name}_ms").alias("latency_ms"))
     device = {"name": name, "hardware": name, "threads": 1, "batch": 1, "dtype": "float32"}
-    return CostTable.from_values(frame, Provenance(SPACE.name, SPACE.skeletons["cifar10"], device, source="HELP"))
+    return CostTable.from_values(frame, Provenance(SPACE.name, SPACE.sizes["cifar10"], device, source="HELP"))
 
 
 def config_of(table: CostTable, arguments: argparse.Namespace, seed: int) -> RunConfig:

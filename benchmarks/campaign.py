@@ -79,7 +79,7 @@ def campaign(networks: int, folder: Path) -> Clock:
         mock.patch("chronas.measurement.journal.Journal.add_reference", _wrapped(clock, "add_reference")),
         clock.part("the rest"),
     ):
-        run_campaign(device, space.skeletons["cifar10"], space.sample(networks, 0), Plan(), folder / "journal.sqlite")
+        run_campaign(device, space.sizes["cifar10"], space.sample(networks, 0), Plan(), folder / "journal.sqlite")
     return clock
 
 
@@ -107,7 +107,7 @@ def main() -> None:
     print(
         f"{rounds} rounds of {per_round} runs, {references} of the reference of {per_reference}; disk {disk_mb:.1f} MB"
     )
-    print(f"others used {contents.foreign_cores()} cores, priority {contents.priority()}")
+    print(f"others used {contents.background_cores()} cores, priority {contents.priority()}")
     share, rate = clock.seconds["runs"] / total, 3600 * rounds / total
     answer = {"benchmark": "campaign", "met": rate >= RATE and share >= SHARE, "rounds_per_hour": round(rate)}
     print(json.dumps(answer | {"share_of_runs": round(share, 3), "disk_mb": round(disk_mb, 1)}))

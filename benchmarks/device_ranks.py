@@ -34,7 +34,7 @@ ACCURACY = "cifar10_val_acc_200"
 HW_NAS_BENCH, HELP = "HW-NAS-Bench (arXiv 2103.10584, MIT)", "HELP (arXiv 2106.08630, MIT)"
 THEIRS = ("raspi4", "pixel3", "eyeriss", "fpga")  # HELP has HW-NAS-Bench's columns of these again
 SPACE = make_space("nasbench201")
-SKELETON = SPACE.skeletons["cifar10"]
+SIZE = SPACE.sizes["cifar10"]
 
 
 def main() -> None:
@@ -45,7 +45,7 @@ def main() -> None:
     folder = arguments.data / "nasbench201"
     tables = [*published(folder), *at_hand()]
     query = Query(tables, read_accuracies(folder / "accuracy.parquet", SPACE))
-    comparison = compare(query, SKELETON, accuracy=ACCURACY)
+    comparison = compare(query, SIZE, accuracy=ACCURACY)
     if arguments.page is not None:
         write_comparison(arguments.page, comparison)
     show(comparison)
@@ -83,15 +83,15 @@ def published(folder: Path) -> list[CostTable]:
 
 def table(frame: pl.DataFrame, device: str, batch: int, columns: dict[str, str], source: str) -> CostTable:
     chosen = frame.select(index="arch_idx", architecture="arch_str", **columns).drop_nulls("latency_ms")
-    provenance = Provenance(SPACE.name, SKELETON, {"name": device, "batch": batch}, source=source)
+    provenance = Provenance(SPACE.name, SIZE, {"name": device, "batch": batch}, source=source)
     return CostTable.from_values(chosen, provenance)
 
 
 def at_hand() -> list[CostTable]:
     """The tables that come with chronas, of these networks."""
     tables = [CostTable.load(path) for path in shipped_tables() if is_table(path)]
-    kind = (SPACE.name, SKELETON)
-    return [one for one in tables if (one.provenance.space, one.provenance.skeleton) == kind]
+    kind = (SPACE.name, SIZE)
+    return [one for one in tables if (one.provenance.space, one.provenance.size) == kind]
 
 
 def show(comparison: Comparison) -> None:

@@ -36,12 +36,12 @@ BAR_S = 3.0
 def write_files(folder: Path) -> tuple[Path, Path]:
     """A table of all cells and their accuracies."""
     space = make_space("nasbench201")
-    texts = [str(space.from_index(index)) for index in range(space.size)]
+    texts = [str(space.from_index(index)) for index in range(space.cardinality)]
     generator = np.random.default_rng(0)
     frame = pl.DataFrame({"architecture": texts, "latency_ms": generator.uniform(1, 20, len(texts))})
     device = {"name": "made-up", "hardware": "a board", "threads": 1, "batch": 1, "dtype": "float32"}
     table, accuracies = folder / "costs.parquet", folder / "accuracies.parquet"
-    CostTable.from_values(frame, Provenance(space.name, space.skeletons["cifar10"], device)).save(table)
+    CostTable.from_values(frame, Provenance(space.name, space.sizes["cifar10"], device)).save(table)
     percents = generator.uniform(70, 94, len(texts))
     pl.DataFrame({"architecture": texts, "accuracy": percents}).write_parquet(accuracies)
     return table, accuracies

@@ -4,7 +4,7 @@
 
 `darts` and other gradient searchers take their logits down a ladder of limits with frozen weights (what `--front`
 does). `preferences` is MODNAS's idea (arXiv 2402.18213) on the same loop: logits that depend on a preference r, which
-each step draws uniformly, and descend on r * slope of the loss + (1 - r) * slope of the cost, each slope divided by its
+each step draws uniformly, and descend on r * gradient of the loss + (1 - r) * gradient of the cost, each gradient divided by its
 norm; the table of logits has five knots with straight lines between them. `nsga2` and `bayesian` are asked for a front
 of all that they judged. `random` is the mean of many draws of as many architectures.
 
@@ -33,6 +33,7 @@ from torch.nn import functional
 
 from chronas.data import Images, Normalisation, load_dataset, split
 from chronas.predictors import Predictor, make_predictor
+from chronas.pareto import hypervolume
 from chronas.search import (
     ObjectiveConfig,
     Relaxation,
@@ -40,14 +41,13 @@ from chronas.search import (
     Task,
     candidates,
     find_front,
-    hypervolume,
     searcher_class,
 )
-from chronas.search.bilevel import Darts
-from chronas.search.config import BilevelConfig
-from chronas.search.descent import Batch, Descent
+from chronas.search.gradient.config import BilevelConfig
+from chronas.search.gradient.darts import Darts
+from chronas.search.gradient.loop import Batch, BilevelLoop
 from chronas.search.objective import Objective, predicted
-from chronas.spaces import Architecture, Skeleton, make_space
+from chronas.spaces import Architecture, NetworkSize, make_space
 
 SPACE = make_space("nasbench201")
 COST, DEVICE, TRUTH = "latency_ms", "gold_6240_ms", "cifar10_val_acc_200"
@@ -92,9 +92,9 @@ def read_truth(shared: Path) -> Truth:
     return Truth(rows, known[DEVICE].to_numpy(), known[TRUTH].to_numpy())
 
 
-def fitted(truth: Truth, skeleton: Skeleton) -> Predictor:
+def fitted(truth: Truth, size: NetworkSize) -> Predictor:
     architectures = SPACE.sample(FITTED, 0)
-    predictor = make_predictor("lpm", SPACE, skeleton)
+    predictor = make_predictor("lpm", SPACE, size)
     latencies = truth.latencies[[truth.rows[str(each)] for each in architectures]]
     predictor.fit(SPACE.encode(architectures), latencies, seed=0)
     return predictor
@@ -106,7 +106,7 @@ def make_task(shared: Path, images: int, predictor: Predictor, truth: Truth, fol
     train, validation = split(Images(pixels, whole.labels), 0.5, seed=1)
     return Task(
         space=SPACE,
-        skeleton=Skeleton(input_shape=(3, 16, 16), classes=10, width=16, depth=5),
+        size=NetworkSize(input_shape=(3, 16, 16), outputs=10, width=16, depth=5),
         search_train=train,
         search_validation=validation,
         normalisation=Normalisation.of(train),
@@ -117,15 +117,15 @@ def make_task(shared: Path, images: int, predictor: Predictor, truth: Truth, fol
     )
 
 
-class PreferenceDescent(Descent):
-    """DARTS's loop, with logits [KNOTS, D, O] that a preference is looked up in."""
+class PreferenceLoop(BilevelLoop):
+    """DARTS's loop, with alphas [KNOTS, D, O] that a preference is looked up in."""
 
     def __init__(self, task: Task, config: BilevelConfig, objective: Objective) -> None:
         super().__init__(task, config, objective)
-        self.logits = [each.detach().expand(KNOTS, *each.shape).clone().requires_grad_() for each in self.logits]
-        betas = (config.logits_beta_1, config.logits_beta_2)
-        self.logits_optimiser = torch.optim.Adam(
-            self.logits, config.logits_learning_rate, betas=betas, weight_decay=config.logits_weight_decay
+        self.alphas = [each.detach().expand(KNOTS, *each.shape).clone().requires_grad_() for each in self.alphas]
+        betas = (config.alphas_beta_1, config.alphas_beta_2)
+        self.alphas_optimiser = torch.optim.Adam(
+            self.alphas, config.alphas_learning_rate, betas=betas, weight_decay=config.alphas_weight_decay
         )
         self.preference = 1.0
 
@@ -135,32 +135,35 @@ class PreferenceDescent(Descent):
     def at(self, preference: float) -> Relaxation:
         place = preference * (KNOTS - 1)
         low = min(int(place), KNOTS - 2)
-        return Relaxation(SPACE, *[torch.lerp(table[low], table[low + 1], place - low) for table in self.logits])
+        return Relaxation(SPACE, *[torch.lerp(table[low], table[low + 1], place - low) for table in self.alphas])
 
     def relaxation(self) -> Relaxation:
         return self.at(self.preference)
 
-    def logits_loss(self, batch: Batch) -> Tensor:
-        """A number [] whose slope is the two slopes, each of length one, mixed by the preference."""
-        loss = super().logits_loss(batch)
+    def alphas_loss(self, batch: Batch) -> Tensor:
+        """A number [] whose gradient is the two gradients, each of length one, mixed by the preference."""
+        loss = super().alphas_loss(batch)
         codes = self.relaxation().sample(self.objective.config.samples, self.generator)
         cost = predicted(self.task.costs, codes)[COST].mean()
         parts = []
         for share, each in ((self.preference, loss), (1 - self.preference, cost)):
-            slopes = torch.autograd.grad(each, self.logits)
-            norm = torch.cat([slope.flatten() for slope in slopes]).norm().clamp_min(1e-12)
-            parts += [(share / norm) * (table * slope).sum() for table, slope in zip(self.logits, slopes, strict=True)]
+            gradients = torch.autograd.grad(each, self.alphas)
+            norm = torch.cat([gradient.flatten() for gradient in gradients]).norm().clamp_min(1e-12)
+            parts += [
+                (share / norm) * (table * gradient).sum()
+                for table, gradient in zip(self.alphas, gradients, strict=True)
+            ]
         return torch.stack(parts).sum()
 
 
 class Preferences(Darts):
     """The searcher around it; it has no checkpoint that another one could read."""
 
-    descent = PreferenceDescent
+    loop = PreferenceLoop
 
 
-def small_config(name: str, epochs: int, logits_rate: float) -> BilevelConfig:
-    changes = {"epochs": epochs, "depth": 1, "logits_learning_rate": logits_rate}
+def small_config(name: str, epochs: int, alphas_rate: float) -> BilevelConfig:
+    changes = {"epochs": epochs, "depth": 1, "alphas_learning_rate": alphas_rate}
     return searcher_class(name).Config.cifar10_cpu().model_copy(update=changes)  # type: ignore[return-value]
 
 
@@ -169,7 +172,7 @@ def by_preferences(task: Task, config: BilevelConfig, count: int) -> tuple[list[
     start_s = time.process_time()
     found = Preferences(config).search(task)
     search_s = time.process_time() - start_s
-    descent = found._descent  # type: ignore[attr-defined]
+    descent = found._loop  # type: ignore[attr-defined]
     modes = {}
     with torch.no_grad():
         for number in range(PREFERENCES):
@@ -184,7 +187,7 @@ def by_search(name: str, task: Task, args: argparse.Namespace) -> tuple[list[Arc
     """What `--front` gives with a searcher, and the seconds of the search alone."""
     cls = searcher_class(name)
     if issubclass(cls, Darts):
-        config = small_config(name, args.epochs, args.logits_rate)
+        config = small_config(name, args.epochs, args.alphas_rate)
     else:
         changes = {"image_stride": 1, "depth": 1, **SMALL[name]}
         config = cls.Config.cifar10_cpu().model_copy(update=changes)  # type: ignore[assignment]
@@ -206,7 +209,7 @@ def main() -> None:
     args = parser.parse_args()
     torch.set_num_threads(1)
     truth = read_truth(args.shared)
-    predictor = fitted(truth, Skeleton(input_shape=(3, 32, 32), classes=10, width=16, depth=5))
+    predictor = fitted(truth, NetworkSize(input_shape=(3, 32, 32), outputs=10, width=16, depth=5))
     random = truth.random(args.count)
     print(f"{'method':12} seed  hypervolume  networks  seconds (search alone)\n{'random':12}       {random:.3f}")
     rows = []
@@ -216,7 +219,7 @@ def main() -> None:
                 task = make_task(args.shared, args.images, predictor, truth, Path(folder), seed)
                 start_s = time.process_time()
                 if name == "preferences":
-                    config = small_config("darts", args.epochs, args.logits_rate)
+                    config = small_config("darts", args.epochs, args.alphas_rate)
                     found, search_s = by_preferences(task, config, args.count)
                 else:
                     found, search_s = by_search(name, task, args)

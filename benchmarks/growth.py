@@ -26,7 +26,7 @@ from torch.nn import functional
 
 from chronas.devices import make_device
 from chronas.measurement import Plan, run_campaign
-from chronas.spaces import Skeleton, make_space
+from chronas.spaces import NetworkSize, make_space
 from chronas.supernets import build_supernet
 from chronas.tables import CostTable, Provenance, Query
 
@@ -78,8 +78,8 @@ def cpu_s(work: Callable[[], object], calls: int = 3) -> float:
 def step_cost(step: Step) -> tuple[float, float]:
     """CPU seconds of forward and backward, and MiB that are kept between them."""
     space = make_space("darts")
-    skeleton = Skeleton(input_shape=(3, 16, 16), classes=10, width=step.channels, depth=step.cells)
-    supernet = build_supernet(space, skeleton)
+    size = NetworkSize(input_shape=(3, 16, 16), outputs=10, width=step.channels, depth=step.cells)
+    supernet = build_supernet(space, size)
     edges, options = len(space.decisions), len(space.decisions[0].relaxed)
     weights = torch.full((edges, options), 1 / options, requires_grad=True)
     computed = torch.zeros(edges, options, dtype=torch.bool)
@@ -108,7 +108,7 @@ def campaign_s(networks: int) -> float:
         began = time.process_time()
         journal = Path(folder) / "journal.sqlite"
         run_campaign(
-            make_device("simulated"), space.skeletons["cifar10"], space.sample(networks, 0), Plan(rounds=2), journal
+            make_device("simulated"), space.sizes["cifar10"], space.sample(networks, 0), Plan(rounds=2), journal
         )
         return time.process_time() - began
 
@@ -118,7 +118,7 @@ def table_costs(rows: int) -> dict[str, float]:
     space, random = make_space("darts"), np.random.default_rng(0)
     texts = [str(architecture) for architecture in space.sample(rows, seed=0)]
     costs = {cost: random.uniform(1, 50, rows) for cost in ("latency_ms", "energy_mj")}
-    provenance = Provenance(space.name, space.skeletons["cifar10"], {"name": "random"}, source="random")
+    provenance = Provenance(space.name, space.sizes["cifar10"], {"name": "random"}, source="random")
     table = CostTable.from_values(pl.DataFrame({"architecture": texts, **costs}), provenance)
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "table.parquet"

@@ -41,9 +41,9 @@ def halves(table: CostTable) -> tuple[Array, Array]:
 
 def predicted(name: str, table: CostTable, known: Array, rows: NDArray[np.int64], asked: NDArray[np.int64]) -> Array:
     codes = table.space.encode(table.architectures())
-    predictor = make_predictor(name, table.space, table.provenance.skeleton)
+    predictor = make_predictor(name, table.space, table.provenance.size)
     predictor.fit(codes[rows], known[rows], seed=0)
-    return predictor.predict(codes[asked]).mean_ms
+    return predictor.predict(codes[asked]).mean
 
 
 def across_folds(table: CostTable, known: Array, new: Array) -> dict[str, Scores]:
@@ -76,11 +76,11 @@ def elsewhere(table: CostTable, others: list[CostTable]) -> tuple[float, float, 
     """Kendall and level-free error of the LPM, then of the other half, on new halves of other tables, in the mean."""
     found = []
     codes = table.space.encode(table.architectures())
-    predictor = make_predictor("lpm", table.space, table.provenance.skeleton)
+    predictor = make_predictor("lpm", table.space, table.provenance.size)
     predictor.fit(codes, table.costs(), seed=0)
     for other in others:
         assert not set(other.frame["architecture"]) & set(table.frame["architecture"]), "networks should be new"
-        mean_ms = predictor.predict(other.space.encode(other.architectures())).mean_ms
+        mean_ms = predictor.predict(other.space.encode(other.architectures())).mean
         first, last = halves(other)
         for known, new in ((first, last), (last, first)):
             lpm, half = Scores.of(new, mean_ms), Scores.of(new, known)

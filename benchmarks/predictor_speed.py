@@ -36,16 +36,16 @@ def main() -> None:
     torch.set_num_threads(options.threads)
     space, device = make_space("darts"), make_device("simulated")
     assert isinstance(device, Simulated)
-    skeleton = space.skeletons["cifar10"]
+    size = space.sizes["cifar10"]
     architectures = space.sample(options.rows + UNSEEN, seed=0)
     codes = space.encode(architectures)
-    costs_ms = np.array([device.true_latency_ms(each, skeleton) for each in architectures])
-    predictor = make_predictor(options.predictor, space, skeleton)
+    costs = np.array([device.true_latency_ms(each, size) for each in architectures])
+    predictor = make_predictor(options.predictor, space, size)
     began = time.perf_counter()
-    predictor.fit(codes[: options.rows], costs_ms[: options.rows], seed=0)
+    predictor.fit(codes[: options.rows], costs[: options.rows], seed=0)
     fit_s = time.perf_counter() - began
-    found = predictor.predict(codes[options.rows :]).mean_ms
-    kendall = float(kendalltau(found, costs_ms[options.rows :]).statistic)
+    found = predictor.predict(codes[options.rows :]).mean
+    kendall = float(kendalltau(found, costs[options.rows :]).statistic)
     many = np.tile(codes, (PREDICTED // len(codes) + 1, 1))[:PREDICTED]
     seconds = []
     for _ in range(REPEATS):

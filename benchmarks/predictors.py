@@ -24,12 +24,12 @@ import polars as pl
 from numpy.typing import NDArray
 
 from chronas.predictors import PREDICTORS, Scores, make_predictor, predictor_class
-from chronas.spaces import Skeleton, Space, make_space
+from chronas.spaces import NetworkSize, Space, make_space
 from chronas.tables import CostTable
 
 SAMPLES = (10, 20, 50, 100, 200, 500, 900, 3000)
 LEAST_MS, TESTED = 0.1, 3000
-Problem = tuple[Space, Skeleton, NDArray[np.float32], NDArray[np.float64]]
+Problem = tuple[Space, NetworkSize, NDArray[np.float32], NDArray[np.float64]]
 Line = dict[str, object]
 
 
@@ -41,34 +41,34 @@ def problems(data: Path, table: Path, wanted: list[str] | None) -> Iterator[tupl
         if not columns:
             continue
         if name == "nasbench201":
-            codes, skeleton = space.encode([space.parse(t) for t in frame["arch_str"]]), space.skeletons["cifar10"]
+            codes, size = space.encode([space.parse(t) for t in frame["arch_str"]]), space.sizes["cifar10"]
         else:
             chosen = frame.select(pl.col(r"^l\d+$")).rows()
-            codes, skeleton = space.encode([space.architecture(row) for row in chosen]), space.skeletons["cifar100"]
+            codes, size = space.encode([space.architecture(row) for row in chosen]), space.sizes["cifar100"]
         for column in columns:
-            costs_ms = frame[column].to_numpy()
-            kept = np.isfinite(costs_ms) & (costs_ms >= LEAST_MS)
-            yield f"{name}/{column[:-3]}", (space, skeleton, codes[kept], costs_ms[kept])
+            costs = frame[column].to_numpy()
+            kept = np.isfinite(costs) & (costs >= LEAST_MS)
+            yield f"{name}/{column[:-3]}", (space, size, codes[kept], costs[kept])
     if wanted is None or "darts/onnxruntime-cpu" in wanted:
         own = CostTable.load(table)
         yield (
             "darts/onnxruntime-cpu",
-            (own.space, own.provenance.skeleton, own.space.encode(own.architectures()), own.costs()),
+            (own.space, own.provenance.size, own.space.encode(own.architectures()), own.costs()),
         )
 
 
 def judged(name: str, problem: Problem, samples: int, seed: int) -> Line:
     """Scores on networks that were not fitted to, the share of them within 90 % intervals, and seconds of the fit."""
-    space, skeleton, codes, costs_ms = problem
+    space, size, codes, costs = problem
     order = np.random.default_rng(seed).permutation(len(codes))
     rows, left = order[:samples], order[samples : samples + TESTED]
-    predictor = make_predictor(name, space, skeleton)
+    predictor = make_predictor(name, space, size)
     start = time.process_time()
-    predictor.fit(codes[rows], costs_ms[rows], seed=seed)
+    predictor.fit(codes[rows], costs[rows], seed=seed)
     seconds = time.process_time() - start
     prediction = predictor.predict(codes[left])
-    inside = np.abs(prediction.mean_ms - costs_ms[left]) <= 1.645 * prediction.std_ms
-    scores = asdict(Scores.of(costs_ms[left], prediction.mean_ms))
+    inside = np.abs(prediction.mean - costs[left]) <= 1.645 * prediction.std
+    scores = asdict(Scores.of(costs[left], prediction.mean))
     return {**scores, "coverage_percent": 100 * float(inside.mean()), "fit_cpu_s": seconds}
 
 

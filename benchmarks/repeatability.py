@@ -37,10 +37,10 @@ torch.set_num_threads(1)
 from chronas.networks import build, onnx_bytes
 from chronas.spaces import make_space
 space = make_space("darts")
-skeleton = space.skeletons["cifar10"]
+size = space.sizes["cifar10"]
 seed = 0
 while True:
-    onnx_bytes(build(space.sample(1, seed)[0], skeleton).eval(), skeleton.input_shape)
+    onnx_bytes(build(space.sample(1, seed)[0], size).eval(), size.input_shape)
     seed += 1
 """
 Array = NDArray[np.float64]
@@ -48,9 +48,9 @@ Array = NDArray[np.float64]
 
 def measure(out: Path, networks: int, rounds: int, beside: int, seed: int) -> None:
     space, device = make_space("darts"), make_device("onnxruntime-cpu")
-    skeleton = space.skeletons["cifar10"]
-    reference = device.prepare(space.sample(1, REFERENCE_SEED)[0], skeleton)
-    runners = [device.prepare(architecture, skeleton) for architecture in space.sample(networks, SEED)]
+    size = space.sizes["cifar10"]
+    reference = device.prepare(space.sample(1, REFERENCE_SEED)[0], size)
+    runners = [device.prepare(architecture, size) for architecture in space.sample(networks, SEED)]
     samples_ms = np.zeros((2, rounds, networks, REPEATS))
     references_ms = np.zeros((2, rounds, networks, 2))
     order = np.zeros((2, rounds, networks), dtype=np.int64)
@@ -63,13 +63,13 @@ def measure(out: Path, networks: int, rounds: int, beside: int, seed: int) -> No
         for index in range(rounds):
             for network in rng.permutation(networks):
                 for priority in rng.permutation(2):
-                    with device.undisturbed() if priority else nullcontext():
+                    with device.realtime_priority() if priority else nullcontext():
                         references_ms[priority, index, network] = reference.round(0, 1, 2)
                         samples_ms[priority, index, network] = runners[network].round(0, WARMUP, REPEATS)
                     order[priority, index, network] = visit
                     visit += 1
             print(f"round {index + 1} of {rounds}", file=sys.stderr)
-        cores = device.foreign_cores()
+        cores = device.background_cores()
     np.savez(out, samples_ms=samples_ms, references_ms=references_ms, order=order)
     print(f"{out}: {networks} networks, {rounds} rounds; others used {cores:.2f} cores")
 

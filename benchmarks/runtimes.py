@@ -14,22 +14,22 @@ import statistics
 import time
 
 from chronas.devices import CpuConfig, Runner, device_class
-from chronas.spaces import Architecture, Skeleton, make_space
+from chronas.spaces import Architecture, NetworkSize, make_space
 
 REFERENCE = "onnxruntime-cpu:float32"
 FRAMES = {
-    "darts, width 16, 8 cells": ("darts", Skeleton(input_shape=(3, 32, 32), classes=10, width=16, depth=8)),
-    "darts, width 36, 8 cells": ("darts", Skeleton(input_shape=(3, 32, 32), classes=10, width=36, depth=8)),
-    "nasbench201": ("nasbench201", Skeleton(input_shape=(3, 32, 32), classes=10, width=16, depth=5)),
+    "darts, width 16, 8 cells": ("darts", NetworkSize(input_shape=(3, 32, 32), outputs=10, width=16, depth=8)),
+    "darts, width 36, 8 cells": ("darts", NetworkSize(input_shape=(3, 32, 32), outputs=10, width=36, depth=8)),
+    "nasbench201": ("nasbench201", NetworkSize(input_shape=(3, 32, 32), outputs=10, width=16, depth=5)),
 }
 
 
-def prepared(name: str, architecture: Architecture, skeleton: Skeleton) -> tuple[Runner, float]:
+def prepared(name: str, architecture: Architecture, size: NetworkSize) -> tuple[Runner, float]:
     """The runner of a network on a device such as "openvino-cpu:int8", and the seconds that it took to prepare."""
     device, _, dtype = name.partition(":")
     config = CpuConfig.model_validate({"dtype": dtype or "float32"})
     start_s = time.perf_counter()
-    runner = device_class(device)(config).prepare(architecture, skeleton)
+    runner = device_class(device)(config).prepare(architecture, size)
     return runner, time.perf_counter() - start_s
 
 
@@ -53,10 +53,10 @@ def main() -> None:
     options = parser.parse_args()
     names = [REFERENCE, *options.devices]
     answer: dict[str, dict[str, dict[str, float]]] = {}
-    for frame, (space, skeleton) in FRAMES.items():
+    for frame, (space, size) in FRAMES.items():
         rows: dict[str, list[tuple[float, float, float]]] = {name: [] for name in names}
         for architecture in make_space(space).sample(options.networks, seed=3):
-            found = {name: prepared(name, architecture, skeleton) for name in names}
+            found = {name: prepared(name, architecture, size) for name in names}
             ms = latencies_ms({name: runner for name, (runner, _) in found.items()}, options.seconds)
             for name, (runner, took_s) in found.items():
                 rows[name].append((took_s, ms[name], ms[name] / ms[REFERENCE]))

@@ -28,7 +28,7 @@ from chronas.search import (
     make_searcher,
     searcher_class,
 )
-from chronas.spaces import Skeleton
+from chronas.spaces import NetworkSize
 
 SEARCHERS = ("random", "nsga2", "evolution", "local-search")
 COST = "latency_ms"
@@ -44,7 +44,7 @@ def main() -> None:
     arguments = parser.parse_args()
     truth = Truth.read(arguments.data / "nasbench201")
     latencies, cost = truth.latencies[arguments.device], truth.cost(arguments.device)
-    table = TableEvaluator({str(SPACE.from_index(n)): float(truth.validation[n]) for n in range(SPACE.size)})
+    table = TableEvaluator({str(SPACE.from_index(n)): float(truth.validation[n]) for n in range(SPACE.cardinality)})
     limits = {"no limit": {}, "median": {COST: float(np.median(latencies))}}
     within = {what: latencies <= limit.get(COST, np.inf) for what, limit in limits.items()}
     rows = {"best": {what: truth.validation[mask].max() for what, mask in within.items()}}
@@ -67,7 +67,7 @@ def found(
     with tempfile.TemporaryDirectory() as folder:
         task = Task(
             space=SPACE,
-            skeleton=Skeleton(input_shape=(3, 32, 32), classes=10, width=16, depth=5),
+            size=NetworkSize(input_shape=(3, 32, 32), outputs=10, width=16, depth=5),
             search_train=one,
             search_validation=one,
             normalisation=Normalisation((0.0, 0.0, 0.0), (1.0, 1.0, 1.0)),

@@ -14,7 +14,7 @@ import argparse
 import json
 from pathlib import Path
 
-from chronas.cli.answers import write_table
+from chronas.cli.output import write_table
 from chronas.spaces import make_space
 from chronas.tables import (
     BlockNetworks,
@@ -27,8 +27,8 @@ from chronas.tables import (
     is_table,
     shipped_files,
 )
+from chronas.tables.bundled import FOLDER
 from chronas.tables.columns import interval_text
-from chronas.tables.files import FOLDER
 
 LARGEST_MB, FARTHEST_PERCENT, LEAST_KENDALL = 3.0, 3.0, 0.9
 MEGA = 1e6
@@ -60,16 +60,16 @@ def take(path: Path) -> None:
     if table.provenance.additivity is None:
         table.save(FOLDER / f"{name}.parquet")
         return
-    networks = BlockNetworks.of(table.space, table.provenance.skeleton)
+    networks = BlockNetworks.of(table.space, table.provenance.size)
     _, judged_again = added_up(table, networks)
     judged_again.save(FOLDER / f"{name}-networks.parquet")
     as_block_table(table, networks, dataset(table.provenance)).save(FOLDER / f"{name}.parquet")
 
 
 def dataset(provenance: Provenance) -> str:
-    """The name of the skeleton's data set in the table's space."""
-    skeletons = make_space(provenance.space).skeletons
-    return next(name for name, skeleton in skeletons.items() if skeleton == provenance.skeleton)
+    """The name of the size's data set in the table's space."""
+    sizes = make_space(provenance.space).sizes
+    return next(name for name, size in sizes.items() if size == provenance.size)
 
 
 def facts(path: Path) -> tuple[object, ...]:

@@ -7,7 +7,7 @@
 `--reference` is the folder of a checkout that holds model_search.py and architect.py (https://github.com/quark0/darts,
 https://github.com/yuhuixu1993/PC-DARTS); without it the other side is the plain formulation of tests/plain_supernet.py
 in our own loop. The checkout's code runs as it is, with `.cuda()` made to do nothing; a step is that of its
-train_search.py: logits, then weights, gradients clipped. Ours is `Descent.step`. Both have C = 16, 8 cells, 32x32
+train_search.py: alphas, then weights, gradients clipped. Ours is `BilevelLoop.step`. Both have C = 16, 8 cells, 32x32
 images, float32 and the same two batches, ready made, again and again.
 
 The sides take turns, step by step, in one process; the answer is the median of the pairs' ratios, by wall clock
@@ -37,10 +37,10 @@ from torch import Tensor, nn
 
 from chronas.data import Images, Normalisation
 from chronas.search import ObjectiveConfig, Task
-from chronas.search.config import BilevelConfig, PCDartsConfig
-from chronas.search.descent import Descent
+from chronas.search.gradient.config import BilevelConfig, PCDartsConfig
+from chronas.search.gradient.loop import BilevelLoop
 from chronas.search.objective import Objective
-from chronas.spaces import Skeleton, make_space
+from chronas.spaces import NetworkSize, make_space
 
 CLASSES, SIZE = 10, 32
 MEMORY_BAR = 0.8
@@ -71,27 +71,27 @@ def batch(size: int, seed: int) -> Batch:
     return images, torch.randint(CLASSES, (size,), generator=generator)
 
 
-def ours(method: Method, batches: tuple[Batch, Batch]) -> Descent:
+def ours(method: Method, batches: tuple[Batch, Batch]) -> BilevelLoop:
     """The loop of a search, its loaders replaced by the two batches."""
-    size = len(batches[0][1])
-    images = Images(torch.zeros(size, 3, SIZE, SIZE, dtype=torch.uint8), torch.arange(size) % CLASSES)
+    pixels = len(batches[0][1])
+    images = Images(torch.zeros(pixels, 3, SIZE, SIZE, dtype=torch.uint8), torch.arange(pixels) % CLASSES)
     normalisation = Normalisation(mean=(0.0,) * 3, std=(1.0,) * 3)
-    skeleton = Skeleton(input_shape=(3, SIZE, SIZE), classes=CLASSES, width=16, depth=8)
+    size = NetworkSize(input_shape=(3, SIZE, SIZE), outputs=CLASSES, width=16, depth=8)
     nowhere = Path(tempfile.gettempdir())  # no step writes
-    task = Task(make_space("darts"), skeleton, images, images, normalisation, {}, ObjectiveConfig(), nowhere, seed=0)
-    descent = Descent(task, method.config.model_copy(update={"batch": size}), Objective(task.objective, {}))
-    descent.begin_epoch()
-    descent.train, descent.validation = (itertools.repeat(each) for each in batches)
-    return descent
+    task = Task(make_space("darts"), size, images, images, normalisation, {}, ObjectiveConfig(), nowhere, seed=0)
+    loop = BilevelLoop(task, method.config.model_copy(update={"batch": pixels}), Objective(task.objective, {}))
+    loop.begin_epoch()
+    loop.train, loop.validation = (itertools.repeat(each) for each in batches)
+    return loop
 
 
-def oracle(method: Method, batches: tuple[Batch, Batch]) -> Descent:
+def oracle(method: Method, batches: tuple[Batch, Batch]) -> BilevelLoop:
     """Our loop on the plain formulation, with the same weights."""
     sys.path.insert(0, str(TESTS))
     plain = importlib.import_module("plain_supernet")
-    descent = ours(method, batches)
-    descent.take(plain.PlainSupernet(descent.supernet))
-    return descent
+    loop = ours(method, batches)
+    loop.take(plain.PlainSupernet(loop.supernet))
+    return loop
 
 
 def original(folder: Path, method: Method, batches: tuple[Batch, Batch]) -> Callable[[], None]:
@@ -109,8 +109,8 @@ def original(folder: Path, method: Method, batches: tuple[Batch, Batch]) -> Call
     settings = SimpleNamespace(
         momentum=config.momentum,
         weight_decay=config.weight_decay,
-        arch_learning_rate=config.logits_learning_rate,
-        arch_weight_decay=config.logits_weight_decay,
+        arch_learning_rate=config.alphas_learning_rate,
+        arch_weight_decay=config.alphas_weight_decay,
     )
     architect = importlib.import_module("architect").Architect(model, settings)
     train, validation = batches

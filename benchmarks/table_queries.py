@@ -21,8 +21,9 @@ from pathlib import Path
 import numpy as np
 import polars as pl
 
+from chronas.pareto import non_dominated
 from chronas.spaces import make_space
-from chronas.tables import CostTable, Provenance, Query, pareto_front, shipped_files
+from chronas.tables import CostTable, Provenance, Query, shipped_files
 
 SHIPPED = "nasbench201-cifar10-onnxruntime-cpu"
 RANDOM_DEVICES = 5
@@ -34,29 +35,29 @@ REPEATS = 5
 def main() -> None:
     space = make_space("nasbench201")
     random = np.random.default_rng(0)
-    cells = [str(space.from_index(index)) for index in range(space.size)]
-    skeleton = space.skeletons["cifar10"]
+    cells = [str(space.from_index(index)) for index in range(space.cardinality)]
+    size = space.sizes["cifar10"]
     tables = [CostTable.load(shipped_files()[SHIPPED])]
     tables += [
         CostTable.from_values(
             pl.DataFrame(
                 {"index": range(len(cells)), "architecture": cells, "latency_ms": random.uniform(1, 50, len(cells))}
             ),
-            Provenance(space.name, skeleton, {"name": f"device{number}"}, source="random"),
+            Provenance(space.name, size, {"name": f"device{number}"}, source="random"),
         )
         for number in range(RANDOM_DEVICES)
     ]
     query = Query(tables)
     asked = [cells[number] for number in random.integers(0, len(cells), QUERIES)]
-    query.answers(asked[0])
-    singles = [seconds(lambda text=text: query.answers(text)) for text in asked]  # type: ignore[misc]
+    query.records(asked[0])
+    singles = [seconds(lambda text=text: query.records(text)) for text in asked]  # type: ignore[misc]
     names = ["onnxruntime-cpu.latency_ms", "device1.latency_ms"]
     many = random.uniform(1, 50, (ROWS, 2))
     found = {
         "query_ms": 1e3 * statistics.median(singles),
         "query_p99_ms": 1e3 * float(np.quantile(singles, 0.99)),
         "front_15625_ms": 1e3 * best(lambda: query.pareto(names)),
-        "front_1000000_ms": 1e3 * best(lambda: pareto_front(many)),
+        "front_1000000_ms": 1e3 * best(lambda: non_dominated(many)),
         "everything_ms": 1e3 * best(query.everything),
         "command_ms": 1e3 * command_on_all(tables),
         "shipped_command_ms": 1e3 * command([SHIPPED, "--index", "7"]),

@@ -25,8 +25,8 @@ from torch.nn import functional
 from torch.utils.data import DataLoader, Dataset
 
 from chronas.data import Batches, Images, Normalisation
-from chronas.networks import AnyNetwork, build
-from chronas.spaces import Skeleton, make_space
+from chronas.networks import build
+from chronas.spaces import NetworkSize, make_space
 from chronas.training import Recipe, train
 
 RECIPE = Recipe(epochs=1, batch=96, auxiliary_weight=0.0, drop_path=0.0)
@@ -58,7 +58,7 @@ class OneByOne(Dataset[tuple[Tensor, int]]):
         return pixels, int(self.images.labels[index])
 
 
-def plain_loop(network: AnyNetwork, batches: Iterable[tuple[Tensor, Tensor]]) -> None:
+def plain_loop(network: nn.Module, batches: Iterable[tuple[Tensor, Tensor]]) -> None:
     """The loop of a tutorial."""
     network.train()
     optimiser = torch.optim.SGD(
@@ -87,8 +87,8 @@ def cpu_s(work: Callable[[], object]) -> float:
 def sides(images: Images, width: int, depth: int) -> dict[str, Callable[[], object]]:
     """What is timed, by name; each begins with the same weights."""
     normalisation = Normalisation.of(images)
-    skeleton = Skeleton(input_shape=images.shape, classes=10, width=width, depth=depth)
-    network = build(make_space("darts").sample(1, seed=0)[0], skeleton)
+    size = NetworkSize(input_shape=images.shape, outputs=10, width=width, depth=depth)
+    network = build(make_space("darts").sample(1, seed=0)[0], size)
     loader = DataLoader(OneByOne(images, normalisation), RECIPE.batch, shuffle=True)
     ours = Batches(images, RECIPE.batch, normalisation, seed=0, augment=RECIPE.augment())
 

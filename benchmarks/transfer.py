@@ -24,12 +24,12 @@ from numpy.typing import NDArray
 from scipy.stats import spearmanr
 
 from chronas.predictors import TransferConfig, make_predictor
+from chronas.predictors.few_samples import Choose, choose_samples
 from chronas.predictors.linear import fit_ridge
 from chronas.predictors.predictor import NORMAL_90
-from chronas.predictors.samples import Choose, choose_samples
 from chronas.spaces import Space, make_space
 from chronas.tables import CostTable
-from chronas.tables.plain import read_plain
+from chronas.tables.foreign import read_foreign
 
 DEGENERATE_MS = 0.1
 ALIKE = {"titanx": "1080ti", "gold": "silver", "pixel3": "samsung", "essential": "samsung"}
@@ -62,17 +62,17 @@ def device_scores(
     codes = space.encode(usual.architectures())
     found: dict[str, list[float]] = {"spearman": [], "counts": [], "mape_percent": [], "coverage_percent": []}
     for seed in range(seeds):
-        predictor = make_predictor("transfer", space, usual.provenance.skeleton, TransferConfig(sources=tuple(sources)))
+        predictor = make_predictor("transfer", space, usual.provenance.size, TransferConfig(sources=tuple(sources)))
         rows = choose_samples(choose, predictor, codes, costs, samples, seed)
         left = np.setdiff1d(np.arange(len(costs)), rows)
         predictor.fit(codes[rows], costs[rows], seed=seed)
         prediction = predictor.predict(codes[left])
-        inside = np.abs(prediction.mean_ms - costs[left]) <= NORMAL_90 * prediction.std_ms
-        found["spearman"].append(float(spearmanr(prediction.mean_ms, costs[left]).statistic))
+        inside = np.abs(prediction.mean - costs[left]) <= NORMAL_90 * prediction.std
+        found["spearman"].append(float(spearmanr(prediction.mean, costs[left]).statistic))
         found["counts"].append(
             float(spearmanr(ridge_on_counts(space, codes, costs, rows)[left], costs[left]).statistic)
         )
-        found["mape_percent"].append(float(100 * np.mean(np.abs(prediction.mean_ms / costs[left] - 1))))
+        found["mape_percent"].append(float(100 * np.mean(np.abs(prediction.mean / costs[left] - 1))))
         found["coverage_percent"].append(float(100 * inside.mean()))
     return {name: float(np.mean(values)) for name, values in found.items()}
 
@@ -80,8 +80,8 @@ def device_scores(
 def bench(name: str, data: Path, folder: Path, *, choose: Choose, seeds: int, strict: bool) -> list[dict[str, object]]:
     """All devices of one benchmark and number of samples."""
     space = make_space(name)
-    plain = read_plain(data / name / "latency_help.parquet", space)
-    tables = plain.tables(space, next(iter(space.skeletons.values())), "HELP (arXiv 2106.08630, MIT)")
+    plain = read_foreign(data / name / "latency_help.parquet", space)
+    tables = plain.tables(space, next(iter(space.sizes.values())), "HELP (arXiv 2106.08630, MIT)")
     for device, table in tables.items():
         table.save(folder / name / f"{device}.parquet")
     known = {device: folder / name / f"{device}.parquet" for device in tables}

@@ -71,15 +71,15 @@ class Truth:
         """The table as a cost: each architecture's own latency, in ms."""
         values = torch.from_numpy(self.latencies[device])
         powers = torch.tensor([len(SPACE.decisions[0].options) ** d for d in range(len(SPACE.decisions))])
-        codes = torch.from_numpy(SPACE.encode([SPACE.from_index(n) for n in range(SPACE.size)]))
-        place = torch.empty(SPACE.size, dtype=torch.long)
-        place[_number(codes, powers)] = torch.arange(SPACE.size)
+        codes = torch.from_numpy(SPACE.encode([SPACE.from_index(n) for n in range(SPACE.cardinality)]))
+        place = torch.empty(SPACE.cardinality, dtype=torch.long)
+        place[_number(codes, powers)] = torch.arange(SPACE.cardinality)
         return SearchCost(lambda asked: values[place[_number(asked, powers)]], float(values.median()))
 
     def inside(self, problem: Problem) -> NDArray[np.bool_]:
         """Whether each keeps the problem's limit."""
         if problem.device is None or problem.limit_ms is None:
-            return np.ones(SPACE.size, dtype=bool)
+            return np.ones(SPACE.cardinality, dtype=bool)
         return self.latencies[problem.device] <= problem.limit_ms
 
 

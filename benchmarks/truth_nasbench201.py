@@ -40,29 +40,29 @@ from truth_known import SPACE, Problem, Truth, hypervolume, problems
 from chronas.data import Images, Normalisation, limited, load_dataset, split
 from chronas.files import read_json, write_json
 from chronas.search import (
-    ChoiceConfig,
-    Contest,
-    Found,
     ObjectiveConfig,
+    RerankConfig,
+    Reranker,
     Searcher,
+    SearchResult,
     Task,
     find_front,
     make_searcher,
     searcher_class,
 )
-from chronas.search.bayesian import Bayesian, BayesianConfig
-from chronas.search.brief import BriefConfig, BriefTraining
-from chronas.search.evaluator import Assessed, Steps, unheard
-from chronas.search.paths import FILE as PATHS
-from chronas.search.paths import PathSearcher
-from chronas.search.random import RandomConfig
-from chronas.search.sampling import SCHEMA as SAMPLING
-from chronas.search.sampling import Judged, SampledFound
+from chronas.search.blackbox.bayesian import Bayesian, BayesianConfig
+from chronas.search.blackbox.loop import SCHEMA as SAMPLING
+from chronas.search.blackbox.loop import BlackBoxResult, Trial
+from chronas.search.blackbox.proxy_training import ProxyConfig, ProxyTraining
+from chronas.search.blackbox.random_search import RandomConfig
+from chronas.search.blackbox.single_path import FILE as PATHS
+from chronas.search.blackbox.single_path import SinglePathSearcher
+from chronas.search.evaluators import Score, Steps, unheard
 from chronas.search.searcher import skip_connections
 from chronas.spaces import Architecture
 
 SCHEMA = "chronas.truth/1"
-SKELETON = SPACE.skeletons["cifar10"]
+SIZE = SPACE.sizes["cifar10"]
 DEVICES = ("gold_6240", "raspi4")
 POOL, EXTRA, RANDOM = 26, 10, 44  # networks that are trained
 FRONT = 8  # networks of a front
@@ -85,9 +85,9 @@ def main() -> None:
     truth = Truth.read(arguments.data / "nasbench201", arguments.devices)
     images = load_dataset(str(arguments.data / "cifar10")).train
     rows: list[dict[str, Any]] = []
-    benches = [Bench(truth, images, arguments.work / f"seed-{n}", n, arguments.workers) for n in arguments.seeds]
+    benches = [ProxySetup(truth, images, arguments.work / f"seed-{n}", n, arguments.workers) for n in arguments.seeds]
     ways = [WAYS[way] for way in arguments.ways]
-    others = [functools.partial(Bench.other, name=name) for name in arguments.searchers]
+    others = [functools.partial(ProxySetup.other, name=name) for name in arguments.searchers]
     for way, bench in itertools.product([*ways, *others], benches):
         for row in way(bench):
             rows.append(row)
@@ -96,14 +96,14 @@ def main() -> None:
     print(json.dumps({"benchmark": "truth_nasbench201", **summary(rows)}))
 
 
-class Bench:
+class ProxySetup:
     """One seed: its images, its trainings, its searches."""
 
     def __init__(self, truth: Truth, images: Images, folder: Path, seed: int, workers: int) -> None:
         self.truth, self.folder, self.seed = truth, folder, seed
         train, validation = split(images, VALIDATION / len(images), seed=seed)
         self.task = Task(
-            space=SPACE, skeleton=SKELETON, search_train=train, search_validation=validation,
+            space=SPACE, size=SIZE, search_train=train, search_validation=validation,
             normalisation=Normalisation.of(images), costs={}, objective=ObjectiveConfig(), folder=folder, seed=seed,
         )  # fmt: skip
         self.config = BayesianConfig.nasbench201().model_copy(update={"workers": workers})
@@ -134,24 +134,24 @@ class Bench:
 
     def random(self) -> Iterator[dict[str, Any]]:
         """What random search finds for each problem."""
-        settings = self.config.model_dump(include=set(BriefConfig.model_fields))
+        settings = self.config.model_dump(include=set(ProxyConfig.model_fields))
         for problem in problems(self.truth):
             random = make_searcher("random", RandomConfig.model_validate({**settings, "architectures": RANDOM}))
             found, seconds = self.searched(f"random-{problem.folder}", random, problem)
             yield self.row("random", problem, first(found), seconds)
 
-    def bayesian(self, architectures: int, known: Sequence[Judged] = ()) -> Bayesian:
+    def bayesian(self, architectures: int, known: Sequence[Trial] = ()) -> Bayesian:
         """The preset's searcher, for so many networks beside those that are known."""
         return Bayesian(self.config.model_copy(update={"architectures": architectures}), known)
 
-    def searched(self, name: str, searcher: Searcher, problem: Problem | None) -> tuple[SampledFound, float]:
+    def searched(self, name: str, searcher: Searcher, problem: Problem | None) -> tuple[BlackBoxResult, float]:
         """A search with the seed's trainings, and the wall-clock seconds of what it trained."""
         task = replace(self.task, folder=self.folder / name, evaluate=self.trainer)
         if problem is not None and problem.device is not None and problem.limit_ms is not None:
             costs = {"latency_ms": self.truth.cost(problem.device)}
             task = replace(task, costs=costs, objective=ObjectiveConfig(limits={"latency_ms": problem.limit_ms}))
         found = searcher.search(task)
-        assert isinstance(found, SampledFound)
+        assert isinstance(found, BlackBoxResult)
         return found, sum(self.trainer.seconds[row["mode"]] for row in found.history)
 
     def largest(self, problem: Problem) -> Architecture:
@@ -192,7 +192,7 @@ class Bench:
         seconds = [sum(self.trainer.seconds[text] for text in texts) for texts in trained]
         everything = hypervolume(latencies, self.truth.test)
         generator = np.random.default_rng(self.seed)
-        draws = [generator.choice(SPACE.size, FRONT, replace=False) for _ in range(1000)]
+        draws = [generator.choice(SPACE.cardinality, FRONT, replace=False) for _ in range(1000)]
         random = np.mean([hypervolume(latencies[draw], self.truth.test[draw], slowest) for draw in draws])
         yield {
             "seed": self.seed,
@@ -214,14 +214,14 @@ class Bench:
         known = {key: value for key, value in given.items() if key in kind.Config.model_fields}
         searcher = make_searcher(name, kind.Config.cifar10_cpu().model_copy(update=known))
         task = replace(self.task, folder=self.folder / name)
-        if not issubclass(kind, PathSearcher):
+        if not issubclass(kind, SinglePathSearcher):
             task = halved(replace(task, search_train=limited(task.search_train, OTHER_IMAGES, seed=self.seed)))
         found, seconds = timed(self.folder / f"{name}.json", lambda: searcher.search(task))
         supernet_s = seconds - sum(each["seconds"] for each in found.history if "seconds" in each)
         kendall = self.kendall(found)
         for row in self.answers(name, Problem(None, None, None), found, seconds):
             yield {**row, "supernet_kendall": kendall}
-        if issubclass(kind, PathSearcher):
+        if issubclass(kind, SinglePathSearcher):
             yield from self.within_limits(searcher, task, supernet_s)
 
     def within_limits(self, searcher: Searcher, task: Task, supernet_s: float) -> Iterator[dict[str, Any]]:
@@ -240,40 +240,45 @@ class Bench:
             seconds = supernet_s + sum(each["seconds"] for each in found.history)
             yield from self.answers(searcher.name, problem, found, seconds)
 
-    def answers(self, name: str, problem: Problem, found: Found, seconds: float) -> Iterator[dict[str, Any]]:
+    def answers(self, name: str, problem: Problem, found: SearchResult, seconds: float) -> Iterator[dict[str, Any]]:
         """The first candidate of a search with a supernet, and the one that `chronas search` would choose."""
         yield self.row(name, problem, first(found), seconds)
         start_s = time.perf_counter()
         limits = {} if problem.limit_ms is None else {"latency_ms": problem.limit_ms}
-        judged = Contest(found, ChoiceConfig()).judged(limits)
+        judged = Reranker(found, RerankConfig()).judged(limits)
         chosen_s = time.perf_counter() - start_s
         yield self.row(f"{name}, chosen", problem, judged[0].candidate.architecture, seconds + chosen_s)
 
-    def kendall(self, found: Found, count: int = 200) -> float | None:
+    def kendall(self, found: SearchResult, count: int = 200) -> float | None:
         """How a supernet ranks random connected architectures, against the truth."""
         indices = np.random.default_rng(0).permutation(np.flatnonzero(self.truth.validation > 20.0))[:count]
         scores = found.score([SPACE.from_index(int(index)) for index in indices])
         return None if scores is None else float(kendalltau(scores, self.truth.test[indices]).statistic)
 
 
-WAYS = {"default": Bench.default, "alone": Bench.alone, "front": Bench.front, "random": Bench.random}
+WAYS = {
+    "default": ProxySetup.default,
+    "alone": ProxySetup.alone,
+    "front": ProxySetup.front,
+    "random": ProxySetup.random,
+}
 
 
-class Timed(BriefTraining):
+class Timed(ProxyTraining):
     """Brief trainings whose seconds are kept from when each was first made.
 
     Attributes:
         seconds: wall-clock of each network by its text, its share where several are trained at a time.
     """
 
-    def __init__(self, task: Task, config: BriefConfig) -> None:
+    def __init__(self, task: Task, config: ProxyConfig) -> None:
         super().__init__(task, config)
         self._path = task.folder / "seconds.json"
         self.seconds: dict[str, float] = read_json(self._path, SCHEMA)["seconds"] if self._path.exists() else {}
 
-    def assess(self, architectures: Sequence[Architecture], progress: Steps = unheard) -> list[Assessed]:
+    def evaluate(self, architectures: Sequence[Architecture], progress: Steps = unheard) -> list[Score]:
         start_s = time.perf_counter()
-        found = super().assess(architectures, progress)
+        found = super().evaluate(architectures, progress)
         share_s = (time.perf_counter() - start_s) / len(architectures)
         self.seconds = {**dict.fromkeys(map(str, architectures), share_s), **self.seconds}
         write_json(self._path, SCHEMA, {"seconds": self.seconds})
@@ -300,11 +305,11 @@ def halved(task: Task) -> Task:
         Images(functional.avg_pool2d(images.pixels.float(), 2).round().to(torch.uint8), images.labels)
         for images in (task.search_train, task.search_validation)
     )
-    skeleton = task.skeleton.model_copy(update={"input_shape": train.shape})
-    return replace(task, search_train=train, search_validation=validation, skeleton=skeleton)
+    size = task.size.model_copy(update={"input_shape": train.shape})
+    return replace(task, search_train=train, search_validation=validation, size=size)
 
 
-def timed(path: Path, search: Callable[[], Found]) -> tuple[Found, float]:
+def timed(path: Path, search: Callable[[], SearchResult]) -> tuple[SearchResult, float]:
     """What a search gives, and its seconds, which are those of the first time where it only loads."""
     start_s = time.perf_counter()
     found = search()
@@ -316,7 +321,7 @@ def timed(path: Path, search: Callable[[], Found]) -> tuple[Found, float]:
     return found, seconds
 
 
-def first(found: Found) -> Architecture:
+def first(found: SearchResult) -> Architecture:
     """What a search answers: inside the limit already, as nothing outside is ever trained."""
     return next(iter(found.candidates({}))).architecture
 

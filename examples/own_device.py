@@ -15,7 +15,7 @@ import onnx
 from chronas.devices import CpuConfig, Device, Runner
 from chronas.measurement import Plan, run_campaign
 from chronas.networks import build, onnx_bytes
-from chronas.spaces import Architecture, Skeleton, make_space
+from chronas.spaces import Architecture, NetworkSize, make_space
 from chronas.tables import CostTable
 
 
@@ -57,16 +57,16 @@ class Board(Device):
     def fingerprint(self) -> dict[str, str | int | float]:
         return {"name": self.name, "hardware": self.hardware, "runtime": "mine", "threads": 1, "batch": 1}
 
-    def prepare(self, architecture: Architecture, skeleton: Skeleton, *, weights: Path | None = None) -> Runner:
-        network = build(architecture, skeleton).eval()
-        return BoardRunner(onnx_bytes(network, skeleton.input_shape), (1, *skeleton.input_shape))
+    def prepare(self, architecture: Architecture, size: NetworkSize, *, weights: Path | None = None) -> Runner:
+        network = build(architecture, size).eval()
+        return BoardRunner(onnx_bytes(network, size.input_shape), (1, *size.input_shape))
 
 
 space = make_space("nasbench201")
-skeleton = Skeleton(input_shape=(3, 16, 16), classes=10, width=8, depth=1)
+size = NetworkSize(input_shape=(3, 16, 16), outputs=10, width=8, depth=1)
 with tempfile.TemporaryDirectory() as folder:
     journal = Path(folder) / "journal.sqlite"
-    run_campaign(Board(CpuConfig()), skeleton, space.sample(10, seed=0), Plan(), journal)
+    run_campaign(Board(CpuConfig()), size, space.sample(10, seed=0), Plan(), journal)
     table = CostTable.from_journal(journal)
 for architecture, latency_ms in zip(table.architectures(), table.costs(), strict=True):
     print(f"{latency_ms:.2f} ms  {architecture}")

@@ -9,11 +9,11 @@ import numpy as np
 import polars as pl
 
 from chronas.explore import Collection, Plane, Quantity, load_catalogue
-from chronas.spaces import Architecture, Skeleton, make_space
+from chronas.spaces import Architecture, NetworkSize, make_space
 from chronas.tables import CostTable, Provenance
 
 SPACE = make_space("nasbench201")
-SKELETON = Skeleton(input_shape=(3, 8, 8), classes=4, width=4, depth=1)
+SIZE = NetworkSize(input_shape=(3, 8, 8), outputs=4, width=4, depth=1)
 NETWORKS = [network for network in SPACE.sample(90, seed=0) if network.connected()][:60]
 USELESS = next(network for network in SPACE.sample(200, seed=0) if not network.connected())
 
@@ -29,7 +29,7 @@ def write_table(
     networks: Sequence[Architecture] = NETWORKS,
     *,
     hardware: str = "a board",
-    skeleton: Skeleton = SKELETON,
+    size: NetworkSize = SIZE,
     spread_percent: float = 1.0,
     energies_mj: Sequence[float] | None = None,
 ) -> Path:
@@ -58,7 +58,7 @@ def write_table(
         )
     device = {"name": "simulated", "hardware": hardware, "threads": 1, "batch": 1, "dtype": "float32"}
     device |= {"runtime": "simulated", "version": "1.0"}
-    CostTable(frame, Provenance("nasbench201", skeleton, device, created="2026-11-22T10:00:00")).save(path)
+    CostTable(frame, Provenance("nasbench201", size, device, created="2026-11-22T10:00:00")).save(path)
     return path
 
 

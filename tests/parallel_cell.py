@@ -25,7 +25,7 @@ class ParallelCell(Space):
     )
     decisions = tuple(Decision(f"edge.{edge}", OPERATIONS) for edge in range(EDGES))
     groups = tuple(Group((edge,), 1) for edge in range(EDGES))
-    skeletons = {}
+    sizes = {}
 
     def text(self, architecture: Architecture) -> str:
         return "".join(map(str, architecture.choices))

@@ -9,8 +9,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from chronas.supernets.cell import MixedCell
-from chronas.supernets.cellwise import CellSupernet
+from chronas.supernets.cells import CellSupernet, MixedCell
 
 
 class PlainSupernet(nn.Module):
@@ -32,7 +31,7 @@ class PlainSupernet(nn.Module):
                 cell = net.cells[kind]
                 part = slice(cell.first, cell.first + len(cell.edges))
                 edges = torch.ones(len(weights)).to(weights) if edge_weights is None else edge_weights
-                output = plain_cell(block, states, weights[part], edges[part], net.selectable)
+                output = plain_cell(block, states, weights[part], edges[part], net.selectable[part])
             else:
                 output = block(states)
             states = [states[-1], output]
@@ -40,10 +39,13 @@ class PlainSupernet(nn.Module):
 
 
 def plain_cell(
-    block: MixedCell, inputs: list[Tensor], weights: Tensor, edge_weights: Tensor, selectable: Sequence[int]
+    block: MixedCell, inputs: list[Tensor], weights: Tensor, edge_weights: Tensor, selectable: Sequence[Sequence[int]]
 ) -> Tensor:
     """An edge that weighs nothing but `none` is absent, with what goes around its operations."""
-    cell, present = block.cell, weights[:, list(selectable)].ne(0).any(dim=1)
+    cell, present = (
+        block.cell,
+        [bool(row[list(here)].ne(0).any()) for row, here in zip(weights, selectable, strict=True)],
+    )
     states = [layer(x) for layer, x in zip(block.preprocess, inputs[-cell.inputs :], strict=True)]
     for target in range(cell.inputs, cell.inputs + cell.nodes):
         edges = [(n, source) for n, (source, end) in enumerate(cell.edges) if end == target and present[n]]

@@ -15,7 +15,7 @@ class ShortChain(Space):
     topology = LayerTopology(width=8, widths=(8, 12, 12, 16), heads={"cifar": 32}, strides={"cifar": (1, 1, 2, 1, 2)})
     decisions = tuple(Decision(f"layer.{layer}", BLOCKS) for layer in range(4))
     groups = tuple(Group((layer,), 1) for layer in range(4))
-    skeletons = {}
+    sizes = {}
 
     def text(self, architecture: Architecture) -> str:
         return "".join(map(str, architecture.choices))

@@ -1,54 +1,70 @@
-"""The direction of imports, and that no code compares names of entries: read from the source, nothing is imported."""
+"""The house rules that the source itself tells: read from the files, nothing is imported.
+
+The towers stand on `spaces` and `networks` and meet in `reports` and `runs`:
+
+    cost:      devices > measurement > tables > predictors
+    learning:  data > training > supernets > search
+"""
 
 from __future__ import annotations
 
 import ast
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from functools import cache
 from pathlib import Path
 
 import pytest
 
 SOURCE = Path(__file__).resolve().parents[1] / "src" / "chronas"
-LEFT_TO_RIGHT = (
-    "spaces > networks > devices > measurement > tables > predictors > data > training > supernets > search > "
-    "reports > runs > explore > cli"
-)
-DESIGN = re.split(r" > ", LEFT_TO_RIGHT)
-OPEN = {"errors", "units", "files", "names", "progress"}
+GROUND = ("spaces", "networks")
+COST = ("devices", "measurement", "tables", "predictors")
+LEARNING = ("data", "training", "supernets", "search")
+ROOF = ("reports", "runs", "explore", "cli")
+OPEN = {"errors", "units", "files", "names", "progress", "schemas", "pareto", "registry"}  # may be imported anywhere
 FORBIDDEN = {
     "spaces": {"torch", "polars"},
     "networks": {"polars", "sklearn", "plotly"},
-    "data": {"polars"},
-    "training": {"polars"},
-    "supernets": {"polars"},
-    "search": {"polars"},
+    **{folder: {"polars"} for folder in LEARNING},
 }
-ENTRY = re.compile(r"chronas(\.\w+)+:\w+")
 WHEN_ASKED = {"data/parquet.py": {"polars"}}  # no other dependency reads Parquet; loaded when such a file is
-FILES = sorted(SOURCE.rglob("*.py"))
+REACHES_UP = "spaces/topologies/"  # a topology brings all its behaviour: its methods import what builds networks
+ENTRY = re.compile(r"chronas(\.\w+)+:\w+")
+FILES = {path.relative_to(SOURCE).as_posix(): path for path in sorted(SOURCE.rglob("*.py"))}
 
 
-def _folder(path: Path) -> str:
-    parts = path.relative_to(SOURCE).with_suffix("").parts
-    return parts[0] if len(parts) > 1 or parts[0] != "__init__" else "chronas"
+@cache
+def tree_of(file: str) -> ast.Module:
+    return ast.parse(FILES[file].read_text())
 
 
-def _is_type_checking(node: ast.AST) -> bool:
-    return isinstance(node, ast.If) and isinstance(node.test, ast.Name) and node.test.id == "TYPE_CHECKING"
+def folder_of(file: str) -> str:
+    name = file.partition("/")[0].removesuffix(".py")
+    return "chronas" if name == "__init__" else name
 
 
-def _walk(node: ast.AST, *, functions: bool = True) -> Iterator[ast.AST]:
+def below(folder: str) -> set[str]:
+    """The folders that a folder may import from."""
+    for tower in (COST, LEARNING):
+        if folder in tower:
+            return {*GROUND, *tower[: tower.index(folder)]}
+    if folder in ROOF:
+        return {*GROUND, *COST, *LEARNING, *ROOF[: ROOF.index(folder)]}
+    return set(GROUND[: GROUND.index(folder)])
+
+
+def walk(node: ast.AST, *, functions: bool = True) -> Iterator[ast.AST]:
     """All nodes that can run, those inside functions if wanted; what only type checkers read is left out."""
     for child in ast.iter_child_nodes(node):
-        if not _is_type_checking(child) and (functions or not isinstance(child, ast.FunctionDef)):
+        checked = isinstance(child, ast.If) and isinstance(child.test, ast.Name) and child.test.id == "TYPE_CHECKING"
+        if not checked and (functions or not isinstance(child, ast.FunctionDef)):
             yield child
-            yield from _walk(child, functions=functions)
+            yield from walk(child, functions=functions)
 
 
-def _imports(tree: ast.AST, *, functions: bool = True) -> Iterator[tuple[str, str | None]]:
+def imports(tree: ast.AST, *, functions: bool = True) -> Iterator[tuple[str, str | None]]:
     """(module, name) of every import, those inside functions too if wanted; name is None for `import module`."""
-    for node in _walk(tree, functions=functions):
+    for node in walk(tree, functions=functions):
         if isinstance(node, ast.Import):
             yield from ((alias.name, None) for alias in node.names)
         elif isinstance(node, ast.ImportFrom):
@@ -56,95 +72,113 @@ def _imports(tree: ast.AST, *, functions: bool = True) -> Iterator[tuple[str, st
             yield from ((str(node.module), alias.name) for alias in node.names)
 
 
-def _entries(tree: ast.AST) -> dict[str, str]:
+def entries(tree: ast.AST) -> dict[str, str]:
     """Names and import strings of the literal dicts of names in a file."""
     found: dict[str, str] = {}
     for node in ast.walk(tree):
         if isinstance(node, ast.Dict):
             for key, value in zip(node.keys, node.values, strict=True):
-                if (
-                    isinstance(key, ast.Constant)
-                    and isinstance(value, ast.Constant)
-                    and ENTRY.fullmatch(f"{value.value}")
-                ):
+                constants = isinstance(key, ast.Constant) and isinstance(value, ast.Constant)
+                if constants and ENTRY.fullmatch(f"{value.value}"):
                     found[str(key.value)] = str(value.value)
     return found
 
 
-def _wrong_arrow(path: Path, module: str) -> bool:
+def wrong_arrow(file: str, module: str) -> bool:
     """Whether a file may not import a module of chronas."""
-    target = module.split(".")[1] if "." in module else "chronas"
-    folder = _folder(path)
-    if target in OPEN or target in ("chronas", folder):
+    target, folder = module.split(".")[1] if "." in module else "chronas", folder_of(file)
+    if target in OPEN or target in ("chronas", folder) or folder == "chronas":
         return False
-    return folder not in DESIGN or DESIGN.index(target) > DESIGN.index(folder)
+    return folder in OPEN or target not in below(folder)
 
 
-every_file = pytest.mark.parametrize("path", FILES, ids=[str(path.relative_to(SOURCE)) for path in FILES])
+# ---- the rules: each gives texts of what is wrong in a file
 
 
-@every_file
-def test_stands_in_a_folder_of_the_design(path: Path) -> None:
-    assert _folder(path) in {*DESIGN, *OPEN, "chronas"}
+def stands_in_a_folder_of_the_design(file: str) -> Iterator[str]:
+    if folder_of(file) not in {*GROUND, *COST, *LEARNING, *ROOF, *OPEN, "chronas", "__main__"}:
+        yield f"{folder_of(file)} is no folder of the design"
 
 
-@every_file
-def test_imports_only_from_folders_to_its_left(path: Path) -> None:
-    tree = ast.parse(path.read_text())
-    modules = [module for module, _ in _imports(tree)] + [entry.split(":")[0] for entry in _entries(tree).values()]
-    wrong = [module for module in modules if module.split(".")[0] == "chronas" and _wrong_arrow(path, module)]
-    assert not wrong, f"{_folder(path)} must not import {wrong}"
+def imports_only_what_lies_below(file: str) -> Iterator[str]:
+    tree = tree_of(file)
+    modules = [name for name, _ in imports(tree, functions=not file.startswith(REACHES_UP))]
+    modules += [entry.partition(":")[0] for entry in entries(tree).values()] if file != "spaces/operations.py" else []
+    yield from (f"imports {name}" for name in modules if name.split(".")[0] == "chronas" and wrong_arrow(file, name))
 
 
-@every_file
-def test_takes_other_folders_names_from_their_public_list(path: Path) -> None:
-    wrong = []
-    for module, name in _imports(ast.parse(path.read_text())):
+def takes_other_folders_names_from_their_public_list(file: str) -> Iterator[str]:
+    for module, name in imports(tree_of(file), functions=not file.startswith(REACHES_UP)):
         parts = module.split(".")
-        foreign = parts[0] == "chronas" and len(parts) > 1 and parts[1] not in {*OPEN, _folder(path)}
+        foreign = parts[0] == "chronas" and len(parts) > 1 and parts[1] not in {*OPEN, folder_of(file)}
         if foreign and (len(parts) > 2 or name is None or name.startswith("_")):
-            wrong.append(f"from {module} import {name}")
-    assert not wrong, f"not from the folder's public list: {wrong}"
+            yield f"from {module} import {name}"
 
 
-@every_file
-def test_does_without_packages_that_its_folder_must_not_need(path: Path) -> None:
-    tree = ast.parse(path.read_text())
-    forbidden = FORBIDDEN.get(_folder(path), set())
-    when_asked = WHEN_ASKED.get(path.relative_to(SOURCE).as_posix(), set())
-    assert not {module.split(".")[0] for module, _ in _imports(tree, functions=False)} & forbidden
-    assert not {module.split(".")[0] for module, _ in _imports(tree)} & (forbidden - when_asked)
+def does_without_packages_that_its_folder_must_not_need(file: str) -> Iterator[str]:
+    forbidden, when_asked = FORBIDDEN.get(folder_of(file), set()), WHEN_ASKED.get(file, set())
+    for functions, wrong in ((False, forbidden), (True, forbidden - when_asked)):
+        found = {name.split(".")[0] for name, _ in imports(tree_of(file), functions=functions)} & wrong
+        yield from (f"imports {name}" for name in found if not file.startswith(REACHES_UP))
 
 
-@every_file
-def test_compares_no_names_of_entries(path: Path) -> None:
-    names = {name for file in FILES if file.name == "__init__.py" for name in _entries(ast.parse(file.read_text()))}
-    assert {"darts", "nasbench201"} <= names
-    wrong = []
-    for node in ast.walk(ast.parse(path.read_text())):
+@cache
+def names_of_entries() -> frozenset[str]:
+    return frozenset(name for file in FILES if file.endswith("__init__.py") for name in entries(tree_of(file)))
+
+
+def compares_no_names_of_entries(file: str) -> Iterator[str]:
+    for node in ast.walk(tree_of(file)):
         operands: list[ast.AST] = []
         if isinstance(node, ast.Compare):
             operands = [node.left, *node.comparators]
         elif isinstance(node, ast.MatchValue):
             operands = [node.value]
         constants = {c.value for o in operands for c in ast.walk(o) if isinstance(c, ast.Constant)}
-        wrong += [f"line {o.lineno}: {sorted(names & constants)}" for o in operands[:1] if names & constants]
-    assert not wrong, f"a method or a piece of data is missing: {wrong}"
+        if names_of_entries() & constants:
+            yield f"line {operands[0].lineno} compares {sorted(names_of_entries() & constants)}"
 
 
-def test_every_entry_is_a_class_or_function_of_its_own_folder() -> None:
-    for file in FILES:
-        for name, entry in _entries(ast.parse(file.read_text())).items():
-            module, _, attribute = entry.partition(":")
-            target = SOURCE.parent.joinpath(*module.split(".")).with_suffix(".py")
-            assert target.is_file(), f"{name}: there is no {target}"
-            defined = {getattr(node, "name", None) for node in ast.parse(target.read_text()).body}
-            assert attribute in defined, f"{name}: {module} has no {attribute}"
+def asks_for_no_type_of_topology(file: str) -> Iterator[str]:
+    for node in ast.walk(tree_of(file)):
+        if isinstance(node, ast.Call) and getattr(node.func, "id", None) in ("isinstance", "issubclass", "type"):
+            asked = {name.id for name in ast.walk(node) if isinstance(name, ast.Name)}
+            if not file.startswith(REACHES_UP) and any(name.endswith("Topology") for name in asked):
+                yield f"line {node.lineno} asks for the type of a topology"
+
+
+def names_entries_that_exist(file: str) -> Iterator[str]:
+    for name, entry in entries(tree_of(file)).items():
+        module, _, attribute = entry.partition(":")
+        target = "/".join(module.split(".")[1:]) + ".py"
+        if target not in FILES:
+            yield f"{name}: there is no {target}"
+        elif attribute not in {getattr(node, "name", None) for node in tree_of(target).body}:
+            yield f"{name}: {module} has no {attribute}"
+
+
+RULES: tuple[Callable[[str], Iterator[str]], ...] = (
+    stands_in_a_folder_of_the_design,
+    imports_only_what_lies_below,
+    takes_other_folders_names_from_their_public_list,
+    does_without_packages_that_its_folder_must_not_need,
+    compares_no_names_of_entries,
+    asks_for_no_type_of_topology,
+    names_entries_that_exist,
+)
+
+
+@pytest.mark.parametrize("rule", RULES, ids=lambda rule: rule.__name__)
+def test_every_file(rule: Callable[[str], Iterator[str]]) -> None:
+    wrong = [f"{file}: {text}" for file in FILES for text in rule(file)]
+    assert not wrong, "\n".join(["", *wrong])
 
 
 def test_wrong_arrows_are_seen_even_inside_functions() -> None:
     tree = ast.parse("if TYPE_CHECKING:\n    import chronas.cli\ndef f():\n    from chronas.search import x\n")
-    assert list(_imports(tree)) == [("chronas.search", "x")]
-    assert _wrong_arrow(SOURCE / "spaces" / "darts.py", "chronas.search")
-    assert _wrong_arrow(SOURCE / "files.py", "chronas.spaces")
-    assert not _wrong_arrow(SOURCE / "search" / "bilevel.py", "chronas.spaces")
+    assert list(imports(tree)) == [("chronas.search", "x")]
+    assert wrong_arrow("spaces/darts.py", "chronas.search")
+    assert wrong_arrow("files.py", "chronas.spaces")
+    assert wrong_arrow("search/relaxation.py", "chronas.tables")
+    assert wrong_arrow("tables/table.py", "chronas.data")
+    assert not wrong_arrow("search/relaxation.py", "chronas.spaces")

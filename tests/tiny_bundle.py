@@ -5,13 +5,13 @@ from __future__ import annotations
 from pathlib import Path
 
 from chronas.measurement import Manifest, Plan, write_bundle
-from chronas.spaces import Skeleton, make_space
+from chronas.spaces import NetworkSize, make_space
 
-SKELETON = Skeleton(input_shape=(3, 8, 8), classes=5, width=4, depth=1)
+SIZE = NetworkSize(input_shape=(3, 8, 8), outputs=5, width=4, depth=1)
 NETWORKS = make_space("nasbench201").sample(5, seed=0)
 PLAN = Plan(rounds=2, max_rounds=3, warmup=1, repeats=3, block=3, interval_percent=1.0)
 
 
 def write_tiny(folder: Path, *, batch: int = 1) -> Manifest:
     """Write the bundle."""
-    return write_bundle(folder, SKELETON, NETWORKS, PLAN, batch=batch)
+    return write_bundle(folder, SIZE, NETWORKS, PLAN, batch=batch)

@@ -15,7 +15,7 @@ class ToySpace(Space):
 
     name = "toy"
     topology = LayerTopology(width=16, widths=(), heads={}, strides={})
-    skeletons = {}
+    sizes = {}
 
     def __init__(self, shape: tuple[tuple[int, int], ...], options: int, *, with_none: bool) -> None:
         """Make a group for each (decisions, kept) of `shape`; the decisions of the groups are interleaved."""

@@ -31,7 +31,7 @@ class DataError(ChronasError):
 
 
 class MismatchError(ChronasError):
-    """Two things that do not belong together: a table of another space, skeleton or device than asked."""
+    """Two things that do not belong together: a table of another space, size or device than asked."""
 
 
 class DeviceError(ChronasError):

@@ -12,6 +12,7 @@ from typing import Any, TypeVar
 from pydantic import TypeAdapter, ValidationError
 
 from chronas.errors import DataError
+from chronas.schemas import upgraded
 
 Content = TypeVar("Content")
 
@@ -49,8 +50,13 @@ def write_json(path: Path, schema: str, content: dict[str, Any]) -> None:
     write_text(path, json.dumps({"schema": schema, **content}, indent=2, allow_nan=False) + "\n")
 
 
-def read_json(path: Path, schema: str) -> dict[str, Any]:
-    """Read a JSON object that `write_json` wrote with the same `schema`.
+def read_json(path: Path, schema: str, *, oldest: int | None = None) -> dict[str, Any]:
+    """Read a JSON object that `write_json` wrote with the same `schema`, or with an earlier version of it.
+
+    Args:
+        path: the file.
+        schema: kind and version, such as `chronas.run/2`.
+        oldest: the first version that is read too, with the keys of today; None reads this one alone.
 
     Raises:
         DataError: the file is missing, no JSON object, or of another schema.
@@ -63,27 +69,31 @@ def read_json(path: Path, schema: str) -> dict[str, Any]:
         raise DataError(
             f"{path} is not valid JSON ({error}): use a copy, or move it away and run the same again"
         ) from error
-    if not isinstance(content, dict) or content.get("schema") != schema:
+    kind, _, newest = schema.rpartition("/")
+    known = {schema, *(f"{kind}/{version}" for version in range(oldest or int(newest), int(newest)))}
+    if not isinstance(content, dict) or content.get("schema") not in known:
         got = content.get("schema") if isinstance(content, dict) else type(content).__name__
         raise DataError(
             f"{path} should have schema {schema!r} but has {got!r}: another version of chronas made it, or it is "
             f"another file; do the step that makes it again, in a new folder"
         )
-    return {key: value for key, value in content.items() if key != "schema"}
+    found: dict[str, Any] = content if content["schema"] == schema else upgraded(content)
+    return {key: value for key, value in found.items() if key != "schema"}
 
 
-def read_as(path: Path, schema: str, kind: type[Content]) -> Content:
+def read_as(path: Path, schema: str, kind: type[Content], *, oldest: int | None = None) -> Content:
     """Read a JSON object that `write_json` wrote as a dataclass whose fields are its keys.
 
     Args:
         path: the file.
         schema: what it must say of itself.
         kind: the dataclass; keys that it does not have are passed over.
+        oldest: as of `read_json`.
 
     Raises:
         DataError: as `read_json`, or a key is missing or has a value of another type; says which.
     """
-    content = read_json(path, schema)
+    content = read_json(path, schema, oldest=oldest)
     try:
         return TypeAdapter(kind).validate_python(content)
     except ValidationError as error:

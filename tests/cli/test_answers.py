@@ -6,7 +6,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from chronas.cli.answers import write, write_json, write_table
+from chronas.cli.output import write, write_json, write_table
 
 Capture = pytest.CaptureFixture[str]
 JSON = st.recursive(

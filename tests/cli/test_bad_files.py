@@ -110,7 +110,7 @@ def test_a_table_with_a_cost_that_cannot_be_is_refused(
 @pytest.mark.parametrize(
     ("changes", "expected"),
     [
-        (["--frame.depth", "4"], "skeleton is"),
+        (["--frame.depth", "4"], "size is"),
         (["--space", "nasbench201"], "space is darts there, nasbench201 here"),
         (["--device.seed", "3"], "device: seed is"),
     ],
@@ -219,7 +219,7 @@ def test_the_journal_is_not_overwritten_by_its_table(tmp_path: Path, capsys: Cap
 
 
 def test_a_stem_that_the_space_lacks_leaves_no_journal(tmp_path: Path, capsys: Capture) -> None:
-    words = ["measure", "--space", "nasbench201", "--device", "simulated", "--skeleton.stem", "imagenet"]
+    words = ["measure", "--space", "nasbench201", "--device", "simulated", "--size.stem", "imagenet"]
     line = refused([*words, "--out", str(tmp_path / "costs.parquet")], capsys)
     assert line == "space nasbench201 has no imagenet stem: give one of cifar"
     assert list(tmp_path.iterdir()) == []

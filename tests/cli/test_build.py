@@ -1,4 +1,4 @@
-"""`chronas table build` on tiny skeletons: whole or in part, going on, and what it refuses."""
+"""`chronas table build` on tiny sizes: whole or in part, going on, and what it refuses."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from chronas.spaces import make_space
 from chronas.tables import CostTable
 
 Capture = pytest.CaptureFixture[str]
-TINY = ["--skeleton.width", "4", "--skeleton.depth", "1", "--plan.rounds", "2", "--plan.max-rounds", "2"]
+TINY = ["--size.width", "4", "--size.depth", "1", "--plan.rounds", "2", "--plan.max-rounds", "2"]
 BUILD = ["table", "build", *TINY]
 
 
@@ -46,7 +46,7 @@ def test_a_runtime_that_drops_dead_steps_answers_for_more_cells_than_it_measured
     table = CostTable.load(out)
     assert "3 networks to measure" in captured.err and f"{len(table)}, by 3 measurements" in captured.out
     assert len(table) > 3 and {str(a.pruned()) for a in table.architectures()} == set(table.frame["measured_as"])
-    assert table.provenance.skeleton.input_shape == (3, 16, 16) and table.provenance.skeleton.classes == 120
+    assert table.provenance.size.input_shape == (3, 16, 16) and table.provenance.size.outputs == 120
 
 
 @pytest.mark.parametrize(

@@ -16,7 +16,7 @@ Capture = pytest.CaptureFixture[str]
 
 def test_a_loose_table_is_checked_again_and_again(tmp_path: Path, capsys: Capture) -> None:
     table = tmp_path / "costs.parquet"
-    size = ["--skeleton.width", "4", "--skeleton.depth", "3"]
+    size = ["--size.width", "4", "--size.depth", "3"]
     assert main(["measure", "--device", "simulated", "--networks", "20", *size, "--out", str(table)]) == 0
     capsys.readouterr()
     assert main(["measure", "--check", str(table), "--networks", "8", "--json"]) == 0

@@ -13,7 +13,7 @@ from chronas.predictors import load_predictor
 from chronas.tables import CostTable
 
 Capture = pytest.CaptureFixture[str]
-SMALL = ["--space", "nasbench201", "--skeleton.width", "8", "--skeleton.depth", "3"]
+SMALL = ["--space", "nasbench201", "--size.width", "8", "--size.depth", "3"]
 SMALL += ["--plan.rounds", "2", "--plan.max-rounds", "2"]
 SIMULATED = ["--device", "simulated", "--device.base-ms", "20", "--networks", "60"]
 
@@ -33,7 +33,7 @@ def test_energy_and_memory_are_measured_shown_and_learned(tmp_path: Path, capsys
     told = capsys.readouterr().out
     assert "RMSE mJ" in told and " ms" not in told and "latenc" not in told
     median_mj = float(CostTable.load(out).frame["energy_mj"].median())
-    assert load_predictor(predictor).median_ms == pytest.approx(median_mj)
+    assert load_predictor(predictor).median == pytest.approx(median_mj)
 
 
 def test_latency_alone_is_measured_by_default(tmp_path: Path, capsys: Capture) -> None:

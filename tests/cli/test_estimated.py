@@ -1,4 +1,4 @@
-"""Estimated devices on the command line: a whole space in seconds, and no option that does nothing."""
+"""LayerCostDevice devices on the command line: a whole space in seconds, and no option that does nothing."""
 
 from __future__ import annotations
 

@@ -5,8 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from chronas.cli.folders import take_run
 from chronas.cli.main import main
+from chronas.cli.run_argument import take_run
 from chronas.errors import DataError, UsageError
 from chronas.runs import Run, read_choice, read_trained
 from chronas.tables import CostTable

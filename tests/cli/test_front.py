@@ -89,8 +89,8 @@ def test_a_network_of_the_front_is_trained_with_the_runs_settings_and_exported(
     out, _ = result(["train", str(run.folder), "--front", number, "--json"], capsys)
     assert [row["network"] for row in json.loads(out)] == [f"front-{number}"]
     folder = run.folder / "networks" / f"front-{number}"
-    architecture, skeleton = read_architecture(folder / "architecture.json")
-    assert (str(architecture), skeleton) == (wanted, run.skeleton)
+    architecture, size = read_architecture(folder / "architecture.json")
+    assert (str(architecture), size) == (wanted, run.size)
     assert read_trained(folder).accuracy_percent == json.loads(out)[0]["accuracy_percent"]
     assert before == {path: path.read_bytes() for path in run.folder.glob("model.*")}, "the run's own stays"
     result(["export", "--network", str(folder), "--out", str(tmp_path / "files")], capsys)

@@ -27,5 +27,5 @@ def test_a_run_searches_layers_within_a_limit(tmp_path: Path, capsys: pytest.Cap
     assert network["latency_high_ms"] <= 1.2 < float(CostTable.load(run.folder / "costs.parquet").costs().mean())
     assert read_choice(run.folder / "networks" / "limit").architecture == network["architecture"]
     assert len(run.space.parse(network["architecture"]).choices) == 22
-    assert run.skeleton.depth == 1
+    assert run.size.depth == 1
     assert (run.folder / "model.onnx").stat().st_size > 0

@@ -1,4 +1,4 @@
-"""`chronas measure --lookup` on small skeletons: the answer, going on, and what it refuses."""
+"""`chronas measure --lookup` on small sizes: the answer, going on, and what it refuses."""
 
 from __future__ import annotations
 
@@ -28,9 +28,9 @@ def test_blocks_are_measured_told_and_kept(tmp_path: Path, capsys: Capture) -> N
     assert row["k5_e6"] > row["k3_e6"] > row["k3_e3"] > 0
     assert "5 networks" in answer["sums of blocks"]
     table = CostTable.load(out)
-    assert len(table) == 97 + 5 and table.provenance.skeleton == make_space("fbnet").skeletons["imagenet"]
+    assert len(table) == 97 + 5 and table.provenance.size == make_space("fbnet").sizes["imagenet"]
     predicted = load_predictor(tmp_path / "blocks.safetensors").predict(table.space.encode(table.architectures()))
-    assert predicted.mean_ms == pytest.approx(table.costs(), rel=0.1)
+    assert predicted.mean == pytest.approx(table.costs(), rel=0.1)
     assert main([*SIMULATED, "--out", str(tmp_path / "other.parquet"), *saved]) == 2
     assert "blocks.parquet exists" in capsys.readouterr().err
     whole = table.architectures()[-1]

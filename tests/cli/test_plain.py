@@ -10,7 +10,7 @@ import polars as pl
 import pytest
 
 from chronas.cli.main import main
-from chronas.networks import closed_form
+from chronas.networks import space_counts
 from chronas.predictors import load_predictor
 from chronas.spaces import make_space
 from chronas.tables import CostTable
@@ -18,7 +18,7 @@ from chronas.tables import CostTable
 Capture = pytest.CaptureFixture[str]
 SPACE = make_space("nasbench201")
 ARCHITECTURES = SPACE.sample(120, seed=0)
-FORM = closed_form(SPACE, SPACE.skeletons["cifar10"])
+FORM = space_counts(SPACE, SPACE.sizes["cifar10"])
 
 
 @pytest.fixture
@@ -96,5 +96,5 @@ def test_options_that_do_not_go_together_are_refused(file: Path, tmp_path: Path,
         error = capsys.readouterr().err.splitlines()[-1]
         assert expected in error
     assert not (tmp_path / "p.safetensors").exists()
-    assert main(["table", "import", str(file), "--out", str(tmp_path / "x"), "--skeleton", "cifar11"]) == 2
+    assert main(["table", "import", str(file), "--out", str(tmp_path / "x"), "--size", "cifar11"]) == 2
     assert "did you mean cifar10" in capsys.readouterr().err

@@ -17,7 +17,7 @@ import pytest
 from chronas.cli.main import main
 from chronas.networks import load_state
 from chronas.runs import Run, execute, read_choice
-from chronas.search.bayesian import BayesianConfig
+from chronas.search.blackbox.bayesian import BayesianConfig
 from chronas.tables import CostTable, Provenance
 from tiny_run import tiny_config
 
@@ -82,7 +82,7 @@ def test_the_search_began_with_the_reused_supernet(again: Again, finished: Run) 
     copied = run.reused.folder / "search" / "latency-term" / "search.safetensors"
     assert copied.read_bytes() == (finished.folder / "search" / "latency-term" / "search.safetensors").read_bytes()
     _, content = load_state(run.folder / "search" / "latency-term" / "search.safetensors")
-    assert content["identity"]["trained"] == run.facts.reused
+    assert content["identity"]["warm_start"] == run.facts.reused
     assert len(content["history"]) == 1
 
 
@@ -100,7 +100,7 @@ def test_both_networks_stand_on_both_devices_with_their_true_costs(again: Again,
         assert 0 <= network["accuracy_percent"] <= 100
         for each, costs in zip(runs, network["costs"], strict=True):
             architecture = each.space.parse(network["architecture"])
-            true_ms = each.device.true_latency_ms(architecture, each.skeleton)  # type: ignore[attr-defined]
+            true_ms = each.device.true_latency_ms(architecture, each.size)  # type: ignore[attr-defined]
             assert costs["latency_ms"]["value"] == pytest.approx(true_ms, rel=0.05)
 
 
@@ -182,7 +182,7 @@ def table_of(run: Run, path: Path, *, leave_out: int = 0, **device: str | int | 
     frame = CostTable.load(run.folder / "costs.parquet").frame.select("architecture", "latency_ms")
     frame = frame.with_columns(latency_ms=pl.lit(3.0) - pl.col("latency_ms")).tail(len(frame) - leave_out)
     fingerprint = {"name": "board", "hardware": "A Board", "threads": 1, "batch": 1, "dtype": "float32", **device}
-    CostTable.from_values(frame, Provenance(run.space.name, run.skeleton, fingerprint, source="its maker")).save(path)
+    CostTable.from_values(frame, Provenance(run.space.name, run.size, fingerprint, source="its maker")).save(path)
     return path
 
 
@@ -282,7 +282,7 @@ def test_trained_networks_are_reused_as_a_supernet_is(tmp_path: Path, capsys: Ca
     second = Run.open(tmp_path / "second")
     journal = json.loads((second.folder / "search" / second.role / "search.json").read_text())
     assert len(journal["history"]) == 2
-    assert second.facts.reused == journal["identity"]["trained"]
+    assert second.facts.reused == journal["identity"]["warm_start"]
     assert reuse(second, tmp_path / "third", "--device", "simulated", "--device.overhead-us", "30") == 0
     third = Run.open(tmp_path / "third")
     journal = json.loads((third.folder / "search" / third.role / "search.json").read_text())
@@ -324,12 +324,12 @@ def test_a_damaged_checkpoint_is_one_line(copied: Run, tmp_path: Path, capsys: C
 
 def test_a_table_of_another_network_size_is_one_line(finished: Run, tmp_path: Path, capsys: Capture) -> None:
     table = CostTable.load(finished.folder / "costs.parquet")
-    deeper = finished.skeleton.model_copy(update={"depth": 9})
+    deeper = finished.size.model_copy(update={"depth": 9})
     fingerprint = {"name": "board", "hardware": "A Board"}
     frame = table.frame.select("architecture", "latency_ms")
     CostTable.from_values(frame, Provenance(finished.space.name, deeper, fingerprint)).save(tmp_path / "deep.parquet")
     words = ["--reuse", str(finished.folder), "--table", str(tmp_path / "deep.parquet")]
-    refused(words, tmp_path / "run", capsys, "skeleton")
+    refused(words, tmp_path / "run", capsys, "size")
 
 
 def test_a_reused_folder_that_was_lost_is_one_line(again: Again, tmp_path: Path, capsys: Capture) -> None:

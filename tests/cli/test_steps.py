@@ -56,7 +56,7 @@ def test_each_step_runs_alone_on_a_run_folder(copied: Run, capsys: Capture) -> N
 
 def test_loose_files_from_measuring_to_a_trained_and_exported_network(tmp_path: Path, capsys: Capture) -> None:
     table, predictor = tmp_path / "costs.parquet", tmp_path / "lookup.safetensors"
-    size = ["--skeleton.input-shape", "1", "8", "8", "--skeleton.width", "4", "--skeleton.depth", "3"]
+    size = ["--size.input-shape", "1", "8", "8", "--size.width", "4", "--size.depth", "3"]
     measure = ["measure", "--device", "simulated", "--networks", "40", *size, "--out", str(table)]
     assert main(measure) == 0
     assert "40" in capsys.readouterr().out

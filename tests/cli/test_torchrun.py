@@ -13,7 +13,7 @@ from torch import distributed
 
 from chronas.cli.main import main
 from chronas.runs import Run, read_trained
-from chronas.search.bayesian import BayesianConfig
+from chronas.search.blackbox.bayesian import BayesianConfig
 from tiny_run import tiny_config
 
 CELL = "|nor_conv_3x3~0|+|nor_conv_3x3~0|nor_conv_3x3~1|+|skip_connect~0|nor_conv_3x3~1|nor_conv_3x3~2|"

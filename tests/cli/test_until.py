@@ -12,7 +12,7 @@ from chronas.measurement import read_journal
 from chronas.tables import CostTable
 
 Capture = pytest.CaptureFixture[str]
-SIZE = ["--skeleton.input-shape", "3", "8", "8", "--skeleton.width", "4", "--skeleton.depth", "1"]
+SIZE = ["--size.input-shape", "3", "8", "8", "--size.width", "4", "--size.depth", "1"]
 
 
 def command(out: Path, *more: str) -> list[str]:

@@ -15,9 +15,9 @@ from chronas.devices.hardware import computes_bfloat16
 from chronas.devices.host import HostTimedRunner, build_network, random_images
 from chronas.errors import DeviceError
 from chronas.networks import build, save_state
-from chronas.spaces import Architecture, Skeleton, make_space
+from chronas.spaces import Architecture, NetworkSize, make_space
 
-SKELETON = Skeleton(input_shape=(3, 16, 16), classes=7, width=4, depth=3)
+SIZE = NetworkSize(input_shape=(3, 16, 16), outputs=7, width=4, depth=3)
 DTYPES = ("float32", "bfloat16", "int8")
 ON_CPU = [name for name in DEVICES if issubclass(device_class(name).Config, CpuConfig)]
 
@@ -40,7 +40,7 @@ def here(name: str, dtype: str, batch: int) -> Device:
 
 def lively(architecture: Architecture, path: Path) -> Path:
     """Weights whose logits depend on the image: batch norms that know their input, and no bias to hide behind."""
-    network = build(architecture, SKELETON, seed=1).train()
+    network = build(architecture, SIZE, seed=1).train()
     for layer in network.modules():
         if isinstance(layer, torch.nn.BatchNorm2d):
             layer.momentum = None
@@ -48,13 +48,13 @@ def lively(architecture: Architecture, path: Path) -> Path:
             torch.nn.init.zeros_(layer.bias)
     generator = torch.Generator().manual_seed(5)
     with torch.no_grad():
-        network(torch.randn(32, *SKELETON.input_shape, generator=generator))
+        network(torch.randn(32, *SIZE.input_shape, generator=generator))
     save_state(path, network.state_dict(), {})
     return path
 
 
 def computed(device: Device, architecture: Architecture, weights: Path) -> NDArray[np.float32]:
-    runner = device.prepare(architecture, SKELETON, weights=weights)
+    runner = device.prepare(architecture, SIZE, weights=weights)
     assert isinstance(runner, HostTimedRunner)
     logits = runner.logits()
     runner.close()
@@ -63,9 +63,7 @@ def computed(device: Device, architecture: Architecture, weights: Path) -> NDArr
 
 def pytorch(architecture: Architecture, weights: Path, batch: int) -> NDArray[np.float32]:
     with torch.inference_mode():
-        logits: torch.Tensor = build_network(architecture, SKELETON, weights)(
-            torch.from_numpy(random_images(batch, SKELETON))
-        )
+        logits: torch.Tensor = build_network(architecture, SIZE, weights)(torch.from_numpy(random_images(batch, SIZE)))
     return logits.numpy()
 
 
@@ -99,7 +97,7 @@ def test_a_network_that_no_image_reaches_is_timed_as_any_other(name: str, tmp_pa
     weights = lively(severed, tmp_path / "lively.safetensors")
     expected = pytorch(severed, weights, 1)
     np.testing.assert_allclose(computed(device, severed, weights), expected, atol=WORST_RELATIVE)
-    runner = device.prepare(severed, SKELETON)
+    runner = device.prepare(severed, SIZE)
     times_ms = runner.round(0, warmup=1, repeats=3)
     runner.close()
     assert len(times_ms) == 3 and min(times_ms) > 0

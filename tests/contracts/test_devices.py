@@ -12,9 +12,9 @@ from pydantic import BaseModel
 from chronas.devices import DEVICES, Device, device_class, make_device
 from chronas.errors import DataError, DeviceError, UsageError
 from chronas.networks import build, save_state
-from chronas.spaces import SPACES, Skeleton, make_space
+from chronas.spaces import SPACES, NetworkSize, make_space
 
-SKELETON = Skeleton(input_shape=(3, 16, 16), classes=7, width=4, depth=3)
+SIZE = NetworkSize(input_shape=(3, 16, 16), outputs=7, width=4, depth=3)
 FIELDS = {"name", "hardware", "cores", "os", "runtime", "version", "threads", "batch", "dtype"}
 
 
@@ -69,7 +69,7 @@ def test_a_fingerprint_says_what_but_not_whose(device: Device) -> None:
 @pytest.mark.parametrize("space", SPACES)
 def test_a_prepared_network_gives_a_duration_for_each_repeat(device: Device, space: str) -> None:
     before_s = device.now_s()
-    runner = device.prepare(make_space(space).sample(1, seed=3)[0], SKELETON)
+    runner = device.prepare(make_space(space).sample(1, seed=3)[0], SIZE)
     assert runner.input_shape == (1, 3, 16, 16)
     samples_ms = runner.round(0, warmup=1, repeats=4)
     runner.close()
@@ -78,7 +78,7 @@ def test_a_prepared_network_gives_a_duration_for_each_repeat(device: Device, spa
 
 
 def test_a_round_without_warmup_or_repeats_is_refused(device: Device) -> None:
-    runner = device.prepare(make_space("nasbench201").sample(1, seed=3)[0], SKELETON)
+    runner = device.prepare(make_space("nasbench201").sample(1, seed=3)[0], SIZE)
     for warmup, repeats in ((0, 3), (3, 0)):
         with pytest.raises(UsageError, match="at least one warm-up and one timed run"):
             runner.round(0, warmup, repeats)
@@ -96,18 +96,18 @@ def real(request: pytest.FixtureRequest) -> Device:
 
 def test_the_weights_of_a_file_are_what_runs(real: Device, tmp_path) -> None:
     architecture = make_space("darts").sample(1, seed=0)[0]
-    tensors = build(architecture, SKELETON, seed=1).state_dict()
+    tensors = build(architecture, SIZE, seed=1).state_dict()
     save_state(tmp_path / "sound.safetensors", tensors, {})
-    assert real.prepare(architecture, SKELETON, weights=tmp_path / "sound.safetensors").round(0, 1, 1)
+    assert real.prepare(architecture, SIZE, weights=tmp_path / "sound.safetensors").round(0, 1, 1)
     broken = {key: tensor * float("nan") if tensor.is_floating_point() else tensor for key, tensor in tensors.items()}
     save_state(tmp_path / "broken.safetensors", broken, {})
-    runner = real.prepare(architecture, SKELETON, weights=tmp_path / "broken.safetensors")
+    runner = real.prepare(architecture, SIZE, weights=tmp_path / "broken.safetensors")
     with pytest.raises(DeviceError, match="not finite"):
         runner.round(0, 1, 1)
 
 
 def test_the_weights_of_another_network_are_refused(real: Device, tmp_path) -> None:
     one, other = make_space("darts").sample(2, seed=0)
-    save_state(tmp_path / "other.safetensors", build(other, SKELETON).state_dict(), {})
+    save_state(tmp_path / "other.safetensors", build(other, SIZE).state_dict(), {})
     with pytest.raises(DataError, match="weights of another network"):
-        real.prepare(one, SKELETON, weights=tmp_path / "other.safetensors")
+        real.prepare(one, SIZE, weights=tmp_path / "other.safetensors")

@@ -12,8 +12,17 @@ import torch
 
 from chronas.data import Normalisation, load_dataset, split
 from chronas.errors import MismatchError, MissingExtraError, UsageError
-from chronas.search import SEARCHERS, Found, ObjectiveConfig, SearchCost, Searcher, Task, make_searcher, searcher_class
-from chronas.spaces import SPACES, Skeleton, Space, make_space
+from chronas.search import (
+    SEARCHERS,
+    ObjectiveConfig,
+    SearchCost,
+    Searcher,
+    SearchResult,
+    Task,
+    make_searcher,
+    searcher_class,
+)
+from chronas.spaces import SPACES, NetworkSize, Space, make_space
 
 SMALL = {
     "epochs": 2,
@@ -33,7 +42,7 @@ def small(name: str) -> Searcher:
 
 
 def additive(space: Space, seed: int) -> SearchCost:
-    slope = 0.1 + torch.rand(space.width, generator=torch.Generator().manual_seed(seed))
+    slope = 0.1 + torch.rand(space.encoding_length, generator=torch.Generator().manual_seed(seed))
     costs = torch.from_numpy(space.encode(space.sample(100, seed=0))) @ slope
     return SearchCost(lambda codes: codes @ slope, float(costs.median()))
 
@@ -45,7 +54,7 @@ def a_task(space_name: str, folder: Path) -> Task:
     costs = {"latency_ms": additive(space, seed=0), "energy_mj": additive(space, seed=1)}
     return Task(
         space=space,
-        skeleton=Skeleton(input_shape=(1, 8, 8), classes=10, width=4, depth=1),
+        size=NetworkSize(input_shape=(1, 8, 8), outputs=10, width=4, depth=1),
         search_train=train.subset(torch.arange(128)),
         search_validation=validation.subset(torch.arange(100)),
         normalisation=Normalisation.of(images),
@@ -60,7 +69,7 @@ def a_task(space_name: str, folder: Path) -> Task:
 
 def searches(name: str, space_name: str) -> bool:
     """Whether a searcher says that it can search a space."""
-    return isinstance(make_space(space_name).topology, searcher_class(name).topologies)
+    return make_space(space_name).topology.partial_channels or not searcher_class(name).needs_partial_channels
 
 
 PAIRS = list(itertools.product(SEARCHERS, SPACES))
@@ -71,7 +80,7 @@ REFUSED = [pair for pair in PAIRS if not searches(*pair)]
 @pytest.fixture(scope="module", params=SEARCHED, ids="-".join)
 def searched(
     request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
-) -> tuple[str, Task, Found, list[int]]:
+) -> tuple[str, Task, SearchResult, list[int]]:
     name, space_name = request.param
     torch.set_num_threads(1)
     task, seen = a_task(space_name, tmp_path_factory.mktemp(f"{name}-{space_name}")), []
@@ -82,7 +91,7 @@ def searched(
     return name, task, found, seen
 
 
-def test_history_is_json_and_has_what_reports_draw(searched: tuple[str, Task, Found, list[int]]) -> None:
+def test_history_is_json_and_has_what_reports_draw(searched: tuple[str, Task, SearchResult, list[int]]) -> None:
     _, _, found, _ = searched
     assert json.loads(json.dumps(found.history, allow_nan=False)) == found.history
     assert [row["epoch"] for row in found.history] == [1, 2]
@@ -93,7 +102,9 @@ def test_history_is_json_and_has_what_reports_draw(searched: tuple[str, Task, Fo
     assert 0 <= found.history[-1]["validation_accuracy"] <= 100
 
 
-def test_candidates_are_inside_and_come_in_the_same_order_again(searched: tuple[str, Task, Found, list[int]]) -> None:
+def test_candidates_are_inside_and_come_in_the_same_order_again(
+    searched: tuple[str, Task, SearchResult, list[int]],
+) -> None:
     _, task, found, _ = searched
     limits = task.objective.limits
     assert set(limits) == {"latency_ms", "energy_mj"}
@@ -105,26 +116,28 @@ def test_candidates_are_inside_and_come_in_the_same_order_again(searched: tuple[
     assert all(each.log_probability < 0 for each in first)
 
 
-def test_a_limit_below_everything_is_refused(searched: tuple[str, Task, Found, list[int]]) -> None:
+def test_a_limit_below_everything_is_refused(searched: tuple[str, Task, SearchResult, list[int]]) -> None:
     with pytest.raises(UsageError, match="within 0.001 mJ.* nearest .*predicted at"):
         next(searched[2].candidates({"energy_mj": 1e-3}))
     with pytest.raises(UsageError, match="of peak_memory_mib, got latency_ms, energy_mj"):
         next(searched[2].candidates({"peak_memory_mib": 1e3}))
 
 
-def test_scores_are_percentages_of_a_supernet_or_absent(searched: tuple[str, Task, Found, list[int]]) -> None:
+def test_scores_are_percentages_of_a_supernet_or_absent(searched: tuple[str, Task, SearchResult, list[int]]) -> None:
     name, task, found, _ = searched
     scores = found.score(task.space.sample(2, seed=1))
     assert (scores is not None) is searcher_class(name).supernet
     assert scores is None or (len(scores) == 2 and all(0 <= score <= 100 for score in scores))
 
 
-def test_progress_only_goes_forward(searched: tuple[str, Task, Found, list[int]]) -> None:
+def test_progress_only_goes_forward(searched: tuple[str, Task, SearchResult, list[int]]) -> None:
     assert searched[3]
     assert searched[3] == sorted(searched[3])
 
 
-def test_the_same_seed_finds_the_same_again(searched: tuple[str, Task, Found, list[int]], tmp_path: Path) -> None:
+def test_the_same_seed_finds_the_same_again(
+    searched: tuple[str, Task, SearchResult, list[int]], tmp_path: Path
+) -> None:
     name, task, found, _ = searched
     again = small(name).search(replace(task, folder=tmp_path))
     rows = [[{**row, "seconds": None} for row in each.history] for each in (found, again)]
@@ -132,7 +145,9 @@ def test_the_same_seed_finds_the_same_again(searched: tuple[str, Task, Found, li
     assert next(again.candidates({})) == next(found.candidates({}))
 
 
-def test_a_finished_search_is_loaded_and_another_is_refused(searched: tuple[str, Task, Found, list[int]]) -> None:
+def test_a_finished_search_is_loaded_and_another_is_refused(
+    searched: tuple[str, Task, SearchResult, list[int]],
+) -> None:
     name, task, found, _ = searched
     assert small(name).search(task).history == found.history
     with pytest.raises(MismatchError, match="seed"):
@@ -143,7 +158,9 @@ def test_a_finished_search_is_loaded_and_another_is_refused(searched: tuple[str,
 def test_a_space_that_cannot_be_searched_is_refused_before_anything_is_written(
     name: str, space_name: str, tmp_path: Path
 ) -> None:
-    with pytest.raises(UsageError, match=f"searcher {name} is for cells, and space {space_name} is one of layers"):
+    with pytest.raises(
+        UsageError, match=f"searcher {name} sends a part of the channels around .* space {space_name} cannot"
+    ):
         small(name).search(a_task(space_name, tmp_path / "task"))
     assert not (tmp_path / "task").exists()
 
@@ -156,9 +173,9 @@ def test_each_space_can_be_searched_by_some_searcher_and_each_searcher_searches_
 @pytest.mark.parametrize("name", SEARCHERS)
 def test_images_of_another_shape_and_other_configs_are_refused(name: str, tmp_path: Path) -> None:
     task = a_task("darts", tmp_path)
-    other = task.skeleton.model_copy(update={"input_shape": (3, 32, 32)})
+    other = task.size.model_copy(update={"input_shape": (3, 32, 32)})
     with pytest.raises(MismatchError, match="images"):
-        small(name).search(replace(task, skeleton=other))
+        small(name).search(replace(task, size=other))
     with pytest.raises(UsageError, match="takes a"):
         make_searcher(name, ObjectiveConfig())
 

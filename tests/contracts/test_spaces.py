@@ -97,26 +97,26 @@ def test_samples_are_uniform_over_the_assignments_of_each_group(space: Space) ->
 
 @every_space
 def test_more_than_there_are_cannot_be_sampled(space: Space) -> None:
-    with pytest.raises(UsageError, match=f"has {space.size} architectures"):
-        space.sample(space.size + 1, seed=0)
+    with pytest.raises(UsageError, match=f"has {space.cardinality} architectures"):
+        space.sample(space.cardinality + 1, seed=0)
 
 
 @every_space
 def test_an_encoding_has_a_one_for_each_kept_decision(space: Space) -> None:
     samples = space.sample(50, seed=1)
     codes = space.encode(samples)
-    assert codes.shape == (50, space.width)
+    assert codes.shape == (50, space.encoding_length)
     assert codes.dtype == np.float32
     for architecture, code in zip(samples, codes, strict=True):
         ones = [space.slots[slot] for slot in np.flatnonzero(code)]
         assert ones == [(d, o) for d, o in enumerate(architecture.choices) if o is not None]
-    assert space.encode([]).shape == (0, space.width)
+    assert space.encode([]).shape == (0, space.encoding_length)
 
 
 @every_space
 def test_features_are_sums_over_slots(space: Space) -> None:
     features = space.feature_map()
-    assert features.shape[1] == space.width
+    assert features.shape[1] == space.encoding_length
     assert np.isfinite(features).all()
     assert (np.abs(features).sum(axis=0) > 0).all()
 
@@ -144,9 +144,9 @@ def test_all_architectures_are_listed_or_said_to_be_too_many(space: Space) -> No
             space.every()
         return
     every = list(space.every())
-    assert len(set(every)) == len(every) == space.size
+    assert len(set(every)) == len(every) == space.cardinality
     indices = [index for index in map(space.index, every) if index is not None]
-    assert sorted(indices) in ([], list(range(space.size)))
+    assert sorted(indices) in ([], list(range(space.cardinality)))
 
 
 def _changed(architecture: Architecture, decision: int, choice: int | None) -> tuple[int | None, ...]:
@@ -171,10 +171,10 @@ def test_choices_that_are_no_architecture_are_refused(space: Space) -> None:
 
 @every_space
 def test_skeletons_are_of_stems_that_the_topology_has(space: Space) -> None:
-    assert space.skeletons
-    for skeleton in space.skeletons.values():
-        assert skeleton.stem in space.topology.stems
-        assert str(skeleton.classes) in str(skeleton)
+    assert space.sizes
+    for size in space.sizes.values():
+        assert size.stem in space.topology.stems
+        assert str(size.outputs) in str(size)
 
 
 def test_spaces_need_neither_torch_nor_polars() -> None:

@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
-from chronas.data.decode import decode
+from chronas.data.folder import decode
 from chronas.errors import DataError
 
 

@@ -22,10 +22,10 @@ from chronas.devices import device_differences, make_device
 from chronas.devices.command import Command, CommandConfig
 from chronas.errors import DeviceError, UsageError
 from chronas.measurement import Plan, read_journal, run_campaign
-from chronas.spaces import Skeleton, make_space
+from chronas.spaces import NetworkSize, make_space
 from chronas.tables import CostTable
 
-SKELETON = Skeleton(input_shape=(3, 16, 16), classes=7, width=4, depth=3)
+SIZE = NetworkSize(input_shape=(3, 16, 16), outputs=7, width=4, depth=3)
 NETWORK = make_space("nasbench201").sample(1, seed=3)[0]
 REAL = f"""\
 #!{sys.executable}
@@ -63,7 +63,7 @@ def device(command: str, **options: object) -> Command:
 
 
 def timed(command: str, repeats: int = 2, **options: object) -> list[float]:
-    runner = device(command, **options).prepare(NETWORK, SKELETON)
+    runner = device(command, **options).prepare(NETWORK, SIZE)
     try:
         return runner.round(0, 1, repeats)
     finally:
@@ -74,7 +74,7 @@ def test_a_script_that_runs_the_file_is_a_device(tmp_path: Path) -> None:
     board = device(script(tmp_path, REAL), batch=2)
     assert board.hardware == "my board"
     before_s = board.now_s()
-    runner = board.prepare(NETWORK, SKELETON)
+    runner = board.prepare(NETWORK, SIZE)
     samples_ms = runner.round(0, warmup=2, repeats=4)
     runner.close()
     assert runner.input_shape == (2, 3, 16, 16)
@@ -210,7 +210,7 @@ def test_a_file_that_may_not_be_run_or_is_no_program_is_refused(tmp_path: Path) 
 
 
 def test_a_round_without_warmup_is_refused(tmp_path: Path) -> None:
-    runner = device(shell(tmp_path, "exit 1")).prepare(NETWORK, SKELETON)
+    runner = device(shell(tmp_path, "exit 1")).prepare(NETWORK, SIZE)
     with pytest.raises(UsageError, match="at least one warm-up"):
         runner.round(0, 0, 3)
     runner.close()
@@ -220,13 +220,13 @@ def test_a_campaign_on_a_command_goes_on_and_refuses_a_changed_one(tmp_path: Pat
     path = tmp_path / "journal.sqlite"
     networks, plan = make_space("nasbench201").sample(3, seed=0), Plan(rounds=2, max_rounds=2, repeats=2)
     command = shell(tmp_path, f'set -e\ntest -s "$1"\n{AS_ASKED}')
-    run_campaign(device(command), SKELETON, networks[:1], plan, path)
-    run_campaign(device(command), SKELETON, networks, plan, path)
+    run_campaign(device(command), SIZE, networks[:1], plan, path)
+    run_campaign(device(command), SIZE, networks, plan, path)
     assert {latency.value_ms for latency in read_journal(path).latencies().values()} == {1.25}
 
 
 def test_the_command_line_measures_with_a_command_and_the_table_fits(tmp_path: Path, capsys) -> None:
-    size = ["--skeleton.input-shape", "1", "8", "8", "--skeleton.width", "4", "--skeleton.depth", "3"]
+    size = ["--size.input-shape", "1", "8", "8", "--size.width", "4", "--size.depth", "3"]
     few = ["--networks", "2", "--plan.rounds", "2", "--plan.max-rounds", "2", "--plan.repeats", "2"]
     command = shell(tmp_path, AS_ASKED)
     out = tmp_path / "costs.parquet"
@@ -272,7 +272,7 @@ def test_the_documented_script_for_a_phone_pushes_once_and_answers(tmp_path: Pat
     phone = f"""case "$1 $2" in "shell test") test -f {pushed};; push*) echo "$2" >> {pushed};; *) seq 1 $8;; esac"""
     script(tmp_path, f"#!/bin/sh\n{phone}\n", "adb")
     monkeypatch.setenv("PATH", f"{tmp_path}{os.pathsep}{os.environ['PATH']}")
-    runner = device(script(tmp_path, documented("sh"))).prepare(NETWORK, SKELETON)
+    runner = device(script(tmp_path, documented("sh"))).prepare(NETWORK, SIZE)
     assert [runner.round(0, 1, 4), runner.round(1, 1, 2)] == [[1.0, 2.0, 3.0, 4.0], [1.0, 2.0]]
     runner.close()
     assert len(pushed.read_text().splitlines()) == 1

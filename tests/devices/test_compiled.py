@@ -13,9 +13,9 @@ from torch import nn
 
 from chronas.devices import CpuConfig, Device, device_class, make_device
 from chronas.errors import DeviceError
-from chronas.spaces import Skeleton, make_space
+from chronas.spaces import NetworkSize, make_space
 
-SKELETON = Skeleton(input_shape=(3, 8, 8), classes=5, width=4, depth=1)
+SIZE = NetworkSize(input_shape=(3, 8, 8), outputs=5, width=4, depth=1)
 
 
 def test_without_a_compiler_it_says_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -39,7 +39,7 @@ def test_each_network_is_compiled_and_goes_without_a_trace(
     monkeypatch.setattr(torch._dynamo.config, "recompile_limit", 1)
     environment = dict(os.environ)
     threads, children = torch.get_num_threads(), set(psutil.Process().children())  # other tests' browsers
-    runners = [device.prepare(architecture, SKELETON) for architecture in make_space("nasbench201").sample(2, seed=0)]
+    runners = [device.prepare(architecture, SIZE) for architecture in make_space("nasbench201").sample(2, seed=0)]
     assert not [path for path in tmp_path.rglob("*") if path.is_file()], "what the compiler wrote is deleted"
     assert dict(os.environ) == environment
     assert set(psutil.Process().children()) <= children, "no workers"
@@ -68,5 +68,5 @@ def test_a_compiler_that_fails_is_told_of_in_one_line(device: Device, monkeypatc
 
     monkeypatch.setattr(cpp_builder, "get_cpp_compiler", lambda: "false")
     with pytest.raises(DeviceError, match="the network cannot be compiled") as caught:
-        device.prepare(make_space("nasbench201").sample(1, seed=0)[0], SKELETON)
+        device.prepare(make_space("nasbench201").sample(1, seed=0)[0], SIZE)
     assert "\n" not in str(caught.value)

@@ -11,9 +11,9 @@ import pytest
 from chronas.devices import CpuConfig, device_class, make_device
 from chronas.devices.executorch import resize_pool
 from chronas.errors import DeviceError
-from chronas.spaces import Architecture, Skeleton, make_space
+from chronas.spaces import Architecture, NetworkSize, make_space
 
-SKELETON = Skeleton(input_shape=(3, 8, 8), classes=5, width=4, depth=1)
+SIZE = NetworkSize(input_shape=(3, 8, 8), outputs=5, width=4, depth=1)
 
 
 @pytest.fixture
@@ -33,9 +33,7 @@ def test_programs_stay_whole_and_the_pool_stays_theirs(architecture: Architectur
     resize_pool(2)  # imports ExecuTorch, without the warnings of its own code
     from executorch.extension.pybindings import portable_lib
 
-    runners = [
-        make_device("executorch-cpu", CpuConfig(batch=batch)).prepare(architecture, SKELETON) for batch in (1, 2)
-    ]
+    runners = [make_device("executorch-cpu", CpuConfig(batch=batch)).prepare(architecture, SIZE) for batch in (1, 2)]
     assert portable_lib._threadpool_get_thread_count() == 1
     gc.collect()
     logits = [runner.logits() for runner in runners]

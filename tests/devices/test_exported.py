@@ -6,9 +6,9 @@ import pytest
 import torch
 from torch import nn
 
-from chronas.devices.exported import NOTES, exported, folded
+from chronas.devices.compiled import NOTES, exported, folded
 from chronas.networks import build
-from chronas.spaces import Skeleton, make_space
+from chronas.spaces import NetworkSize, make_space
 
 
 def lively(network: nn.Module) -> nn.Module:
@@ -25,10 +25,10 @@ def lively(network: nn.Module) -> nn.Module:
 
 @pytest.mark.parametrize("space", ["darts", "nasbench201"])
 def test_a_folded_network_gives_the_same_logits_in_fewer_steps(space: str) -> None:
-    skeleton = Skeleton(input_shape=(3, 17, 16), classes=5, width=4, depth=3)
+    size = NetworkSize(input_shape=(3, 17, 16), outputs=5, width=4, depth=3)
     images = torch.randn(2, 3, 17, 16, generator=torch.Generator().manual_seed(1))
     for architecture in make_space(space).sample(3, seed=2):
-        network = lively(build(architecture, skeleton))
+        network = lively(build(architecture, size))
         expected = network(images)
         norms = sum(isinstance(layer, nn.BatchNorm2d) for layer in network.modules())
         program = exported(folded(network), images)
@@ -56,12 +56,12 @@ def test_a_convolution_that_others_read_too_keeps_its_batch_norm_apart() -> None
 
 
 def test_dead_edges_leave_no_steps() -> None:
-    skeleton = Skeleton(input_shape=(3, 8, 8), classes=4, width=4, depth=1)
+    size = NetworkSize(input_shape=(3, 8, 8), outputs=4, width=4, depth=1)
     images = torch.zeros(1, 3, 8, 8)
     steps = []
     for dead in ("nor_conv_3x3", "none"):
         text = f"|{dead}~0|+|none~0|none~1|+|skip_connect~0|none~1|none~2|"
-        network = lively(build(make_space("nasbench201").parse(text), skeleton))
+        network = lively(build(make_space("nasbench201").parse(text), size))
         steps.append(
             [str(node.target) for node in exported(folded(network), images).graph.nodes if node.op != "placeholder"]
         )

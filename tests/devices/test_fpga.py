@@ -115,5 +115,5 @@ def test_it_ranks_as_hw_nas_bench_does(shared_data: Path, cost: str) -> None:
     table = pl.read_parquet(shared_data / "nasbench201" / "hw_nas_bench.parquet")
     space = make_space("nasbench201")
     architectures = [space.parse(text) for text in table["arch_str"]]
-    ours = Fpga(FpgaConfig()).costs(architectures, space.skeletons["cifar10"])[cost]
+    ours = Fpga(FpgaConfig()).costs(architectures, space.sizes["cifar10"])[cost]
     assert kendalltau(ours, table[f"cifar10_fpga_{cost}"]).statistic >= 0.9

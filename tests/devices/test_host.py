@@ -20,9 +20,9 @@ from chronas.devices.device import CpuConfig
 from chronas.devices.host import HostTimedRunner, build_network, cpu_fingerprint, random_images
 from chronas.errors import DataError, DeviceError
 from chronas.networks import build, save_state
-from chronas.spaces import Skeleton, make_space
+from chronas.spaces import NetworkSize, make_space
 
-SKELETON = Skeleton(input_shape=(3, 8, 8), classes=5, width=4, depth=2)
+SIZE = NetworkSize(input_shape=(3, 8, 8), outputs=5, width=4, depth=2)
 IMAGES = np.zeros((2, 3, 8, 8), dtype=np.float32)
 
 
@@ -143,27 +143,27 @@ def test_an_output_that_breaks_during_the_round_is_noticed_after_it() -> None:
 def test_images_have_the_asked_batch_and_shape_and_are_the_same_each_time(
     batch: int, channels: int, height: int
 ) -> None:
-    skeleton = Skeleton(input_shape=(channels, height, height + 1), classes=3, width=4, depth=1)
-    images = random_images(batch, skeleton)
+    size = NetworkSize(input_shape=(channels, height, height + 1), outputs=3, width=4, depth=1)
+    images = random_images(batch, size)
     assert images.shape == (batch, channels, height, height + 1)
     assert images.dtype == np.float32
-    assert np.array_equal(images, random_images(batch, skeleton))
+    assert np.array_equal(images, random_images(batch, size))
     assert 0.5 < images.std() < 1.5
 
 
 def test_a_network_to_time_is_in_eval_mode_and_has_no_gradients(tmp_path: Path) -> None:
     architecture = make_space("darts").sample(1, seed=0)[0]
-    trained = build(architecture, SKELETON, seed=4, auxiliary=True)
+    trained = build(architecture, SIZE, seed=4, auxiliary=True)
     save_state(tmp_path / "trained.safetensors", trained.state_dict(), {})
-    network = build_network(architecture, SKELETON, tmp_path / "trained.safetensors")
+    network = build_network(architecture, SIZE, tmp_path / "trained.safetensors")
     assert not network.training
     assert not any(parameter.requires_grad for parameter in network.parameters())
-    images = torch.from_numpy(random_images(2, SKELETON))
+    images = torch.from_numpy(random_images(2, SIZE))
     torch.testing.assert_close(network(images), trained.eval()(images))
-    fresh = build_network(architecture, SKELETON, None)
-    torch.testing.assert_close(fresh(images), build(architecture, SKELETON, seed=0).eval()(images))
+    fresh = build_network(architecture, SIZE, None)
+    torch.testing.assert_close(fresh(images), build(architecture, SIZE, seed=0).eval()(images))
     with pytest.raises(DataError, match="cannot read"):
-        build_network(architecture, SKELETON, tmp_path / "missing.safetensors")
+        build_network(architecture, SIZE, tmp_path / "missing.safetensors")
 
 
 def test_a_cpus_fingerprint_follows_its_config() -> None:

@@ -11,9 +11,9 @@ import torch
 from chronas.devices import device_class, make_device
 from chronas.devices.onnxruntime_gpu import CUDA, TENSORRT, OnnxRuntimeGpu
 from chronas.errors import DeviceError
-from chronas.spaces import Architecture, Skeleton, make_space
+from chronas.spaces import Architecture, NetworkSize, make_space
 
-SKELETON = Skeleton(input_shape=(3, 16, 16), classes=7, width=4, depth=1)
+SIZE = NetworkSize(input_shape=(3, 16, 16), outputs=7, width=4, depth=1)
 NAMES = {"onnxruntime-cuda": CUDA, "onnxruntime-tensorrt": TENSORRT}
 CPU = "CPUExecutionProvider"
 
@@ -72,7 +72,7 @@ def test_a_provider_that_does_not_load_is_no_reason_to_time_the_cpu(name: str, a
     if NAMES[name] in onnxruntime.capi._pybind_state.get_available_providers():
         pytest.skip("this ONNX Runtime really has the provider")
     with pytest.raises(DeviceError, match=f"{NAMES[name]} does not run the network .*install the CUDA"):
-        made(name).prepare(architecture, SKELETON)
+        made(name).prepare(architecture, SIZE)
 
 
 @pytest.mark.usefixtures("gpus")
@@ -88,4 +88,4 @@ def test_tensorrt_that_does_not_load_is_no_reason_to_time_cuda(
 
     monkeypatch.setattr(onnxruntime, "InferenceSession", WithoutTensorrt)
     with pytest.raises(DeviceError, match=f"{TENSORRT} could not be loaded, ONNX Runtime offers {CUDA}"):
-        made("onnxruntime-tensorrt").prepare(architecture, SKELETON)
+        made("onnxruntime-tensorrt").prepare(architecture, SIZE)

@@ -13,19 +13,19 @@ import pytest
 
 from chronas.devices import CpuConfig, device_class, make_device
 from chronas.devices.host import build_network, random_images
+from chronas.devices.onnxruntime import onnx_model
 from chronas.devices.openvino import OpenVinoCpu, settings
-from chronas.devices.quantisation import onnx_model
 from chronas.errors import DeviceError
-from chronas.spaces import Architecture, Skeleton, make_space
+from chronas.spaces import Architecture, NetworkSize, make_space
 
-SKELETON = Skeleton(input_shape=(3, 16, 16), classes=7, width=4, depth=3)
+SIZE = NetworkSize(input_shape=(3, 16, 16), outputs=7, width=4, depth=3)
 installed = pytest.mark.skipif(importlib.util.find_spec("openvino") is None, reason="openvino is not installed")
 
 
 def compiled(architecture: Architecture, config: CpuConfig) -> Any:
     device = make_device("openvino-cpu", config)
     assert isinstance(device, OpenVinoCpu)
-    network, images = build_network(architecture, SKELETON, None), random_images(config.batch, SKELETON)
+    network, images = build_network(architecture, SIZE, None), random_images(config.batch, SIZE)
     model = device.core.read_model(model=onnx_model(network, images, config.dtype), weights=b"")
     return device.core.compile_model(model, "CPU", settings(config))
 

@@ -14,17 +14,16 @@ import pytest
 from onnx import numpy_helper
 
 from chronas.devices.host import build_network, random_images
-from chronas.devices.onnxruntime import session_options
-from chronas.devices.quantisation import onnx_model
-from chronas.spaces import Skeleton, make_space
+from chronas.devices.onnxruntime import onnx_model, session_options
+from chronas.spaces import NetworkSize, make_space
 
-SKELETON = Skeleton(input_shape=(3, 16, 16), classes=7, width=4, depth=3)
+SIZE = NetworkSize(input_shape=(3, 16, 16), outputs=7, width=4, depth=3)
 SPACES_OF_CELLS = ["darts", "nasbench201"]
 
 
 def models(space: str, batch: int = 2) -> tuple[bytes, bytes]:
-    network = build_network(make_space(space).sample(1, seed=3)[0], SKELETON, None)
-    images = random_images(batch, SKELETON)
+    network = build_network(make_space(space).sample(1, seed=3)[0], SIZE, None)
+    images = random_images(batch, SIZE)
     return onnx_model(network, images, "float32"), onnx_model(network, images, "int8")
 
 

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from chronas.devices.row_stationary import EyerissConfig, Mapped, Nest, best_mapping, nests_of
+from chronas.devices.eyeriss import EyerissConfig, Mapped, Nest, best_mapping, nests_of
 from chronas.errors import DeviceError
 from chronas.networks import Layer
 

@@ -11,9 +11,9 @@ import torch
 from chronas.devices import CpuConfig, device_class, make_device
 from chronas.devices.onnxruntime import session_options
 from chronas.errors import DeviceError
-from chronas.spaces import Architecture, Skeleton, make_space
+from chronas.spaces import Architecture, NetworkSize, make_space
 
-SKELETON = Skeleton(input_shape=(3, 16, 16), classes=7, width=8, depth=3)
+SIZE = NetworkSize(input_shape=(3, 16, 16), outputs=7, width=8, depth=3)
 
 
 @pytest.fixture
@@ -27,7 +27,7 @@ def test_the_batch_that_is_asked_for_is_run(name: str, architecture: Architectur
     for batch in (1, 64):
         device = make_device(name, CpuConfig(batch=batch))
         assert device.fingerprint()["batch"] == batch
-        runner = device.prepare(architecture, SKELETON)
+        runner = device.prepare(architecture, SIZE)
         assert runner.input_shape == (batch, 3, 16, 16)
         durations[batch] = min(runner.round(0, 1, 5))
     assert durations[64] > 2 * durations[1]
@@ -44,7 +44,7 @@ def test_the_model_itself_has_the_batch(architecture: Architecture, monkeypatch:
             return results
 
     monkeypatch.setattr(onnxruntime, "InferenceSession", Spy)
-    make_device("onnxruntime-cpu", CpuConfig(batch=5)).prepare(architecture, SKELETON).round(0, 1, 1)
+    make_device("onnxruntime-cpu", CpuConfig(batch=5)).prepare(architecture, SIZE).round(0, 1, 1)
     assert set(shapes) == {(5, 3, 16, 16), (5, 7)}
 
 
@@ -60,7 +60,7 @@ def test_a_session_has_the_settings_that_are_documented() -> None:
 def test_a_round_leaves_threads_and_collector_as_they_were(
     architecture: Architecture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    runner = make_device("eager-cpu", CpuConfig(threads=1)).prepare(architecture, SKELETON)
+    runner = make_device("eager-cpu", CpuConfig(threads=1)).prepare(architecture, SIZE)
     seen: list[tuple[int, bool]] = []
     forward = torch.nn.Linear.forward
 
@@ -77,8 +77,8 @@ def test_a_round_leaves_threads_and_collector_as_they_were(
 
 def test_preparing_does_not_touch_the_global_generator(architecture: Architecture) -> None:
     before = torch.random.get_rng_state()
-    make_device("onnxruntime-cpu").prepare(architecture, SKELETON).close()
-    make_device("eager-cpu").prepare(architecture, SKELETON).round(0, 1, 1)
+    make_device("onnxruntime-cpu").prepare(architecture, SIZE).close()
+    make_device("eager-cpu").prepare(architecture, SIZE).round(0, 1, 1)
     assert torch.equal(before, torch.random.get_rng_state())
 
 

@@ -19,16 +19,16 @@ import pytest
 from chronas.devices import CpuConfig, make_device
 from chronas.devices.openvino import OpenVinoCpu, settings
 from chronas.networks import build, onnx_bytes
-from chronas.spaces import Architecture, Skeleton, make_space
+from chronas.spaces import Architecture, NetworkSize, make_space
 
 SPACE = make_space("nasbench201")
-SKELETON = Skeleton(input_shape=(3, 8, 8), classes=4, width=16, depth=1)
+SIZE = NetworkSize(input_shape=(3, 8, 8), outputs=4, width=16, depth=1)
 SUMS = {"Add", "Eltwise", "Subgraph"}  # as ONNX and OpenVINO call them; the latter also joins sums with what follows
 Graph = Counter[str]
 
 
 def model_of(architecture: Architecture) -> bytes:
-    return onnx_bytes(build(architecture, SKELETON).eval(), SKELETON.input_shape)
+    return onnx_bytes(build(architecture, SIZE).eval(), SIZE.input_shape)
 
 
 def told(steps: list[tuple[str, list[str], list[str]]], known: dict[str, str]) -> Graph:

@@ -32,7 +32,7 @@ HOSTILE = '<img src="http://192.0.2.1/x.png"> ![x](http://192.0.2.1/y.png)'
 @pytest.fixture(autouse=True)
 def nothing_shipped(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     """Tests here know every number of their own tables; those that come with chronas would stand beside them."""
-    monkeypatch.setattr("chronas.tables.files.FOLDER", tmp_path / "shipped")
+    monkeypatch.setattr("chronas.tables.bundled.FOLDER", tmp_path / "shipped")
 
 
 @pytest.fixture(scope="module")

@@ -10,7 +10,7 @@ import polars as pl
 import pytest
 
 from chronas.explore import Collection, Plane
-from chronas.explore.answer import answer, drawing, known
+from chronas.explore.html import answer, drawing, known
 from chronas.tables import CostTable
 from explored import NETWORKS, SPACE, accuracies, latencies, only_collection, plane_of, write_accuracies, write_table
 from toy_space import ToySpace
@@ -109,10 +109,9 @@ def test_the_cell_is_an_image_with_its_description() -> None:
     assert re.search(r'alt="cell: node 1 from input by [^"]+"', html)
 
 
-def test_a_chain_of_layers_is_told_in_words() -> None:
+def test_a_space_without_cells_is_a_drawn_list_of_its_decisions() -> None:
     space = ToySpace(((1, 1), (1, 1)), 2, with_none=False)
-    html = drawing(space.architecture([0, 1]), "#000000")
-    assert words(html) == "place what is there d0 op0 d1 op1"
+    assert 'alt="d0: op0; d1: op1"' in drawing(space.architecture([0, 1]), "#000000")
 
 
 def test_a_rank_is_among_the_networks_that_are_known(tmp_path: Path) -> None:

@@ -10,7 +10,7 @@ import onnxruntime
 import torch
 
 from chronas.networks import build
-from explored import NETWORKS, SKELETON, accuracies, latencies
+from explored import NETWORKS, SIZE, accuracies, latencies
 
 if TYPE_CHECKING:
     from playwright.sync_api import Page
@@ -98,9 +98,9 @@ def test_downloads_arrive_and_run(page: Page, folder: Path) -> None:
         page.get_by_role("button", name="Download ONNX").click()
     assert arriving.value.suggested_filename == "model.onnx"
     arriving.value.save_as(folder / "model.onnx")
-    images = np.random.default_rng(0).normal(size=(1, *SKELETON.input_shape)).astype(np.float32)
+    images = np.random.default_rng(0).normal(size=(1, *SIZE.input_shape)).astype(np.float32)
     (logits,) = onnxruntime.InferenceSession(folder / "model.onnx").run(None, {"images": images})
-    expected = build(architecture, SKELETON).eval()(torch.from_numpy(images)).detach().numpy()
+    expected = build(architecture, SIZE).eval()(torch.from_numpy(images)).detach().numpy()
     np.testing.assert_allclose(logits, expected, rtol=1e-4, atol=1e-5)
     with page.expect_download() as arriving:
         page.get_by_role("button", name="Download Python").click()

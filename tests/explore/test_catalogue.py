@@ -10,12 +10,12 @@ from chronas.devices import make_device
 from chronas.errors import DataError, UsageError
 from chronas.explore import load_catalogue
 from chronas.networks import build, count
-from chronas.spaces import Skeleton, make_space
+from chronas.spaces import NetworkSize, make_space
 from chronas.tables import BlockTable, CostTable, Provenance
 from chronas.tables.block_table import BlockOrigin
 from explored import (
     NETWORKS,
-    SKELETON,
+    SIZE,
     SPACE,
     accuracies,
     latencies,
@@ -49,17 +49,17 @@ def test_every_cost_of_a_table_is_there_with_how_it_was_measured(tmp_path: Path)
 def test_sizes_are_those_of_the_built_networks(tmp_path: Path) -> None:
     collection = only_collection([write_table(tmp_path / "a.parquet", latencies(60))])
     for number in (0, 17, 59):
-        counts = count(build(NETWORKS[number], SKELETON), SKELETON.input_shape)
+        counts = count(build(NETWORKS[number], SIZE), SIZE.input_shape)
         assert collection.costs["Multiplications"].values[number] * 1e6 == pytest.approx(counts.macs)
         assert collection.costs["Parameters"].values[number] * 1e6 == pytest.approx(counts.parameters)
 
 
 def test_other_images_are_another_collection(tmp_path: Path) -> None:
-    other = Skeleton(input_shape=(3, 16, 16), classes=7, width=4, depth=1)
+    other = NetworkSize(input_shape=(3, 16, 16), outputs=7, width=4, depth=1)
     files = (
         write_table(tmp_path / "a.parquet", latencies(5)),
-        write_table(tmp_path / "b.parquet", latencies(5), skeleton=other),
-        write_table(tmp_path / "c.parquet", latencies(5), skeleton=SPACE.skeletons["cifar10"]),
+        write_table(tmp_path / "b.parquet", latencies(5), size=other),
+        write_table(tmp_path / "c.parquet", latencies(5), size=SPACE.sizes["cifar10"]),
     )
     assert list(load_catalogue(files)) == [
         "nasbench201, 8 x 8 pixels, 4 classes, width 4, depth 1",
@@ -69,10 +69,10 @@ def test_other_images_are_another_collection(tmp_path: Path) -> None:
 
 
 def test_frames_that_differ_in_what_a_title_does_not_tell_are_both_there(tmp_path: Path) -> None:
-    grey = SKELETON.model_copy(update={"input_shape": (1, 8, 8)})
+    grey = SIZE.model_copy(update={"input_shape": (1, 8, 8)})
     files = (
         write_table(tmp_path / "a.parquet", latencies(5)),
-        write_table(tmp_path / "b.parquet", latencies(4), skeleton=grey),
+        write_table(tmp_path / "b.parquet", latencies(4), size=grey),
     )
     catalogue = load_catalogue(files)
     assert [len(collection.architectures) for collection in catalogue.values()] == [5, 4]
@@ -88,18 +88,18 @@ def test_two_tables_of_one_device_are_told_apart_and_one_file_counts_once(tmp_pa
 
 def test_tables_of_ones_own_come_before_those_that_are_shipped(tmp_path: Path) -> None:
     (tmp_path / "shipped").mkdir()
-    other = SKELETON.model_copy(update={"width": 8})
+    other = SIZE.model_copy(update={"width": 8})
     write_table(tmp_path / "shipped" / "chip.parquet", latencies(3), hardware="chip")
-    write_table(tmp_path / "shipped" / "wide.parquet", latencies(3), skeleton=other)
+    write_table(tmp_path / "shipped" / "wide.parquet", latencies(3), size=other)
     mine = write_table(tmp_path / "mine.parquet", latencies(5))
     first, second = load_catalogue((mine,)).values()
-    assert (first.skeleton, second.skeleton) == (SKELETON, other)
+    assert (first.size, second.size) == (SIZE, other)
     write_table(tmp_path / "shipped" / "zoo.parquet", latencies(9), hardware="zoo")
     load_catalogue.cache_clear()
     first = load_catalogue((mine,))[first.title]
     assert list(first.costs)[:3] == [f"Time on {device}, simulated" for device in ("a board", "zoo", "chip")]
     load_catalogue.cache_clear()
-    assert [one.skeleton for one in load_catalogue((Path("wide"),)).values()] == [other, SKELETON]
+    assert [one.size for one in load_catalogue((Path("wide"),)).values()] == [other, SIZE]
 
 
 def test_without_accuracies_size_stands_in_and_says_so(tmp_path: Path) -> None:
@@ -169,8 +169,8 @@ def test_a_folder_stands_for_its_tables(tmp_path: Path) -> None:
 def test_accuracies_of_one_space_leave_the_other_without(tmp_path: Path) -> None:
     darts = make_space("darts")
     rows = [(network, 5.0 + number) for number, network in enumerate(darts.sample(3, seed=0))]
-    skeleton = Skeleton(input_shape=(3, 8, 8), classes=4, width=4, depth=3)
-    CostTable.from_rows(darts, skeleton, make_device("simulated"), rows).save(tmp_path / "darts.parquet")
+    size = NetworkSize(input_shape=(3, 8, 8), outputs=4, width=4, depth=3)
+    CostTable.from_rows(darts, size, make_device("simulated"), rows).save(tmp_path / "darts.parquet")
     files = (tmp_path / "darts.parquet", write_table(tmp_path / "a.parquet", latencies(5)))
     known = write_accuracies(tmp_path / "accuracy.parquet", accuracies(5))
     found = {collection.space.name: collection for collection in load_catalogue(files, known).values()}
@@ -203,7 +203,7 @@ def test_cells_with_zeros_on_every_path_are_useless_and_only_these(tmp_path: Pat
 
 def test_a_published_table_without_rounds_has_no_interval_and_says_what_is_missing(tmp_path: Path) -> None:
     frame = pl.DataFrame({"architecture": [str(NETWORKS[0])], "latency_ms": [2.0], "energy_mj": [3.0]})
-    provenance = Provenance("nasbench201", SKELETON, {"name": "edgetpu"}, missing="does not compile")
+    provenance = Provenance("nasbench201", SIZE, {"name": "edgetpu"}, missing="does not compile")
     CostTable.from_values(frame, provenance).save(tmp_path / "a.parquet")
     costs = only_collection([tmp_path / "a.parquet", write_table(tmp_path / "b.parquet", latencies(2))]).costs
     energy = costs["Energy on edgetpu"]

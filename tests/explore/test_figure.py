@@ -7,7 +7,7 @@ import numpy as np
 from plotly.graph_objects import Figure
 
 from chronas.explore import Plane
-from chronas.explore.figure import clicked, figure, traced
+from chronas.explore.tradeoff import clicked, figure, traced
 from explored import accuracies, latencies, plane_of, quantity
 
 

@@ -112,8 +112,8 @@ def test_networks_of_every_space_are_shown_with_their_sizes(
     space = make_space(name)
     networks = space.sample(4, seed=1)
     rows = [(network, 1.0 + number) for number, network in enumerate(networks)]
-    skeleton = next(iter(space.skeletons.values()))
-    CostTable.from_rows(space, skeleton, make_device("simulated"), rows).save(tmp_path / "a.parquet")
+    size = next(iter(space.sizes.values()))
+    CostTable.from_rows(space, size, make_device("simulated"), rows).save(tmp_path / "a.parquet")
     app = page(monkeypatch, [tmp_path / "a.parquet"])
     assert list(app.selectbox[2].options) == ["Parameters, the more the better", "Multiplications", "Parameters"]
     app.text_input[0].set_value(str(networks[2]))

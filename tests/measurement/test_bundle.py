@@ -12,22 +12,23 @@ import pytest
 
 from chronas.cli.main import main
 from chronas.errors import UsageError
-from chronas.measurement import Plan, bundle, read_journal, read_manifest, write_bundle
-from chronas.measurement.elsewhere import run
-from chronas.measurement.shared_weights import SharedWeights
+from chronas.measurement import Plan, read_journal, read_manifest, write_bundle
+from chronas.measurement.bundle.external_weights import ExternalWeights
+from chronas.measurement.bundle.runner import run
+from chronas.measurement.bundle.write import program
 from chronas.networks import build, onnx_bytes
-from chronas.spaces import SPACES, Skeleton, make_space
+from chronas.spaces import SPACES, NetworkSize, make_space
 from chronas.tables import CostTable
-from tiny_bundle import NETWORKS, PLAN, SKELETON, write_tiny
+from tiny_bundle import NETWORKS, PLAN, SIZE, write_tiny
 
 DENORMAL = float(np.finfo(np.float32).tiny)
 
 
 @pytest.mark.parametrize("space", SPACES)
 def test_all_that_a_network_computes_is_finite_and_not_denormal(space: str, tmp_path: Path) -> None:
-    shared, skeleton = SharedWeights("weights.bin"), next(iter(make_space(space).skeletons.values()))
+    shared, size = ExternalWeights("weights.bin"), next(iter(make_space(space).sizes.values()))
     for number, architecture in enumerate(make_space(space).sample(3, seed=5)):
-        model = onnx.load_from_string(shared.share(onnx_bytes(build(architecture, skeleton).eval(), (3, 32, 32))))
+        model = onnx.load_from_string(shared.share(onnx_bytes(build(architecture, size).eval(), (3, 32, 32))))
         names = [node.output[0] for node in model.graph.node if node.output[0] != "logits"]
         model.graph.output.extend(onnx.helper.make_tensor_value_info(name, 1, None) for name in names)
         (tmp_path / f"{number}.onnx").write_bytes(model.SerializeToString())
@@ -41,10 +42,10 @@ def test_all_that_a_network_computes_is_finite_and_not_denormal(space: str, tmp_
 
 
 def test_tensors_of_a_network_lie_apart_and_networks_share_them(tmp_path: Path) -> None:
-    shared, skeleton = SharedWeights("weights.bin"), make_space("darts").skeletons["cifar10"]
+    shared, size = ExternalWeights("weights.bin"), make_space("darts").sizes["cifar10"]
     own, places = [], []
     for architecture in make_space("darts").sample(4, seed=0):
-        model = onnx_bytes(build(architecture, skeleton).eval(), skeleton.input_shape)
+        model = onnx_bytes(build(architecture, size).eval(), size.input_shape)
         small = shared.share(model)
         own.append(len(model))
         assert len(small) < 300_000
@@ -53,16 +54,16 @@ def test_tensors_of_a_network_lie_apart_and_networks_share_them(tmp_path: Path) 
         places.append(sorted((int(e["offset"]), int(e["offset"]) + int(e["length"])) for e in entries))
     for ranges in places:
         assert all(before[1] <= after[0] for before, after in zip(ranges, ranges[1:], strict=False))
-    size = shared.write(tmp_path).stat().st_size
-    assert max(ranges[-1][1] for ranges in places) <= size < 2 * max(own)
+    pixels = shared.write(tmp_path).stat().st_size
+    assert max(ranges[-1][1] for ranges in places) <= pixels < 2 * max(own)
 
 
 def test_the_optimised_graph_is_that_of_the_network_itself(tmp_path: Path) -> None:
-    architecture, skeleton = (
+    architecture, size = (
         make_space("darts").sample(1, seed=1)[0],
-        Skeleton(input_shape=(3, 16, 16), classes=7, width=8, depth=3),
+        NetworkSize(input_shape=(3, 16, 16), outputs=7, width=8, depth=3),
     )
-    model, shared = onnx_bytes(build(architecture, skeleton).eval(), (3, 16, 16)), SharedWeights("weights.bin")
+    model, shared = onnx_bytes(build(architecture, size).eval(), (3, 16, 16)), ExternalWeights("weights.bin")
     (tmp_path / "own.onnx").write_bytes(model)
     (tmp_path / "shared.onnx").write_bytes(shared.share(model))
     shared.write(tmp_path)
@@ -78,15 +79,15 @@ def test_the_optimised_graph_is_that_of_the_network_itself(tmp_path: Path) -> No
 
 
 def test_a_bundle_has_all_networks_once_and_its_program(tmp_path: Path) -> None:
-    manifest = write_bundle(tmp_path / "bundle", SKELETON, [*NETWORKS, NETWORKS[0]], PLAN, threads=2, batch=4)
+    manifest = write_bundle(tmp_path / "bundle", SIZE, [*NETWORKS, NETWORKS[0]], PLAN, threads=2, batch=4)
     assert read_manifest(tmp_path / "bundle" / "manifest.json") == manifest
     assert [network.architecture for network in manifest.networks] == [str(network) for network in NETWORKS]
     assert (manifest.threads, manifest.batch) == (2, 4)
     files = {str(path.relative_to(tmp_path / "bundle")) for path in (tmp_path / "bundle").rglob("*") if path.is_file()}
     networks = {network.file for network in [*manifest.networks, manifest.reference]}
-    assert files == {"README.txt", "manifest.json", "networks/weights.bin", *networks, *bundle.program()}
+    assert files == {"README.txt", "manifest.json", "networks/weights.bin", *networks, *program()}
     model = onnx.load(tmp_path / "bundle" / manifest.networks[0].file)
-    assert [d.dim_value for d in model.graph.input[0].type.tensor_type.shape.dim] == [4, *SKELETON.input_shape]
+    assert [d.dim_value for d in model.graph.input[0].type.tensor_type.shape.dim] == [4, *SIZE.input_shape]
 
 
 def test_a_folder_that_exists_is_left_as_it_is(tmp_path: Path) -> None:
@@ -100,14 +101,14 @@ def test_nothing_is_left_of_a_bundle_that_could_not_be_written(tmp_path: Path) -
     mixed = [NETWORKS[0], make_space("darts").sample(1, seed=0)[0]]
     for networks in ([], mixed):
         with pytest.raises(UsageError, match="of one space"):
-            write_bundle(tmp_path / "bundle", SKELETON, networks, PLAN)
+            write_bundle(tmp_path / "bundle", SIZE, networks, PLAN)
     with pytest.raises(UsageError, match="stems"):
-        write_bundle(tmp_path / "b", SKELETON.model_copy(update={"stem": "imagenet"}), NETWORKS, PLAN)
+        write_bundle(tmp_path / "b", SIZE.model_copy(update={"stem": "imagenet"}), NETWORKS, PLAN)
     assert not list(tmp_path.iterdir())
 
 
-SIZE = ["--space", "nasbench201", "--skeleton.input-shape", "3", "8", "8", "--skeleton.width", "4"]
-SMALL = [*SIZE, "--skeleton.depth", "1", "--networks", "6", "--plan.rounds", "2", "--plan.max-rounds", "2"]
+SIZE_FLAGS = ["--space", "nasbench201", "--size.input-shape", "3", "8", "8", "--size.width", "4"]
+SMALL = [*SIZE_FLAGS, "--size.depth", "1", "--networks", "6", "--plan.rounds", "2", "--plan.max-rounds", "2"]
 
 
 def test_from_the_command_line_to_a_fitted_table(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -138,7 +139,7 @@ def test_from_the_command_line_to_a_fitted_table(tmp_path: Path, capsys: pytest.
 
 def test_a_table_of_a_bundle_fits_like_any_other(tmp_path: Path) -> None:
     networks = make_space("nasbench201").sample(20, seed=0)
-    write_bundle(tmp_path / "bundle", SKELETON, networks, Plan(rounds=2, max_rounds=2, repeats=2, warmup=1))
+    write_bundle(tmp_path / "bundle", SIZE, networks, Plan(rounds=2, max_rounds=2, repeats=2, warmup=1))
     assert run.main([], tmp_path / "bundle") == 0
     out = tmp_path / "costs.parquet"
     assert main(["table", "import", str(tmp_path / "bundle"), "--out", str(out)]) == 0
@@ -164,7 +165,7 @@ def test_a_table_of_a_bundle_fits_like_any_other(tmp_path: Path) -> None:
         (["--device", "eager-cpu"], "--bundle is for --device onnxruntime-cpu"),
         (["--out", "costs.parquet"], "--bundle writes no table"),
         (["--out=costs.parquet"], "--bundle writes no table"),
-        (["--skeleton.stem", "imagenet"], "no imagenet stem"),
+        (["--size.stem", "imagenet"], "no imagenet stem"),
     ],
     ids=range(5),
 )

@@ -21,29 +21,31 @@ from hypothesis import strategies as st
 from chronas.devices import hardware_lock, make_device
 from chronas.devices.simulated import Simulated, SimulatedConfig
 from chronas.errors import DataError, DeviceError, MismatchError, UsageError
-from chronas.measurement import Contents, Plan, read_journal, run_campaign
-from chronas.spaces import Architecture, Skeleton, make_space
+from chronas.measurement import CampaignState, Plan, read_journal, run_campaign
+from chronas.spaces import Architecture, NetworkSize, make_space
 
-SKELETON = Skeleton(input_shape=(3, 32, 32), classes=10, width=16, depth=8)
+SIZE = NetworkSize(input_shape=(3, 32, 32), outputs=10, width=16, depth=8)
 NETWORKS = make_space("darts").sample(10, seed=0)
 NOISY = SimulatedConfig(noise=0.5, drift=0.05, drift_period_s=7.0)
 PLAN = Plan(rounds=3, max_rounds=5, repeats=3, interval_percent=30.0, block=4)
 UNDIVIDED = {"reference_every": 0}
 
 
-def measure(path: Path, device: Simulated | None = None, plan: Plan = PLAN, networks=NETWORKS, **options) -> Contents:
-    run_campaign(device or Simulated(NOISY), SKELETON, networks, plan, path, **options)
+def measure(
+    path: Path, device: Simulated | None = None, plan: Plan = PLAN, networks=NETWORKS, **options
+) -> CampaignState:
+    run_campaign(device or Simulated(NOISY), SIZE, networks, plan, path, **options)
     return read_journal(path)
 
 
-def data(contents: Contents) -> tuple[object, ...]:
+def data(state: CampaignState) -> tuple[object, ...]:
     """All that two campaigns must have in common to be the same, to the last bit."""
-    samples = {text: sorted(rounds.items()) for text, rounds in contents.samples_ms.items()}
-    return contents.blocks, samples, contents.references, contents.clock_s, contents.latencies()
+    samples = {text: sorted(rounds.items()) for text, rounds in state.samples_ms.items()}
+    return state.blocks, samples, state.references, state.clock_s, state.latencies()
 
 
 @pytest.fixture(scope="module")
-def uninterrupted(tmp_path_factory: pytest.TempPathFactory) -> Contents:
+def uninterrupted(tmp_path_factory: pytest.TempPathFactory) -> CampaignState:
     return measure(tmp_path_factory.mktemp("whole") / "journal.sqlite")
 
 
@@ -57,7 +59,7 @@ def test_without_noise_the_latency_is_the_true_one(tmp_path: Path) -> None:
     latencies = measure(tmp_path / "journal.sqlite", device).latencies()
     assert list(latencies) == [str(network) for network in NETWORKS]
     for network in NETWORKS:
-        latency, true_ms = latencies[str(network)], device.true_latency_ms(network, SKELETON)
+        latency, true_ms = latencies[str(network)], device.true_latency_ms(network, SIZE)
         assert (latency.value_ms, latency.low_ms, latency.high_ms, latency.p95_ms) == (true_ms,) * 4
         assert latency.rounds == (true_ms,) * 3
 
@@ -66,7 +68,7 @@ def test_noise_shows_in_the_summary_as_configured(tmp_path: Path) -> None:
     device = Simulated(SimulatedConfig(noise=0.1))
     networks = make_space("darts").sample(40, seed=1)
     latencies = measure(tmp_path / "journal.sqlite", device, Plan(repeats=20, **UNDIVIDED), networks).latencies()
-    true_ms = np.array([device.true_latency_ms(network, SKELETON) for network in networks])
+    true_ms = np.array([device.true_latency_ms(network, SIZE) for network in networks])
     relative = {
         name: np.mean([getattr(lat, name) for lat in latencies.values()] / true_ms)
         for name in ("value_ms", "median_ms", "p95_ms")
@@ -78,8 +80,8 @@ def test_noise_shows_in_the_summary_as_configured(tmp_path: Path) -> None:
 
 def test_drift_shows_in_the_reference_as_configured(tmp_path: Path) -> None:
     device = Simulated(SimulatedConfig(noise=0.0, drift=0.1, drift_period_s=0.7))
-    contents = measure(tmp_path / "journal.sqlite", device, Plan(rounds=5, max_rounds=5, block=3))
-    assert contents.drift_percent() == pytest.approx(20, abs=2)
+    state = measure(tmp_path / "journal.sqlite", device, Plan(rounds=5, max_rounds=5, block=3))
+    assert state.drift_percent() == pytest.approx(20, abs=2)
     steady = measure(tmp_path / "steady.sqlite", Simulated(SimulatedConfig(noise=0.0)))
     assert steady.drift_percent() == 0
 
@@ -103,25 +105,25 @@ def test_rounds_are_apart_and_each_is_in_an_order_of_its_own(tmp_path: Path) -> 
     ("every", "order"), [(1, "rnrnrnrnrnrnrnrnrnrnr"), (3, "rnnnrnnnrnnnrnr"), (20, "rnnnnnnnnnnr"), (0, "nnnnnnnnnn")]
 )
 def test_the_reference_stands_between_the_networks_of_every_round(every: int, order: str, tmp_path: Path) -> None:
-    contents = measure(tmp_path / "journal.sqlite", plan=Plan(rounds=2, max_rounds=2, reference_every=every))
+    state = measure(tmp_path / "journal.sqlite", plan=Plan(rounds=2, max_rounds=2, reference_every=every))
     starts = "SELECT 'network' AS kind, start_s FROM measurement UNION ALL SELECT 'reference', start_s FROM reference"
     found = [kind[0] for kind, _ in rows(tmp_path / "journal.sqlite", f"{starts} ORDER BY start_s")]
     assert "".join(found) == order * 2
     count = order.count("r")
-    assert set(contents.references) == {(0, index, place) for index in range(2) for place in range(count)}
-    assert len({reference.samples_ms for reference in contents.references.values()}) == 2 * count
+    assert set(state.references) == {(0, index, place) for index in range(2) for place in range(count)}
+    assert len({reference.samples_ms for reference in state.references.values()}) == 2 * count
 
 
 def test_latencies_are_divided_by_the_drift_of_their_moment(tmp_path: Path) -> None:
     """A machine whose speed swings by 30 % every 9 s: without the reference that goes into the latencies."""
     device = SimulatedConfig(noise=0.001, drift=0.3, drift_period_s=9.0)
     networks = make_space("darts").sample(60, seed=3)
-    true_ms = np.array([Simulated(device).true_latency_ms(network, SKELETON) for network in networks])
+    true_ms = np.array([Simulated(device).true_latency_ms(network, SIZE) for network in networks])
     spread_percent = {}
     for every in (0, 1):
         plan = Plan(rounds=2, max_rounds=2, reference_every=every)
-        contents = measure(tmp_path / f"{every}.sqlite", Simulated(device), plan, networks)
-        relative = np.array([latency.value_ms for latency in contents.latencies().values()]) / true_ms
+        state = measure(tmp_path / f"{every}.sqlite", Simulated(device), plan, networks)
+        relative = np.array([latency.value_ms for latency in state.latencies().values()]) / true_ms
         spread_percent[every] = 100 * np.std(relative) / np.mean(relative)
     assert spread_percent[0] > 5 and spread_percent[1] < 0.5
     assert np.mean(relative) == pytest.approx(0.7, abs=0.05)  # the machine at its quickest is what is told
@@ -134,8 +136,8 @@ class Busier(Simulated):
         return super().run_once(1.4 * latency_ms)
 
 
-def values_ms(contents: Contents) -> np.ndarray:
-    return np.array([latency.value_ms for latency in contents.latencies().values()])
+def values_ms(state: CampaignState) -> np.ndarray:
+    return np.array([latency.value_ms for latency in state.latencies().values()])
 
 
 def test_load_that_lasts_a_whole_campaign_is_told_by_an_earlier_one_that_knew_the_machine_at_rest(
@@ -148,7 +150,7 @@ def test_load_that_lasts_a_whole_campaign_is_told_by_an_earlier_one_that_knew_th
     measure(tmp_path / "busy.sqlite", Busier(config), networks=NETWORKS[:4], earlier=[tmp_path / "quiet.sqlite"])
     busy = measure(tmp_path / "busy.sqlite", Busier(config), earlier=[tmp_path / "busy.sqlite"])  # goes on as it began
     np.testing.assert_allclose(values_ms(busy), values_ms(quiet), rtol=0.002)
-    assert busy.quiet_ms == quiet.quiet_ms < alone.quiet_ms / 1.39
+    assert busy.idle_reference_ms == quiet.idle_reference_ms < alone.idle_reference_ms / 1.39
     later = measure(tmp_path / "later.sqlite", Simulated(config), earlier=[tmp_path / "alone.sqlite"])
     assert later.latencies() == quiet.latencies()  # the quieter campaign is itself what is known of rest
 
@@ -160,7 +162,7 @@ def test_earlier_journals_are_read_for_a_new_journal_alone(tmp_path: Path) -> No
         measure(journal, networks=NETWORKS[:4], earlier=[damaged])
     assert not journal.exists()
     measure(journal, networks=NETWORKS[:4], earlier=[journal])  # nothing is known of itself before it is there
-    assert measure(journal, earlier=[damaged, tmp_path / "gone.sqlite"]).header.quiet_ms is None
+    assert measure(journal, earlier=[damaged, tmp_path / "gone.sqlite"]).header.idle_reference_ms is None
 
 
 @pytest.mark.parametrize(
@@ -174,19 +176,19 @@ def test_a_campaign_that_timed_another_reference_or_otherwise_says_nothing_of_re
     alone = measure(tmp_path / "alone.sqlite", Simulated(NOISY))
     measure(tmp_path / "other.sqlite", Simulated(device), plan)
     beside = measure(tmp_path / "beside.sqlite", Simulated(NOISY), earlier=[tmp_path / "other.sqlite"])
-    assert data(beside) == data(alone) and beside.header.quiet_ms is None
+    assert data(beside) == data(alone) and beside.header.idle_reference_ms is None
 
 
 def test_a_machine_that_is_busy_and_the_priority_that_was_had_are_kept(tmp_path: Path, monkeypatch) -> None:
-    monkeypatch.setattr(Simulated, "foreign_cores", lambda device: 1.5)
-    monkeypatch.setattr(Simulated, "undisturbed", lambda device: nullcontext("high"))
-    contents = measure(tmp_path / "journal.sqlite")
-    assert contents.foreign_cores() == 1.5 and contents.priority() == "high"
+    monkeypatch.setattr(Simulated, "background_cores", lambda device: 1.5)
+    monkeypatch.setattr(Simulated, "realtime_priority", lambda device: nullcontext("high"))
+    state = measure(tmp_path / "journal.sqlite")
+    assert state.background_cores() == 1.5 and state.priority() == "high"
     ordinary = measure(tmp_path / "ordinary.sqlite", plan=PLAN.model_copy(update={"priority": "normal"}))
     assert ordinary.priority() == "normal"
 
 
-def test_only_networks_that_are_known_badly_get_more_rounds(uninterrupted: Contents) -> None:
+def test_only_networks_that_are_known_badly_get_more_rounds(uninterrupted: CampaignState) -> None:
     counts = [uninterrupted.rounds_done(str(network)) for network in NETWORKS]
     assert min(counts) == 3 and max(counts) == 5
     for network in NETWORKS:
@@ -242,7 +244,7 @@ class Interrupted(Simulated):
 @settings(deadline=None, max_examples=25)
 @given(stops=st.lists(st.integers(1, 40), min_size=1, max_size=6))
 def test_a_campaign_stopped_anywhere_goes_on_to_the_same_bits(
-    stops: list[int], uninterrupted: Contents, tmp_path_factory: pytest.TempPathFactory
+    stops: list[int], uninterrupted: CampaignState, tmp_path_factory: pytest.TempPathFactory
 ) -> None:
     path = tmp_path_factory.mktemp("stopped") / "journal.sqlite"
     for stop in stops:
@@ -255,7 +257,7 @@ def test_a_campaign_stopped_anywhere_goes_on_to_the_same_bits(
 
 @pytest.mark.parametrize("stop", [1, 2, 17, 30])
 def test_a_campaign_stopped_after_a_row_goes_on_to_the_same_bits(
-    stop: int, uninterrupted: Contents, tmp_path: Path
+    stop: int, uninterrupted: CampaignState, tmp_path: Path
 ) -> None:
     def progress(step: str, done: int, total: int, note: str) -> None:
         if step == "measure" and done == stop:
@@ -276,7 +278,7 @@ test_campaign.measure(Path(sys.argv[2]), progress=lambda *told: time.sleep(0.02)
 """
 
 
-def test_a_killed_process_loses_and_doubles_nothing(uninterrupted: Contents, tmp_path: Path) -> None:
+def test_a_killed_process_loses_and_doubles_nothing(uninterrupted: CampaignState, tmp_path: Path) -> None:
     path = tmp_path / "journal.sqlite"
     command = [sys.executable, "-c", CHILD, str(Path(__file__).parent), str(path)]
     with subprocess.Popen(command) as process:
@@ -286,9 +288,9 @@ def test_a_killed_process_loses_and_doubles_nothing(uninterrupted: Contents, tmp
     assert process.returncode == -signal.SIGKILL
     left = rows(path, "SELECT architecture, round, samples_ms FROM measurement")
     assert 9 <= len(left) < sum(map(len, uninterrupted.samples_ms.values()))
-    contents = measure(path)
-    assert all(contents.samples_ms[text][index] == json.loads(samples_ms) for text, index, samples_ms in left)
-    assert data(contents) == data(uninterrupted)
+    state = measure(path)
+    assert all(state.samples_ms[text][index] == json.loads(samples_ms) for text, index, samples_ms in left)
+    assert data(state) == data(uninterrupted)
 
 
 def test_a_finished_campaign_is_not_measured_again(tmp_path: Path, monkeypatch) -> None:
@@ -338,8 +340,8 @@ def test_waiting_for_the_hardware_is_told(tmp_path: Path) -> None:
         (lambda path: measure(path, plan=PLAN.model_copy(update={"repeats": 4})), "plan: repeats is 3 there, 4 here"),
         (lambda path: measure(path, networks=make_space("nasbench201").sample(2, seed=0)), "space is darts there"),
         (
-            lambda path: run_campaign(Simulated(NOISY), SKELETON.model_copy(update={"width": 8}), NETWORKS, PLAN, path),
-            "skeleton is cifar stem, width 16",
+            lambda path: run_campaign(Simulated(NOISY), SIZE.model_copy(update={"width": 8}), NETWORKS, PLAN, path),
+            "size is cifar stem, width 16",
         ),
     ],
 )
@@ -367,7 +369,7 @@ def test_a_run_that_took_no_time_stops_the_campaign_and_is_not_written(tmp_path:
 
 
 def test_a_real_device_is_measured_and_goes_on(tmp_path: Path) -> None:
-    small = Skeleton(input_shape=(3, 16, 16), classes=10, width=4, depth=3)
+    small = NetworkSize(input_shape=(3, 16, 16), outputs=10, width=4, depth=3)
     device, plan, path = (
         make_device("onnxruntime-cpu"),
         Plan(rounds=2, max_rounds=2, repeats=3),
@@ -375,6 +377,6 @@ def test_a_real_device_is_measured_and_goes_on(tmp_path: Path) -> None:
     )
     run_campaign(device, small, NETWORKS[:2], plan, path)
     run_campaign(device, small, NETWORKS[:4], plan, path)
-    contents = read_journal(path)
-    assert len(contents.latencies()) == 4
-    assert all(len(samples_ms) == 3 for rounds in contents.samples_ms.values() for samples_ms in rounds.values())
+    state = read_journal(path)
+    assert len(state.latencies()) == 4
+    assert all(len(samples_ms) == 3 for rounds in state.samples_ms.values() for samples_ms in rounds.values())

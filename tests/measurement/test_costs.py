@@ -18,10 +18,10 @@ from hypothesis import strategies as st
 from chronas.devices import make_device
 from chronas.devices.simulated import IDLE_MW, Simulated, SimulatedConfig
 from chronas.errors import DataError, DeviceError, MismatchError, UsageError
-from chronas.measurement import COSTS, Contents, Cost, Plan, read_journal, run_campaign
-from chronas.spaces import Skeleton, make_space
+from chronas.measurement import COSTS, CampaignState, Cost, Plan, read_journal, run_campaign
+from chronas.spaces import NetworkSize, make_space
 
-SKELETON = Skeleton(input_shape=(3, 16, 16), classes=10, width=8, depth=3)
+SIZE = NetworkSize(input_shape=(3, 16, 16), outputs=10, width=8, depth=3)
 NETWORKS = make_space("darts").sample(5, seed=0)
 NOISY = SimulatedConfig(noise=0.5, base_ms=20.0)
 PLAN = Plan(rounds=3, max_rounds=3, repeats=3, block=3)
@@ -29,8 +29,8 @@ BOTH = ("energy_mj", "peak_memory_mib")
 READINGS = "SELECT cost, architecture, round, start_s, end_s, value, beside FROM reading"
 
 
-def measure(path: Path, device: Simulated | None = None, networks=NETWORKS, costs=BOTH, **options) -> Contents:
-    run_campaign(device or Simulated(NOISY), SKELETON, networks, PLAN, path, costs=costs, **options)
+def measure(path: Path, device: Simulated | None = None, networks=NETWORKS, costs=BOTH, **options) -> CampaignState:
+    run_campaign(device or Simulated(NOISY), SIZE, networks, PLAN, path, costs=costs, **options)
     return read_journal(path)
 
 
@@ -41,13 +41,13 @@ def rows(path: Path) -> list[tuple]:
     return found
 
 
-def data(contents: Contents) -> tuple[object, ...]:
+def data(state: CampaignState) -> tuple[object, ...]:
     """All that two campaigns must have in common to be the same, to the last bit."""
-    return contents.samples_ms, contents.references, contents.clock_s, contents.readings
+    return state.samples_ms, state.references, state.clock_s, state.readings
 
 
 @pytest.fixture(scope="module")
-def uninterrupted(tmp_path_factory: pytest.TempPathFactory) -> Contents:
+def uninterrupted(tmp_path_factory: pytest.TempPathFactory) -> CampaignState:
     return measure(tmp_path_factory.mktemp("whole") / "journal.sqlite")
 
 
@@ -57,27 +57,27 @@ def test_the_costs_that_can_be_named_are_those_that_can_be_measured() -> None:
 
 def test_every_network_gets_three_readings_of_each_cost(tmp_path: Path) -> None:
     device = Simulated(SimulatedConfig(noise=0.0))
-    contents = measure(tmp_path / "journal.sqlite", device)
+    state = measure(tmp_path / "journal.sqlite", device)
     for network in NETWORKS:
-        energy = contents.readings["energy_mj"].estimates()[str(network)]
-        latency_s = device.true_latency_ms(network, SKELETON) / 1000
-        expected_mj = device.true_work_mj(network, SKELETON) + IDLE_MW * latency_s
+        energy = state.readings["energy_mj"].estimates()[str(network)]
+        latency_s = device.true_latency_ms(network, SIZE) / 1000
+        expected_mj = device.true_work_mj(network, SIZE) + IDLE_MW * latency_s
         assert energy.rounds == pytest.approx([expected_mj] * 3)
         assert (energy.value, energy.low, energy.high) == pytest.approx((expected_mj,) * 3)
         assert energy.beside["idle_mw"] == pytest.approx(IDLE_MW)
-        memory = contents.readings["peak_memory_mib"].estimates()[str(network)]
-        assert memory.rounds == (device.true_memory_mib(network, SKELETON),) * 3
-    assert contents.readings["energy_mj"].source == "simulated: simulated device"
+        memory = state.readings["peak_memory_mib"].estimates()[str(network)]
+        assert memory.rounds == (device.true_memory_mib(network, SIZE),) * 3
+    assert state.readings["energy_mj"].source == "simulated: simulated device"
 
 
 def test_rounds_are_apart_in_an_order_of_their_own_and_after_the_latencies(tmp_path: Path) -> None:
-    contents = measure(tmp_path / "journal.sqlite", costs=("energy_mj",))
+    state = measure(tmp_path / "journal.sqlite", costs=("energy_mj",))
     found = sorted(rows(tmp_path / "journal.sqlite"), key=lambda row: row[3])
-    first = [row[1:3] for row in found if row[1] in contents.blocks[0]]
+    first = [row[1:3] for row in found if row[1] in state.blocks[0]]
     assert [index for _, index in first] == [0, 0, 0, 1, 1, 1, 2, 2, 2]
     assert len({tuple(text for text, at in first if at == index) for index in range(3)}) > 1
-    assert found[0][3] >= max(start_s for rounds in contents.starts_s.values() for start_s in rounds.values())
-    assert contents.clock_s == found[-1][4]
+    assert found[0][3] >= max(start_s for rounds in state.starts_s.values() for start_s in rounds.values())
+    assert state.clock_s == found[-1][4]
 
 
 class Interrupted(Simulated):
@@ -97,7 +97,7 @@ class Interrupted(Simulated):
 @settings(deadline=None, max_examples=8)
 @given(stops=st.lists(st.integers(1, 800), min_size=1, max_size=3))
 def test_a_campaign_stopped_anywhere_goes_on_to_the_same_bits(
-    stops: list[int], uninterrupted: Contents, tmp_path_factory: pytest.TempPathFactory
+    stops: list[int], uninterrupted: CampaignState, tmp_path_factory: pytest.TempPathFactory
 ) -> None:
     path = tmp_path_factory.mktemp("stopped") / "journal.sqlite"
     for stop in stops:
@@ -119,7 +119,7 @@ test_costs.measure(Path(sys.argv[2]), progress=lambda *told: time.sleep(0.02))
 """
 
 
-def test_a_killed_process_loses_and_doubles_nothing(uninterrupted: Contents, tmp_path: Path) -> None:
+def test_a_killed_process_loses_and_doubles_nothing(uninterrupted: CampaignState, tmp_path: Path) -> None:
     path = tmp_path / "journal.sqlite"
     command = [sys.executable, "-c", CHILD, str(Path(__file__).parent), str(path)]
 
@@ -136,12 +136,12 @@ def test_a_killed_process_loses_and_doubles_nothing(uninterrupted: Contents, tmp
     assert process.returncode == -signal.SIGKILL
     left = rows(path)
     assert 11 <= len(left) < 30
-    contents = measure(path)
+    state = measure(path)
     assert set(left) <= set(rows(path)) and len(rows(path)) == 30
-    assert data(contents) == data(uninterrupted)
+    assert data(state) == data(uninterrupted)
 
 
-def test_a_journal_that_was_begun_for_latency_gets_costs_later(tmp_path: Path, uninterrupted: Contents) -> None:
+def test_a_journal_that_was_begun_for_latency_gets_costs_later(tmp_path: Path, uninterrupted: CampaignState) -> None:
     path = tmp_path / "journal.sqlite"
     before = measure(path, costs=())
     assert before.readings == {}
@@ -206,7 +206,7 @@ def test_progress_ends_at_its_total_also_when_it_goes_on(tmp_path: Path) -> None
 def test_memory_of_a_real_device_is_measured_and_goes_on(tmp_path: Path) -> None:
     device, path, plan = make_device("onnxruntime-cpu"), tmp_path / "journal.sqlite", Plan(rounds=2, max_rounds=2)
     for networks in (NETWORKS[:1], NETWORKS[:2]):
-        run_campaign(device, SKELETON, networks, plan, path, costs=("peak_memory_mib",))
+        run_campaign(device, SIZE, networks, plan, path, costs=("peak_memory_mib",))
     estimates = read_journal(path).readings["peak_memory_mib"].estimates()
     assert estimates.keys() == set(map(str, NETWORKS[:2]))
     assert all(0 < estimate.value < 50 for estimate in estimates.values())

@@ -12,31 +12,31 @@ from chronas.devices.simulated import IDLE_MW, Simulated, SimulatedConfig
 from chronas.errors import DeviceError, UsageError
 from chronas.measurement.meter import COSTS, make_meter
 from chronas.measurement.sensors import rapl, sensor
-from chronas.spaces import Skeleton, make_space
+from chronas.spaces import NetworkSize, make_space
 from chronas.units import COST_UNITS
 
-SKELETON = Skeleton(input_shape=(3, 32, 32), classes=10, width=16, depth=8)
+SIZE = NetworkSize(input_shape=(3, 32, 32), outputs=10, width=16, depth=8)
 NETWORKS = make_space("darts").sample(3, seed=0)
 
 
 def test_every_cost_has_a_unit() -> None:
     assert {"latency_ms", *COSTS} == set(COST_UNITS)
     with pytest.raises(UsageError, match="unknown cost 'energy': did you mean energy_mj"):
-        make_meter("energy", Simulated(SimulatedConfig()), SKELETON)
+        make_meter("energy", Simulated(SimulatedConfig()), SIZE)
 
 
 @pytest.mark.parametrize("number", range(3))
 def test_it_is_the_total_over_the_interval_by_all_its_runs(number: int) -> None:
     device, network = Simulated(SimulatedConfig(noise=0.0)), NETWORKS[number]
-    reading = make_meter("energy_mj", device, SKELETON).read(network, 0)
-    latency_s = device.true_latency_ms(network, SKELETON) / 1000
+    reading = make_meter("energy_mj", device, SIZE).read(network, 0)
+    latency_s = device.true_latency_ms(network, SIZE) / 1000
     runs = reading.beside["runs"]
     assert reading.beside["duration_s"] == pytest.approx(runs * latency_s) and runs * latency_s >= 1
     assert reading.beside["idle_mw"] == pytest.approx(IDLE_MW)
-    expected_mj = device.true_work_mj(network, SKELETON) + IDLE_MW * latency_s
+    expected_mj = device.true_work_mj(network, SIZE) + IDLE_MW * latency_s
     assert reading.value == pytest.approx(expected_mj)
     above_idle_mj = reading.value - IDLE_MW * reading.beside["duration_s"] / runs
-    assert above_idle_mj == pytest.approx(device.true_work_mj(network, SKELETON))
+    assert above_idle_mj == pytest.approx(device.true_work_mj(network, SIZE))
 
 
 def test_the_runners_are_held_until_the_meter_is_closed(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -48,7 +48,7 @@ def test_the_runners_are_held_until_the_meter_is_closed(monkeypatch: pytest.Monk
         return prepare(device, architecture, *args, **options)
 
     monkeypatch.setattr(Simulated, "prepare", spy)
-    meter = make_meter("energy_mj", Simulated(SimulatedConfig()), SKELETON)
+    meter = make_meter("energy_mj", Simulated(SimulatedConfig()), SIZE)
     meter.read(NETWORKS[0], 0)
     meter.read(NETWORKS[0], 1)
     assert len(prepared) == 1
@@ -91,7 +91,7 @@ def battery(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> EagerCpu:
 
 
 def test_a_real_counter_gives_millijoules_of_one_run(battery: EagerCpu) -> None:
-    meter = make_meter("energy_mj", battery, SKELETON)
+    meter = make_meter("energy_mj", battery, SIZE)
     assert meter.source == "rapl: CPU package-0"
     reading = meter.read(NETWORKS[0], 0)
     assert reading.value == pytest.approx(2.5)
@@ -105,4 +105,4 @@ def test_without_a_sensor_it_is_refused_and_says_why(tmp_path: Path, monkeypatch
     with pytest.raises(
         DeviceError, match=r"energy_mj cannot be measured on device eager-cpu here: rapl: .*; tegrastats: "
     ):
-        make_meter("energy_mj", EagerCpu(CpuConfig()), SKELETON)
+        make_meter("energy_mj", EagerCpu(CpuConfig()), SIZE)

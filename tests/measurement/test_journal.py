@@ -14,16 +14,16 @@ import pytest
 from chronas.devices.simulated import Simulated, SimulatedConfig
 from chronas.errors import DataError, UsageError
 from chronas.measurement import Header, Journal, Plan, read_journal, run_campaign
-from chronas.spaces import Skeleton, make_space
+from chronas.spaces import NetworkSize, make_space
 
-SKELETON = Skeleton(input_shape=(3, 32, 32), classes=10, width=16, depth=8)
+SIZE = NetworkSize(input_shape=(3, 32, 32), outputs=10, width=16, depth=8)
 SPACE = make_space("nasbench201")
 PLAN = Plan()
 DEVICE = Simulated(SimulatedConfig())
 
 
 def measure(path: Path) -> None:
-    run_campaign(DEVICE, SKELETON, SPACE.sample(12, seed=0), PLAN, path)
+    run_campaign(DEVICE, SIZE, SPACE.sample(12, seed=0), PLAN, path)
 
 
 @pytest.fixture(scope="module")
@@ -40,7 +40,7 @@ def copy(sound: Path, tmp_path: Path) -> Path:
 
 
 def test_a_header_round_trips() -> None:
-    header = Header.of(SPACE, SKELETON, DEVICE, PLAN)
+    header = Header.of(SPACE, SIZE, DEVICE, PLAN)
     assert Header.from_texts(header.texts()) == header
     assert header.differences(header) == []
 
@@ -72,7 +72,7 @@ def test_an_overwritten_page_is_noticed(page: int, copy: Path) -> None:
         "UPDATE measurement SET samples_ms = '[0.1'",
         "UPDATE measurement SET samples_ms = '[-1.0, 1, 1, 1, 1, 1, 1, 1, 1, 1]'",
         "UPDATE reference SET samples_ms = '3'",
-        "UPDATE header SET value = '{}' WHERE key = 'skeleton'",
+        "UPDATE header SET value = '{}' WHERE key = 'size'",
         "DELETE FROM header WHERE key = 'plan'",
         "UPDATE network SET block = 7",
     ],
@@ -102,12 +102,12 @@ def test_a_journal_of_another_schema_is_refused(copy: Path) -> None:
     with sqlite3.connect(copy) as connection:
         connection.execute("UPDATE header SET value = 'chronas.journal/99' WHERE key = 'schema'")
     connection.close()
-    with pytest.raises(DataError, match=r"schema 'chronas.journal/2' but has 'chronas.journal/99'"):
+    with pytest.raises(DataError, match=r"schema 'chronas.journal/3' but has 'chronas.journal/99'"):
         read_journal(copy)
 
 
 def test_one_process_writes_and_others_read(copy: Path) -> None:
-    header = Header.of(SPACE, SKELETON, DEVICE, PLAN)
+    header = Header.of(SPACE, SIZE, DEVICE, PLAN)
     with Journal(copy, header):
         with pytest.raises(UsageError, match="another process is writing"):
             Journal(copy, header)
@@ -117,8 +117,8 @@ def test_one_process_writes_and_others_read(copy: Path) -> None:
 
 
 def test_a_round_cannot_be_written_twice(copy: Path) -> None:
-    with Journal(copy, Header.of(SPACE, SKELETON, DEVICE, PLAN)) as journal, pytest.raises(sqlite3.IntegrityError):
-        journal.add(journal.contents.networks[0], 0, 0.0, 1.0, [1.0] * 10)
+    with Journal(copy, Header.of(SPACE, SIZE, DEVICE, PLAN)) as journal, pytest.raises(sqlite3.IntegrityError):
+        journal.add(journal.state.networks[0], 0, 0.0, 1.0, [1.0] * 10)
 
 
 def test_rows_of_a_journal_that_is_gone_are_not_mixed_into_a_new_one(tmp_path: Path) -> None:
@@ -179,7 +179,7 @@ def test_a_journal_from_before_the_division_by_drift_is_read_as_it_was_and_gone_
     path, architectures = tmp_path / "old.sqlite", SPACE.sample(3, seed=0)
     plan = {"rounds": 3, "max_rounds": 3, "warmup": 3, "repeats": 2, "statistic": "minimum"}
     plan |= {"interval_percent": 5.0, "block": 200, "seed": 0}
-    header = Header.of(SPACE, SKELETON, DEVICE, PLAN).texts() | {
+    header = Header.of(SPACE, SIZE, DEVICE, PLAN).texts() | {
         "schema": "chronas.journal/1",
         "plan": json.dumps(plan),
     }
@@ -195,12 +195,12 @@ def test_a_journal_from_before_the_division_by_drift_is_read_as_it_was_and_gone_
             row = (0, 0, place, float(place), place + 0.5, f"[{latency_ms}, {latency_ms}]")
             connection.execute("INSERT INTO reference VALUES (?, ?, ?, ?, ?, ?)", row)
     connection.close()
-    contents = read_journal(path)
-    assert [latency.value_ms for latency in contents.latencies().values()] == [3.0, 3.0]
-    assert contents.drift_percent() == pytest.approx(100 * 7.2 / 5)
-    assert contents.foreign_cores() is None and contents.priority() == "normal"
-    run_campaign(DEVICE, SKELETON, architectures, contents.header.plan, path)
+    state = read_journal(path)
+    assert [latency.value_ms for latency in state.latencies().values()] == [3.0, 3.0]
+    assert state.drift_percent() == pytest.approx(100 * 7.2 / 5)
+    assert state.background_cores() is None and state.priority() == "normal"
+    run_campaign(DEVICE, SIZE, architectures, state.header.plan, path)
     assert [latency.value_ms for latency in read_journal(path).latencies().values()][:2] == [3.0, 3.0]
     assert len(read_journal(path).latencies()) == 3
-    run_campaign(DEVICE, SKELETON, architectures, contents.header.plan, path, costs=["energy_mj"])
+    run_campaign(DEVICE, SIZE, architectures, state.header.plan, path, costs=["energy_mj"])
     assert len(read_journal(path).readings["energy_mj"].estimates()) == len(read_journal(path).latencies()) == 3

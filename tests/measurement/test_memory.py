@@ -19,18 +19,18 @@ from chronas.measurement import memory
 from chronas.measurement.memory import MEMORY_METERS, CudaMemory, ResidentMemory
 from chronas.measurement.meter import Meter, make_meter
 from chronas.networks import build, count, save_state
-from chronas.spaces import Skeleton, make_space
+from chronas.spaces import NetworkSize, make_space
 
 SPACE = make_space("nasbench201")
-SMALL = Skeleton(input_shape=(3, 32, 32), classes=10, width=16, depth=8)
-WIDE = Skeleton(input_shape=(3, 32, 32), classes=10, width=64, depth=8)
+SMALL = NetworkSize(input_shape=(3, 32, 32), outputs=10, width=16, depth=8)
+WIDE = NetworkSize(input_shape=(3, 32, 32), outputs=10, width=64, depth=8)
 DENSE = SPACE.parse("|nor_conv_3x3~0|+|nor_conv_3x3~0|nor_conv_3x3~1|+|nor_conv_3x3~0|nor_conv_3x3~1|nor_conv_3x3~2|")
 SPARSE = SPACE.parse("|skip_connect~0|+|none~0|skip_connect~1|+|none~0|none~1|nor_conv_1x1~2|")
 linux = pytest.mark.skipif(platform.system() != "Linux", reason="the kernel's numbers are Linux's")
 
 
-def weights_mib(architecture, skeleton: Skeleton) -> float:
-    return count(build(architecture, skeleton), skeleton.input_shape).parameters * 4 / 1024**2
+def weights_mib(architecture, size: NetworkSize) -> float:
+    return count(build(architecture, size), size.input_shape).parameters * 4 / 1024**2
 
 
 @pytest.fixture

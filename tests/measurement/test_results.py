@@ -12,8 +12,8 @@ from hypothesis import strategies as st
 
 from chronas.errors import ChronasError, DataError, MismatchError, UsageError
 from chronas.measurement import Manifest, Plan, Results, read_journal, read_manifest
-from chronas.measurement.elsewhere import run
-from chronas.measurement.elsewhere.lines import sealed
+from chronas.measurement.bundle.runner import run
+from chronas.measurement.bundle.runner.lines import sealed
 from tiny_bundle import NETWORKS, PLAN, write_tiny
 
 
@@ -172,14 +172,14 @@ def test_a_missing_file_is_refused(tmp_path: Path) -> None:
 def test_the_journal_holds_every_sample_and_is_never_written_over(measured: Path, whole: list[str], tmp_path) -> None:
     results = Results(measured / "results.jsonl")
     results.write_journal(tmp_path / "new" / "journal.sqlite")
-    contents = read_journal(tmp_path / "new" / "journal.sqlite")
-    assert contents.networks == [str(network) for network in NETWORKS]
+    state = read_journal(tmp_path / "new" / "journal.sqlite")
+    assert state.networks == [str(network) for network in NETWORKS]
     expected = [line for line in map(json.loads, whole) if "network" in line and "schema" not in line]
     for line in expected:
-        assert contents.samples_ms[contents.networks[line["network"]]][line["round"]] == line["samples_ms"]
-    assert sum(map(len, contents.samples_ms.values())) == len(expected)
-    assert contents.header.device == results.device and contents.header.plan == PLAN
-    assert contents.header.created == results.created
+        assert state.samples_ms[state.networks[line["network"]]][line["round"]] == line["samples_ms"]
+    assert sum(map(len, state.samples_ms.values())) == len(expected)
+    assert state.header.device == results.device and state.header.plan == PLAN
+    assert state.header.created == results.created
     assert [path.name for path in (tmp_path / "new").iterdir()] == ["journal.sqlite"]
     with pytest.raises(UsageError, match="nothing is overwritten"):
         results.write_journal(tmp_path / "new" / "journal.sqlite")

@@ -9,13 +9,13 @@ import torch
 from torch import fx, nn
 
 from chronas.errors import UsageError
-from chronas.networks import build, count, edgeless, is_even, plan
-from chronas.spaces import SPACES, Skeleton, Space, make_space
+from chronas.networks import build, count, is_even, plan, set_drop_path
+from chronas.spaces import SPACES, NetworkSize, Space, make_space
 from chronas.spaces.darts import GENOTYPES
 
 DARTS = make_space("darts")
-CIFAR = DARTS.skeletons["cifar10"]
-SMALL = Skeleton(input_shape=(1, 8, 8), classes=10, width=4, depth=3)
+CIFAR = DARTS.sizes["cifar10"]
+SMALL = NetworkSize(input_shape=(1, 8, 8), outputs=10, width=4, depth=3)
 every_space = pytest.mark.parametrize("space", [make_space(name) for name in SPACES], ids=list(SPACES))
 
 
@@ -37,8 +37,8 @@ def test_darts_networks_have_the_published_parameters(
 
 def test_the_imagenet_network_has_the_published_parameters() -> None:
     """4.7 M; the README of quark0/darts says 574 M multiply-adds, which no one reproduced from its code (issue 46)."""
-    skeleton = DARTS.skeletons["imagenet"]
-    counts = count(build(DARTS.parse(GENOTYPES["DARTS_V2"]), skeleton, auxiliary=True), skeleton.input_shape)
+    size = DARTS.sizes["imagenet"]
+    counts = count(build(DARTS.parse(GENOTYPES["DARTS_V2"]), size, auxiliary=True), size.input_shape)
     assert counts.parameters == 4_718_752
     assert counts.macs == 529_911_552
 
@@ -48,10 +48,10 @@ def test_nasbench201_networks_have_the_tables_parameters_and_macs(shared_data: P
     table = pl.read_parquet(shared_data / "nasbench201" / "accuracy.parquet")
     rows = {text: (macs, parameters) for text, macs, parameters in table["arch_str", "flops_M", "params_M"].iter_rows()}
     single = [space.architecture([option] * 6) for option in range(5)]
-    skeleton = space.skeletons["cifar10"]
+    size = space.sizes["cifar10"]
     for architecture in single + space.sample(50, seed=0):
-        counts = count(build(architecture, skeleton), skeleton.input_shape)
-        found = ((counts.macs + skeleton.classes) / 1e6, counts.parameters / 1e6)
+        counts = count(build(architecture, size), size.input_shape)
+        found = ((counts.macs + size.outputs) / 1e6, counts.parameters / 1e6)
         assert found == pytest.approx(rows[str(architecture)], rel=1e-6), architecture
 
 
@@ -61,9 +61,9 @@ def test_nasbench201_networks_have_the_tables_parameters_and_macs(shared_data: P
 )
 def test_any_input_gives_logits_and_a_graph(space: Space, shape: tuple[int, int, int]) -> None:
     for stem in space.topology.stems:
-        skeleton = Skeleton.model_validate(SMALL.model_dump() | {"input_shape": shape, "stem": stem, "width": 5})
+        size = NetworkSize.model_validate(SMALL.model_dump() | {"input_shape": shape, "stem": stem, "width": 5})
         for architecture in space.sample(3, seed=1):
-            network = build(architecture, skeleton, auxiliary=True).eval()
+            network = build(architecture, size, auxiliary=True).eval()
             images = torch.randn(2, *shape)
             logits = network(images)
             assert logits.shape == (2, 10)
@@ -105,8 +105,8 @@ def test_training_gives_auxiliary_logits_after_two_thirds() -> None:
     ("side", "stem", "pool"), [(32, "cifar", (5, 3)), (224, "imagenet", (5, 2)), (8, "cifar", (1, 1))]
 )
 def test_the_auxiliary_head_is_darts_own_and_fits_other_sizes(side: int, stem: str, pool: tuple[int, int]) -> None:
-    skeleton = Skeleton(input_shape=(3, side, side), classes=10, width=4, depth=14, stem=stem)
-    head = build(DARTS.sample(1, seed=0)[0], skeleton, auxiliary=True).auxiliary_head
+    size = NetworkSize(input_shape=(3, side, side), outputs=10, width=4, depth=14, stem=stem)
+    head = build(DARTS.sample(1, seed=0)[0], size, auxiliary=True).auxiliary_head
     assert head is not None
     layer = next(m for m in head.modules() if isinstance(m, nn.AvgPool2d))
     assert (layer.kernel_size, layer.stride) == ((pool[0],) * 2, (pool[1],) * 2)
@@ -115,8 +115,8 @@ def test_the_auxiliary_head_is_darts_own_and_fits_other_sizes(side: int, stem: s
 
 @pytest.mark.parametrize("side", [2, 4])
 def test_an_image_too_small_for_the_auxiliary_head_goes_without(side: int) -> None:
-    skeleton = SMALL.model_copy(update={"input_shape": (1, side, side)})
-    network = build(DARTS.sample(1, seed=0)[0], skeleton, auxiliary=True)
+    size = SMALL.model_copy(update={"input_shape": (1, side, side)})
+    network = build(DARTS.sample(1, seed=0)[0], size, auxiliary=True)
     assert network.auxiliary_head is None
     assert isinstance(network(torch.randn(4, 1, side, side)), torch.Tensor)
 
@@ -128,7 +128,7 @@ def test_drop_path_spares_the_identity() -> None:
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(0)
         for network in (skips, pools):
-            network.set_drop_path(0.999999)
+            set_drop_path(network, 0.999999)
             spreads.append(network(torch.randn(4, 1, 8, 8)).std(dim=0).max().item())
     assert spreads[0] > 1e-2
     assert spreads[1] < 1e-6
@@ -138,13 +138,13 @@ def test_drop_path_is_off_in_eval() -> None:
     network = build(DARTS.parse(GENOTYPES["DARTS_V2"]), SMALL).eval()
     images = torch.randn(2, 1, 8, 8)
     without = network(images)
-    network.set_drop_path(0.5)
+    set_drop_path(network, 0.5)
     assert torch.equal(network(images), without)
 
 
 def test_drop_path_keeps_the_mean_and_drops_whole_images() -> None:
     network = build(DARTS.parse(GENOTYPES["DARTS_V2"]), SMALL)
-    network.train().set_drop_path(0.25)
+    set_drop_path(network.train(), 0.25)
     drop = next(m for m in network.modules() if type(m).__name__ == "DropPath")
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(0)
@@ -181,8 +181,3 @@ def test_a_plan_is_plain_data_that_builds_the_same_network() -> None:
 def test_a_skeleton_that_the_space_cannot_fill_is_refused(space: str, change: dict[str, object], message: str) -> None:
     with pytest.raises(UsageError, match=message):
         build(make_space(space).sample(1, seed=0)[0], SMALL.model_copy(update=change))
-
-
-def test_what_is_for_cells_alone_refuses_a_chain_of_layers() -> None:
-    with pytest.raises(UsageError, match="fbnet is a chain of layers"):
-        edgeless(make_space("fbnet"), SMALL)

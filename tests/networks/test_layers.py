@@ -1,4 +1,4 @@
-"""Networks of a chain of blocks: the published size, what each block computes, and what a skeleton changes."""
+"""Networks of a chain of blocks: the published size, what each block computes, and what a size changes."""
 
 from __future__ import annotations
 
@@ -8,26 +8,26 @@ import pytest
 import torch
 from torch import nn
 
-from chronas.networks import ChainNetwork, build, count, plan
+from chronas.networks import ChainNetwork, build, count, plan, set_drop_path
 from chronas.networks.layers import BLOCKS, ChainPlan, LayerPlan, make_block
-from chronas.spaces import Skeleton, make_space
+from chronas.spaces import NetworkSize, make_space
 
 SPACE = make_space("fbnet")
-SMALL = Skeleton(input_shape=(3, 16, 16), classes=5, width=4, depth=1)
+SMALL = NetworkSize(input_shape=(3, 16, 16), outputs=5, width=4, depth=1)
 # FBNet-C, table 3 of the paper and https://github.com/facebookresearch/mobile-vision (fbnet_c).
 FBNET_C = [0, 3, 8, 0, 0, 7, 6, 7, 3, 7, 6, 7, 7, 7, 7, 7, 6, 7, 7, 7, 7, 3]
 
 
-def network(choices: list[int], skeleton: Skeleton) -> ChainNetwork:
-    built = build(SPACE.architecture(choices), skeleton)
+def network(choices: list[int], size: NetworkSize) -> ChainNetwork:
+    built = build(SPACE.architecture(choices), size)
     assert isinstance(built, ChainNetwork)
     return built
 
 
 def test_fbnet_c_has_the_published_parameters_and_macs() -> None:
     """The paper says 5.5 M and 375 M; it leaves the first convolution of blocks without expansion out."""
-    skeleton = SPACE.skeletons["imagenet"]
-    counts = count(network(FBNET_C, skeleton), skeleton.input_shape)
+    size = SPACE.sizes["imagenet"]
+    counts = count(network(FBNET_C, size), size.input_shape)
     assert counts.parameters / 1e6 == pytest.approx(5.5, abs=0.1)
     assert counts.macs / 1e6 == pytest.approx(375, rel=0.03)
 
@@ -75,8 +75,8 @@ def test_a_skip_that_keeps_the_shape_is_no_step_at_all() -> None:
 
 
 def test_depth_repeats_blocks_and_width_scales_channels() -> None:
-    skeleton = SMALL.model_copy(update={"depth": 3, "width": 8})
-    blueprint = plan(SPACE.sample(1, seed=0)[0], skeleton)
+    size = SMALL.model_copy(update={"depth": 3, "width": 8})
+    blueprint = plan(SPACE.sample(1, seed=0)[0], size)
     assert isinstance(blueprint, ChainPlan)
     once = plan(SPACE.sample(1, seed=0)[0], SMALL)
     assert isinstance(once, ChainPlan)
@@ -91,7 +91,7 @@ def test_drop_path_drops_residual_branches_in_training_alone() -> None:
     built = network([2] * 22, SMALL)
     images = torch.randn(4, 3, 16, 16)
     before = built.eval()(images)
-    built.set_drop_path(0.9)
+    set_drop_path(built, 0.9)
     assert torch.equal(built.eval()(images), before)
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(0)

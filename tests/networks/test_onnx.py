@@ -10,7 +10,7 @@ from torch import nn
 
 from chronas.errors import DataError, UsageError
 from chronas.networks import build, onnx_bytes, write_onnx
-from chronas.spaces import Skeleton, make_space
+from chronas.spaces import NetworkSize, make_space
 from chronas.spaces.darts import GENOTYPES
 
 Change = Callable[[nn.Module], nn.Module]
@@ -32,29 +32,29 @@ def trained(network: nn.Module, shape: tuple[int, int, int], steps: int = 3) -> 
 
 
 @pytest.mark.parametrize(
-    ("space", "skeleton"),
+    ("space", "size"),
     [
-        ("darts", Skeleton(input_shape=(3, 16, 16), classes=10, width=8, depth=6)),
-        ("darts", Skeleton(input_shape=(1, 17, 23), classes=4, width=6, depth=4)),
-        ("darts", Skeleton(input_shape=(3, 65, 83), classes=7, width=8, depth=3, stem="imagenet")),
-        ("nasbench201", Skeleton(input_shape=(3, 16, 16), classes=10, width=8, depth=2)),
-        ("nasbench201", Skeleton(input_shape=(3, 13, 19), classes=4, width=8, depth=1)),
-        ("fbnet", Skeleton(input_shape=(3, 15, 32), classes=4, width=8, depth=1)),
-        ("fbnet", Skeleton(input_shape=(2, 41, 64), classes=4, width=4, depth=2, stem="imagenet")),
+        ("darts", NetworkSize(input_shape=(3, 16, 16), outputs=10, width=8, depth=6)),
+        ("darts", NetworkSize(input_shape=(1, 17, 23), outputs=4, width=6, depth=4)),
+        ("darts", NetworkSize(input_shape=(3, 65, 83), outputs=7, width=8, depth=3, stem="imagenet")),
+        ("nasbench201", NetworkSize(input_shape=(3, 16, 16), outputs=10, width=8, depth=2)),
+        ("nasbench201", NetworkSize(input_shape=(3, 13, 19), outputs=4, width=8, depth=1)),
+        ("fbnet", NetworkSize(input_shape=(3, 15, 32), outputs=4, width=8, depth=1)),
+        ("fbnet", NetworkSize(input_shape=(2, 41, 64), outputs=4, width=4, depth=2, stem="imagenet")),
     ],
 )
 def test_random_architectures_give_the_same_logits_as_in_torch(
-    space: str, skeleton: Skeleton, lived_in: Change, same_in_onnxruntime: Check
+    space: str, size: NetworkSize, lived_in: Change, same_in_onnxruntime: Check
 ) -> None:
-    for number, architecture in enumerate(make_space(space).sample(3, seed=skeleton.depth)):
-        network = trained(build(architecture, skeleton), skeleton.input_shape)
-        same_in_onnxruntime(network, skeleton.input_shape, 1 if number else 5, TOLERANCE)
-        same_in_onnxruntime(lived_in(network), skeleton.input_shape, 5 if number else 1, TOLERANCE)
+    for number, architecture in enumerate(make_space(space).sample(3, seed=size.depth)):
+        network = trained(build(architecture, size), size.input_shape)
+        same_in_onnxruntime(network, size.input_shape, 1 if number else 5, TOLERANCE)
+        same_in_onnxruntime(lived_in(network), size.input_shape, 5 if number else 1, TOLERANCE)
 
 
 def test_a_published_network_of_full_size(lived_in: Change, same_in_onnxruntime: Check) -> None:
     space = make_space("darts")
-    network = build(space.parse(GENOTYPES["PC_DARTS_cifar"]), space.skeletons["cifar10"])
+    network = build(space.parse(GENOTYPES["PC_DARTS_cifar"]), space.sizes["cifar10"])
     same_in_onnxruntime(lived_in(network), (3, 32, 32), 1, TOLERANCE)
 
 
@@ -67,19 +67,19 @@ def test_a_published_network_of_full_size(lived_in: Change, same_in_onnxruntime:
     ],
 )
 def test_disconnected_cells_and_dead_edges(text: str, lived_in: Change, same_in_onnxruntime: Check) -> None:
-    skeleton = Skeleton(input_shape=(3, 8, 8), classes=4, width=4, depth=1)
-    network = lived_in(build(make_space("nasbench201").parse(text), skeleton))
+    size = NetworkSize(input_shape=(3, 8, 8), outputs=4, width=4, depth=1)
+    network = lived_in(build(make_space("nasbench201").parse(text), size))
     model = same_in_onnxruntime(network, (3, 8, 8), 2, TOLERANCE)
     assert not any("blocks_0_edges" in node.name and node.op_type == "Conv" for node in model.graph.node)
 
 
 def test_the_file_is_static_small_deterministic_and_says_nothing_of_the_machine(tmp_path: Path) -> None:
-    skeleton = Skeleton(input_shape=(3, 16, 16), classes=10, width=8, depth=3)
+    size = NetworkSize(input_shape=(3, 16, 16), outputs=10, width=8, depth=3)
     architecture = make_space("darts").sample(1, seed=0)[0]
-    network = build(architecture, skeleton, auxiliary=True).train()
+    network = build(architecture, size, auxiliary=True).train()
     write_onnx(tmp_path / "new" / "model.onnx", network, (3, 16, 16), batch=7)
     data = (tmp_path / "new" / "model.onnx").read_bytes()
-    assert data == onnx_bytes(build(architecture, skeleton), (3, 16, 16), batch=7)
+    assert data == onnx_bytes(build(architecture, size), (3, 16, 16), batch=7)
     assert network.training
     model = onnx.load_from_string(data)
     ends = [
@@ -93,12 +93,12 @@ def test_the_file_is_static_small_deterministic_and_says_nothing_of_the_machine(
     assert "classifier.weight" in names
     assert len(names) == len(set(names))
     assert len([name for name in names if name.startswith("integers")]) <= 4
-    assert len(data) < 1.1 * sum(4 * weight.numel() for weight in build(architecture, skeleton).parameters()) + 2e5
+    assert len(data) < 1.1 * sum(4 * weight.numel() for weight in build(architecture, size).parameters()) + 2e5
 
 
 def test_a_file_that_cannot_be_written_and_a_network_that_does_not_fit(tmp_path: Path) -> None:
-    skeleton = Skeleton(input_shape=(3, 16, 16), classes=10, width=8, depth=2)
-    network = build(make_space("darts").sample(1, seed=0)[0], skeleton)
+    size = NetworkSize(input_shape=(3, 16, 16), outputs=10, width=8, depth=2)
+    network = build(make_space("darts").sample(1, seed=0)[0], size)
     (tmp_path / "file").write_text("")
     with pytest.raises(DataError, match="cannot write"):
         write_onnx(tmp_path / "file" / "model.onnx", network, (3, 16, 16))

@@ -12,16 +12,16 @@ import pytest
 import torch
 
 from chronas.errors import DataError, UsageError
-from chronas.networks import Interface, build, load_state, save_state, write_source
-from chronas.spaces import Architecture, Skeleton, make_space
+from chronas.networks import Preprocessing, build, load_state, save_state, write_source
+from chronas.spaces import Architecture, NetworkSize, make_space
 
 CASES = [
-    ("darts", Skeleton(input_shape=(3, 17, 14), classes=5, width=6, depth=4)),
-    ("darts", Skeleton(input_shape=(2, 64, 64), classes=3, width=4, depth=3, stem="imagenet")),
-    ("nasbench201", Skeleton(input_shape=(3, 9, 16), classes=4, width=4, depth=1)),
-    ("fbnet", Skeleton(input_shape=(3, 33, 20), classes=4, width=4, depth=1, stem="imagenet")),
+    ("darts", NetworkSize(input_shape=(3, 17, 14), outputs=5, width=6, depth=4)),
+    ("darts", NetworkSize(input_shape=(2, 64, 64), outputs=3, width=4, depth=3, stem="imagenet")),
+    ("nasbench201", NetworkSize(input_shape=(3, 9, 16), outputs=4, width=4, depth=1)),
+    ("fbnet", NetworkSize(input_shape=(3, 33, 20), outputs=4, width=4, depth=1, stem="imagenet")),
 ]
-ALONE = """
+SINGLE_PROCESS = """
 import importlib.util, json, sys
 import torch
 answers = []
@@ -45,40 +45,40 @@ def architecture(space: str) -> Architecture:
 
 def test_the_file_alone_gives_the_same_logits_without_chronas(tmp_path: Path) -> None:
     folders, expected = [], []
-    for number, (space, skeleton) in enumerate(CASES):
+    for number, (space, size) in enumerate(CASES):
         folder = tmp_path / str(number)
-        network = build(architecture(space), skeleton, seed=number, auxiliary=True)
-        images = torch.randn(8, *skeleton.input_shape, generator=torch.Generator().manual_seed(number))
+        network = build(architecture(space), size, seed=number, auxiliary=True)
+        images = torch.randn(8, *size.input_shape, generator=torch.Generator().manual_seed(number))
         network.train()(images)
         save_state(folder / "model.safetensors", network.state_dict(), {"note": "with the auxiliary head's weights"})
         save_state(folder / "images.safetensors", {"images": images}, {})
-        write_source(folder / "model.py", architecture(space), skeleton)
+        write_source(folder / "model.py", architecture(space), size)
         folders.append(str(folder))
         with torch.no_grad():
             expected.append(network.eval()(images))
-    command = [sys.executable, "-I", "-c", ALONE, *folders]
+    command = [sys.executable, "-I", "-c", SINGLE_PROCESS, *folders]
     output = json.loads(subprocess.run(command, capture_output=True, text=True, check=True).stdout)
     assert output["foreign"] == []
     for got, logits in zip(output["answers"], expected, strict=True):
         assert torch.allclose(torch.tensor(got), logits, rtol=1e-6, atol=1e-6)
 
 
-def interface_of(skeleton: Skeleton, classes: int) -> Interface:
+def interface_of(size: NetworkSize, classes: int) -> Preprocessing:
     """Long numbers, and names as folders may have them."""
-    channels = skeleton.input_shape[0]
+    channels = size.input_shape[0]
     names = ('a "quoted" name', "naïve\\n", "x" * 130, *map(str, range(classes)))[:classes]
-    return Interface((0.4914008984375,) * channels, (1.0 / 3.0,) * channels, names)
+    return Preprocessing((0.4914008984375,) * channels, (1.0 / 3.0,) * channels, names)
 
 
 @pytest.mark.parametrize("classes", [None, 2, 100])
-@pytest.mark.parametrize(("space", "skeleton"), CASES)
-def test_the_file_reads_well(space: str, skeleton: Skeleton, classes: int | None, tmp_path: Path) -> None:
+@pytest.mark.parametrize(("space", "size"), CASES)
+def test_the_file_reads_well(space: str, size: NetworkSize, classes: int | None, tmp_path: Path) -> None:
     path = tmp_path / "model.py"
-    interface = None if classes is None else interface_of(skeleton, classes)
-    write_source(path, architecture(space), skeleton, interface)
-    if interface is not None:
+    preprocessing = None if classes is None else interface_of(size, classes)
+    write_source(path, architecture(space), size, preprocessing)
+    if preprocessing is not None:
         module = runpy.run_path(str(path))
-        assert (module["MEAN"], module["STD"], module["CLASSES"]) == (*dataclasses.astuple(interface),)
+        assert (module["MEAN"], module["STD"], module["CLASSES"]) == (*dataclasses.astuple(preprocessing),)
     settings = ["--isolated", "--line-length", "120", "--target-version", "py311"]
     checks = [
         ["check", "--select", "E,W,F,I,B,UP,D1,RET,ERA", "--ignore", "D107,E501" if classes == 100 else "D107"],
@@ -90,7 +90,7 @@ def test_the_file_reads_well(space: str, skeleton: Skeleton, classes: int | None
         assert done.returncode == 0, done.stdout
     documentation = str(ast.get_docstring(ast.parse(path.read_text())))
     assert make_space(space).parse(documentation.split("\n\n")[1].replace("\n", " ")) == architecture(space)
-    assert str(skeleton) in documentation
+    assert str(size) in documentation
 
 
 def test_operations_that_the_architecture_lacks_are_left_out(tmp_path: Path) -> None:
@@ -111,16 +111,16 @@ def test_operations_that_the_architecture_lacks_are_left_out(tmp_path: Path) -> 
 
 
 def test_weights_of_another_network_and_an_impossible_skeleton_are_refused(tmp_path: Path) -> None:
-    space, skeleton = CASES[0]
-    write_source(tmp_path / "model.py", architecture(space), skeleton)
+    space, size = CASES[0]
+    write_source(tmp_path / "model.py", architecture(space), size)
     module = runpy.run_path(str(tmp_path / "model.py"))
-    other = build(architecture(space), skeleton.model_copy(update={"width": 8}))
+    other = build(architecture(space), size.model_copy(update={"width": 8}))
     save_state(tmp_path / "other.safetensors", other.state_dict(), {})
     with pytest.raises(RuntimeError, match="size mismatch"):
         module["network"](tmp_path / "other.safetensors")
     with pytest.raises(UsageError, match="stem"):
-        write_source(tmp_path / "b.py", architecture("nasbench201"), skeleton.model_copy(update={"stem": "imagenet"}))
+        write_source(tmp_path / "b.py", architecture("nasbench201"), size.model_copy(update={"stem": "imagenet"}))
     (tmp_path / "file").write_text("")
     with pytest.raises(DataError, match="cannot write"):
-        write_source(tmp_path / "file" / "model.py", architecture(space), skeleton)
+        write_source(tmp_path / "file" / "model.py", architecture(space), size)
     assert load_state(tmp_path / "other.safetensors")[0].keys() == other.state_dict().keys()

@@ -6,23 +6,23 @@ import numpy as np
 import pytest
 
 from chronas.devices import make_device
-from chronas.networks import closed_form
+from chronas.networks import space_counts
 from chronas.predictors import PredictorReport, fit_and_report, fit_on_samples
-from chronas.predictors.curve import learning_curve
-from chronas.spaces import Skeleton, make_space
+from chronas.predictors.evaluation import learning_curve
+from chronas.spaces import NetworkSize, make_space
 from chronas.tables import CostTable
 
 SPACE = make_space("nasbench201")
-SKELETON = Skeleton(input_shape=(3, 16, 16), classes=10, width=8, depth=1)
+SIZE = NetworkSize(input_shape=(3, 16, 16), outputs=10, width=8, depth=1)
 
 
 @pytest.fixture(scope="module")
 def table() -> CostTable:
     """A cost that a look-up does not learn at once: the places of 200 networks, with noise."""
     architectures = SPACE.sample(200, seed=0)
-    macs = closed_form(SPACE, SKELETON).macs(SPACE.encode(architectures)) / 1e6
+    macs = space_counts(SPACE, SIZE).macs(SPACE.encode(architectures)) / 1e6
     costs = (1 + macs) * np.random.default_rng(0).normal(1, 0.05, 200)
-    return CostTable.from_rows(SPACE, SKELETON, make_device("simulated"), list(zip(architectures, costs, strict=True)))
+    return CostTable.from_rows(SPACE, SIZE, make_device("simulated"), list(zip(architectures, costs, strict=True)))
 
 
 def test_each_fit_takes_the_first_networks_and_is_judged_on_others() -> None:

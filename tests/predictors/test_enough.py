@@ -11,17 +11,17 @@ import pytest
 from chronas.devices.simulated import Simulated, SimulatedConfig
 from chronas.errors import UsageError
 from chronas.measurement import Plan, read_journal, run_campaign
-from chronas.networks import closed_form
+from chronas.networks import space_counts
 from chronas.predictors import Lookup, Predictor, make_predictor, measure_until
-from chronas.predictors.enough import FIRST, MOST_RANDOM
-from chronas.spaces import Architecture, Skeleton, make_space
+from chronas.predictors.adaptive import FIRST, MOST_RANDOM
+from chronas.spaces import Architecture, NetworkSize, make_space
 from chronas.tables import CostTable
 
 SPACE = make_space("nasbench201")
-SKELETON = Skeleton(input_shape=(3, 16, 16), classes=10, width=8, depth=1)
+SIZE = NetworkSize(input_shape=(3, 16, 16), outputs=10, width=8, depth=1)
 DEVICE = Simulated(SimulatedConfig())
-LOOKUP = Lookup(SPACE, SKELETON)
-FORM = closed_form(SPACE, SKELETON)
+LOOKUP = Lookup(SPACE, SIZE)
+FORM = space_counts(SPACE, SIZE)
 
 
 def cost_ms(architecture: Architecture) -> float:
@@ -39,7 +39,7 @@ class Board:
 
     def __call__(self, architectures: Sequence[Architecture]) -> CostTable:
         self.asked.append(list(architectures))
-        return CostTable.from_rows(SPACE, SKELETON, DEVICE, [(one, cost_ms(one)) for one in architectures])
+        return CostTable.from_rows(SPACE, SIZE, DEVICE, [(one, cost_ms(one)) for one in architectures])
 
 
 def test_it_ends_where_the_error_is_reached_and_not_before() -> None:
@@ -60,11 +60,11 @@ def test_it_never_spends_more_than_its_budget() -> None:
 
 def test_the_error_it_tells_is_that_on_networks_not_measured() -> None:
     found = measure_until(LOOKUP, Board(), error_percent=0.001, budget=300, seed=1)
-    learner = Lookup(SPACE, SKELETON)
+    learner = Lookup(SPACE, SIZE)
     learner.fit(SPACE.encode(found.table.architectures()), found.table.costs(), seed=0)
     others = SPACE.sample(2000, seed=99)
     costs = np.array([cost_ms(one) for one in others])
-    true = 100 * np.abs(learner.predict(SPACE.encode(others)).mean_ms / costs - 1)
+    true = 100 * np.abs(learner.predict(SPACE.encode(others)).mean / costs - 1)
     usual = costs >= 0.1 * np.median(costs)
     assert found.steps[-1].error_percent == pytest.approx(
         true[usual].mean(), abs=3 * found.steps[-1].standard_error_percent
@@ -88,7 +88,7 @@ def test_chosen_are_those_that_the_predictor_is_least_sure_of(monkeypatch: pytes
     def unsure_of_convolutions(_: Predictor, codes: np.ndarray) -> np.ndarray:
         return codes[:, [o for o, slot in enumerate(SPACE.slots) if _name(slot) == operations]].sum(axis=1)
 
-    monkeypatch.setattr("chronas.predictors.enough.relative_width", unsure_of_convolutions)
+    monkeypatch.setattr("chronas.predictors.adaptive.relative_width", unsure_of_convolutions)
     board = Board()
     found = measure_until(LOOKUP, board, error_percent=0.001, budget=60, seed=0)
     counts = [str(one).count(operations) for one in board.asked[-1]]
@@ -102,16 +102,16 @@ def test_it_ends_at_the_noise_of_the_measurements(tmp_path: Path) -> None:
     plan = Plan(rounds=4, max_rounds=4, reference_every=0, statistic="median", repeats=1)
 
     def measure(architectures: Sequence[Architecture]) -> CostTable:
-        run_campaign(noisy, SKELETON, architectures, plan, journal)
+        run_campaign(noisy, SIZE, architectures, plan, journal)
         return CostTable.from_journal(journal)
 
-    found = measure_until(make_predictor("lookup", SPACE, SKELETON), measure, error_percent=0.01, budget=600, seed=0)
+    found = measure_until(make_predictor("lookup", SPACE, SIZE), measure, error_percent=0.01, budget=600, seed=0)
     assert found.reason == "noise" and found.steps[-1].networks < 600
     assert found.steps[-1].noise_percent is not None
     assert 0.5 < found.steps[-1].error_percent / found.steps[-1].noise_percent <= 1.15
     begun = [SPACE.parse(text) for text in read_journal(journal).networks]
     again = measure_until(
-        make_predictor("lookup", SPACE, SKELETON), measure, error_percent=0.01, budget=600, seed=0, begun=begun
+        make_predictor("lookup", SPACE, SIZE), measure, error_percent=0.01, budget=600, seed=0, begun=begun
     )
     assert again.steps == (found.steps[-1],)
 

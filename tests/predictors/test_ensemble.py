@@ -6,11 +6,10 @@ import pytest
 import torch
 from torch import Tensor
 
-from chronas.predictors.ensemble import Schedule, Weights, best_stage, train
+from chronas.predictors.batched_training import Schedule, Weights, best_stage, train
+from chronas.predictors.cv_ensemble import Rest, best_ridges, fit_ridges, safe_share
 from chronas.predictors.features import Features
-from chronas.predictors.members import Rest, safe_share
-from chronas.predictors.mlp import initial_layers, outputs
-from chronas.predictors.ridges import best_ridges, fit_ridges
+from chronas.predictors.lpm import initial_layers, outputs
 
 COUNT, WIDTH, MEMBERS = 60, 6, 3
 BLOCKS = torch.tensor([0, 0, 0, 1, 1, 1])
@@ -85,29 +84,29 @@ def test_a_share_is_the_best_one_where_outputs_are_right_and_none_where_they_are
     assert 0 <= safe_share(luck[:20], (left + 0.3 * luck)[:20]) < best - 0.1
 
 
-def stage_of(costs_ms: Tensor, steps: int) -> tuple[float, float, bool]:
+def stage_of(costs: Tensor, steps: int) -> tuple[float, float, bool]:
     """Error, share of the networks and scale of the best stage."""
-    ridges = best_ridges(inputs(), costs_ms, BLOCKS, held_out(), (False, True))
-    left = ridges.scale.targets(costs_ms) - ridges.predicted(inputs())
+    ridges = best_ridges(inputs(), costs, BLOCKS, held_out(), (False, True))
+    left = ridges.scale.targets(costs) - ridges.predicted(inputs())
     eye = torch.eye(WIDTH, dtype=torch.float64)
     features = Features(eye[0] * 0, eye, (3, 3), torch.zeros(WIDTH, dtype=torch.bool))
-    rest = Rest(inputs(), inputs(), features, costs_ms, ridges.scale, left, held_out())
+    rest = Rest(inputs(), inputs(), features, costs, ridges.scale, left, held_out())
     initial = initial_layers(MEMBERS, WIDTH, 16, torch.Generator().manual_seed(0))
     schedule = Schedule(steps, COUNT, learning_rate=0.01, weight_decay=3.0)
     stage = best_stage(initial, outputs, inputs()[None], rest, schedule, torch.Generator())
-    return stage.error_ms, stage.share, ridges.scale.logarithmic
+    return stage.error, stage.share, ridges.scale.logarithmic
 
 
 def test_networks_have_no_part_where_a_ridge_is_exact_and_the_scale_is_the_right_one() -> None:
     weights = torch.arange(1, WIDTH + 1, dtype=torch.float64) / 20
     additive = 30 + inputs() @ weights
-    error_ms, _, logarithmic = stage_of(additive, steps=20)
-    assert error_ms < 1e-3 and not logarithmic
-    error_ms, _, logarithmic = stage_of((inputs() @ weights).exp(), steps=20)
-    assert error_ms < 1e-3 and logarithmic
+    error, _, logarithmic = stage_of(additive, steps=20)
+    assert error < 1e-3 and not logarithmic
+    error, _, logarithmic = stage_of((inputs() @ weights).exp(), steps=20)
+    assert error < 1e-3 and logarithmic
 
 
 def test_networks_have_a_part_where_inputs_interact() -> None:
-    error_ms, share, _ = stage_of(30 + 3 * inputs()[:, 0] * inputs()[:, 1], steps=150)
+    error, share, _ = stage_of(30 + 3 * inputs()[:, 0] * inputs()[:, 1], steps=150)
     assert share > 0.3
-    assert error_ms < 0.9 * float((inputs()[:, 0] * inputs()[:, 1] * 3).std())
+    assert error < 0.9 * float((inputs()[:, 0] * inputs()[:, 1] * 3).std())

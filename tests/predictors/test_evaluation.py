@@ -15,13 +15,13 @@ from chronas.errors import DataError, UsageError
 from chronas.measurement import Plan, run_campaign
 from chronas.predictors import PredictorReport, Scores, fit_and_report
 from chronas.predictors.evaluation import assign_folds
-from chronas.predictors.mlp import LpmConfig
-from chronas.spaces import Skeleton, make_space
+from chronas.predictors.lpm import LpmConfig
+from chronas.spaces import NetworkSize, make_space
 from chronas.tables import CostTable
 from predictors_here import EVERY_PREDICTOR
 
 SPACE = make_space("nasbench201")
-SKELETON = Skeleton(input_shape=(3, 16, 16), classes=10, width=8, depth=1)
+SIZE = NetworkSize(input_shape=(3, 16, 16), outputs=10, width=8, depth=1)
 SMALL = {"lpm": LpmConfig(steps=20, hidden=4)}
 
 
@@ -29,13 +29,13 @@ SMALL = {"lpm": LpmConfig(steps=20, hidden=4)}
 def table(tmp_path_factory: pytest.TempPathFactory) -> CostTable:
     """60 networks, measured with some noise."""
     journal = tmp_path_factory.mktemp("campaign") / "journal.sqlite"
-    run_campaign(make_device("simulated"), SKELETON, SPACE.sample(60, seed=0), Plan(), journal)
+    run_campaign(make_device("simulated"), SIZE, SPACE.sample(60, seed=0), Plan(), journal)
     return CostTable.from_journal(journal)
 
 
-def made(costs_ms: list[float]) -> CostTable:
-    rows = list(zip(SPACE.sample(len(costs_ms), seed=0), costs_ms, strict=True))
-    return CostTable.from_rows(SPACE, SKELETON, make_device("simulated"), rows)
+def made(costs: list[float]) -> CostTable:
+    rows = list(zip(SPACE.sample(len(costs), seed=0), costs, strict=True))
+    return CostTable.from_rows(SPACE, SIZE, make_device("simulated"), rows)
 
 
 def test_scores_are_those_of_other_libraries() -> None:
@@ -44,7 +44,7 @@ def test_scores_are_those_of_other_libraries() -> None:
     predicted = measured * generator.normal(1, 0.08, 300)
     scores = Scores.of(measured, predicted)
     assert scores.mape_percent == pytest.approx(100 * mean_absolute_percentage_error(measured, predicted))
-    assert scores.rmse_ms == pytest.approx(root_mean_squared_error(measured, predicted))
+    assert scores.rmse == pytest.approx(root_mean_squared_error(measured, predicted))
     assert scores.kendall == pytest.approx(stats.kendalltau(measured, predicted).statistic, abs=1e-3)
     assert scores.spearman == pytest.approx(stats.spearmanr(measured, predicted).statistic, abs=1e-3)
     close = np.abs(predicted / measured - 1)
@@ -64,29 +64,29 @@ def test_the_report_says_how_it_does_on_networks_it_has_not_seen(name: str, tabl
     predictor, report = fit_and_report(name, table, config=SMALL.get(name), seed=3)
     assert predictor.name == report.predictor == name
     assert list(report.architectures) == [str(a) for a in table.architectures()]
-    assert list(report.measured_ms) == table.costs().tolist()
-    assert report.scores == Scores.of(table.costs(), np.array(report.predicted_ms))
+    assert list(report.measured) == table.costs().tolist()
+    assert report.scores == Scores.of(table.costs(), np.array(report.predicted))
     assert set(report.baselines) == {"macs", "lookup"}
     assert report.baselines.get(name, report.scores) == report.scores
     assert report.repeatability == table.repeatability()
     assert report.degenerate == ()
-    half_width = 1.6449 * np.array(report.predicted_std_ms)
-    inside = np.abs(np.array(report.predicted_ms) - table.costs()) <= half_width
+    half_width = 1.6449 * np.array(report.predicted_std)
+    inside = np.abs(np.array(report.predicted) - table.costs()) <= half_width
     assert report.coverage_90_percent == pytest.approx(100 * inside.mean())
     assert 60 <= report.coverage_90_percent <= 100
-    seen = predictor.predict(SPACE.encode(table.architectures())).mean_ms
-    assert not np.allclose(seen, report.predicted_ms, rtol=1e-7)
+    seen = predictor.predict(SPACE.encode(table.architectures())).mean
+    assert not np.allclose(seen, report.predicted, rtol=1e-7)
     assert PredictorReport.from_json(json.loads(json.dumps(report.to_json(), allow_nan=False))) == report
     assert fit_and_report(name, table, config=SMALL.get(name), seed=3)[1] == report
 
 
 def test_a_costs_own_row_has_no_part_in_its_prediction(table: CostTable) -> None:
-    costs_ms = table.costs().tolist()
-    before = fit_and_report("lookup", made(costs_ms))[1]
-    costs_ms[11] *= 1.9
-    after = fit_and_report("lookup", made(costs_ms))[1]
-    assert after.predicted_ms[11] == before.predicted_ms[11]
-    assert after.predicted_ms != before.predicted_ms
+    costs = table.costs().tolist()
+    before = fit_and_report("lookup", made(costs))[1]
+    costs[11] *= 1.9
+    after = fit_and_report("lookup", made(costs))[1]
+    assert after.predicted[11] == before.predicted[11]
+    assert after.predicted != before.predicted
 
 
 def test_isomorphic_networks_share_a_fold_and_folds_are_even() -> None:
@@ -105,13 +105,13 @@ def test_degenerate_networks_are_flagged_left_out_of_the_scores_and_not_clamped(
     frame = pl.read_parquet(shared_data / "nasbench201" / "latency_help.parquet").sample(300, seed=0)
     architectures = [SPACE.parse(text) for text in frame["arch_str"]]
     rows = list(zip(architectures, frame["raspi4_ms"].to_list(), strict=True))
-    report = fit_and_report("lookup", CostTable.from_rows(SPACE, SKELETON, make_device("simulated"), rows))[1]
-    costs_ms, predicted_ms = np.array(report.measured_ms), np.array(report.predicted_ms)
+    report = fit_and_report("lookup", CostTable.from_rows(SPACE, SIZE, make_device("simulated"), rows))[1]
+    costs, predicted = np.array(report.measured), np.array(report.predicted)
     flagged = np.isin(report.architectures, report.degenerate)
-    assert flagged.any() and flagged.tolist() == (costs_ms < 0.1 * np.median(costs_ms)).tolist()
-    assert predicted_ms[~flagged].min() < 0, "a prediction below zero is an error, not a reason to be left out"
-    assert report.scores == Scores.of(costs_ms[~flagged], predicted_ms[~flagged])
-    assert Scores.of(costs_ms, predicted_ms).mape_percent > 10 * report.scores.mape_percent
+    assert flagged.any() and flagged.tolist() == (costs < 0.1 * np.median(costs)).tolist()
+    assert predicted[~flagged].min() < 0, "a prediction below zero is an error, not a reason to be left out"
+    assert report.scores == Scores.of(costs[~flagged], predicted[~flagged])
+    assert Scores.of(costs, predicted).mape_percent > 10 * report.scores.mape_percent
 
 
 def test_tables_that_teach_nothing_are_refused(table: CostTable) -> None:

@@ -12,9 +12,9 @@ from hypothesis import strategies as st
 from chronas.devices import make_device
 from chronas.predictors import Predictor, Scores, make_predictor
 from chronas.predictors.linear import fit_ridge
-from chronas.spaces import Skeleton, make_space
+from chronas.spaces import NetworkSize, make_space
 
-SKELETON = Skeleton(input_shape=(3, 16, 16), classes=10, width=8, depth=3)
+SIZE = NetworkSize(input_shape=(3, 16, 16), outputs=10, width=8, depth=3)
 
 
 @settings(max_examples=25, deadline=None)
@@ -54,42 +54,42 @@ def fitted_on_simulated(name: str, space_name: str, count: int) -> tuple[Predict
     device = make_device("simulated")
     architectures = space.sample(count + 100, seed=0)
     codes = space.encode(architectures)
-    costs_ms = np.array([device.true_latency_ms(a, SKELETON) for a in architectures])
-    predictor = make_predictor(name, space, SKELETON)
-    predictor.fit(codes[:count], costs_ms[:count], seed=0)
-    return predictor, codes[count:], costs_ms[count:]
+    costs = np.array([device.true_latency_ms(a, SIZE) for a in architectures])
+    predictor = make_predictor(name, space, SIZE)
+    predictor.fit(codes[:count], costs[:count], seed=0)
+    return predictor, codes[count:], costs[count:]
 
 
 @pytest.mark.parametrize(("space", "count"), [("nasbench201", 60), ("darts", 400)])
 def test_the_look_up_table_is_exact_on_additive_costs(space: str, count: int) -> None:
-    predictor, codes, costs_ms = fitted_on_simulated("lookup", space, count)
-    np.testing.assert_allclose(predictor.predict(codes).mean_ms, costs_ms, rtol=1e-4)
+    predictor, codes, costs = fitted_on_simulated("lookup", space, count)
+    np.testing.assert_allclose(predictor.predict(codes).mean, costs, rtol=1e-4)
 
 
 @pytest.mark.parametrize("count", [100, 160, 300])
 def test_intervals_hold_with_fewer_networks_than_slots(count: int) -> None:
-    predictor, codes, costs_ms = fitted_on_simulated("lookup", "darts", count)
+    predictor, codes, costs = fitted_on_simulated("lookup", "darts", count)
     prediction = predictor.predict(codes)
-    error = np.abs(prediction.mean_ms - costs_ms)
-    assert 0.75 <= np.mean(error <= 1.645 * prediction.std_ms) <= 1.0
-    assert np.median(prediction.std_ms) < 3 * np.median(error) + 1e-4
+    error = np.abs(prediction.mean - costs)
+    assert 0.75 <= np.mean(error <= 1.645 * prediction.std) <= 1.0
+    assert np.median(prediction.std) < 3 * np.median(error) + 1e-4
 
 
 def test_equal_macs_give_the_mean_and_its_spread() -> None:
     space = make_space("nasbench201")
     pools = [space.architecture([4, 1, 0, 1, 0, 4][k:] + [4, 1, 0, 1, 0, 4][:k]) for k in range(6)]
-    predictor, costs_ms = make_predictor("macs", space, SKELETON), np.array([1.0, 2, 3, 2, 1, 3])
-    predictor.fit(space.encode(pools), costs_ms, seed=0)
+    predictor, costs = make_predictor("macs", space, SIZE), np.array([1.0, 2, 3, 2, 1, 3])
+    predictor.fit(space.encode(pools), costs, seed=0)
     prediction = predictor.predict(space.encode(pools))
-    np.testing.assert_allclose(prediction.mean_ms, 2.0)
-    assert (prediction.std_ms > 0.5).all() and (prediction.std_ms < 2).all()
+    np.testing.assert_allclose(prediction.mean, 2.0)
+    assert (prediction.std > 0.5).all() and (prediction.std < 2).all()
 
 
 def test_an_encoding_far_from_the_table_is_less_certain() -> None:
     predictor, codes, _ = fitted_on_simulated("macs", "nasbench201", 60)
     far, near = predictor.predict(codes * 30), predictor.predict(codes)
-    assert far.std_ms.mean() > 3 * near.std_ms.mean()
-    assert (far.std_ms >= near.std_ms.min()).all()
+    assert far.std.mean() > 3 * near.std.mean()
+    assert (far.std >= near.std.min()).all()
 
 
 def test_on_real_tables_the_look_up_table_is_exact_where_costs_are_additive_and_beats_macs(shared_data) -> None:
@@ -97,11 +97,11 @@ def test_on_real_tables_the_look_up_table_is_exact_where_costs_are_additive_and_
     space = make_space("nasbench201")
     codes = space.encode([space.parse(text) for text in table["arch_str"]])
     for column, error in [("eyeriss_ms", 1e-3), ("fpga_ms", 1e-3), ("gold_6240_ms", 9.0)]:
-        costs_ms = table[column].to_numpy()
+        costs = table[column].to_numpy()
         scores = {}
         for name in ("macs", "lookup"):
-            predictor = make_predictor(name, space, space.skeletons["cifar10"])
-            predictor.fit(codes[:900], costs_ms[:900], seed=0)
-            scores[name] = Scores.of(costs_ms[900:], predictor.predict(codes[900:]).mean_ms)
+            predictor = make_predictor(name, space, space.sizes["cifar10"])
+            predictor.fit(codes[:900], costs[:900], seed=0)
+            scores[name] = Scores.of(costs[900:], predictor.predict(codes[900:]).mean)
         assert scores["lookup"].mape_percent < error
         assert scores["lookup"].kendall > scores["macs"].kendall + 0.005

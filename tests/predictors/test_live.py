@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 import torch
 
-from chronas.predictors.live import forms
+from chronas.predictors.dead_edges import forms
 from chronas.spaces import Architecture, CellTopology, make_space
 
 SPACE = make_space("nasbench201")
@@ -54,5 +54,5 @@ def test_spaces_whose_edges_all_live_have_one_form(name: str) -> None:
 
 
 def test_gradients_are_exact() -> None:
-    codes = torch.rand(2, SPACE.width, dtype=torch.float64, generator=torch.Generator().manual_seed(0))
+    codes = torch.rand(2, SPACE.encoding_length, dtype=torch.float64, generator=torch.Generator().manual_seed(0))
     torch.autograd.gradcheck(lambda x: torch.cat(forms(SPACE, x), dim=1), codes.requires_grad_())

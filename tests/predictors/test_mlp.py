@@ -10,10 +10,10 @@ from numpy.typing import NDArray
 from pydantic import ValidationError
 
 from chronas.predictors import Scores, make_predictor
-from chronas.predictors.mlp import LpmConfig
-from chronas.spaces import Skeleton, Space, make_space
+from chronas.predictors.lpm import LpmConfig
+from chronas.spaces import NetworkSize, Space, make_space
 
-SKELETON = Skeleton(input_shape=(3, 32, 32), classes=10, width=8, depth=5)
+SIZE = NetworkSize(input_shape=(3, 32, 32), outputs=10, width=8, depth=5)
 OPERATION_MS = np.array([1.0, 1.2, 0.3, 4.0, 6.0, 2.0, 3.0])  # in the order of DARTS's operations
 
 
@@ -22,40 +22,40 @@ def darts_costs(count: int, noise: float) -> tuple[NDArray[np.float32], NDArray[
     space = make_space("darts")
     codes = space.encode(space.sample(count, seed=0))
     streams = codes.reshape(count, 2, 14, 7).sum(axis=2) @ OPERATION_MS
-    costs_ms = 8 + np.maximum(streams[:, 0], 1.3 * streams[:, 1])
-    return codes, costs_ms * (1 + noise * np.random.default_rng(0).standard_normal(count))
+    costs = 8 + np.maximum(streams[:, 0], 1.3 * streams[:, 1])
+    return codes, costs * (1 + noise * np.random.default_rng(0).standard_normal(count))
 
 
 def held_out_scores(
     name: str,
     space: Space,
     codes: NDArray[np.float32],
-    costs_ms: NDArray[np.float64],
+    costs: NDArray[np.float64],
     count: int,
     config: LpmConfig | None = None,
 ) -> Scores:
-    predictor = make_predictor(name, space, SKELETON, config)
-    predictor.fit(codes[:count], costs_ms[:count], seed=0)
-    return Scores.of(costs_ms[count:], predictor.predict(codes[count:]).mean_ms)
+    predictor = make_predictor(name, space, SIZE, config)
+    predictor.fit(codes[:count], costs[:count], seed=0)
+    return Scores.of(costs[count:], predictor.predict(codes[count:]).mean)
 
 
 def test_it_learns_an_interaction_that_no_table_can_hold() -> None:
-    codes, costs_ms = darts_costs(900, noise=0.02)
+    codes, costs = darts_costs(900, noise=0.02)
     space = make_space("darts")
-    table = held_out_scores("lookup", space, codes, costs_ms, 400)
-    lpm = held_out_scores("lpm", space, codes, costs_ms, 400)
+    table = held_out_scores("lookup", space, codes, costs, 400)
+    lpm = held_out_scores("lpm", space, codes, costs, 400)
     assert lpm.kendall > table.kendall + 0.05
-    assert lpm.rmse_ms < 0.8 * table.rmse_ms
+    assert lpm.rmse < 0.8 * table.rmse
     assert lpm.mape_percent < 0.8 * table.mape_percent
 
 
 def test_few_noisy_networks_are_ranked_by_counts_and_not_by_places() -> None:
     space = make_space("darts")
     codes = space.encode(space.sample(1200, seed=1))
-    costs_ms = 8 + codes.reshape(1200, 28, 7).sum(axis=1) @ OPERATION_MS
-    costs_ms *= 1 + 0.08 * np.random.default_rng(1).standard_normal(1200)
-    table = held_out_scores("lookup", space, codes, costs_ms, 200)
-    lpm = held_out_scores("lpm", space, codes, costs_ms, 200)
+    costs = 8 + codes.reshape(1200, 28, 7).sum(axis=1) @ OPERATION_MS
+    costs *= 1 + 0.08 * np.random.default_rng(1).standard_normal(1200)
+    table = held_out_scores("lookup", space, codes, costs, 200)
+    lpm = held_out_scores("lpm", space, codes, costs, 200)
     assert lpm.kendall > table.kendall + 0.08
 
 
@@ -64,9 +64,9 @@ def test_on_real_tables_it_is_as_good_as_the_look_up_table_or_better(shared_data
     table = pl.read_parquet(shared_data / "nasbench201" / "latency_help.parquet").sample(2400, seed=1)
     table = table.filter(pl.col(column) > 0.1 * pl.col(column).median())
     space = make_space("nasbench201")
-    codes, costs_ms = space.encode([space.parse(text) for text in table["arch_str"]]), table[column].to_numpy()
-    baseline = held_out_scores("lookup", space, codes, costs_ms, 900)
-    lpm = held_out_scores("lpm", space, codes, costs_ms, 900)
+    codes, costs = space.encode([space.parse(text) for text in table["arch_str"]]), table[column].to_numpy()
+    baseline = held_out_scores("lookup", space, codes, costs, 900)
+    lpm = held_out_scores("lpm", space, codes, costs, 900)
     assert lpm.mape_percent < 1.02 * baseline.mape_percent + 1e-3
     assert lpm.kendall > baseline.kendall - 0.015
     if column == "raspi4_ms":
@@ -75,33 +75,33 @@ def test_on_real_tables_it_is_as_good_as_the_look_up_table_or_better(shared_data
 
 
 def test_the_scale_that_was_asked_for_is_used() -> None:
-    codes, costs_ms = darts_costs(60, noise=0.1)
+    codes, costs = darts_costs(60, noise=0.1)
     space, far = make_space("darts"), torch.from_numpy(np.random.default_rng(0).uniform(-3, 3, (50, 196)))
     for scale in ("ms", "log"):
-        predictor = make_predictor("lpm", space, SKELETON, LpmConfig(scale=scale, steps=20, hidden=4))
-        predictor.fit(codes, costs_ms, seed=0)
+        predictor = make_predictor("lpm", space, SIZE, LpmConfig(scale=scale, steps=20, hidden=4))
+        predictor.fit(codes, costs, seed=0)
         assert bool((predictor.cost(far) >= 0).all()) == (scale == "log")
 
 
 def test_multiplicative_costs_choose_the_logarithm() -> None:
     space = make_space("nasbench201")
     codes = space.encode(space.sample(600, seed=0))
-    costs_ms = np.exp(codes.reshape(600, 6, 5).sum(axis=1) @ np.array([0.0, 0.1, 0.4, 0.9, 0.2]))
+    costs = np.exp(codes.reshape(600, 6, 5).sum(axis=1) @ np.array([0.0, 0.1, 0.4, 0.9, 0.2]))
     small = {"steps": 20, "hidden": 4}
-    automatic = held_out_scores("lpm", space, codes, costs_ms, 300, LpmConfig(**small))
+    automatic = held_out_scores("lpm", space, codes, costs, 300, LpmConfig(**small))
     assert automatic.mape_percent < 0.1
-    assert held_out_scores("lpm", space, codes, costs_ms, 300, LpmConfig(scale="ms", **small)).mape_percent > 2
+    assert held_out_scores("lpm", space, codes, costs, 300, LpmConfig(scale="ms", **small)).mape_percent > 2
 
 
 def test_every_setting_acts() -> None:
-    codes, costs_ms = darts_costs(300, noise=0.0)
+    codes, costs = darts_costs(300, noise=0.0)
     space, base = make_space("darts"), {"steps": 40, "hidden": 8}
     changes = [{}, {"members": 3}, {"hidden": 5}, {"steps": 20}, {"learning_rate": 0.02}, {"weight_decay": 0.0}]
     seen = set()
     for change in changes:
-        predictor = make_predictor("lpm", space, SKELETON, LpmConfig(**{**base, **change}))
-        predictor.fit(codes, costs_ms, seed=0)
-        seen.add(predictor.predict(codes).mean_ms.tobytes())
+        predictor = make_predictor("lpm", space, SIZE, LpmConfig(**{**base, **change}))
+        predictor.fit(codes, costs, seed=0)
+        seen.add(predictor.predict(codes).mean.tobytes())
     assert len(seen) == len(changes)
 
 

@@ -12,17 +12,17 @@ from numpy.typing import NDArray
 from chronas.devices import make_device
 from chronas.devices.simulated import Simulated, SimulatedConfig
 from chronas.predictors import Predictor, Scores, fit_and_report, make_predictor
+from chronas.predictors.calibration import Scale
 from chronas.predictors.evaluation import assign_folds
-from chronas.predictors.graph import GraphConfig
+from chronas.predictors.gnn import GraphConfig
 from chronas.predictors.linear import fit_ridge
-from chronas.predictors.mlp import LpmConfig
-from chronas.predictors.scale import Scale
-from chronas.spaces import Skeleton, make_space
+from chronas.predictors.lpm import LpmConfig
+from chronas.spaces import NetworkSize, make_space
 from chronas.tables import CostTable
 from predictors_here import EVERY_PREDICTOR, HERE
 
 SPACE = make_space("nasbench201")
-SKELETON = Skeleton(input_shape=(3, 16, 16), classes=10, width=8, depth=3)
+SIZE = NetworkSize(input_shape=(3, 16, 16), outputs=10, width=8, depth=3)
 QUICK = {"lpm": LpmConfig(steps=30, hidden=8), "graph": GraphConfig(steps=30, hidden=8)}
 every_predictor = pytest.mark.parametrize("name", EVERY_PREDICTOR)
 
@@ -32,15 +32,15 @@ def measured(count: int, seed: int, noise: float = 0.03) -> tuple[NDArray[np.flo
     architectures = SPACE.sample(count, seed=seed)
     device = make_device("simulated", SimulatedConfig(noise=0.0))
     assert isinstance(device, Simulated)
-    true_ms = np.array([device.true_latency_ms(architecture, SKELETON) for architecture in architectures])
+    true_ms = np.array([device.true_latency_ms(architecture, SIZE) for architecture in architectures])
     codes = SPACE.encode(architectures)
     together = 1 + 0.2 * codes[:, 3] * codes[:, 8]
     return codes, true_ms * together * (1 + noise * np.random.default_rng(seed).standard_normal(count))
 
 
-def fitted(name: str, codes: NDArray[np.float32], costs_ms: NDArray[np.float64], seed: int = 0) -> Predictor:
-    predictor = make_predictor(name, SPACE, SKELETON, QUICK.get(name))
-    predictor.fit(codes, costs_ms, seed=seed)
+def fitted(name: str, codes: NDArray[np.float32], costs: NDArray[np.float64], seed: int = 0) -> Predictor:
+    predictor = make_predictor(name, SPACE, SIZE, QUICK.get(name))
+    predictor.fit(codes, costs, seed=seed)
     return predictor
 
 
@@ -48,11 +48,11 @@ def fitted(name: str, codes: NDArray[np.float32], costs_ms: NDArray[np.float64],
 @pytest.mark.parametrize("factor", [1e-3, 1e3])
 def test_seconds_and_microseconds_give_the_same_predictor(name: str, factor: float) -> None:
     """No threshold may be in ms: a table of another magnitude scales means and deviations, and nothing else."""
-    codes, costs_ms = measured(80, seed=0)
+    codes, costs = measured(80, seed=0)
     unseen, _ = measured(50, seed=1)
-    one, other = (fitted(name, codes, costs_ms * scale).predict(unseen) for scale in (1.0, factor))
-    np.testing.assert_allclose(other.mean_ms, factor * one.mean_ms, rtol=1e-3)
-    np.testing.assert_allclose(other.std_ms, factor * one.std_ms, rtol=1e-2)
+    one, other = (fitted(name, codes, costs * scale).predict(unseen) for scale in (1.0, factor))
+    np.testing.assert_allclose(other.mean, factor * one.mean, rtol=1e-3)
+    np.testing.assert_allclose(other.std, factor * one.std, rtol=1e-2)
 
 
 @every_predictor
@@ -61,39 +61,39 @@ def test_a_prediction_does_not_depend_on_the_rest_of_the_batch(name: str) -> Non
     unseen, _ = measured(20, seed=1)
     together, exact = predictor.predict(unseen), 1e-9 if predictor.precision == torch.float64 else 1e-5
     alone = [predictor.predict(unseen[row : row + 1]) for row in range(len(unseen))]
-    np.testing.assert_allclose(together.mean_ms, [float(each.mean_ms[0]) for each in alone], rtol=exact)
-    np.testing.assert_allclose(together.std_ms, [float(each.std_ms[0]) for each in alone], rtol=max(exact, 1e-7))
+    np.testing.assert_allclose(together.mean, [float(each.mean[0]) for each in alone], rtol=exact)
+    np.testing.assert_allclose(together.std, [float(each.std[0]) for each in alone], rtol=max(exact, 1e-7))
     backwards = predictor.predict(unseen[::-1].copy())
-    np.testing.assert_allclose(backwards.mean_ms[::-1], together.mean_ms, rtol=exact)
+    np.testing.assert_allclose(backwards.mean[::-1], together.mean, rtol=exact)
 
 
 @pytest.mark.parametrize("name", ["macs", "lookup"])
 def test_linear_predictors_do_not_care_for_the_order_of_rows_and_follow_a_shift(name: str) -> None:
-    codes, costs_ms = measured(80, seed=0)
+    codes, costs = measured(80, seed=0)
     unseen, _ = measured(50, seed=1)
     shuffle = np.random.default_rng(0).permutation(len(codes))
-    plain = fitted(name, codes, costs_ms).predict(unseen)
-    shuffled = fitted(name, codes[shuffle], costs_ms[shuffle]).predict(unseen)
-    shifted = fitted(name, codes, costs_ms + 5.0).predict(unseen)
-    np.testing.assert_allclose(shuffled.mean_ms, plain.mean_ms, rtol=1e-7)
-    np.testing.assert_allclose(shifted.mean_ms, plain.mean_ms + 5.0, rtol=1e-6)
-    np.testing.assert_allclose(shifted.std_ms, plain.std_ms, rtol=1e-3)
+    plain = fitted(name, codes, costs).predict(unseen)
+    shuffled = fitted(name, codes[shuffle], costs[shuffle]).predict(unseen)
+    shifted = fitted(name, codes, costs + 5.0).predict(unseen)
+    np.testing.assert_allclose(shuffled.mean, plain.mean, rtol=1e-7)
+    np.testing.assert_allclose(shifted.mean, plain.mean + 5.0, rtol=1e-6)
+    np.testing.assert_allclose(shifted.std, plain.std, rtol=1e-3)
 
 
 @every_predictor
 @pytest.mark.parametrize("noise", [0.02, 0.1])
 def test_nine_of_ten_intervals_hold_whatever_the_noise(name: str, noise: float) -> None:
-    codes, costs_ms = measured(150, seed=0, noise=noise)
+    codes, costs = measured(150, seed=0, noise=noise)
     unseen, truth_ms = measured(600, seed=2, noise=noise)
-    prediction = fitted(name, codes, costs_ms).predict(unseen)
-    covered = np.mean(np.abs(truth_ms - prediction.mean_ms) <= 1.645 * prediction.std_ms)
+    prediction = fitted(name, codes, costs).predict(unseen)
+    covered = np.mean(np.abs(truth_ms - prediction.mean) <= 1.645 * prediction.std)
     assert 0.8 <= covered <= 0.99
 
 
 @every_predictor
 def test_noisier_measurements_give_wider_intervals(name: str) -> None:
     widths = [
-        float(np.median(fitted(name, *measured(150, seed=0, noise=noise)).predict(measured(50, seed=1)[0]).std_ms))
+        float(np.median(fitted(name, *measured(150, seed=0, noise=noise)).predict(measured(50, seed=1)[0]).std))
         for noise in (0.05, 0.4)
     ]
     assert widths[1] > 1.5 * widths[0]
@@ -101,11 +101,11 @@ def test_noisier_measurements_give_wider_intervals(name: str) -> None:
 
 @every_predictor
 def test_fitting_again_forgets_what_was_learned_before(name: str) -> None:
-    codes, costs_ms = measured(80, seed=0)
-    again = fitted(name, codes, 9 * costs_ms[::-1].copy())
-    again.fit(codes, costs_ms, seed=0)
-    assert again.predict(codes).mean_ms.tobytes() == fitted(name, codes, costs_ms).predict(codes).mean_ms.tobytes()
-    assert again.median_ms == np.median(costs_ms)
+    codes, costs = measured(80, seed=0)
+    again = fitted(name, codes, 9 * costs[::-1].copy())
+    again.fit(codes, costs, seed=0)
+    assert again.predict(codes).mean.tobytes() == fitted(name, codes, costs).predict(codes).mean.tobytes()
+    assert again.median == np.median(costs)
 
 
 @settings(max_examples=40, deadline=None)
@@ -116,13 +116,13 @@ def test_fitting_again_forgets_what_was_learned_before(name: str) -> None:
     logarithmic=st.booleans(),
 )
 def test_a_scale_standardises_and_comes_back(costs: list[float], logarithmic: bool) -> None:
-    costs_ms = torch.tensor(costs, dtype=torch.float64)
-    scale = Scale.of(costs_ms, logarithmic=logarithmic)
-    targets = scale.targets(costs_ms)
+    costs = torch.tensor(costs, dtype=torch.float64)
+    scale = Scale.of(costs, logarithmic=logarithmic)
+    targets = scale.targets(costs)
     assert float(targets.mean()) == pytest.approx(0.0, abs=1e-6)
     assert float(targets.std()) == pytest.approx(1.0)
-    torch.testing.assert_close(scale.costs_ms(targets), costs_ms, rtol=1e-6, atol=1e-6)
-    assert bool((targets[costs_ms.argsort()].diff() >= 0).all()), "neighbouring floats may share a target"
+    torch.testing.assert_close(scale.costs(targets), costs, rtol=1e-6, atol=1e-6)
+    assert bool((targets[costs.argsort()].diff() >= 0).all()), "neighbouring floats may share a target"
 
 
 few_costs = st.lists(st.floats(0.1, 100.0), min_size=4, max_size=25, unique=True)
@@ -134,7 +134,7 @@ def test_scores_of_scaled_predictions_are_known(costs: list[float], factor: floa
     scores = Scores.of(truth_ms, factor * truth_ms)
     error = abs(factor - 1)
     assert scores.mape_percent == pytest.approx(100 * error, abs=1e-9)
-    assert scores.rmse_ms == pytest.approx(error * np.sqrt(np.mean(truth_ms**2)), abs=1e-9)
+    assert scores.rmse == pytest.approx(error * np.sqrt(np.mean(truth_ms**2)), abs=1e-9)
     if abs(error - 0.05) > 1e-9 and abs(error - 0.1) > 1e-9:
         assert scores.within_5_percent == (100.0 if error < 0.05 else 0.0)
         assert scores.within_10_percent == (100.0 if error < 0.1 else 0.0)
@@ -143,12 +143,12 @@ def test_scores_of_scaled_predictions_are_known(costs: list[float], factor: floa
 @given(costs=few_costs, data=st.data())
 def test_rank_scores_are_those_of_counting_pairs(costs: list[float], data: st.DataObject) -> None:
     truth_ms = np.array([float(round(cost, 2)) for cost in costs]) + np.arange(len(costs))
-    predicted_ms = np.array(data.draw(st.permutations(truth_ms.tolist())))
+    predicted = np.array(data.draw(st.permutations(truth_ms.tolist())))
     pairs = [(i, j) for i in range(len(costs)) for j in range(i)]
-    order = [np.sign((truth_ms[i] - truth_ms[j]) * (predicted_ms[i] - predicted_ms[j])) for i, j in pairs]
+    order = [np.sign((truth_ms[i] - truth_ms[j]) * (predicted[i] - predicted[j])) for i, j in pairs]
     if len(set(truth_ms.tolist())) == len(costs) and np.abs(np.diff(np.sort(truth_ms))).min() > 1e-3:
-        assert Scores.of(truth_ms, predicted_ms).kendall == pytest.approx(sum(order) / len(pairs))
-        assert Scores.of(truth_ms, -predicted_ms + 1e4).kendall == pytest.approx(-sum(order) / len(pairs))
+        assert Scores.of(truth_ms, predicted).kendall == pytest.approx(sum(order) / len(pairs))
+        assert Scores.of(truth_ms, -predicted + 1e4).kendall == pytest.approx(-sum(order) / len(pairs))
 
 
 def test_predictions_that_are_all_the_same_rank_nothing() -> None:
@@ -176,10 +176,10 @@ def test_folds_are_a_partition_that_keeps_twins_together(count: int, folds: int,
 def test_scores_do_not_depend_on_who_is_asked() -> None:
     """What is left out is decided by measurements: the baseline's scores are the same in every predictor's report."""
     architectures = SPACE.sample(60, seed=3)
-    costs_ms = measured(60, seed=3, noise=0.5)[1].clip(min=0.01)
-    costs_ms[:5] *= 0.01
+    costs = measured(60, seed=3, noise=0.5)[1].clip(min=0.01)
+    costs[:5] *= 0.01
     table = CostTable.from_rows(
-        SPACE, SKELETON, make_device("simulated"), list(zip(architectures, costs_ms.tolist(), strict=True))
+        SPACE, SIZE, make_device("simulated"), list(zip(architectures, costs.tolist(), strict=True))
     )
     reports = [fit_and_report(name, table, config=QUICK.get(name))[1] for name in HERE]
     assert len({report.degenerate for report in reports}) == 1

@@ -6,22 +6,22 @@ import numpy as np
 import pytest
 import torch
 
-from chronas.networks import closed_form
+from chronas.networks import space_counts
 from chronas.predictors import make_predictor
-from chronas.predictors.samples import choose_samples, spread_out
+from chronas.predictors.few_samples import choose_samples, spread_out
 from chronas.spaces import make_space
 
 SPACE = make_space("nasbench201")
-SKELETON = SPACE.skeletons["cifar10"]
+SIZE = SPACE.sizes["cifar10"]
 CODES = SPACE.encode(SPACE.sample(300, seed=0))
-COSTS = 1 + closed_form(SPACE, SKELETON).macs(CODES) / 1e7
+COSTS = 1 + space_counts(SPACE, SIZE).macs(CODES) / 1e7
 WAYS = ["random", "spread", "sequential"]
 
 
 @pytest.mark.parametrize("how", WAYS)
 @pytest.mark.parametrize("name", ["transfer", "lookup"])
 def test_as_many_as_asked_none_twice_and_the_same_for_a_seed(how: str, name: str) -> None:
-    predictor = make_predictor(name, SPACE, SKELETON)
+    predictor = make_predictor(name, SPACE, SIZE)
     rows = choose_samples(how, predictor, CODES, COSTS, 12, seed=1)
     assert len(set(rows.tolist())) == 12
     assert rows.tolist() == choose_samples(how, predictor, CODES, COSTS, 12, seed=1).tolist()
@@ -29,7 +29,7 @@ def test_as_many_as_asked_none_twice_and_the_same_for_a_seed(how: str, name: str
 
 @pytest.mark.parametrize("how", WAYS)
 def test_only_a_sequence_looks_at_costs(how: str) -> None:
-    predictor = make_predictor("transfer", SPACE, SKELETON)
+    predictor = make_predictor("transfer", SPACE, SIZE)
     rows = choose_samples(how, predictor, CODES, COSTS, 12, seed=1)
     others = COSTS * np.random.default_rng(0).uniform(0.5, 2, len(COSTS))
     again = choose_samples(how, predictor, CODES, others, 12, seed=1)

@@ -8,10 +8,10 @@ import re
 import pytest
 import torch
 
-from chronas.predictors.terms import terms
-from chronas.spaces import Skeleton, make_space
+from chronas.predictors.fusion_terms import terms
+from chronas.spaces import NetworkSize, make_space
 
-SKELETON = Skeleton(input_shape=(3, 8, 8), classes=10, width=4, depth=5)
+SIZE = NetworkSize(input_shape=(3, 8, 8), outputs=10, width=4, depth=5)
 PLAIN = ("max_pool_3x3", "avg_pool_3x3", "skip_connect")
 
 
@@ -41,7 +41,7 @@ def by_hand(architecture: object, name: str) -> list[float]:
 def test_the_terms_of_darts_are_those_counted_by_hand() -> None:
     space = make_space("darts")
     architectures = space.sample(60, seed=4)
-    found = terms(space, SKELETON, torch.from_numpy(space.encode(architectures)).double())
+    found = terms(space, SIZE, torch.from_numpy(space.encode(architectures)).double())
     for architecture, row in zip(architectures, found, strict=True):
         expected = by_hand(architecture, "normal") + by_hand(architecture, "reduce")
         assert sorted(row.tolist()) == pytest.approx(sorted(expected)), "the same counts, in whatever order of kinds"
@@ -59,14 +59,14 @@ def test_a_term_changes_where_the_sum_over_slots_does_not() -> None:
         "reduce_concat=range(2, 6))"
     )
     codes = torch.from_numpy(space.encode([space.parse(text.format(0, 1)), space.parse(text.format(1, 0))])).double()
-    same, other = terms(space, SKELETON, codes)
+    same, other = terms(space, SIZE, codes)
     assert (other - same).abs().sum() >= 1
 
 
 @pytest.mark.parametrize("name", ["darts", "nasbench201"])
 def test_gradients_are_exact(name: str) -> None:
     space = make_space(name)
-    codes = torch.rand(2, space.width, dtype=torch.float64, generator=torch.Generator().manual_seed(0))
-    torch.autograd.gradcheck(lambda x: terms(space, SKELETON, x), codes.requires_grad_())
+    codes = torch.rand(2, space.encoding_length, dtype=torch.float64, generator=torch.Generator().manual_seed(0))
+    torch.autograd.gradcheck(lambda x: terms(space, SIZE, x), codes.requires_grad_())
     whole = torch.from_numpy(space.encode(space.sample(2, seed=0))).double()
-    torch.autograd.gradcheck(lambda x: terms(space, SKELETON, x), whole.requires_grad_())
+    torch.autograd.gradcheck(lambda x: terms(space, SIZE, x), whole.requires_grad_())

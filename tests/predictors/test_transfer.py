@@ -12,22 +12,22 @@ from scipy.stats import spearmanr
 
 from chronas.errors import DataError, MismatchError
 from chronas.predictors import Macs, Transfer, TransferConfig, fit_on_samples, load_predictor
-from chronas.predictors.sources import FEWEST_ROWS
+from chronas.predictors.transfer import FEWEST_ROWS
 from chronas.spaces import Space, make_space
 from chronas.tables import CostTable, Provenance
 
 SPACE = make_space("nasbench201")
-SKELETON = SPACE.skeletons["cifar10"]
+SIZE = SPACE.sizes["cifar10"]
 ROWS = 2000
 SOURCES = ("1080ti_1", "1080ti_256", "silver_4210r", "samsung_a50", "pixel3", "eyeriss")
 TARGETS = ("raspi4", "fpga")
 FBNET_SOURCES = ("1080ti_1", "1080ti_64", "silver_4114", "silver_4210r", "samsung_a50", "samsung_s7", "pixel3")
 
 
-def write(path: Path, space: Space, texts: pl.Series, costs_ms: pl.Series) -> Path:
-    frame = pl.DataFrame({"architecture": texts, "latency_ms": costs_ms}).unique("architecture", maintain_order=True)
-    skeleton = next(iter(space.skeletons.values()))
-    CostTable.from_values(frame, Provenance(space.name, skeleton, {"name": path.stem}, source="HELP")).save(path)
+def write(path: Path, space: Space, texts: pl.Series, costs: pl.Series) -> Path:
+    frame = pl.DataFrame({"architecture": texts, "latency_ms": costs}).unique("architecture", maintain_order=True)
+    size = next(iter(space.sizes.values()))
+    CostTable.from_values(frame, Provenance(space.name, size, {"name": path.stem}, source="HELP")).save(path)
     return path
 
 
@@ -85,8 +85,8 @@ def test_the_file_predicts_without_the_sources_and_has_a_gradient(help_tables: d
         copy.rename(help_tables[name])
     loaded = load_predictor(tmp_path / "fpga.safetensors")
     codes = SPACE.encode(table.architectures()[:50])
-    assert loaded.predict(codes).mean_ms.tobytes() == predictor.predict(codes).mean_ms.tobytes()
-    relaxed = torch.full((2, SPACE.width), 0.2, dtype=torch.float64, requires_grad=True)
+    assert loaded.predict(codes).mean.tobytes() == predictor.predict(codes).mean.tobytes()
+    relaxed = torch.full((2, SPACE.encoding_length), 0.2, dtype=torch.float64, requires_grad=True)
     assert torch.autograd.gradcheck(loaded.cost, (relaxed,))
 
 
@@ -100,7 +100,7 @@ def test_what_was_not_sampled_is_not_learned_from(help_tables: dict[str, Path]) 
     moved = CostTable.from_values(other.select("architecture", "latency_ms"), table.provenance)
     again, _ = fit_on_samples("transfer", moved, samples=10, config=config(help_tables))
     codes = SPACE.encode(SPACE.sample(20, seed=0))
-    assert again.predict(codes).mean_ms.tobytes() == predictor.predict(codes).mean_ms.tobytes()
+    assert again.predict(codes).mean.tobytes() == predictor.predict(codes).mean.tobytes()
 
 
 def test_no_twin_of_a_sample_is_judged_on(help_tables: dict[str, Path]) -> None:
@@ -125,18 +125,18 @@ def test_more_samples_rank_better_and_the_interval_gets_narrower(help_tables: di
         for count in (5, 200)
     )
     assert many.scores.mape_percent < few.scores.mape_percent
-    assert np.mean(many.predicted_std_ms) < np.mean(few.predicted_std_ms)
+    assert np.mean(many.predicted_std) < np.mean(few.predicted_std)
 
 
 def test_the_order_is_that_of_the_sources_where_samples_say_nothing_else(help_tables: dict[str, Path]) -> None:
     source = CostTable.load(help_tables["silver_4210r"])
     architectures = SPACE.sample(200, seed=3)
     codes = SPACE.encode(architectures)
-    predictor = Transfer(SPACE, SKELETON, TransferConfig(sources=(help_tables["silver_4210r"],)))
+    predictor = Transfer(SPACE, SIZE, TransferConfig(sources=(help_tables["silver_4210r"],)))
     predictor.fit(codes[:3], np.array([10.0, 11.0, 12.0]), seed=0)
-    macs = Macs(SPACE, SKELETON)
+    macs = Macs(SPACE, SIZE)
     macs.fit(SPACE.encode(source.architectures()), source.costs(), seed=0)
-    assert spearmanr(predictor.predict(codes).mean_ms, macs.predict(codes).mean_ms).statistic > 0.6
+    assert spearmanr(predictor.predict(codes).mean, macs.predict(codes).mean).statistic > 0.6
 
 
 def test_bad_sources_are_refused_in_one_line(help_tables: dict[str, Path], tmp_path: Path) -> None:

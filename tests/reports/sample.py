@@ -133,9 +133,9 @@ def sample_predictor(space: str) -> PredictorReport:
     return PredictorReport(
         predictor="lpm",
         architectures=tuple(map(str, make_space(space).sample(300, seed=9))),
-        measured_ms=tuple(map(float, measured)),
-        predicted_ms=tuple(map(float, predicted)),
-        predicted_std_ms=tuple(map(float, 0.05 * measured)),
+        measured=tuple(map(float, measured)),
+        predicted=tuple(map(float, predicted)),
+        predicted_std=tuple(map(float, 0.05 * measured)),
         scores=Scores.of(measured, predicted),
         baselines={name: Scores.of(measured, values) for name, values in worse.items()},
         repeatability=Repeatability(kendall=0.87, spearman=0.97, median_difference_percent=2.1, networks=300),
@@ -147,7 +147,7 @@ def sample_predictor(space: str) -> PredictorReport:
 
 
 def sample_search(name: str, space: str, *, pull: float) -> SearchSummary:
-    """A search whose logits drift apart; `pull` towards cheap operations and lower latency."""
+    """A search whose alphas drift apart; `pull` towards cheap operations and lower latency."""
     generator = np.random.default_rng(1)
     decisions = make_space(space).decisions
     aims = [
@@ -167,7 +167,7 @@ def sample_search(name: str, space: str, *, pull: float) -> SearchSummary:
                 "mode_latency_ms": 3.3 - 0.9 * pull * (epoch > 4) + 0.1 * (epoch % 3),
                 "entropy": 40.0 * (1 - 0.3 * share),
                 "skip_connections": int(2 + 4 * share * pull),
-                "logits": [list(map(float, 1.6 * share * aim)) for aim in aims],
+                "alphas": [list(map(float, 1.6 * share * aim)) for aim in aims],
             }
         )
     scored = [

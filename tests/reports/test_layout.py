@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from sklearn.isotonic import IsotonicRegression
 
-from chronas.reports.layout import Layered, crossings, positions, reduce_crossings, spread
+from chronas.reports.draw import Layered, crossings, positions, reduce_crossings, spread
 
 NUMBERS = st.lists(st.floats(-100, 100), min_size=1, max_size=12)
 

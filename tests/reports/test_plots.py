@@ -9,8 +9,18 @@ import pytest
 from sample import latency, sample_networks, sample_predictor, sample_report, sample_search
 
 from chronas.reports.curves import operation_weights, search_curves
-from chronas.reports.figure import MARKS, Figure, limit_line, padded
-from chronas.reports.plots import is_free, label_box, label_sides, plane, predicted_against_measured, supernet_scores
+from chronas.reports.figures import (
+    MARKS,
+    Figure,
+    is_free,
+    label_box,
+    label_sides,
+    limit_line,
+    padded,
+    plane,
+    predicted_against_measured,
+    supernet_scores,
+)
 
 
 def all_figures(space: str) -> list[Figure]:

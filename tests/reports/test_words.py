@@ -6,7 +6,7 @@ import pytest
 from sample import latency, sample_networks, sample_predictor
 
 from chronas.reports import NetworkCost, Verdict, judge
-from chronas.reports.words import (
+from chronas.reports.sentences import (
     chance_points,
     compare_accuracy,
     compare_latency,

@@ -119,11 +119,11 @@ def test_the_objective_is_the_weight_and_the_limit() -> None:
 
 
 def test_a_frame_becomes_a_skeleton_of_the_datas_shape_and_classes() -> None:
-    skeleton = Frame(width=8, depth=4, stem="imagenet").skeleton(make_space("darts"), (1, 64, 32), 7)
-    assert (skeleton.width, skeleton.depth, skeleton.stem) == (8, 4, "imagenet")
-    assert (skeleton.input_shape, skeleton.classes) == ((1, 64, 32), 7)
+    size = Frame(width=8, depth=4, stem="imagenet").size(make_space("darts"), (1, 64, 32), 7)
+    assert (size.width, size.depth, size.stem) == (8, 4, "imagenet")
+    assert (size.input_shape, size.outputs) == ((1, 64, 32), 7)
 
 
 def test_a_stem_that_the_space_lacks_is_refused_with_the_valid_ones() -> None:
     with pytest.raises(UsageError, match="space nasbench201 has no imagenet stem: valid stems are cifar"):
-        Frame(stem="imagenet").skeleton(make_space("nasbench201"), (3, 32, 32), 10)
+        Frame(stem="imagenet").size(make_space("nasbench201"), (3, 32, 32), 10)

@@ -9,9 +9,9 @@ import pytest
 
 from chronas.errors import DataError, UsageError
 from chronas.runs import Finder, Run, find, read_choice, read_choices
-from chronas.runs.measuring import saved_predictors
+from chronas.runs.cost_model import saved_predictors
 from chronas.search import Searcher
-from chronas.search.bayesian import BayesianConfig
+from chronas.search.blackbox.bayesian import BayesianConfig
 from chronas.tables import CostTable
 
 
@@ -38,7 +38,7 @@ def test_the_random_network_is_the_nearest_of_the_table_by_measured_cost(wanted_
     assert choice.latency_ms == known_ms[nearest]
     predictor = finder.predictors["latency_ms"]
     assert choice.predicted["latency_ms"] == pytest.approx(
-        float(predictor.predict(copied.space.encode([architecture])).mean_ms[0])
+        float(predictor.predict(copied.space.encode([architecture])).mean[0])
     )
     assert (choice.tried, choice.judged, choice.margin) == ((), (), None)
 
@@ -68,7 +68,7 @@ def test_random_search_has_as_many_processes_as_the_search_that_it_is_held_again
         had.append(searcher.config.workers)  # type: ignore[attr-defined]
         raise KeyboardInterrupt
 
-    monkeypatch.setattr("chronas.runs.finding.search", searched)
+    monkeypatch.setattr("chronas.runs.selection.search", searched)
     (copied.folder / "networks" / "random-search" / "choice.json").unlink()
     for config in (copied.config.searcher_config, BayesianConfig(workers=3)):
         run = Run(copied.folder, copied.config.model_copy(update={"searcher_config": config}), "x")

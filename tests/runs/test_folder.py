@@ -40,7 +40,7 @@ def test_what_cannot_work_is_refused_before_anything_is_written(
 
 def test_a_warm_up_that_leaves_no_epoch_is_refused_before_anything_is_written(tmp_path: Path) -> None:
     searcher = tiny_config().searcher_config.model_copy(update={"warmup_epochs": 2})
-    refused_before_anything_is_written(tmp_path / "run", "leaves the logits none of 2", searcher_config=searcher)
+    refused_before_anything_is_written(tmp_path / "run", "leaves the alphas none of 2", searcher_config=searcher)
 
 
 def test_a_device_that_is_not_here_is_refused_before_anything_is_written(tmp_path: Path) -> None:
@@ -65,19 +65,19 @@ def test_an_empty_folder_becomes_a_run_that_opens_again(tmp_path: Path) -> None:
     assert (again.config, again.command) == (run.config, "chronas run --out here")
     assert again.facts.device == run.device.fingerprint()
     assert again.data_facts == run.data_facts
-    assert again.skeleton == run.skeleton
+    assert again.size == run.size
     assert again.timings == {}
 
 
 def test_what_data_json_says_is_known_without_decoding(finished: Run, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("chronas.runs.folder.load_dataset", None)
+    monkeypatch.setattr("chronas.runs.run.load_dataset", None)
     facts = Run.open(finished.folder).data_facts
     assert (facts.name, facts.shape, facts.classes, facts.train) == ("digits", (1, 8, 8), 10, 200)
 
 
 def test_a_run_without_data_json_looks_at_the_data_and_writes_nothing(copied: Run) -> None:
     (copied.folder / "data.json").unlink()
-    assert Run.open(copied.folder).skeleton == copied.skeleton
+    assert Run.open(copied.folder).size == copied.size
     assert not (copied.folder / "data.json").exists()
 
 
@@ -140,7 +140,7 @@ def test_timings_add_up_over_attempts_also_where_one_fails(tmp_path: Path) -> No
 def test_a_killed_process_leaves_the_time_up_to_its_last_report(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("chronas.runs.folder.KEPT_S", 0.0)
+    monkeypatch.setattr("chronas.runs.run.KEPT_S", 0.0)
     run, shown = Run(tmp_path, tiny_config(), "x"), []
     with run.timed("measure"):
         pass

@@ -13,7 +13,7 @@ from chronas.reports import front_rows
 from chronas.reports.front import front_figure
 from chronas.runs import Run, search_front
 from chronas.runs.front import front_of
-from chronas.runs.known import NetworkCosts
+from chronas.runs.network_costs import NetworkCosts
 from chronas.search import Candidate, Contender
 from chronas.spaces import make_space
 from chronas.tables import CostTable
@@ -74,9 +74,9 @@ def test_a_predictor_without_a_gradient_is_refused_before_anything_is_searched(t
     run = Run.create(tmp_path / "run", tiny_config(front=3, latency_weight=0.0), command="x")
     architectures = run.space.sample(20, 0)
     rows = [(each, 1.0 + 0.1 * number) for number, each in enumerate(architectures)]
-    table = CostTable.from_rows(run.space, run.skeleton, run.device, rows)
+    table = CostTable.from_rows(run.space, run.size, run.device, rows)
     with pytest.raises(
         UsageError, match="rigid is not differentiable, and searcher darts descends by gradient: .* with a front"
     ):
-        search_front(run, {"latency_ms": Rigid(run.space, run.skeleton)}, table)
+        search_front(run, {"latency_ms": Rigid(run.space, run.size)}, table)
     assert not (run.folder / "search").exists()

@@ -9,11 +9,11 @@ import numpy as np
 import pytest
 
 from chronas.cli.main import main
-from chronas.devices import RecordedConfig, make_device
+from chronas.devices import OfflineConfig, make_device
 from chronas.devices.simulated import Simulated
 from chronas.errors import DeviceError, MismatchError
 from chronas.runs import Run, device_of, execute, fit_all, measure, read_choice
-from chronas.runs.known import costs_of, of_row, recorded
+from chronas.runs.network_costs import costs_of, of_row, recorded
 from chronas.tables import CostTable
 from tiny_run import FLAGS, tiny_config
 
@@ -53,11 +53,11 @@ def test_a_device_that_is_here_is_taken_with_the_tables_settings(finished: Run) 
 def test_a_device_that_is_not_here_is_known_by_its_table(finished: Run, changed: dict[str, str | int | float]) -> None:
     own = CostTable.load(finished.folder / "costs.parquet")
     moved = CostTable(own.frame, replace(own.provenance, device=changed))
-    assert device_of(moved) == ("recorded", RecordedConfig(fingerprint=changed))
+    assert device_of(moved) == ("recorded", OfflineConfig(fingerprint=changed))
     device = make_device(*device_of(moved))
     moved.require(device=device)
     with pytest.raises(DeviceError, match=r"nothing can be measured on .*, it is not on this machine"):
-        device.prepare(own.architectures()[0], own.provenance.skeleton)
+        device.prepare(own.architectures()[0], own.provenance.size)
 
 
 def test_hardware_that_is_here_with_another_version_is_refused_not_passed_over(finished: Run, tmp_path: Path) -> None:
@@ -114,8 +114,8 @@ def test_a_network_of_the_table_costs_what_the_table_says_and_another_is_predict
     prediction = predictor.predict(run.space.encode([outside]))
     other = found[str(outside)]
     assert other.source == "predicted"
-    assert other.latency.value_ms == float(prediction.mean_ms[0])
-    assert other.latency.high_ms - other.latency.value_ms == pytest.approx(1.959964 * float(prediction.std_ms[0]))
+    assert other.latency.value_ms == float(prediction.mean[0])
+    assert other.latency.high_ms - other.latency.value_ms == pytest.approx(1.959964 * float(prediction.std[0]))
 
 
 def test_the_command_takes_the_tables_device_and_says_that_it_is_not_here(

@@ -7,10 +7,10 @@ import pytest
 from chronas.errors import UsageError
 from chronas.runs import PRESETS, make_preset
 from chronas.search import searcher_class
-from chronas.search.bayesian import BayesianConfig
+from chronas.search.blackbox.bayesian import BayesianConfig
 from chronas.spaces import make_space
 
-SKELETON = make_space("nasbench201").skeletons["cifar10"]
+SIZE = make_space("nasbench201").sizes["cifar10"]
 
 SHARED_SEARCH = {  # cnn/train_search.py of quark0/darts and train_search.py of yuhuixu1993/PC-DARTS
     "epochs": 50,
@@ -19,9 +19,9 @@ SHARED_SEARCH = {  # cnn/train_search.py of quark0/darts and train_search.py of 
     "momentum": 0.9,
     "weight_decay": 3e-4,
     "gradient_clip": 5.0,
-    "logits_beta_1": 0.5,
-    "logits_beta_2": 0.999,
-    "logits_weight_decay": 1e-3,
+    "alphas_beta_1": 0.5,
+    "alphas_beta_2": 0.999,
+    "alphas_weight_decay": 1e-3,
     "order": 1,
     "crop_padding": 4,
     "flip": True,
@@ -30,7 +30,7 @@ DARTS_SEARCH = {
     "batch": 64,
     "learning_rate": 0.025,
     "final_learning_rate": 0.001,
-    "logits_learning_rate": 3e-4,
+    "alphas_learning_rate": 3e-4,
     "warmup_epochs": 0,
     "partial_channels": 1,
     "edge_normalisation": False,
@@ -39,7 +39,7 @@ PC_DARTS_SEARCH = {
     "batch": 256,
     "learning_rate": 0.1,
     "final_learning_rate": 0.0,
-    "logits_learning_rate": 6e-4,
+    "alphas_learning_rate": 6e-4,
     "warmup_epochs": 15,
     "partial_channels": 4,
     "edge_normalisation": True,
@@ -78,7 +78,7 @@ def test_published_presets_have_the_papers_settings(
 
 def test_nasbench201_has_the_networks_and_the_training_of_its_paper() -> None:
     config = make_preset("nasbench201-cifar10")
-    assert config.frame.skeleton(make_space("nasbench201"), (3, 32, 32), 10) == SKELETON
+    assert config.frame.size(make_space("nasbench201"), (3, 32, 32), 10) == SIZE
     assert (config.space, config.searcher, config.data) == ("nasbench201", "bayesian", "cifar10")
     assert (config.data_limit, config.search_images) == (None, None)
     assert (config.latency_weight, config.limit_ms, config.baseline) == (0.0, None, False)

@@ -14,7 +14,7 @@ from chronas.errors import DataError, LimitMissedError, MismatchError, UsageErro
 from chronas.measurement import Plan
 from chronas.networks import build
 from chronas.runs import Run, execute, measure, read_choice, read_trained, show
-from chronas.search import ChoiceConfig
+from chronas.search import RerankConfig
 from chronas.tables import CostTable
 from chronas.training import load_best
 from tiny_run import tiny_config
@@ -49,7 +49,7 @@ def test_the_report_tells_what_the_files_say(finished: Run) -> None:
         assert network.predicted_ms == choice.predicted["latency_ms"]
         assert network.measured.low_ms <= network.measured.value_ms <= network.measured.high_ms
     assert report.predictor is not None
-    assert len(report.predictor.measured_ms) == 40
+    assert len(report.predictor.measured) == 40
     assert len(report.searches[0].scored) == 11
 
 
@@ -57,7 +57,7 @@ def test_the_latency_term_lowers_latency_against_the_same_search_without_it(fini
     device = finished.device
     latency = {
         role: device.true_latency_ms(  # type: ignore[attr-defined]
-            read_trained(finished.folder / "networks" / role).architecture, finished.skeleton
+            read_trained(finished.folder / "networks" / role).architecture, finished.size
         )
         for role in ("latency-term", "weight-0")
     }
@@ -80,9 +80,9 @@ def test_random_search_stays_within_the_found_networks_latency(finished: Run) ->
 
 def test_the_exported_model_is_the_trained_one(finished: Run) -> None:
     trained = read_trained(finished.folder / "networks" / "latency-term")
-    network = build(trained.architecture, trained.skeleton)
+    network = build(trained.architecture, trained.size)
     load_best(network, finished.folder / "networks" / "latency-term" / "training")
-    images = torch.randn(1, *trained.skeleton.input_shape, generator=torch.Generator().manual_seed(1))
+    images = torch.randn(1, *trained.size.input_shape, generator=torch.Generator().manual_seed(1))
     with torch.no_grad():
         expected = network.eval()(images).numpy()
     session = onnxruntime.InferenceSession(str(finished.folder / "model.onnx"), providers=["CPUExecutionProvider"])
@@ -195,7 +195,7 @@ def test_a_limit_below_anything_says_what_is_reachable(tmp_path: Path) -> None:
 def test_a_limit_that_noise_breaks_ends_in_a_report_that_says_so(finished: Run, tmp_path: Path) -> None:
     noisy = finished.config.device_config.model_copy(update={"noise": 0.5})
     plan = Plan(rounds=2, max_rounds=2, statistic="median")
-    choice = ChoiceConfig(candidates=1, margin=0.0)  # with a margin a network is found that keeps it
+    choice = RerankConfig(candidates=1, margin=0.0)  # with a margin a network is found that keeps it
     changes = {"latency_weight": 0.0, "limit_ms": 1.12, "baseline": False, "choice": choice}
     config = tiny_config(**changes, device_config=noisy, plan=plan)
     run = Run.create(tmp_path / "run", config, command="x")

@@ -10,17 +10,17 @@ from chronas.errors import LimitMissedError, UsageError
 from chronas.measurement import Latency
 from chronas.predictors import predictor_class
 from chronas.progress import Progress, silent
-from chronas.runs import searching
-from chronas.runs.folder import Run
-from chronas.runs.known import Interval, NetworkCosts
-from chronas.runs.searching import Choice, choose, search
+from chronas.runs import limit_loop as searching
+from chronas.runs.limit_loop import Choice, choose, search
+from chronas.runs.network_costs import Interval, NetworkCosts
+from chronas.runs.run import Run
 from chronas.search import (
     Candidate,
-    ChoiceConfig,
     Contender,
-    Contest,
-    Found,
     ObjectiveConfig,
+    RerankConfig,
+    Reranker,
+    SearchResult,
     make_searcher,
     searcher_class,
 )
@@ -33,7 +33,7 @@ LIMIT_MS = 10.0
 GOAL_MS = 9.8  # what is left of it by the reserve
 
 
-class Known(Found):
+class Known(SearchResult):
     """Candidates with known predictions, the most probable first; notes the limits that it was asked for."""
 
     def __init__(
@@ -54,7 +54,7 @@ class Known(Found):
         self.asked.append(dict(limits))
         if limit_ms is not None and limit_ms < self._reachable_ms:
             raise UsageError(f"the fastest is predicted at {self._reachable_ms} ms")
-        return (c for c in self._all if c.excess(limits) == 0)
+        return (c for c in self._all if c.violation(limits) == 0)
 
     def contenders(self, limits: Sequence[Mapping[str, float]], progress: Progress = silent) -> list[Contender]:
         raise NotImplementedError
@@ -90,7 +90,7 @@ class Quiet:
         return nullcontext()
 
 
-FIRST = ChoiceConfig(candidates=1)
+FIRST = RerankConfig(candidates=1)
 
 
 def chosen(
@@ -105,7 +105,7 @@ def chosen(
     monkeypatch.setattr(searching, "costs_of", clock)
     run: Run = Quiet()  # type: ignore[assignment]
     limits = {name: limit for name, limit in (("latency_ms", limit_ms), ("energy_mj", limit_mj)) if limit is not None}
-    return choose(run, "limit", Contest(found, FIRST), limits), clock
+    return choose(run, "limit", Reranker(found, FIRST), limits), clock
 
 
 def test_without_a_limit_the_first_candidate_is_taken_whatever_it_costs(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -237,7 +237,7 @@ def test_a_cost_that_is_known_exactly_needs_nothing_to_spare(monkeypatch: pytest
 
     monkeypatch.setattr(searching, "costs_of", exact)
     run: Run = Quiet()  # type: ignore[assignment]
-    choice = choose(run, "limit", Contest(Known([9.9, 5.0]), FIRST), {"latency_ms": LIMIT_MS})
+    choice = choose(run, "limit", Reranker(Known([9.9, 5.0]), FIRST), {"latency_ms": LIMIT_MS})
     assert choice.candidate.architecture == NETWORKS[0]
 
 

@@ -29,10 +29,10 @@ def keys() -> list[tuple[str, str]]:
     by_file = {
         "data.json": ("name", "shape", "classes", "train", "test"),
         "timings.json": ("seconds",),
-        "predictor/report.json": ("measured_ms", "scores", "baselines", "coverage_90_percent", "repeatability"),
+        "predictor/report.json": ("measured", "scores", "baselines", "coverage_90_percent", "repeatability"),
         "networks/latency-term/choice.json": ("costs", "source", "tried", "judged", "architecture"),
         "networks/latency-term/result.json": ("accuracy_percent", "macs", "parameters", "training_s"),
-        "networks/latency-term/architecture.json": ("space", "architecture", "skeleton"),
+        "networks/latency-term/architecture.json": ("space", "architecture", "size"),
         "search/latency-term/history.json": ("epochs",),
         "search/latency-term/scored.json": ("rows",),
     }

@@ -14,7 +14,7 @@ from onnxruntime import InferenceSession
 
 from chronas.data import Normalisation, load_dataset
 from chronas.errors import DataError, MismatchError, UsageError
-from chronas.networks import Interface, build, count, load_state, write_onnx
+from chronas.networks import Preprocessing, build, count, load_state, write_onnx
 from chronas.runs import (
     EXPORTED,
     Run,
@@ -24,25 +24,25 @@ from chronas.runs import (
     measure_found,
     read_architecture,
     read_choices,
-    read_interface,
+    read_preprocessing,
     read_trained,
     train_architecture,
     write_architecture,
 )
-from chronas.spaces import Skeleton, make_space
+from chronas.spaces import NetworkSize, make_space
 from chronas.training import Recipe, make_recipe
 
 SPACE = make_space("nasbench201")
 FIRST, SECOND = SPACE.sample(2, 3)
-SKELETON = Skeleton(input_shape=(1, 8, 8), classes=10, width=4, depth=1)
+SIZE = NetworkSize(input_shape=(1, 8, 8), outputs=10, width=4, depth=1)
 RECIPE = make_recipe("digits-small").model_copy(update={"epochs": 1})
 
 
 def train(
-    folder: Path, architecture=FIRST, skeleton: Skeleton = SKELETON, recipe: Recipe = RECIPE, seed: int = 0, limit=100
+    folder: Path, architecture=FIRST, size: NetworkSize = SIZE, recipe: Recipe = RECIPE, seed: int = 0, limit=100
 ) -> None:  # type: ignore[no-untyped-def]
     data = load_dataset("digits", limit=limit)
-    train_architecture(folder, architecture, skeleton, data, recipe, validation_share=0.2, seed=seed)
+    train_architecture(folder, architecture, size, data, recipe, validation_share=0.2, seed=seed)
 
 
 @pytest.fixture(scope="module")
@@ -59,8 +59,8 @@ def content(folder: Path) -> dict[str, bytes]:
 
 def test_a_training_tells_what_it_is_of_and_what_it_gave(trained: Path) -> None:
     found = read_trained(trained)
-    assert (found.role, found.architecture, found.skeleton) == ("mine", FIRST, SKELETON)
-    counts = count(build(FIRST, SKELETON), SKELETON.input_shape)
+    assert (found.role, found.architecture, found.size) == ("mine", FIRST, SIZE)
+    counts = count(build(FIRST, SIZE), SIZE.input_shape)
     assert (found.macs, found.parameters) == (counts.macs, counts.parameters)
     assert 0 <= found.accuracy_percent <= 100
     assert found.training_s > 0
@@ -70,7 +70,7 @@ def test_a_training_tells_what_it_is_of_and_what_it_gave(trained: Path) -> None:
     "other",
     [
         {"architecture": SECOND},
-        {"skeleton": SKELETON.model_copy(update={"width": 6})},
+        {"size": SIZE.model_copy(update={"width": 6})},
         {"seed": 1},
         {"recipe": RECIPE.model_copy(update={"epochs": 2})},
         {"recipe": RECIPE.model_copy(update={"learning_rate": 0.05})},
@@ -93,8 +93,8 @@ def test_the_same_training_again_gives_the_same(trained: Path) -> None:
 
 
 def test_an_architecture_file_reads_back(tmp_path: Path) -> None:
-    write_architecture(tmp_path / "a.json", SECOND, SKELETON)
-    assert read_architecture(tmp_path / "a.json") == (SECOND, SKELETON)
+    write_architecture(tmp_path / "a.json", SECOND, SIZE)
+    assert read_architecture(tmp_path / "a.json") == (SECOND, SIZE)
 
 
 @pytest.mark.parametrize(
@@ -102,14 +102,14 @@ def test_an_architecture_file_reads_back(tmp_path: Path) -> None:
     [
         ("space", "darst", "unknown space 'darst': did you mean darts"),
         ("architecture", "|nor_conv|", "expected three nodes"),
-        ("skeleton", {"width": 0}, r"damaged \(skeleton\.input_shape"),
+        ("size", {"width": 0}, r"damaged \(size\.input_shape"),
     ],
 )
 def test_an_architecture_file_that_does_not_fit_is_one_line(
     field: str, value: object, expected: str, tmp_path: Path
 ) -> None:
     path = tmp_path / "a.json"
-    write_architecture(path, FIRST, SKELETON)
+    write_architecture(path, FIRST, SIZE)
     path.write_text(json.dumps({**json.loads(path.read_text()), field: value}))
     with pytest.raises((DataError, UsageError), match=expected):
         read_architecture(path)
@@ -123,7 +123,7 @@ def test_an_export_is_whole_and_has_the_batch(batch: int, trained: Path, tmp_pat
     assert [each.dim_value for each in shape.dim] == [batch, 1, 8, 8]
     tensors, said = load_state(paths[0])
     assert said == {"architecture": str(FIRST), "space": "nasbench201"}
-    network = build(FIRST, SKELETON)
+    network = build(FIRST, SIZE)
     network.load_state_dict(tensors)
     assert check_onnx(paths[1], network.eval(), (batch, 1, 8, 8)) <= 1e-4
 
@@ -149,36 +149,36 @@ def test_the_exported_files_alone_classify_raw_pixels_as_training_did(trained: P
     (answer,) = session.run(None, {"images": (pixels.numpy().astype(np.float32) / 255 - mean) / std})
     assert [said["class_names"][n] for n in answer.argmax(axis=1)] == [names[n] for n in logits.argmax(dim=1).tolist()]
 
-    interface = read_interface(tmp_path / "exported" / "architecture.json")
-    assert interface == Interface(tuple(said["mean"]), tuple(said["std"]), names)
-    assert read_interface(trained / "architecture.json") == interface
+    preprocessing = read_preprocessing(tmp_path / "exported" / "architecture.json")
+    assert preprocessing == Preprocessing(tuple(said["mean"]), tuple(said["std"]), names)
+    assert read_preprocessing(trained / "architecture.json") == preprocessing
 
 
 def test_a_training_of_an_older_version_is_exported_without_what_it_did_not_keep(trained: Path, tmp_path: Path) -> None:
     shutil.copytree(trained, tmp_path / "old")
     path = tmp_path / "old" / "architecture.json"
-    path.write_text(json.dumps({k: v for k, v in json.loads(path.read_text()).items() if k != "interface"}))
-    assert read_interface(path) is None
+    path.write_text(json.dumps({k: v for k, v in json.loads(path.read_text()).items() if k != "preprocessing"}))
+    assert read_preprocessing(path) is None
     _, onnx_path, model_py, _ = export(tmp_path / "old", tmp_path / "exported")
     assert not onnx.load(str(onnx_path)).metadata_props
     assert "prepared" not in runpy.run_path(str(model_py))
     with pytest.raises(MismatchError, match="of other images|another"):
         train(tmp_path / "old", limit=120)
-    assert read_interface(path) is None, "what other images say is not taken for this training's"
+    assert read_preprocessing(path) is None, "what other images say is not taken for this training's"
     train(tmp_path / "old")
-    assert read_interface(path) == read_interface(trained / "architecture.json")
+    assert read_preprocessing(path) == read_preprocessing(trained / "architecture.json")
     assert "normalised as in training" in model_py.read_text()
 
 
 def test_an_onnx_file_of_other_weights_is_not_usable(tmp_path: Path) -> None:
-    write_onnx(tmp_path / "m.onnx", build(FIRST, SKELETON, seed=1).eval(), SKELETON.input_shape)
+    write_onnx(tmp_path / "m.onnx", build(FIRST, SIZE, seed=1).eval(), SIZE.input_shape)
     with pytest.raises(DataError, match=r"differs from PyTorch by .* relative, more than 1e-04: not usable"):
-        check_onnx(tmp_path / "m.onnx", build(FIRST, SKELETON, seed=0).eval(), (1, 1, 8, 8))
+        check_onnx(tmp_path / "m.onnx", build(FIRST, SIZE, seed=0).eval(), (1, 1, 8, 8))
 
 
 def test_outputs_that_are_not_numbers_are_not_usable(tmp_path: Path) -> None:
-    network = build(FIRST, SKELETON).eval()
-    write_onnx(tmp_path / "m.onnx", network, SKELETON.input_shape)
+    network = build(FIRST, SIZE).eval()
+    write_onnx(tmp_path / "m.onnx", network, SIZE.input_shape)
     with torch.no_grad():
         next(network.parameters()).fill_(float("nan"))
     with pytest.raises(DataError, match="differs from PyTorch by nan"):
@@ -186,7 +186,7 @@ def test_outputs_that_are_not_numbers_are_not_usable(tmp_path: Path) -> None:
 
 
 def test_a_folder_without_a_finished_training_is_not_exported(trained: Path, tmp_path: Path) -> None:
-    write_architecture(tmp_path / "half" / "architecture.json", FIRST, SKELETON)
+    write_architecture(tmp_path / "half" / "architecture.json", FIRST, SIZE)
     with pytest.raises(DataError, match="holds no trained network: train one with `chronas train` first"):
         export(tmp_path / "half", tmp_path / "out")
     assert not (tmp_path / "out").exists()

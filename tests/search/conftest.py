@@ -12,20 +12,20 @@ from torch import Tensor
 
 from chronas.data import Images, Normalisation, load_dataset, split
 from chronas.search import ObjectiveConfig, SearchCost, Task
-from chronas.spaces import Skeleton, Space, make_space
+from chronas.spaces import NetworkSize, Space, make_space
 
 MakeTask = Callable[..., Task]
 
 
 def additive(space: Space) -> Callable[[Tensor], Tensor]:
     """An additive cost in ms, between about 1 and 2 ms a slot group."""
-    slope = 0.1 + torch.rand(space.width, generator=torch.Generator().manual_seed(0))
+    slope = 0.1 + torch.rand(space.encoding_length, generator=torch.Generator().manual_seed(0))
     return lambda codes: codes @ slope + 1.0
 
 
 def latency(space: Space) -> SearchCost:
     cost = additive(space)
-    codes = torch.from_numpy(space.encode(space.sample(min(200, space.size), seed=0)))
+    codes = torch.from_numpy(space.encode(space.sample(min(200, space.cardinality), seed=0)))
     return SearchCost(cost, float(cost(codes).median()))
 
 
@@ -52,7 +52,7 @@ def make_task(digits: tuple[Images, Images, Normalisation], tmp_path: Path) -> M
         found = make_space(space) if isinstance(space, str) else space
         return Task(
             space=found,
-            skeleton=Skeleton(input_shape=(1, 8, 8), classes=10, width=4, depth=1 if space == "nasbench201" else 3),
+            size=NetworkSize(input_shape=(1, 8, 8), outputs=10, width=4, depth=1 if space == "nasbench201" else 3),
             search_train=train,
             search_validation=validation,
             normalisation=normalisation,

@@ -15,7 +15,7 @@ from torch import Tensor
 
 from chronas.data import Normalisation, load_dataset, split
 from chronas.search import ObjectiveConfig, SearchCost, Task, make_searcher, searcher_class
-from chronas.spaces import Skeleton, make_space
+from chronas.spaces import NetworkSize, make_space
 from chronas.training import launched_group
 
 
@@ -29,7 +29,7 @@ class Double(Normalisation):
 def main(folder: Path, searcher: str, space_name: str, settings: str, killed_after: int) -> None:
     torch.set_default_dtype(torch.float64)
     space = make_space(space_name)
-    slope = torch.arange(space.width) / space.width + 1.0
+    slope = torch.arange(space.encoding_length) / space.encoding_length + 1.0
     images = load_dataset("digits", limit=150).train
     train, validation = split(images, 0.5, seed=0)
     config = {"epochs": 2, "batch": 25, "width": 8, "depth": 1, "flip": False, "crop_padding": 1}
@@ -42,7 +42,7 @@ def main(folder: Path, searcher: str, space_name: str, settings: str, killed_aft
     with launched_group() as group:
         task = Task(
             space,
-            Skeleton(input_shape=(1, 8, 8), classes=10, width=8, depth=1),
+            NetworkSize(input_shape=(1, 8, 8), outputs=10, width=8, depth=1),
             train,
             validation,
             Double(*astuple(Normalisation.of(images))),

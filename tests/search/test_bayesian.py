@@ -14,9 +14,10 @@ import pytest
 import torch
 
 from chronas.errors import MismatchError, UsageError
-from chronas.search import SearchCost, TableEvaluator, Task, make_searcher, sampling, searcher_class
-from chronas.search.bayesian import Bayesian, BayesianConfig
-from chronas.search.sampling import SampledFound
+from chronas.search import SearchCost, TableEvaluator, Task, make_searcher, searcher_class
+from chronas.search.blackbox import loop as sampling
+from chronas.search.blackbox.bayesian import Bayesian, BayesianConfig
+from chronas.search.blackbox.loop import BlackBoxResult
 from chronas.spaces import Architecture, make_space
 
 MakeTask = Callable[..., Task]
@@ -69,7 +70,7 @@ def test_a_region_is_searched_to_its_end_and_no_cell_that_images_do_not_pass_is_
     def edges(codes: torch.Tensor) -> torch.Tensor:
         return 1.0 + codes.reshape(len(codes), 6, 5)[:, :, 1:].sum(dim=(1, 2))
 
-    every = [SPACE.from_index(index) for index in range(SPACE.size)]
+    every = [SPACE.from_index(index) for index in range(SPACE.cardinality)]
     inside = {str(cell) for cell in every if sum(choice != 0 for choice in cell.choices) <= 1}
     passed = {text for text in inside if not text.rpartition("+")[2].startswith("|none~0")}
     assert len(passed) == 4 < len(inside), "one operation, from the input to the end"
@@ -79,7 +80,7 @@ def test_a_region_is_searched_to_its_end_and_no_cell_that_images_do_not_pass_is_
     found = make_searcher("bayesian", config).search(task)
     trained = {row["mode"] for row in found.history}
     assert trained == passed
-    assert isinstance(found, SampledFound)
+    assert isinstance(found, BlackBoxResult)
     again = Bayesian(config, known=found.judged).search(replace(task, folder=task.folder / "again"))
     assert again.history == [], "all of it is known"
     assert list(again.candidates({})) == list(found.candidates({}))
@@ -99,13 +100,15 @@ def test_candidates_go_on_where_a_limit_was_tightened_past_all_that_was_trained(
     trained = {row["mode"] for row in found.history}
     tightened = {"latency_ms": float(np.median([row["expected_latency_ms"] for row in found.history]))}
     candidates = list(found.candidates(tightened))
-    assert all(each.excess(tightened) == 0 for each in candidates)
+    assert all(each.violation(tightened) == 0 for each in candidates)
     known = [str(each.architecture) in trained for each in candidates]
     assert known == sorted(known, reverse=True), "what was trained comes first"
     others = [each.architecture for each in candidates if str(each.architecture) not in trained]
     assert len(others) > 8
-    worths = convolutions(others)
-    assert np.mean(worths[: len(worths) // 4]) > np.mean(worths[-len(worths) // 4 :]), "best first"
+    posterior_means = convolutions(others)
+    assert np.mean(posterior_means[: len(posterior_means) // 4]) > np.mean(
+        posterior_means[-len(posterior_means) // 4 :]
+    ), "best first"
     with pytest.raises(UsageError, match="is predicted within"):
         list(found.candidates({"latency_ms": 1e-6}))
 
@@ -169,7 +172,7 @@ def test_a_latency_weight_is_traded_against_accuracy(make_task: MakeTask) -> Non
 
 def test_what_another_search_knows_is_not_trained_again(make_task: MakeTask) -> None:
     free = make_searcher("bayesian", FEW).search(replace(make_task("nasbench201"), evaluate=convolutions))
-    assert isinstance(free, SampledFound)
+    assert isinstance(free, BlackBoxResult)
     task = replace(make_task("nasbench201", folder="limit", limit_ms=3.5), evaluate=convolutions)
     config = FEW.model_copy(update={"architectures": 8})
     limited = Bayesian(config, known=free.judged).search(task)
@@ -177,7 +180,7 @@ def test_what_another_search_knows_is_not_trained_again(make_task: MakeTask) -> 
     assert {row["mode"] for row in limited.history}.isdisjoint(row["mode"] for row in free.history)
     assert all(candidate.predicted["latency_ms"] <= 3.5 for candidate in limited.candidates({"latency_ms": 3.5}))
     inside = [each for each in free.judged if each.candidate.predicted["latency_ms"] <= 3.5]
-    assert isinstance(limited, SampledFound)
+    assert isinstance(limited, BlackBoxResult)
     assert len(limited.judged) == 8 + len(inside)
     with pytest.raises(MismatchError, match="known"):
         Bayesian(config, known=free.judged[:9]).search(task)
@@ -214,13 +217,13 @@ import sys
 from pathlib import Path
 from chronas.data import Normalisation, load_dataset, split
 from chronas.search import ObjectiveConfig, Task, make_searcher
-from chronas.search.bayesian import BayesianConfig
-from chronas.spaces import Skeleton, make_space
+from chronas.search.blackbox.bayesian import BayesianConfig
+from chronas.spaces import NetworkSize, make_space
 
 train, validation = split(load_dataset("digits").train, 0.1, seed=0)
-skeleton = Skeleton(input_shape=(1, 8, 8), classes=10, width=4, depth=1)
+size = NetworkSize(input_shape=(1, 8, 8), outputs=10, width=4, depth=1)
 task = Task(
-    make_space("nasbench201"), skeleton, validation, validation, Normalisation.of(train), {}, ObjectiveConfig(),
+    make_space("nasbench201"), size, validation, validation, Normalisation.of(train), {}, ObjectiveConfig(),
     Path(sys.argv[1]), seed=0,
 )
 config = BayesianConfig(architectures=2, initial=2, epochs=1, crop_padding=0, flip=False, workers=2)

@@ -13,8 +13,8 @@ from chronas.data import Normalisation
 from chronas.errors import DataError, MismatchError, UsageError
 from chronas.networks import load_state, save_state
 from chronas.search import Objective, ObjectiveConfig, Searcher, Task, make_searcher
-from chronas.search.config import BilevelConfig, PCDartsConfig
-from chronas.search.descent import Descent
+from chronas.search.gradient.config import BilevelConfig, PCDartsConfig
+from chronas.search.gradient.loop import BilevelLoop
 
 MakeTask = Callable[..., Task]
 SMALL = BilevelConfig(
@@ -22,7 +22,7 @@ SMALL = BilevelConfig(
     width=4,
     depth=1,
     learning_rate=0.05,
-    logits_learning_rate=0.1,
+    alphas_learning_rate=0.1,
     warmup_epochs=1,
     crop_padding=1,
     flip=False,
@@ -71,8 +71,8 @@ def test_pc_darts_resumes_with_its_edge_logits(make_task: MakeTask) -> None:
     warm, moved = straight.history
     assert warm["validation_loss"] is None
     assert moved["validation_loss"] > 0
-    assert warm["edge_logits"] != moved["edge_logits"]
-    assert warm["logits"] != moved["logits"]
+    assert warm["edge_alphas"] != moved["edge_alphas"]
+    assert warm["alphas"] != moved["alphas"]
 
 
 def test_a_checkpoint_of_another_search_is_refused(make_task: MakeTask) -> None:
@@ -86,7 +86,7 @@ def test_a_checkpoint_of_another_search_is_refused(make_task: MakeTask) -> None:
         make_searcher("darts", SMALL).search(make_task("nasbench201", weight=2.0))
     path = task.folder / "search.safetensors"
     tensors, content = load_state(path)
-    save_state(path, {name: value for name, value in tensors.items() if name != "logits.0"}, content)
+    save_state(path, {name: value for name, value in tensors.items() if name != "alphas.0"}, content)
     with pytest.raises(DataError, match="another version"):
         make_searcher("darts", SMALL).search(task)
     save_state(path, tensors, {})
@@ -125,14 +125,14 @@ def test_logits_stay_in_the_warm_up_and_every_step_takes_the_next_batches(make_t
     task = make_task("nasbench201")
     found = make_searcher("darts", SMALL).search(task, lambda step, done, total, note: seen.append(done))
     assert seen == list(range(1, 10))
-    logits = torch.tensor([row["logits"] for row in found.history])
-    assert float(logits[0].abs().max()) < 0.01
-    assert bool((logits[1] - logits[0]).abs().gt(0.05).any())
+    alphas = torch.tensor([row["alphas"] for row in found.history])
+    assert float(alphas[0].abs().max()) < 0.01
+    assert bool((alphas[1] - alphas[0]).abs().gt(0.05).any())
     assert found.history[0]["skip_connections"] == found.history[0]["mode"].count("skip_connect")
 
 
 def test_learning_lowers_the_loss_and_scores_tell_networks_apart(make_task: MakeTask) -> None:
-    config = SMALL.model_copy(update={"epochs": 20, "logits_learning_rate": 0.01})
+    config = SMALL.model_copy(update={"epochs": 20, "alphas_learning_rate": 0.01})
     task = make_task("nasbench201")
     found = make_searcher("darts", config).search(task)
     losses = [row["train_loss"] for row in found.history]
@@ -157,14 +157,14 @@ def test_logits_so_far_apart_that_weights_are_zero_do_not_stop_the_search(make_t
     """A weight that underflows to zero leaves its operation out; its parameters must count as having no slope."""
     task = make_task("nasbench201", weight=1.0)
     config = SMALL.model_copy(update={"order": order, "warmup_epochs": 0})
-    descent = Descent(task, config, Objective(task.objective, task.costs))
-    descent.logits[0].data.mul_(1e6)
-    assert bool((descent.relaxation().operation_weights() == 0).any())
-    before = [weight.detach().clone() for weight in descent.weights]
-    descent.begin_epoch()
-    descent.step()
-    assert all(bool(weight.isfinite().all()) for weight in descent.weights)
-    assert any(not torch.equal(weight, old) for weight, old in zip(descent.weights, before, strict=True))
+    loop = BilevelLoop(task, config, Objective(task.objective, task.costs))
+    loop.alphas[0].data.mul_(1e6)
+    assert bool((loop.relaxation().operation_weights() == 0).any())
+    before = [weight.detach().clone() for weight in loop.weights]
+    loop.begin_epoch()
+    loop.step()
+    assert all(bool(weight.isfinite().all()) for weight in loop.weights)
+    assert any(not torch.equal(weight, old) for weight, old in zip(loop.weights, before, strict=True))
 
 
 def test_a_checkpoint_knows_its_predictor_up_to_rounding(make_task: MakeTask) -> None:
@@ -187,7 +187,7 @@ def test_a_checkpoint_knows_its_predictor_up_to_rounding(make_task: MakeTask) ->
 
 
 def test_settings_that_do_not_fit_are_refused() -> None:
-    with pytest.raises(UsageError, match="warm-up of 15 epochs leaves the logits none of 10"):
+    with pytest.raises(UsageError, match="warm-up of 15 epochs leaves the alphas none of 10"):
         make_searcher("pc-darts", PCDartsConfig(epochs=10))
 
 
@@ -195,8 +195,8 @@ def test_the_papers_settings_are_the_defaults() -> None:
     """Table of quark0/darts and yuhuixu1993/PC-DARTS, train_search.py."""
     darts, partial = BilevelConfig(), PCDartsConfig()
     assert (darts.epochs, darts.batch, darts.width, darts.depth, darts.order) == (50, 64, 16, 8, 1)
-    assert (darts.learning_rate, darts.final_learning_rate, darts.logits_learning_rate) == (0.025, 0.001, 3e-4)
+    assert (darts.learning_rate, darts.final_learning_rate, darts.alphas_learning_rate) == (0.025, 0.001, 3e-4)
     assert (partial.batch, partial.partial_channels, partial.warmup_epochs) == (256, 4, 15)
-    assert (partial.learning_rate, partial.final_learning_rate, partial.logits_learning_rate) == (0.1, 0.0, 6e-4)
+    assert (partial.learning_rate, partial.final_learning_rate, partial.alphas_learning_rate) == (0.1, 0.0, 6e-4)
     searchers: list[Searcher] = [make_searcher("darts"), make_searcher("pc-darts")]
     assert [searcher.Config for searcher in searchers] == [BilevelConfig, PCDartsConfig]

@@ -16,14 +16,14 @@ from pathlib import Path
 import torch
 from chronas.data import Normalisation, load_dataset, split
 from chronas.search import ObjectiveConfig, Task, make_searcher, searcher_class
-from chronas.spaces import Skeleton, make_space
+from chronas.spaces import NetworkSize, make_space
 
 if __name__ == "__main__":
     images = load_dataset("digits").train
     train, validation = split(images, 0.5, seed=0)
     task = Task(
         space=make_space("nasbench201"),
-        skeleton=Skeleton(input_shape=(1, 8, 8), classes=10, width=4, depth=1),
+        size=NetworkSize(input_shape=(1, 8, 8), outputs=10, width=4, depth=1),
         search_train=train, search_validation=validation, normalisation=Normalisation.of(images),
         costs={}, objective=ObjectiveConfig(), folder=Path(sys.argv[1]), seed=0,
     )

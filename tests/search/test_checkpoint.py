@@ -12,25 +12,26 @@ from torch.optim import Optimizer
 
 from chronas.errors import DataError
 from chronas.networks import load_state, save_state
-from chronas.search import Objective, Task, checkpoint
-from chronas.search.config import BilevelConfig
-from chronas.search.descent import Descent
+from chronas.search import Objective, Task
+from chronas.search.gradient import checkpoints
+from chronas.search.gradient.config import BilevelConfig
+from chronas.search.gradient.loop import BilevelLoop
 
 MakeTask = Callable[..., Task]
 IDENTITY = {"searcher": "a test"}
 CONFIG = BilevelConfig(epochs=3, width=4, depth=1, edge_normalisation=True, learning_rate=0.1, crop_padding=1)
 
 
-def a_descent(task: Task) -> Descent:
-    return Descent(task, CONFIG, Objective(task.objective, task.costs))
+def a_descent(task: Task) -> BilevelLoop:
+    return BilevelLoop(task, CONFIG, Objective(task.objective, task.costs))
 
 
-def after_steps(task: Task, steps: int) -> Descent:
-    descent = a_descent(task)
-    descent.begin_epoch()
+def after_steps(task: Task, steps: int) -> BilevelLoop:
+    loop = a_descent(task)
+    loop.begin_epoch()
     for _ in range(steps):
-        descent.step()
-    return descent
+        loop.step()
+    return loop
 
 
 def flat(optimiser: Optimizer) -> dict[str, Tensor]:
@@ -43,17 +44,17 @@ def flat(optimiser: Optimizer) -> dict[str, Tensor]:
     }
 
 
-def state_of(descent: Descent) -> tuple[dict[str, Tensor], dict[str, Any]]:
-    tensors = {f"weight.{name}": value for name, value in descent.supernet.state_dict().items()}
-    tensors |= {f"logits.{number}": value.detach() for number, value in enumerate(descent.logits)}
-    tensors |= {f"sgd.{name}": value for name, value in flat(descent.weights_optimiser).items()}
-    tensors |= {f"adam.{name}": value for name, value in flat(descent.logits_optimiser).items()}
-    tensors["generator"] = descent.generator.get_state()
+def state_of(loop: BilevelLoop) -> tuple[dict[str, Tensor], dict[str, Any]]:
+    tensors = {f"weight.{name}": value for name, value in loop.supernet.state_dict().items()}
+    tensors |= {f"alphas.{number}": value.detach() for number, value in enumerate(loop.alphas)}
+    tensors |= {f"sgd.{name}": value for name, value in flat(loop.weights_optimiser).items()}
+    tensors |= {f"adam.{name}": value for name, value in flat(loop.alphas_optimiser).items()}
+    tensors["generator"] = loop.generator.get_state()
     plain = {
-        "train": descent.train.state(),
-        "validation": descent.validation.state(),
-        "multipliers": descent.objective.multipliers,
-        "history": descent.history,
+        "train": loop.train.state(),
+        "validation": loop.validation.state(),
+        "multipliers": loop.objective.multipliers,
+        "history": loop.history,
     }
     return tensors, plain
 
@@ -66,10 +67,10 @@ def task(make_task: MakeTask) -> Task:
 def test_a_restored_search_is_in_the_same_state_and_takes_the_same_steps(task: Task) -> None:
     before = after_steps(task, 3)
     before.end_epoch()
-    checkpoint.save(before, task.folder, IDENTITY)
+    checkpoints.save(before, task.folder, IDENTITY)
     restored = a_descent(task)
-    assert not torch.equal(restored.logits[0], before.logits[0])
-    checkpoint.restore(restored, task.folder, IDENTITY)
+    assert not torch.equal(restored.alphas[0], before.alphas[0])
+    checkpoints.restore(restored, task.folder, IDENTITY)
     for _ in range(2):
         (tensors, plain), (wanted, wanted_plain) = state_of(restored), state_of(before)
         assert plain == wanted_plain
@@ -79,16 +80,16 @@ def test_a_restored_search_is_in_the_same_state_and_takes_the_same_steps(task: T
         assert any(name.startswith("adam") for name in tensors)
         different = [name for name in wanted if not torch.equal(tensors[name], wanted[name])]
         assert not different
-        for descent in (before, restored):
-            descent.begin_epoch()
-            descent.step()
+        for loop in (before, restored):
+            loop.begin_epoch()
+            loop.step()
 
 
 def test_what_an_optimiser_keeps_belongs_to_the_same_parameter_again(task: Task) -> None:
     before = after_steps(task, 2)
-    checkpoint.save(before, task.folder, IDENTITY)
+    checkpoints.save(before, task.folder, IDENTITY)
     restored = a_descent(task)
-    checkpoint.restore(restored, task.folder, IDENTITY)
+    checkpoints.restore(restored, task.folder, IDENTITY)
     for old, new in zip(before.weights, restored.weights, strict=True):
         buffers = [d.weights_optimiser.state[w]["momentum_buffer"] for d, w in ((before, old), (restored, new))]
         assert torch.equal(*buffers)
@@ -97,33 +98,33 @@ def test_what_an_optimiser_keeps_belongs_to_the_same_parameter_again(task: Task)
 
 
 def test_nothing_is_restored_where_there_is_nothing(task: Task) -> None:
-    descent, fresh = a_descent(task), a_descent(task)
-    checkpoint.restore(descent, task.folder, IDENTITY)
-    assert torch.equal(descent.logits[0], fresh.logits[0])
-    assert descent.history == []
+    loop, fresh = a_descent(task), a_descent(task)
+    checkpoints.restore(loop, task.folder, IDENTITY)
+    assert torch.equal(loop.alphas[0], fresh.alphas[0])
+    assert loop.history == []
 
 
 def test_a_full_disk_leaves_the_checkpoint_before(task: Task, monkeypatch: pytest.MonkeyPatch) -> None:
-    descent = after_steps(task, 1)
-    checkpoint.save(descent, task.folder, IDENTITY)
-    content = (task.folder / checkpoint.FILE).read_bytes()
-    descent.step()
+    loop = after_steps(task, 1)
+    checkpoints.save(loop, task.folder, IDENTITY)
+    content = (task.folder / checkpoints.FILE).read_bytes()
+    loop.step()
 
     def full(descriptor: int) -> None:
         raise OSError(28, "No space left on device")
 
     monkeypatch.setattr("os.fsync", full)
     with pytest.raises(DataError, match="No space left"):
-        checkpoint.save(descent, task.folder, IDENTITY)
-    assert (task.folder / checkpoint.FILE).read_bytes() == content
-    assert [path.name for path in task.folder.iterdir()] == [checkpoint.FILE]
+        checkpoints.save(loop, task.folder, IDENTITY)
+    assert (task.folder / checkpoints.FILE).read_bytes() == content
+    assert [path.name for path in task.folder.iterdir()] == [checkpoints.FILE]
 
 
-@pytest.mark.parametrize("lost", ["generator", "logits.1", "supernet.classifier.weight"])
+@pytest.mark.parametrize("lost", ["generator", "alphas.1", "supernet.classifier.weight"])
 def test_a_checkpoint_that_lacks_a_part_is_refused(task: Task, lost: str) -> None:
-    checkpoint.save(after_steps(task, 1), task.folder, IDENTITY)
-    path = task.folder / checkpoint.FILE
+    checkpoints.save(after_steps(task, 1), task.folder, IDENTITY)
+    path = task.folder / checkpoints.FILE
     tensors, content = load_state(path)
     save_state(path, {name: value for name, value in tensors.items() if name != lost}, content)
     with pytest.raises(DataError, match="another version of chronas"):
-        checkpoint.restore(a_descent(task), task.folder, IDENTITY)
+        checkpoints.restore(a_descent(task), task.folder, IDENTITY)

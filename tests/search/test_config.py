@@ -8,8 +8,8 @@ import pytest
 from pydantic import ValidationError
 
 from chronas.search import SEARCHERS, searcher_class
-from chronas.search.config import BilevelConfig, PCDartsConfig
-from chronas.search.random import RandomConfig
+from chronas.search.blackbox.random_search import RandomConfig
+from chronas.search.gradient.config import BilevelConfig, PCDartsConfig
 
 # train_search.py of https://github.com/quark0/darts and https://github.com/yuhuixu1993/PC-DARTS
 BOTH = {
@@ -19,9 +19,9 @@ BOTH = {
     "momentum": 0.9,
     "weight_decay": 3e-4,
     "gradient_clip": 5.0,
-    "logits_beta_1": 0.5,
-    "logits_beta_2": 0.999,
-    "logits_weight_decay": 1e-3,
+    "alphas_beta_1": 0.5,
+    "alphas_beta_2": 0.999,
+    "alphas_weight_decay": 1e-3,
     "crop_padding": 4,
     "flip": True,
     "order": 1,
@@ -31,7 +31,7 @@ DARTS = {
     "batch": 64,
     "learning_rate": 0.025,
     "final_learning_rate": 0.001,
-    "logits_learning_rate": 3e-4,
+    "alphas_learning_rate": 3e-4,
     "partial_channels": 1,
     "edge_normalisation": False,
     "warmup_epochs": 0,
@@ -41,7 +41,7 @@ PC_DARTS = {
     "batch": 256,
     "learning_rate": 0.1,
     "final_learning_rate": 0.0,
-    "logits_learning_rate": 6e-4,
+    "alphas_learning_rate": 6e-4,
     "partial_channels": 4,
     "edge_normalisation": True,
     "warmup_epochs": 15,
@@ -85,8 +85,8 @@ def test_digits_are_never_mirrored() -> None:
         {"learning_rate": float("nan")},
         {"momentum": 1.0},
         {"gradient_clip": 0.0},
-        {"logits_beta_2": 1.0},
-        {"logits_learning_rate": -1.0},
+        {"alphas_beta_2": 1.0},
+        {"alphas_learning_rate": -1.0},
         {"warmup_epochs": -1},
         {"unrolled": True},
     ],

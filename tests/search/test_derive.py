@@ -22,7 +22,7 @@ def sharp(space: Space, seed: int = 0) -> Relaxation:
 
 
 def slope_of(space: Space, seed: int = 1) -> Tensor:
-    return 0.1 + torch.rand(space.width, generator=torch.Generator().manual_seed(seed))
+    return 0.1 + torch.rand(space.encoding_length, generator=torch.Generator().manual_seed(seed))
 
 
 def additive(space: Space, *names: str) -> dict[str, SearchCost]:
@@ -86,9 +86,9 @@ def test_every_candidate_is_inside_any_reachable_limit_and_they_come_best_first(
 def test_a_cell_that_lets_no_image_through_is_never_derived(share: float | None) -> None:
     """However probable and cheap it is: under a limit a short search comes to cells of nothing."""
     space = make_space("nasbench201")
-    logits = torch.zeros(len(space.decisions), len(space.decisions[0].relaxed))
-    logits[:, space.decisions[0].options.index("none")] = 5.0
-    relaxation, slope = Relaxation(space, logits), slope_of(space)
+    alphas = torch.zeros(len(space.decisions), len(space.decisions[0].relaxed))
+    alphas[:, space.decisions[0].options.index("none")] = 5.0
+    relaxation, slope = Relaxation(space, alphas), slope_of(space)
     slope[::5] = 0.0  # nothing costs nothing
     cost = {"latency_ms": _additive(slope)}
     assert not relaxation.mode().connected()
@@ -180,7 +180,7 @@ def test_every_candidate_keeps_all_limits_at_once(name: str, names: tuple[str, .
     found = list(itertools.islice(candidates(relaxation, costs, limits), 20))
     assert found
     assert all(each.predicted[cost] <= limit for each in found for cost, limit in limits.items())
-    assert all(each.excess(limits) == 0 for each in found)
+    assert all(each.violation(limits) == 0 for each in found)
     log_p = [each.log_probability for each in found]
     assert log_p == sorted(log_p, reverse=True)
 
@@ -195,7 +195,7 @@ def test_the_first_candidate_inside_two_limits_is_the_best_of_a_whole_space() ->
         }
         inside = [each for each in everything if all(each.predicted[cost] <= limits[cost] for cost in costs)]
         assert next(candidates(relaxation, costs, limits)) == inside[0]
-        outside = [each for each in everything if each.excess(limits) > 0]
+        outside = [each for each in everything if each.violation(limits) > 0]
         assert len(inside) + len(outside) == len(everything)
 
 

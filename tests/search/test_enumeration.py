@@ -19,41 +19,41 @@ few = settings(max_examples=25, deadline=None)
 seeds = st.integers(0, 2**32)
 
 
-def logits_of(space: ToySpace, seed: int, spread: float = 2.0) -> tuple[Tensor, Tensor]:
+def alphas_of(space: ToySpace, seed: int, spread: float = 2.0) -> tuple[Tensor, Tensor]:
     generator = torch.Generator().manual_seed(seed)
     shape = len(space.decisions), len(space.decisions[0].relaxed)
-    logits = spread * torch.randn(shape, generator=generator, dtype=torch.float64)
+    alphas = spread * torch.randn(shape, generator=generator, dtype=torch.float64)
     edges = spread * torch.randn(shape[0], generator=generator, dtype=torch.float64)
-    return logits.requires_grad_(), edges.requires_grad_()
+    return alphas.requires_grad_(), edges.requires_grad_()
 
 
-def score(space: ToySpace, architecture: Architecture, logits: Tensor, edges: Tensor | None) -> Tensor:
+def score(space: ToySpace, architecture: Architecture, alphas: Tensor, edges: Tensor | None) -> Tensor:
     """The definition: the sum of the chosen log-softmax scores, plus log beta."""
-    total = logits.new_zeros(())
+    total = alphas.new_zeros(())
     for group in space.groups:
         for d in group.decisions:
             choice = architecture.choices[d]
             if choice is not None:
                 column = len(space.decisions[d].unselectable) + choice
-                total = total + logits[d].exp()[column].log() - logits[d].exp().sum().log()
+                total = total + alphas[d].exp()[column].log() - alphas[d].exp().sum().log()
                 if edges is not None:
                     total = total + edges[d] - edges[list(group.decisions)].exp().sum().log()
     return total
 
 
-def enumerated(space: ToySpace, logits: Tensor, edges: Tensor | None) -> tuple[list[Architecture], Tensor]:
+def enumerated(space: ToySpace, alphas: Tensor, edges: Tensor | None) -> tuple[list[Architecture], Tensor]:
     everything = space.everything()
-    scores = torch.stack([score(space, architecture, logits, edges) for architecture in everything])
+    scores = torch.stack([score(space, architecture, alphas, edges) for architecture in everything])
     return everything, (scores - scores.exp().sum().log()).exp()
 
 
 @few
 @given(space=toy_spaces(), seed=seeds, normalised=st.booleans())
 def test_probabilities_are_those_of_the_definition_and_sum_to_one(space: ToySpace, seed: int, normalised: bool) -> None:
-    logits, edges = logits_of(space, seed)
+    alphas, edges = alphas_of(space, seed)
     beta = edges if normalised else None
-    everything, p = enumerated(space, logits, beta)
-    relaxation = Relaxation(space, logits, beta)
+    everything, p = enumerated(space, alphas, beta)
+    relaxation = Relaxation(space, alphas, beta)
     found = torch.tensor([relaxation.log_probability(each) for each in everything], dtype=torch.float64).exp()
     torch.testing.assert_close(found, p.detach(), rtol=1e-9, atol=1e-12)
     assert float(found.sum()) == pytest.approx(1.0)
@@ -63,16 +63,16 @@ def test_probabilities_are_those_of_the_definition_and_sum_to_one(space: ToySpac
 @few
 @given(space=toy_spaces(), seed=seeds, normalised=st.booleans())
 def test_marginals_and_the_gradient_of_a_linear_cost_are_exact(space: ToySpace, seed: int, normalised: bool) -> None:
-    logits, edges = logits_of(space, seed)
+    alphas, edges = alphas_of(space, seed)
     beta = edges if normalised else None
-    everything, p = enumerated(space, logits, beta)
+    everything, p = enumerated(space, alphas, beta)
     codes = torch.from_numpy(space.encode(everything)).double()
-    relaxation = Relaxation(space, logits, beta)
+    relaxation = Relaxation(space, alphas, beta)
     torch.testing.assert_close(relaxation.marginals(), p @ codes)
-    slope = torch.randn(space.width, generator=torch.Generator().manual_seed(seed), dtype=torch.float64)
-    wanted = torch.autograd.grad(p @ (codes @ slope), [logits, edges], allow_unused=True)
+    slope = torch.randn(space.encoding_length, generator=torch.Generator().manual_seed(seed), dtype=torch.float64)
+    wanted = torch.autograd.grad(p @ (codes @ slope), [alphas, edges], allow_unused=True)
     sampled = (relaxation.sample(3, torch.Generator().manual_seed(seed)) @ slope).mean()
-    found = torch.autograd.grad(sampled, [logits, edges], allow_unused=True)
+    found = torch.autograd.grad(sampled, [alphas, edges], allow_unused=True)
     torch.testing.assert_close(found[0], wanted[0], rtol=1e-5, atol=1e-9)
     assert (found[1] is None) == (not normalised)
     if normalised:
@@ -82,10 +82,10 @@ def test_marginals_and_the_gradient_of_a_linear_cost_are_exact(space: ToySpace, 
 @few
 @given(space=toy_spaces(), seed=seeds)
 def test_the_whole_ranking_is_the_sorted_enumeration(space: ToySpace, seed: int) -> None:
-    logits, edges = logits_of(space, seed)
-    everything, p = enumerated(space, logits, edges)
-    ranked = Relaxation(space, logits, edges).best(space.size + 5)
-    assert len(ranked) == space.size
+    alphas, edges = alphas_of(space, seed)
+    everything, p = enumerated(space, alphas, edges)
+    ranked = Relaxation(space, alphas, edges).best(space.cardinality + 5)
+    assert len(ranked) == space.cardinality
     assert {architecture for architecture, _ in ranked} == set(everything)
     assert [value for _, value in ranked] == pytest.approx(sorted(p.log().tolist(), reverse=True))
 
@@ -93,15 +93,15 @@ def test_the_whole_ranking_is_the_sorted_enumeration(space: ToySpace, seed: int)
 @few
 @given(space=toy_spaces(), seed=seeds)
 def test_the_mode_is_the_most_probable_of_all(space: ToySpace, seed: int) -> None:
-    logits, edges = logits_of(space, seed)
-    everything, p = enumerated(space, logits, edges)
-    assert Relaxation(space, logits, edges).mode() == everything[int(p.argmax())]
+    alphas, edges = alphas_of(space, seed)
+    everything, p = enumerated(space, alphas, edges)
+    assert Relaxation(space, alphas, edges).mode() == everything[int(p.argmax())]
 
 
 @few
 @given(space=toy_spaces(), seed=seeds)
 def test_numbers_codes_and_architectures_name_the_same_thing(space: ToySpace, seed: int) -> None:
-    relaxation = Relaxation(space, *logits_of(space, seed))
+    relaxation = Relaxation(space, *alphas_of(space, seed))
     numbers = relaxation.draw(8, torch.Generator().manual_seed(seed))
     architectures = [relaxation.architecture(row) for row in numbers.tolist()]
     assert torch.equal(relaxation.codes(numbers).float(), torch.from_numpy(space.encode(architectures)))
@@ -112,7 +112,7 @@ def test_numbers_codes_and_architectures_name_the_same_thing(space: ToySpace, se
 @few
 @given(space=toy_spaces(), seed=seeds)
 def test_neighbours_are_all_that_differ_in_one_group(space: ToySpace, seed: int) -> None:
-    relaxation = Relaxation(space, *logits_of(space, seed))
+    relaxation = Relaxation(space, *alphas_of(space, seed))
     (numbers,) = relaxation.draw(1, torch.Generator().manual_seed(seed))
     here = relaxation.architecture(numbers.tolist())
     found = [relaxation.architecture(row) for row in relaxation.neighbours(numbers).tolist()]
@@ -127,9 +127,9 @@ def test_neighbours_are_all_that_differ_in_one_group(space: ToySpace, seed: int)
 def test_samples_follow_the_joint_distribution() -> None:
     """Marginals alone would not see a node whose two edges are drawn one by one."""
     space = ToySpace(((3, 2), (1, 1)), options=2, with_none=True)
-    logits, edges = logits_of(space, seed=3, spread=0.7)
-    everything, p = enumerated(space, logits, edges)
-    relaxation = Relaxation(space, logits, edges)
+    alphas, edges = alphas_of(space, seed=3, spread=0.7)
+    everything, p = enumerated(space, alphas, edges)
+    relaxation = Relaxation(space, alphas, edges)
     place = {architecture: number for number, architecture in enumerate(everything)}
     drawn = relaxation.draw(20_000, torch.Generator().manual_seed(0))
     counts = torch.zeros(len(everything))
@@ -141,13 +141,13 @@ def test_samples_follow_the_joint_distribution() -> None:
 @few
 @given(space=toy_spaces(), seed=seeds, share=st.floats(0.0, 1.0))
 def test_candidates_are_exactly_what_is_inside_a_limit_best_first(space: ToySpace, seed: int, share: float) -> None:
-    logits, edges = logits_of(space, seed)
-    slope = torch.rand(space.width, generator=torch.Generator().manual_seed(seed)).double() + 0.1
-    everything, p = enumerated(space, logits, edges)
+    alphas, edges = alphas_of(space, seed)
+    slope = torch.rand(space.encoding_length, generator=torch.Generator().manual_seed(seed)).double() + 0.1
+    everything, p = enumerated(space, alphas, edges)
     costs = torch.from_numpy(space.encode(everything)).double() @ slope
     limit_ms = float(costs.min()) + share * float(costs.max() - costs.min()) + 1e-9
     latency = {"latency_ms": SearchCost(lambda codes: codes @ slope, 1.0)}
-    found = list(candidates(Relaxation(space, logits, edges), latency, {"latency_ms": limit_ms}))
+    found = list(candidates(Relaxation(space, alphas, edges), latency, {"latency_ms": limit_ms}))
     inside = [number for number in range(len(everything)) if float(costs[number]) <= limit_ms]
     assert {each.architecture for each in found} == {everything[number] for number in inside}
     assert len(found) == len(inside)
@@ -164,7 +164,7 @@ def test_candidates_without_a_limit_are_lazy() -> None:
         asked.append(len(codes))
         return codes.sum(dim=1)
 
-    found = candidates(Relaxation(space, *logits_of(space, 0)), {"latency_ms": SearchCost(cost, 1.0)}, {})
+    found = candidates(Relaxation(space, *alphas_of(space, 0)), {"latency_ms": SearchCost(cost, 1.0)}, {})
     assert asked == []
     assert len(list(itertools.islice(found, 3))) == 3
-    assert asked == [space.size]
+    assert asked == [space.cardinality]

@@ -10,7 +10,7 @@ import torch
 from scipy import stats
 from torch import Tensor
 
-from chronas.search.estimators import ESTIMATORS, gumbel_noise, reinmax, straight_through
+from chronas.search.gradient.gdas import ESTIMATORS, gumbel_noise, reinmax, straight_through
 
 Function = Callable[[Tensor], Tensor]
 LOGITS = torch.tensor([[0.4, -0.9, 1.3, 0.1], [-0.2, 0.8, 0.3, -1.1]], dtype=torch.float64)
@@ -31,28 +31,28 @@ def cubic(codes: Tensor) -> Tensor:
 
 
 def noise_for(choice: tuple[int, ...]) -> Tensor:
-    """Noise that samples these options, whatever the logits."""
+    """Noise that samples these options, whatever the alphas."""
     return 100.0 * torch.nn.functional.one_hot(torch.tensor(choice), 4).double()
 
 
-def true_slope(function: Function, logits: Tensor) -> Tensor:
+def true_slope(function: Function, alphas: Tensor) -> Tensor:
     """The slope of the expected value, over all samples."""
-    logits = logits.clone().requires_grad_()
-    p = logits.softmax(dim=1)
+    alphas = alphas.clone().requires_grad_()
+    p = alphas.softmax(dim=1)
     expected = sum(
         p[0, first] * p[1, second] * function(torch.eye(4, dtype=torch.float64)[[first, second]]).detach()
         for first, second in itertools.product(range(4), repeat=2)
     )
     assert isinstance(expected, Tensor)
-    return torch.autograd.grad(expected, logits)[0]
+    return torch.autograd.grad(expected, alphas)[0]
 
 
-def mean_slope_of_reinmax(function: Function, logits: Tensor, temperature: float) -> Tensor:
+def mean_slope_of_reinmax(function: Function, alphas: Tensor, temperature: float) -> Tensor:
     """The slope that ReinMax gives for each sample, weighed by its probability."""
-    p = logits.softmax(dim=1)
-    mean = torch.zeros_like(logits)
+    p = alphas.softmax(dim=1)
+    mean = torch.zeros_like(alphas)
     for choice in itertools.product(range(4), repeat=2):
-        live = logits.clone().requires_grad_()
+        live = alphas.clone().requires_grad_()
         slope = torch.autograd.grad(function(reinmax(live, noise_for(choice), temperature)), live)[0]
         mean += p[0, choice[0]] * p[1, choice[1]] * slope
     return mean
@@ -62,9 +62,9 @@ def mean_slope_of_reinmax(function: Function, logits: Tensor, temperature: float
 def test_samples_are_exactly_one_hot_and_follow_the_softmax(name: str) -> None:
     counts = torch.zeros(4)
     generator = torch.Generator().manual_seed(0)
-    logits = LOGITS[:1].float().requires_grad_()
+    alphas = LOGITS[:1].float().requires_grad_()
     for _ in range(2000):
-        sample = ESTIMATORS[name].sample(logits, gumbel_noise((1, 4), generator), 1.5).detach()
+        sample = ESTIMATORS[name].sample(alphas, gumbel_noise((1, 4), generator), 1.5).detach()
         assert sorted(sample[0].tolist()) == [0.0, 0.0, 0.0, 1.0]
         counts += sample[0]
     expected = LOGITS[0].softmax(dim=0) * counts.sum()
@@ -109,8 +109,8 @@ def test_straight_through_has_the_slope_of_the_softmax_of_noisy_logits(temperatu
     found = torch.autograd.grad((straight_through(live, noise, temperature) * value).sum(), live)[0]
     step = 1e-6
 
-    def soft(logits: Tensor) -> float:
-        return float((((logits + noise) / temperature).softmax(dim=1) * value).sum())
+    def soft(alphas: Tensor) -> float:
+        return float((((alphas + noise) / temperature).softmax(dim=1) * value).sum())
 
     for row, column in itertools.product(range(2), range(4)):
         change = torch.zeros_like(LOGITS)
@@ -121,10 +121,10 @@ def test_straight_through_has_the_slope_of_the_softmax_of_noisy_logits(temperatu
 
 @pytest.mark.parametrize("name", ESTIMATORS)
 def test_options_of_no_probability_leave_all_slopes_finite(name: str) -> None:
-    logits = torch.tensor([[300.0, -300.0, 0.0, -400.0]], requires_grad=True)
+    alphas = torch.tensor([[300.0, -300.0, 0.0, -400.0]], requires_grad=True)
     noise = gumbel_noise((1, 4), torch.Generator().manual_seed(0))
-    sample = ESTIMATORS[name].sample(logits, noise, 1.0)
-    slope = torch.autograd.grad(sample @ torch.tensor([1.0, 2.0, 3.0, 4.0]), logits)[0]
+    sample = ESTIMATORS[name].sample(alphas, noise, 1.0)
+    slope = torch.autograd.grad(sample @ torch.tensor([1.0, 2.0, 3.0, 4.0]), alphas)[0]
     assert bool(slope.isfinite().all())
 
 

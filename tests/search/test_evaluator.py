@@ -13,8 +13,8 @@ import pytest
 
 from chronas.errors import DataError, MismatchError, UsageError
 from chronas.search import TableEvaluator, Task, make_searcher
-from chronas.search.evaluator import Given, evaluator_identity
-from chronas.search.random import RandomConfig
+from chronas.search.blackbox.random_search import RandomConfig
+from chronas.search.evaluators import FunctionEvaluator, evaluator_identity
 from chronas.spaces import Architecture, make_space
 
 MakeTask = Callable[..., Task]
@@ -45,7 +45,7 @@ def test_a_users_function_is_asked_and_its_answers_are_in_the_history(make_task:
 def test_answers_that_cannot_be_used_are_refused(answer: Callable[..., list[float]]) -> None:
     architectures = make_space("nasbench201").sample(2, seed=0)
     with pytest.raises(DataError, match="should give 2 finite numbers, one for each architecture, got"):
-        Given(answer)(architectures)
+        FunctionEvaluator(answer)(architectures)
 
 
 def test_a_table_says_what_it_has_and_that_it_lacks_one() -> None:
@@ -69,7 +69,7 @@ def test_evaluators_are_known_by_what_they_say_of_themselves() -> None:
     tables = [TableEvaluator({"a": 1.0, "b": 2.0}), TableEvaluator({"b": 2.0, "a": 1.0}), TableEvaluator({"a": 1.0})]
     names = [evaluator_identity(table) for table in tables]
     assert names[0] == names[1] != names[2]
-    assert Given(tables[0]).identity() == names[0]
+    assert FunctionEvaluator(tables[0]).identity() == names[0]
     assert evaluator_identity(count_convolutions).startswith("function count_convolutions ")
 
 
@@ -119,7 +119,7 @@ def test_functions_that_do_something_else_are_told_apart_and_the_same_are_not() 
 def test_a_function_is_known_again_in_another_process() -> None:
     """Sets among its constants are in another order there."""
     code = (
-        "from chronas.search.evaluator import evaluator_identity\n"
+        "from chronas.search.evaluators import evaluator_identity\n"
         "print(evaluator_identity(lambda cells: [float(c in {'a', 'b', 'c', 'd', 'e', 'f', 'g'}) for c in cells]))"
     )
     said = {

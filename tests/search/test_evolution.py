@@ -6,8 +6,8 @@ from collections.abc import Callable
 from dataclasses import replace
 
 from chronas.search import Task, make_searcher
-from chronas.search.evolution import EvolutionConfig
-from chronas.search.variation import neighbours
+from chronas.search.blackbox.evolution import EvolutionConfig
+from chronas.search.mutation import neighbours
 
 MakeTask = Callable[..., Task]
 LIVING = 5

@@ -22,10 +22,10 @@ from chronas.search import (
     find_front,
     make_searcher,
 )
-from chronas.search.bilevel import Darts
-from chronas.search.front import choose_front
-from chronas.search.ladder import rungs
-from chronas.search.searcher import Found
+from chronas.search.gradient.darts import Darts
+from chronas.search.gradient.descend import rungs
+from chronas.search.pareto_front import choose_front
+from chronas.search.searcher import SearchResult
 from chronas.spaces import Architecture, Space, make_space
 
 SPACE = make_space("nasbench201")
@@ -36,7 +36,7 @@ MakeTask = Callable[..., Task]
 
 def additive(space: Space) -> Callable[[Tensor], Tensor]:
     """The predictor of the tasks that `make_task` makes."""
-    slope = 0.1 + torch.rand(space.width, generator=torch.Generator().manual_seed(0))
+    slope = 0.1 + torch.rand(space.encoding_length, generator=torch.Generator().manual_seed(0))
     return lambda codes: codes @ slope + 1.0
 
 
@@ -84,7 +84,7 @@ def test_rungs_let_in_equal_shares_of_random_architectures_and_keep_the_tasks_li
     assert inside[0] < float(np.quantile(costs, 0.1))
 
 
-def found_by(name: str, task: Task, **settings: object) -> Found:
+def found_by(name: str, task: Task, **settings: object) -> SearchResult:
     searcher = make_searcher(name)
     config = type(searcher.config).digits().model_copy(update=settings)  # type: ignore[attr-defined]
     return make_searcher(name, config).search(task)
@@ -100,7 +100,7 @@ def test_a_network_slower_than_all_random_ones_is_on_the_front_if_nothing_beats_
     make_task: MakeTask, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """In a large space the best networks are often slower than thousands of random ones: here of twenty."""
-    monkeypatch.setattr("chronas.search.ladder.RANDOM", 20)
+    monkeypatch.setattr("chronas.search.gradient.descend.RANDOM", 20)
     task = replace(make_task("nasbench201"), evaluate=slow_and_good)
     slowest = max(row[COST] for row in task.predict(SPACE.sample(20, seed=0)))
     found = found_by("evolution", task, architectures=200)
@@ -114,20 +114,22 @@ def test_a_network_slower_than_all_random_ones_is_on_the_front_if_nothing_beats_
 def test_a_gradient_search_looks_beyond_the_slowest_random_one_as_well(
     make_task: MakeTask, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("chronas.search.ladder.RANDOM", 20)
+    monkeypatch.setattr("chronas.search.gradient.descend.RANDOM", 20)
     task = make_task("nasbench201")
     slowest = max(row[COST] for row in task.predict(SPACE.sample(20, seed=0)))
     found = found_by("darts", task, **SMALL["darts"])
     with torch.no_grad():
-        found._descent.logits[0].copy_(50.0 * additive_of_options())  # type: ignore[attr-defined]
+        found._loop.alphas[0].copy_(50.0 * additive_of_options())  # type: ignore[attr-defined]
     front = find_front(found, task, COST, 4)
     assert front[-1].candidate.predicted[COST] > slowest
 
 
 def additive_of_options() -> Tensor:
     """[D, O] what each option of each decision adds to the task's cost."""
-    single = torch.eye(SPACE.width)
-    return (additive(SPACE)(single) - additive(SPACE)(torch.zeros(1, SPACE.width))).view(len(SPACE.decisions), -1)
+    single = torch.eye(SPACE.encoding_length)
+    return (additive(SPACE)(single) - additive(SPACE)(torch.zeros(1, SPACE.encoding_length))).view(
+        len(SPACE.decisions), -1
+    )
 
 
 SMALL = {
@@ -158,19 +160,19 @@ def test_a_front_rises_in_cost_and_accuracy_and_is_the_same_after_a_resume(name:
 
 def test_logits_go_down_the_ladder_and_weights_and_distribution_stay(make_task: MakeTask) -> None:
     task = make_task("nasbench201")
-    found = found_by("darts", task, **SMALL["darts"], logits_learning_rate=0.3)
-    descent = found._descent  # type: ignore[attr-defined]
-    weights = [weight.detach().clone() for weight in descent.supernet.parameters()]
-    logits = descent.logits[0].detach().clone()
+    found = found_by("darts", task, **SMALL["darts"], alphas_learning_rate=0.3)
+    loop = found._loop  # type: ignore[attr-defined]
+    weights = [weight.detach().clone() for weight in loop.supernet.parameters()]
+    alphas = loop.alphas[0].detach().clone()
     before = [each.architecture for each, _ in zip(found.candidates({}), range(5), strict=False)]
     ladder = rungs(task, COST, 3)
     heard: list[tuple[int, int]] = []
     moved = found.contenders(ladder, lambda _, done, total, __: heard.append((done, total)))
-    assert all(map(torch.equal, weights, descent.supernet.parameters()))
-    assert torch.equal(logits, descent.logits[0])
+    assert all(map(torch.equal, weights, loop.supernet.parameters()))
+    assert torch.equal(alphas, loop.alphas[0])
     assert [each.architecture for each, _ in zip(found.candidates({}), range(5), strict=False)] == before
     assert heard[-1][0] == heard[-1][1]
-    assert any(each.candidate.excess(ladder[0]) == 0 for each in moved)
+    assert any(each.candidate.violation(ladder[0]) == 0 for each in moved)
     assert len({each.candidate.architecture for each in moved}) == len(moved)
 
 
@@ -229,22 +231,22 @@ def test_a_rung_that_no_cell_is_found_within_leaves_the_others_of_a_gradient_sea
 ) -> None:
     descents = []
 
-    class Kept(Darts.descent):
+    class Kept(Darts.loop):
         def __init__(self, *arguments: object) -> None:
             super().__init__(*arguments)
             descents.append(self)
 
-    monkeypatch.setattr(Darts, "descent", Kept)
+    monkeypatch.setattr(Darts, "loop", Kept)
     task = make_task("nasbench201")
     found = found_by("darts", task, **SMALL["darts"])
     tight, loose = {COST: 1.0}, {COST: task.costs[COST].median}
-    searched = [each.detach().clone() for each in descents[-1].logits]
+    searched = [each.detach().clone() for each in descents[-1].alphas]
     inside = found.contenders([tight, loose])
     assert inside
-    assert all(each.candidate.excess(loose) == 0 for each in inside)
+    assert all(each.candidate.violation(loose) == 0 for each in inside)
     with pytest.raises(OutOfReachError, match="the nearest that was found"):
         found.contenders([tight])
-    assert all(map(torch.equal, descents[-1].logits, searched))  # with and without a network, as the search left them
+    assert all(map(torch.equal, descents[-1].alphas, searched))  # with and without a network, as the search left them
 
 
 def test_a_cost_without_a_predictor_is_refused(make_task: MakeTask) -> None:

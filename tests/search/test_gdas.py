@@ -12,28 +12,28 @@ from torch import Tensor
 
 from chronas.errors import UsageError
 from chronas.search import Objective, Task, make_searcher
-from chronas.search.gdas import GdasConfig, GdasDescent
+from chronas.search.gradient.gdas import GdasConfig, GdasLoop
 from chronas.spaces import NOTHING
 
 MakeTask = Callable[..., Task]
-SMALL = GdasConfig(epochs=4, width=4, depth=1, logits_learning_rate=0.1, crop_padding=1, flip=False)
+SMALL = GdasConfig(epochs=4, width=4, depth=1, alphas_learning_rate=0.1, crop_padding=1, flip=False)
 
 
-def a_descent(task: Task, **settings: Any) -> GdasDescent:
+def a_descent(task: Task, **settings: Any) -> GdasLoop:
     config = GdasConfig.model_validate({**SMALL.model_dump(), **settings})
-    return GdasDescent(task, config, Objective(task.objective, task.costs))
+    return GdasLoop(task, config, Objective(task.objective, task.costs))
 
 
-def spied(descent: GdasDescent, monkeypatch: pytest.MonkeyPatch) -> list[tuple[Tensor, Tensor | None]]:
+def spied(loop: GdasLoop, monkeypatch: pytest.MonkeyPatch) -> list[tuple[Tensor, Tensor | None]]:
     """The operation weights of each pass through the supernet, and which operations it was told to compute."""
     seen: list[tuple[Tensor, Tensor | None]] = []
-    forward = descent.supernet.forward
+    forward = loop.supernet.forward
 
     def spy(images: Tensor, operations: Tensor, edges: Tensor | None = None, *, computed: Tensor | None) -> Tensor:
         seen.append((operations.detach().clone(), computed))
         return forward(images, operations, edges, computed=computed)
 
-    monkeypatch.setattr(descent.supernet, "forward", spy)
+    monkeypatch.setattr(loop.supernet, "forward", spy)
     return seen
 
 
@@ -41,11 +41,11 @@ def spied(descent: GdasDescent, monkeypatch: pytest.MonkeyPatch) -> list[tuple[T
 def test_each_step_takes_a_path_of_its_own_with_one_operation_an_edge(
     make_task: MakeTask, monkeypatch: pytest.MonkeyPatch, space: str
 ) -> None:
-    descent = a_descent(make_task(space))
-    seen = spied(descent, monkeypatch)
-    descent.begin_epoch()
-    descent.step()
-    descent.step()
+    loop = a_descent(make_task(space))
+    seen = spied(loop, monkeypatch)
+    loop.begin_epoch()
+    loop.step()
+    loop.step()
     assert len(seen) == 4
     for weights, computed in seen:
         assert computed is None
@@ -57,10 +57,10 @@ def test_each_step_takes_a_path_of_its_own_with_one_operation_an_edge(
 def test_reinmax_computes_all_operations_for_the_logits_and_the_path_alone_for_the_weights(
     make_task: MakeTask, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    descent = a_descent(make_task("nasbench201"), estimator="reinmax")
-    seen = spied(descent, monkeypatch)
-    descent.begin_epoch()
-    descent.step()
+    loop = a_descent(make_task("nasbench201"), estimator="reinmax")
+    seen = spied(loop, monkeypatch)
+    loop.begin_epoch()
+    loop.step()
     (_, for_logits), (_, for_weights) = seen
     assert for_logits is not None
     assert bool(for_logits.all())
@@ -70,24 +70,24 @@ def test_reinmax_computes_all_operations_for_the_logits_and_the_path_alone_for_t
 def test_both_looks_of_second_order_see_the_path_of_the_step(
     make_task: MakeTask, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    descent = a_descent(make_task("nasbench201"), order=2)
-    seen = spied(descent, monkeypatch)
-    descent.begin_epoch()
-    descent.step()
+    loop = a_descent(make_task("nasbench201"), order=2)
+    seen = spied(loop, monkeypatch)
+    loop.begin_epoch()
+    loop.step()
     assert len(seen) == 5
     assert all(torch.equal(seen[0][0], weights) for weights, _ in seen[1:4])
 
 
 @pytest.mark.parametrize("order", [1, 2])
 def test_a_path_that_lets_no_image_through_moves_no_logit(make_task: MakeTask, order: int) -> None:
-    descent = a_descent(make_task("nasbench201"), order=order, logits_weight_decay=0.0)
-    assert descent.task.space.decisions[0].options[0] == NOTHING
+    loop = a_descent(make_task("nasbench201"), order=order, alphas_weight_decay=0.0)
+    assert loop.task.space.decisions[0].options[0] == NOTHING
     with torch.no_grad():
-        descent.logits[0][:, 0] = 50.0  # so each edge is sampled to be nothing
-    before = descent.logits[0].detach().clone()
-    descent.begin_epoch()
-    descent.step()
-    assert torch.equal(descent.logits[0], before)
+        loop.alphas[0][:, 0] = 50.0  # so each edge is sampled to be nothing
+    before = loop.alphas[0].detach().clone()
+    loop.begin_epoch()
+    loop.step()
+    assert torch.equal(loop.alphas[0], before)
 
 
 @pytest.mark.parametrize(
@@ -101,11 +101,11 @@ def test_a_path_that_lets_no_image_through_moves_no_logit(make_task: MakeTask, o
 def test_the_temperature_falls_linearly_with_the_epochs(
     make_task: MakeTask, settings: dict[str, Any], expected: list[float]
 ) -> None:
-    descent = a_descent(make_task("nasbench201"), **settings)
+    loop = a_descent(make_task("nasbench201"), **settings)
     found = []
     for _ in range(4):
-        found.append(descent.temperature)
-        descent.history.append({})
+        found.append(loop.temperature)
+        loop.history.append({})
     assert found == pytest.approx(expected)
 
 
@@ -118,14 +118,14 @@ def test_the_estimator_and_its_temperature_change_what_the_logits_learn(make_tas
         {"estimator": "reinmax"},
         {"estimator": "reinmax", "temperatures": (3.0, 3.0)},
     ]
-    logits = []
+    alphas = []
     for settings in variants:
-        descent = a_descent(task, **settings)
-        descent.begin_epoch()
+        loop = a_descent(task, **settings)
+        loop.begin_epoch()
         for _ in range(2):
-            descent.step()
-        logits.append(descent.logits[0].detach())
-    assert len({tuple(each.flatten().tolist()) for each in logits}) == len(variants)
+            loop.step()
+        alphas.append(loop.alphas[0].detach())
+    assert len({tuple(each.flatten().tolist()) for each in alphas}) == len(variants)
 
 
 def test_temperatures_that_do_not_fit_are_refused() -> None:
@@ -141,7 +141,7 @@ def test_the_authors_settings_are_the_defaults() -> None:
     config = GdasConfig()
     assert (config.epochs, config.batch, config.width, config.depth) == (240, 64, 16, 5)
     assert (config.learning_rate, config.final_learning_rate, config.weight_decay) == (0.025, 0.001, 5e-4)
-    assert (config.logits_learning_rate, config.logits_weight_decay) == (3e-4, 1e-3)
+    assert (config.alphas_learning_rate, config.alphas_weight_decay) == (3e-4, 1e-3)
     assert config.estimator == "straight-through"
 
 

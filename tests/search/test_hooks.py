@@ -18,9 +18,9 @@ from torch import Tensor
 
 from chronas.data import Images, load_dataset, split
 from chronas.search import Relaxation, Task
-from chronas.search.bilevel import Darts
-from chronas.search.config import BilevelConfig
-from chronas.search.descent import Batch, Descent, Mixed
+from chronas.search.gradient.config import BilevelConfig
+from chronas.search.gradient.darts import Darts
+from chronas.search.gradient.loop import Batch, BilevelLoop, Mixture
 from parallel_cell import PARALLEL_CELL
 
 MakeTask = Callable[..., Task]
@@ -30,13 +30,13 @@ CONFIG = BilevelConfig(
     depth=1,
     warmup_epochs=1,
     learning_rate=0.1,
-    logits_learning_rate=0.1,
+    alphas_learning_rate=0.1,
     crop_padding=1,
     flip=False,
 )
 
 
-class ParsecDescent(Descent):
+class ParsecDescent(BilevelLoop):
     """Discrete samples, weighed by how well each explains the batch; as many as the entropy asks for."""
 
     def draw(self) -> None:
@@ -55,7 +55,7 @@ class ParsecDescent(Descent):
         losses = self._losses(batch, "train")
         return self._shares(batch, losses.detach()) @ losses
 
-    def logits_loss(self, batch: Batch) -> Tensor:
+    def alphas_loss(self, batch: Batch) -> Tensor:
         with torch.no_grad():
             shares = self._shares(batch, self._losses(batch, "validation"))
         return -shares @ self.relaxation().log_probabilities(self._numbers)
@@ -63,10 +63,10 @@ class ParsecDescent(Descent):
 
 class Parsec(Darts):
     name: ClassVar[str] = "parsec"
-    descent = ParsecDescent
+    loop = ParsecDescent
 
 
-class MsDartsDescent(Descent):
+class MsDartsDescent(BilevelLoop):
     """The weights learn at the mean shift of the mixture among noisy copies of it."""
 
     def weights_loss(self, batch: Batch) -> Tensor:
@@ -77,68 +77,68 @@ class MsDartsDescent(Descent):
                 noise = torch.rand((3, *centre.shape), generator=self.generator)
                 near = centre + epsilon * (2 * noise - 1)
                 kernel = (-(near - centre).square().sum(dim=(1, 2)) / 2).exp()
-                losses = torch.stack([self.loss(batch, Mixed(each, edges)) for each in near])
+                losses = torch.stack([self.loss(batch, Mixture(each, edges)) for each in near])
                 shares = kernel * losses.softmax(0)
                 centre = torch.einsum("n,ndo->do", shares / shares.sum(), near)
-        return self.loss(batch, Mixed(centre, edges), "train")
+        return self.loss(batch, Mixture(centre, edges), "train")
 
 
 class MsDarts(Darts):
     name: ClassVar[str] = "ms-darts"
-    descent = MsDartsDescent
+    loop = MsDartsDescent
 
 
-class NaDartsDescent(Descent):
-    """The logits' loss is the mean over the mixture and some neighbours, each with an edge half way to an operation."""
+class NaDartsDescent(BilevelLoop):
+    """The alphas' loss is the mean over the mixture and some neighbours, each with an edge half way to an operation."""
 
     def draw(self) -> None:
-        decisions, options = self.logits[0].shape
+        decisions, options = self.alphas[0].shape
         edges, operations = (torch.randint(n, (3,), generator=self.generator) for n in (decisions, options))
         self._changed = torch.stack([edges, operations], dim=1).tolist()
 
-    def logits_loss(self, batch: Batch) -> Tensor:
+    def alphas_loss(self, batch: Batch) -> Tensor:
         weights, edge_weights = self.mixture()[:2]
-        losses = [self.loss(batch, Mixed(weights, edge_weights), "validation")]
+        losses = [self.loss(batch, Mixture(weights, edge_weights), "validation")]
         for edge, operation in self._changed:
             half, goal = torch.ones(len(weights), 1), torch.zeros_like(weights)
             half[edge], goal[edge, operation] = 0.5, 0.5
-            losses.append(self.loss(batch, Mixed(half * weights + goal, edge_weights)))
+            losses.append(self.loss(batch, Mixture(half * weights + goal, edge_weights)))
         return torch.stack(losses).mean()
 
 
 class NaDarts(Darts):
     name: ClassVar[str] = "na-darts"
-    descent = NaDartsDescent
+    loop = NaDartsDescent
 
 
-class GoldNasDescent(Descent):
-    """One level: weights and logits descend on the same batch; weak operations are pruned from epoch to epoch."""
+class GoldNasDescent(BilevelLoop):
+    """One level: weights and alphas descend on the same batch; weak operations are pruned from epoch to epoch."""
 
     def begin_epoch(self) -> None:
         super().begin_epoch()
-        kept = self.state.setdefault("kept", torch.ones(self.logits[0].shape, dtype=torch.bool))
+        kept = self.state.setdefault("kept", torch.ones(self.alphas[0].shape, dtype=torch.bool))
         weights = self.mixture().operations.detach()
         kept &= weights >= 0.05 * weights.max(dim=1, keepdim=True).values
 
-    def mixture(self) -> Mixed:
-        return Mixed(self.logits[0].masked_fill(~self.state["kept"], -torch.inf).softmax(dim=1))
+    def mixture(self) -> Mixture:
+        return Mixture(self.alphas[0].masked_fill(~self.state["kept"], -torch.inf).softmax(dim=1))
 
     def relaxation(self) -> Relaxation:
-        return Relaxation(self.task.space, self.logits[0].masked_fill(~self.state["kept"], -30.0))
+        return Relaxation(self.task.space, self.alphas[0].masked_fill(~self.state["kept"], -30.0))
 
     def step(self) -> None:
         loss = self.loss(next(self.train), self.mixture(), "train") + self.objective.term(
             self.relaxation(), self.generator
         )
-        slopes = torch.autograd.grad(loss, [*self.weights, *self.logits], materialize_grads=True)
+        slopes = torch.autograd.grad(loss, [*self.weights, *self.alphas], materialize_grads=True)
         self.update(self.weights_optimiser, self.weights, slopes[: len(self.weights)])
         if not self.warming_up():
-            self.update(self.logits_optimiser, self.logits, slopes[len(self.weights) :])
+            self.update(self.alphas_optimiser, self.alphas, slopes[len(self.weights) :])
 
 
 class GoldNas(Darts):
     name: ClassVar[str] = "gold-nas"
-    descent = GoldNasDescent
+    loop = GoldNasDescent
 
 
 METHODS = [Parsec, MsDarts, NaDarts, GoldNas]
@@ -182,6 +182,6 @@ def test_a_method_of_a_few_lines_learns_and_goes_on_where_it_was_stopped(
 def test_gold_nas_prunes_for_good(make_task: MakeTask, halves: tuple[Images, Images]) -> None:
     task = replace(make_task(PARALLEL_CELL, weight=0.01), search_train=halves[0], search_validation=halves[1])
     found = GoldNas(CONFIG).search(task)
-    kept = found._descent.state["kept"].tolist()
+    kept = found._loop.state["kept"].tolist()
     assert kept == [[False, True]] * 4
     assert found.history[-1]["validation_loss"] is None

@@ -8,8 +8,8 @@ from dataclasses import replace
 import pytest
 
 from chronas.search import Task, make_searcher
-from chronas.search.local import LocalSearchConfig
-from chronas.search.variation import neighbours
+from chronas.search.blackbox.local_search import LocalSearchConfig
+from chronas.search.mutation import neighbours
 from chronas.spaces import Architecture
 
 MakeTask = Callable[..., Task]

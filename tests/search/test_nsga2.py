@@ -7,9 +7,9 @@ from dataclasses import replace
 
 import numpy as np
 
+from chronas.pareto import non_dominated
 from chronas.search import ObjectiveConfig, Task, make_searcher
-from chronas.search.dominance import front
-from chronas.search.nsga2 import Nsga2Config
+from chronas.search.blackbox.nsga2 import Nsga2Config, better_first
 from chronas.spaces import Architecture
 
 MakeTask = Callable[..., Task]
@@ -35,9 +35,9 @@ def test_generations_come_nearer_to_the_front_at_both_of_its_ends(make_task: Mak
             )
         ]
     )
-    true = every[front(every)]
+    true = every[non_dominated(every)]
     rows = points(found.history)
-    reached = rows[front(rows)]
+    reached = rows[non_dominated(rows)]
     assert reached[:, 0].min() == true[:, 0].min()
     assert reached[:, 1].min() <= 1.05 * true[:, 1].min()
     first, last = rows[:20].mean(axis=0), rows[-20:].mean(axis=0)
@@ -74,3 +74,10 @@ def test_with_a_limit_alone_it_looks_for_accuracy_inside(make_task: MakeTask) ->
     limited, traded = (found[-60:] for found in rows)
     assert limited[:, 0].mean() < traded[:, 0].mean(), "more accurate"
     assert traded[:, 1].mean() < limited[:, 1].mean(), "faster"
+
+
+def test_better_means_a_lower_front_and_then_more_room() -> None:
+    points = np.array([[2.0, 2.0], [0.0, 4.0], [1.0, 3.9], [1.1, 3.8], [4.0, 0.0], [5.0, 5.0]])
+    order = better_first(points)
+    assert set(order[:2]) == {1, 4}
+    assert order[2:] == [0, 3, 2, 5]

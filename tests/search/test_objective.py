@@ -18,8 +18,8 @@ NAMES = ("latency_ms", "energy_mj", "peak_memory_mib")
 
 
 def additive(space: Space, scale: float = 1.0, seed: int = 0) -> SearchCost:
-    slope = torch.linspace(0.1, 1.0, space.width)[
-        torch.randperm(space.width, generator=torch.Generator().manual_seed(seed))
+    slope = torch.linspace(0.1, 1.0, space.encoding_length)[
+        torch.randperm(space.encoding_length, generator=torch.Generator().manual_seed(seed))
     ]
 
     def cost(codes: Tensor) -> Tensor:
@@ -41,12 +41,12 @@ def weighted(weight: float, costs: Mapping[str, SearchCost]) -> Objective:
     return Objective(ObjectiveConfig(weights={"latency_ms": weight}), costs)
 
 
-def logits(seed: int = 0) -> Tensor:
+def alphas(seed: int = 0) -> Tensor:
     return (0.1 * torch.randn(28, 8, generator=torch.Generator().manual_seed(seed))).requires_grad_()
 
 
 def test_descending_on_the_term_makes_networks_cheaper() -> None:
-    parameters = logits()
+    parameters = alphas()
     objective = weighted(1.0, latency())
     before = objective.expected(Relaxation(SPACE, parameters), torch.Generator().manual_seed(0))
     slope = torch.autograd.grad(
@@ -58,7 +58,7 @@ def test_descending_on_the_term_makes_networks_cheaper() -> None:
 
 
 def test_one_weight_means_the_same_in_milliseconds_and_in_microseconds() -> None:
-    parameters = logits()
+    parameters = alphas()
     slopes = []
     for scale in (1.0, 1000.0):
         term = weighted(0.5, latency(scale)).term(Relaxation(SPACE, parameters), torch.Generator().manual_seed(0))
@@ -68,7 +68,7 @@ def test_one_weight_means_the_same_in_milliseconds_and_in_microseconds() -> None
 
 def test_weights_scale_the_term_and_add_to_limits_and_to_each_other() -> None:
     costs = several(2)
-    relaxation = Relaxation(SPACE, logits())
+    relaxation = Relaxation(SPACE, alphas())
     limits = {name: 0.8 * cost.median for name, cost in costs.items()}
 
     def term(weights: dict[str, float], limits: dict[str, float]) -> float:
@@ -85,23 +85,23 @@ def test_weights_scale_the_term_and_add_to_limits_and_to_each_other() -> None:
 def test_without_a_limit_there_is_no_multiplier_and_without_either_no_term() -> None:
     objective = Objective(ObjectiveConfig(weights={"latency_ms": 0.0}), latency())
     assert not objective.active
-    objective.ascend(Relaxation(SPACE, logits()))
+    objective.ascend(Relaxation(SPACE, alphas()))
     assert objective.multipliers == {}
     generator = torch.Generator().manual_seed(0)
     before = generator.get_state()
-    assert Objective(ObjectiveConfig(), {}).record(Relaxation(SPACE, logits()), generator) == {}
+    assert Objective(ObjectiveConfig(), {}).record(Relaxation(SPACE, alphas()), generator) == {}
     assert torch.equal(generator.get_state(), before)
 
 
 def test_what_is_recorded_is_named_by_its_cost() -> None:
     costs = several(2)
     objective = Objective(ObjectiveConfig(limits={"energy_mj": costs["energy_mj"].median}), costs)
-    record = objective.record(Relaxation(SPACE, logits()), torch.Generator().manual_seed(0))
+    record = objective.record(Relaxation(SPACE, alphas()), torch.Generator().manual_seed(0))
     assert set(record) == {
         *("expected_latency_ms", "expected_energy_mj", "mode_latency_ms", "mode_energy_mj"),
         "multiplier.energy_mj",
     }
-    mode = Relaxation(SPACE, logits()).mode()
+    mode = Relaxation(SPACE, alphas()).mode()
     code = torch.from_numpy(SPACE.encode([mode]))
     assert record["mode_energy_mj"] == pytest.approx(float(costs["energy_mj"].predict(code)))
     for name, cost in costs.items():
@@ -112,16 +112,16 @@ def test_the_price_of_an_architecture_is_what_the_weights_make_of_its_costs() ->
     costs = several(2)
     objective = Objective(ObjectiveConfig(weights={"latency_ms": 2.0, "energy_mj": 0.5}), costs)
     medians = {name: cost.median for name, cost in costs.items()}
-    assert objective.price(medians) == pytest.approx(2.5)
-    assert objective.price({**medians, "energy_mj": 3 * medians["energy_mj"]}) == pytest.approx(3.5)
-    assert Objective(ObjectiveConfig(), costs).price(medians) == 0.0
+    assert objective.cost_penalty(medians) == pytest.approx(2.5)
+    assert objective.cost_penalty({**medians, "energy_mj": 3 * medians["energy_mj"]}) == pytest.approx(3.5)
+    assert Objective(ObjectiveConfig(), costs).cost_penalty(medians) == 0.0
 
 
 def modes_against_a_task_that_likes_costly_networks(
     objective: Objective, costs: Mapping[str, SearchCost], steps: int
 ) -> dict[str, list[float]]:
     """Each cost of the mode after each of some steps on a loss that falls with every cost."""
-    generator, parameters = torch.Generator().manual_seed(0), logits()
+    generator, parameters = torch.Generator().manual_seed(0), alphas()
     optimiser = torch.optim.Adam([parameters], 0.03, betas=(0.5, 0.999))
     modes: dict[str, list[float]] = {name: [] for name in costs}
     for _ in range(steps):
@@ -167,7 +167,7 @@ def test_two_and_three_limits_are_met_together(count: int) -> None:
 
 def test_the_penalty_answers_a_violation_that_the_multiplier_has_not_seen_yet() -> None:
     """The augmented Lagrangian's term at the first step: rho * v * (E / L - 1); without rho it is nothing."""
-    costs, relaxation = latency(), Relaxation(SPACE, logits())
+    costs, relaxation = latency(), Relaxation(SPACE, alphas())
     limit_ms = 0.5 * costs["latency_ms"].median
     values = {}
     for penalty in (0.0, 1.0, 3.0):
@@ -187,9 +187,9 @@ def test_limits_that_hold_anyway_leave_the_multipliers_at_zero() -> None:
     costs = several()
     objective = Objective(ObjectiveConfig(limits={name: 10 * cost.median for name, cost in costs.items()}), costs)
     for _ in range(5):
-        objective.ascend(Relaxation(SPACE, logits()))
+        objective.ascend(Relaxation(SPACE, alphas()))
     assert objective.multipliers == dict.fromkeys(NAMES, 0.0)
-    term = objective.term(Relaxation(SPACE, parameters := logits()), torch.Generator())
+    term = objective.term(Relaxation(SPACE, parameters := alphas()), torch.Generator())
     assert not torch.autograd.grad(term, parameters)[0].any()
 
 
@@ -214,4 +214,4 @@ def test_what_cannot_be_computed_is_refused() -> None:
             ObjectiveConfig.model_validate(wrong)
     nowhere = weighted(1.0, {"latency_ms": SearchCost(lambda codes: codes.sum(1) / 0, 1.0)})
     with pytest.raises(DataError, match="latency_ms that is not a finite number"):
-        nowhere.term(Relaxation(SPACE, logits()), torch.Generator())
+        nowhere.term(Relaxation(SPACE, alphas()), torch.Generator())

@@ -10,7 +10,7 @@ import pytest
 
 from chronas.errors import MissingExtraError
 from chronas.search import Task, make_searcher
-from chronas.search.optuna import OptunaConfig
+from chronas.search.blackbox.optuna_samplers import OptunaConfig
 from chronas.spaces import Architecture
 
 MakeTask = Callable[..., Task]

@@ -15,13 +15,13 @@ from chronas.data import Normalisation, every_batch
 from chronas.errors import DataError, MismatchError, UsageError
 from chronas.networks import load_state, save_state
 from chronas.search import Task, make_searcher
-from chronas.search.evolution import EvolutionConfig
-from chronas.search.paths import PathsConfig, PathSupernet, fair_paths
+from chronas.search.blackbox.evolution import EvolutionConfig
+from chronas.search.blackbox.single_path import SinglePathConfig, SinglePathSupernet, fair_paths
 from chronas.spaces import SPACES, Architecture, make_space
 from chronas.supernets import discrete_weights
 
 MakeTask = Callable[..., Task]
-SMALL = PathsConfig(epochs=3, batch=64, width=4, depth=1, learning_rate=0.1, crop_padding=1, flip=False)
+SMALL = SinglePathConfig(epochs=3, batch=64, width=4, depth=1, learning_rate=0.1, crop_padding=1, flip=False)
 
 
 class Stopped(Exception):
@@ -57,7 +57,7 @@ def test_a_step_moves_the_weights_that_its_path_uses_and_no_others(make_task: Ma
     """`none` everywhere but one edge: the first step must leave all operations but that one where they were."""
     task = make_task("nasbench201")
     path = task.space.parse("|none~0|+|none~0|none~1|+|nor_conv_3x3~0|none~1|none~2|")
-    net = PathSupernet(task, SMALL)
+    net = SinglePathSupernet(task, SMALL)
     for _ in range(2):  # the second with momentum there
         before = {name: value.clone() for name, value in net.supernet.state_dict().items()}
         net._step([path])
@@ -71,10 +71,10 @@ def test_a_step_moves_the_weights_that_its_path_uses_and_no_others(make_task: Ma
 def test_a_fair_step_is_the_sum_of_its_paths_gradients(make_task: MakeTask) -> None:
     task = make_task("nasbench201")
     config = SMALL.model_copy(update={"momentum": 0.0, "weight_decay": 0.0, "gradient_clip": 1e6})
-    net = PathSupernet(task, config)
+    net = SinglePathSupernet(task, config)
     paths = next(fair_paths(task.space, np.random.default_rng(0)))
     before = [value.detach().clone() for value in net.supernet.parameters()]
-    pixels, labels = next(PathSupernet(task, config)._batches)
+    pixels, labels = next(SinglePathSupernet(task, config)._batches)
     losses = [
         torch.nn.functional.cross_entropy(net.supernet(pixels, discrete_weights(path)[0]), labels) for path in paths
     ]
@@ -87,7 +87,7 @@ def test_a_fair_step_is_the_sum_of_its_paths_gradients(make_task: MakeTask) -> N
 @pytest.mark.parametrize("fair", [False, True], ids=["uniform", "fair"])
 def test_a_training_that_was_stopped_goes_on_bit_for_bit(make_task: MakeTask, *, fair: bool) -> None:
     config = SMALL.model_copy(update={"fair": fair, "image_stride": 2})
-    straight = PathSupernet(make_task("nasbench201", folder="straight"), config)
+    straight = SinglePathSupernet(make_task("nasbench201", folder="straight"), config)
     straight.prepare()
     task = make_task("nasbench201", folder="stopped")
     for steps in (4, 8):
@@ -97,8 +97,8 @@ def test_a_training_that_was_stopped_goes_on_bit_for_bit(make_task: MakeTask, *,
                 raise Stopped
 
         with pytest.raises(Stopped):
-            PathSupernet(task, config).prepare(stop)
-    resumed = PathSupernet(task, config)
+            SinglePathSupernet(task, config).prepare(stop)
+    resumed = SinglePathSupernet(task, config)
     resumed.prepare()
     assert resumed.history == straight.history
     states = [net.supernet.state_dict() for net in (resumed, straight)]
@@ -107,24 +107,24 @@ def test_a_training_that_was_stopped_goes_on_bit_for_bit(make_task: MakeTask, *,
 
 def test_a_checkpoint_of_another_supernet_is_refused(make_task: MakeTask) -> None:
     task = make_task("nasbench201")
-    PathSupernet(task, SMALL).prepare()
+    SinglePathSupernet(task, SMALL).prepare()
     with pytest.raises(MismatchError, match="config.epochs = 3, but 4"):
-        PathSupernet(task, SMALL.model_copy(update={"epochs": 4})).prepare()
-    PathSupernet(make_task("nasbench201", weight=2.0), SMALL).prepare()  # what is searched for is another matter
+        SinglePathSupernet(task, SMALL.model_copy(update={"epochs": 4})).prepare()
+    SinglePathSupernet(make_task("nasbench201", weight=2.0), SMALL).prepare()  # what is searched for is another matter
     path = task.folder / "paths.safetensors"
     tensors, content = load_state(path)
     save_state(path, {name: value for name, value in tensors.items() if "stem" not in name}, content)
     with pytest.raises(DataError, match="another version"):
-        PathSupernet(task, SMALL).prepare()
+        SinglePathSupernet(task, SMALL).prepare()
     save_state(path, tensors, {})
     with pytest.raises(DataError, match="no checkpoint of a supernet of paths"):
-        PathSupernet(task, SMALL).prepare()
+        SinglePathSupernet(task, SMALL).prepare()
 
 
 def test_scores_are_of_large_batches_of_validation_images(make_task: MakeTask) -> None:
     """With moving averages, or with the last small batch alone, they would be others."""
     task = make_task("nasbench201")
-    net = PathSupernet(task, SMALL)
+    net = SinglePathSupernet(task, SMALL)
     net.prepare()
     architecture = task.space.sample(1, seed=5)[0]
     [(pixels, labels)] = every_batch(task.search_validation, len(task.search_validation), task.normalisation)
@@ -136,19 +136,19 @@ def test_scores_are_of_large_batches_of_validation_images(make_task: MakeTask) -
 
 def test_images_are_averaged_over_squares(make_task: MakeTask) -> None:
     task = make_task("nasbench201")
-    net = PathSupernet(task, SMALL.model_copy(update={"image_stride": 2}))
+    net = SinglePathSupernet(task, SMALL.model_copy(update={"image_stride": 2}))
     images = torch.arange(25.0).view(1, 1, 5, 5)
     shrunk = net._shrunk(images)
     assert shrunk.shape == (1, 1, 3, 3)
     assert shrunk[0, 0, 0].tolist() == [3.0, 5.0, 6.5]
     with pytest.raises(UsageError, match="images of 8x8 pixels have no squares of 9"):
-        PathSupernet(task, SMALL.model_copy(update={"image_stride": 9}))
+        SinglePathSupernet(task, SMALL.model_copy(update={"image_stride": 9}))
 
 
 def test_a_loss_that_is_not_finite_stops_the_training(make_task: MakeTask) -> None:
     task = replace(make_task("nasbench201"), normalisation=Normalisation((0.0,), (1e-42,)))
     with pytest.raises(UsageError, match=r"train loss became nan in epoch 1: lower the learning rate \(0.1\)"):
-        PathSupernet(task, SMALL).prepare()
+        SinglePathSupernet(task, SMALL).prepare()
 
 
 @pytest.mark.parametrize("fair", [False, True], ids=["uniform", "fair"])

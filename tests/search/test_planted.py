@@ -21,7 +21,7 @@ SMALL = {
     "depth": 1,
     "warmup_epochs": 1,
     "learning_rate": 0.1,
-    "logits_learning_rate": 0.1,
+    "alphas_learning_rate": 0.1,
     "crop_padding": 1,
     "flip": False,
 }
@@ -75,7 +75,7 @@ def test_a_weight_that_outweighs_the_images_finds_the_cheapest(
     pressed = task(weight=100.0)
     best = next(make_searcher(name, config).search(pressed).candidates({}))
     connected = [each for each in PARALLEL_CELL.every() if each.connected()]
-    assert len(connected) == PARALLEL_CELL.size - 1
+    assert len(connected) == PARALLEL_CELL.cardinality - 1
     everything = torch.from_numpy(PARALLEL_CELL.encode(connected))
     cheapest = float(pressed.costs["latency_ms"].predict(everything).min())
     assert best.predicted["latency_ms"] == pytest.approx(cheapest)

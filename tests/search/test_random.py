@@ -9,8 +9,8 @@ import pytest
 
 from chronas.errors import MismatchError, UsageError
 from chronas.search import Task, make_searcher
-from chronas.search.brief import BriefTraining
-from chronas.search.random import RandomConfig
+from chronas.search.blackbox.proxy_training import ProxyTraining
+from chronas.search.blackbox.random_search import RandomConfig
 from chronas.spaces import Architecture
 
 MakeTask = Callable[..., Task]
@@ -125,17 +125,17 @@ def test_the_drawn_networks_are_not_those_that_a_table_of_the_same_seed_measures
 def test_a_brief_training_is_resumed_and_may_serve_another_search(make_task: MakeTask) -> None:
     task = make_task("nasbench201", folder="first")
     trained = make_searcher("random", SMALL).search(task)
-    assessor = BriefTraining(task, SMALL)
+    evaluator = ProxyTraining(task, SMALL)
     best = next(trained.candidates({})).architecture
     rows = {row["mode"]: row for row in trained.history}
-    assert assessor([best]) == [rows[str(best)]["validation_accuracy"]]
+    assert evaluator([best]) == [rows[str(best)]["validation_accuracy"]]
     assert rows[str(best)]["train_loss"] > 0
-    other = replace(make_task("nasbench201", folder="second"), evaluate=assessor)
+    other = replace(make_task("nasbench201", folder="second"), evaluate=evaluator)
     again = make_searcher("random", SMALL).search(other)
     assert [row["validation_accuracy"] for row in again.history] == [
         row["validation_accuracy"] for row in trained.history
     ]
     assert again.score([best]) is None
-    assert assessor.identity() == BriefTraining(other, SMALL).identity()
+    assert evaluator.identity() == ProxyTraining(other, SMALL).identity()
     longer = SMALL.model_copy(update={"epochs": 2})
-    assert assessor.identity() != BriefTraining(task, longer).identity()
+    assert evaluator.identity() != ProxyTraining(task, longer).identity()

@@ -20,22 +20,22 @@ ALL_SPACES = sorted(SPACES)
 def random_logits(space: Space, seed: int, spread: float = 1.0) -> tuple[Tensor, Tensor]:
     generator = torch.Generator().manual_seed(seed)
     shape = len(space.decisions), len(space.decisions[0].relaxed)
-    logits = spread * torch.randn(shape, generator=generator, dtype=torch.float64)
+    alphas = spread * torch.randn(shape, generator=generator, dtype=torch.float64)
     edges = spread * torch.randn(shape[0], generator=generator, dtype=torch.float64)
-    return logits.requires_grad_(), edges.requires_grad_()
+    return alphas.requires_grad_(), edges.requires_grad_()
 
 
-def enumerated_groups(space: Space, logits: Tensor, edge_logits: Tensor | None) -> list[tuple[Tensor, Tensor]]:
+def enumerated_groups(space: Space, alphas: Tensor, edge_alphas: Tensor | None) -> list[tuple[Tensor, Tensor]]:
     """For each group (probabilities [N], codes [N, W]), written as plainly as the definition."""
     groups = []
     for group in space.groups:
-        beta = None if edge_logits is None else edge_logits[list(group.decisions)].log_softmax(0)
+        beta = None if edge_alphas is None else edge_alphas[list(group.decisions)].log_softmax(0)
         scores, codes = [], []
         for choices in space.assignments(group):
-            score, code = logits.new_zeros(()), logits.new_zeros(space.width)
+            score, code = alphas.new_zeros(()), alphas.new_zeros(space.encoding_length)
             for place, (d, choice) in enumerate(zip(group.decisions, choices, strict=True)):
                 if choice is not None:
-                    score = score + logits[d].log_softmax(0)[len(space.decisions[d].unselectable) + choice]
+                    score = score + alphas[d].log_softmax(0)[len(space.decisions[d].unselectable) + choice]
                     score = score if beta is None else score + beta[place]
                     code[space.offsets[d] + choice] = 1.0
             scores.append(score)
@@ -44,13 +44,13 @@ def enumerated_groups(space: Space, logits: Tensor, edge_logits: Tensor | None) 
     return groups
 
 
-def darts_derivation(space: Space, logits: Tensor, edge_logits: Tensor | None) -> Architecture:
+def darts_derivation(space: Space, alphas: Tensor, edge_alphas: Tensor | None) -> Architecture:
     """The rule of DARTS and PC-DARTS: by the best operation that is not `none`, the best edges of each node."""
-    weights = logits.detach().softmax(1).clone()
-    if edge_logits is not None:
+    weights = alphas.detach().softmax(1).clone()
+    if edge_alphas is not None:
         for group in space.groups:
             edges = list(group.decisions)
-            weights[edges] *= edge_logits.detach()[edges].softmax(0)[:, None]
+            weights[edges] *= edge_alphas.detach()[edges].softmax(0)[:, None]
     choices: list[Choice] = [None] * len(space.decisions)
     for group in space.groups:
         selectable = {d: weights[d, len(space.decisions[d].unselectable) :] for d in group.decisions}
@@ -64,19 +64,19 @@ def darts_derivation(space: Space, logits: Tensor, edge_logits: Tensor | None) -
 def test_mode_is_the_derivation_of_darts(name: str, edge_normalised: bool) -> None:
     space = make_space(name)
     for seed in range(50):
-        logits, edges = random_logits(space, seed)
-        edge_logits = edges if edge_normalised else None
-        assert Relaxation(space, logits, edge_logits).mode() == darts_derivation(space, logits, edge_logits)
+        alphas, edges = random_logits(space, seed)
+        edge_alphas = edges if edge_normalised else None
+        assert Relaxation(space, alphas, edge_alphas).mode() == darts_derivation(space, alphas, edge_alphas)
 
 
 @pytest.mark.parametrize("name", ALL_SPACES)
 @pytest.mark.parametrize("edge_normalised", [False, True])
 def test_marginals_entropy_and_probability_equal_enumeration(name: str, edge_normalised: bool) -> None:
     space = make_space(name)
-    logits, edges = random_logits(space, seed=3)
-    edge_logits = edges if edge_normalised else None
-    relaxation = Relaxation(space, logits, edge_logits)
-    groups = enumerated_groups(space, logits, edge_logits)
+    alphas, edges = random_logits(space, seed=3)
+    edge_alphas = edges if edge_normalised else None
+    relaxation = Relaxation(space, alphas, edge_alphas)
+    groups = enumerated_groups(space, alphas, edge_alphas)
     expected = sum(p @ codes for p, codes in groups)
     torch.testing.assert_close(relaxation.marginals(), expected, rtol=0, atol=1e-12)
     torch.testing.assert_close(relaxation.entropy(), -sum((p * p.log()).sum() for p, _ in groups), rtol=1e-10, atol=0)
@@ -126,20 +126,20 @@ def test_best_is_exact_in_a_whole_space() -> None:
     assert [value for _, value in relaxation.best(len(everything) + 1)] == pytest.approx(expected)
 
 
-def gradient(value: Tensor, logits: Tensor, edges: Tensor) -> Tensor:
-    return torch.cat([each.flatten() for each in torch.autograd.grad(value, [logits, edges], retain_graph=True)])
+def gradient(value: Tensor, alphas: Tensor, edges: Tensor) -> Tensor:
+    return torch.cat([each.flatten() for each in torch.autograd.grad(value, [alphas, edges], retain_graph=True)])
 
 
 @pytest.mark.parametrize("name", ALL_SPACES)
 def test_gradient_of_a_linear_cost_equals_the_enumerated_one(name: str) -> None:
     space = make_space(name)
-    slope = torch.rand(space.width, generator=torch.Generator().manual_seed(2), dtype=torch.float64)
+    slope = torch.rand(space.encoding_length, generator=torch.Generator().manual_seed(2), dtype=torch.float64)
     for seed in range(3):
-        logits, edges = random_logits(space, seed)
-        exact = sum(p @ (codes @ slope) for p, codes in enumerated_groups(space, logits, edges))
-        sampled = (Relaxation(space, logits, edges).sample(2, torch.Generator().manual_seed(seed)) @ slope).mean()
+        alphas, edges = random_logits(space, seed)
+        exact = sum(p @ (codes @ slope) for p, codes in enumerated_groups(space, alphas, edges))
+        sampled = (Relaxation(space, alphas, edges).sample(2, torch.Generator().manual_seed(seed)) @ slope).mean()
         torch.testing.assert_close(
-            gradient(sampled, logits, edges), gradient(exact, logits, edges), rtol=1e-5, atol=1e-9
+            gradient(sampled, alphas, edges), gradient(exact, alphas, edges), rtol=1e-5, atol=1e-9
         )
 
 
@@ -157,23 +157,23 @@ def latency_like_mlp(space: Space) -> Callable[[Tensor], Tensor]:
 def test_gradient_of_a_regressor_points_where_the_score_function_points(name: str, spread: float) -> None:
     space = make_space(name)
     cost = latency_like_mlp(space)
-    logits, edges = random_logits(space, seed=6, spread=spread)
-    relaxation = Relaxation(space, logits, edges)
-    straight = gradient(cost(relaxation.sample(2_000, torch.Generator().manual_seed(0))).mean(), logits, edges)
-    exact = conditional_gradient(relaxation, cost, logits, edges)
+    alphas, edges = random_logits(space, seed=6, spread=spread)
+    relaxation = Relaxation(space, alphas, edges)
+    straight = gradient(cost(relaxation.sample(2_000, torch.Generator().manual_seed(0))).mean(), alphas, edges)
+    exact = conditional_gradient(relaxation, cost, alphas, edges)
     assert float(torch.cosine_similarity(straight, exact, dim=0)) >= 0.9
 
 
 def conditional_gradient(
-    relaxation: Relaxation, cost: Callable[[Tensor], Tensor], logits: Tensor, edges: Tensor, samples: int = 400
+    relaxation: Relaxation, cost: Callable[[Tensor], Tensor], alphas: Tensor, edges: Tensor, samples: int = 400
 ) -> Tensor:
     """Gradient of E[cost] by the product rule: each group enumerated while all other groups are sampled."""
     space = relaxation.space
-    groups = enumerated_groups(space, logits, edges)
+    groups = enumerated_groups(space, alphas, edges)
     drawn = relaxation.draw(samples, torch.Generator().manual_seed(9))
-    total = logits.new_zeros(())
+    total = alphas.new_zeros(())
     for g, (p, codes) in enumerate(groups):
         rest = relaxation.codes(drawn).detach() - codes[drawn[:, g]]
         costs = cost((rest[:, None] + codes[None]).flatten(0, 1)).view(samples, len(p)).detach().mean(0)
         total = total + p @ costs
-    return gradient(total, logits, edges)
+    return gradient(total, alphas, edges)

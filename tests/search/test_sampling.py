@@ -11,7 +11,8 @@ import numpy as np
 import pytest
 
 from chronas.errors import DataError, UsageError
-from chronas.search import ObjectiveConfig, SearchCost, Searcher, Task, make_searcher, sampling, searcher_class
+from chronas.search import ObjectiveConfig, SearchCost, Searcher, Task, make_searcher, searcher_class
+from chronas.search.blackbox import loop as sampling
 from chronas.spaces import Architecture
 
 MakeTask = Callable[..., Task]
@@ -135,7 +136,7 @@ def test_the_front_is_what_no_other_beats_in_accuracy_and_costs(make_task: MakeT
     energy = SearchCost(lambda codes: codes[:, ::3].sum(dim=1) + 1.0, 3.0)
     costs = {**task.costs, "energy_mj": energy}
     found = searcher("nsga2").search(replace(task, costs=costs, evaluate=Judge()))
-    assert isinstance(found, sampling.SampledFound)
+    assert isinstance(found, sampling.BlackBoxResult)
     for names in (["latency_ms"], ["latency_ms", "energy_mj"], []):
         keys = [(-row["validation_accuracy"], *(row[f"expected_{name}"] for name in names)) for row in found.history]
         best = {

@@ -69,14 +69,14 @@ def test_every_part_of_a_task_that_changes_its_result_is_in_its_identity(make_ta
     weights.write_bytes(b"some")
     changes: dict[str, dict[str, Any]] = {
         "space": {"space": make_space("darts"), "costs": {}},
-        "skeleton": {"skeleton": task.skeleton.model_copy(update={"classes": 11})},
+        "size": {"size": task.size.model_copy(update={"outputs": 11})},
         "search_train": {"search_train": fewer},
         "search_validation": {"search_validation": fewer},
         "objective": {"objective": ObjectiveConfig(weights={"latency_ms": 2.0})},
         "costs": {"costs": {"latency_ms": faster}},
         "seed": {"seed": 5},
         "evaluate": {"evaluate": TableEvaluator({"a": 1.0})},
-        "trained": {"trained": weights},
+        "warm_start": {"warm_start": weights},
     }
     identity = task.identity()
     assert identity == json.loads(json.dumps(identity))
@@ -86,9 +86,9 @@ def test_every_part_of_a_task_that_changes_its_result_is_in_its_identity(make_ta
     doubled = replace(task, costs={"latency_ms": replace(latency, median=2 * latency.median)})
     assert doubled.identity() != identity
     assert replace(task, folder=tmp_path / "elsewhere").identity() == identity
-    some = replace(task, trained=weights).identity()
+    some = replace(task, warm_start=weights).identity()
     weights.write_bytes(b"others")
-    assert replace(task, trained=weights).identity() != some
+    assert replace(task, warm_start=weights).identity() != some
 
 
 def test_labels_that_are_swapped_are_another_task(make_task: MakeTask) -> None:

@@ -1,4 +1,4 @@
-"""Two real processes search what one does: shared weights, logits, momentum and history to rounding."""
+"""Two real processes search what one does: shared weights, alphas, momentum and history to rounding."""
 
 from __future__ import annotations
 
@@ -16,10 +16,10 @@ from torch import distributed
 from chronas.errors import UsageError
 from chronas.networks import load_state
 from chronas.search import Task, make_searcher
-from chronas.search.shared import of_whole
+from chronas.search.gradient.distributed import synced_batches
 from chronas.spaces import make_space
 from chronas.supernets import build_supernet
-from chronas.training import Group
+from chronas.training import ProcessGroup
 
 SCRIPT = Path(__file__).with_name("launched_search.py")
 TORCHRUN = ("-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2")
@@ -89,24 +89,24 @@ def test_two_processes_go_on_with_what_one_has_begun(tmp_path: Path) -> None:
 
 
 def test_a_searcher_that_shares_nothing_says_so(make_task: Callable[..., Task]) -> None:
-    task = replace(make_task("nasbench201"), group=Group(rank=0, size=2))
+    task = replace(make_task("nasbench201"), group=ProcessGroup(rank=0, size=2))
     with pytest.raises(UsageError, match=r"random cannot share its work among 2 processes: .* such as darts"):
         make_searcher("random").search(task)
 
 
 def test_a_batch_of_fewer_images_than_processes_is_refused(make_task: Callable[..., Task]) -> None:
-    supernet = build_supernet(make_space("nasbench201"), make_task("nasbench201").skeleton)
+    supernet = build_supernet(make_space("nasbench201"), make_task("nasbench201").size)
     with (
         pytest.raises(UsageError, match="3 processes cannot share a batch of 2 images"),
-        of_whole(supernet, Group(rank=0, size=3), 2),
+        synced_batches(supernet, ProcessGroup(rank=0, size=3), 2),
     ):
         pass
 
 
 def test_a_supernet_is_as_it_was_behind_the_block(make_task: Callable[..., Task]) -> None:
-    supernet = build_supernet(make_space("darts"), make_task("darts").skeleton)
+    supernet = build_supernet(make_space("darts"), make_task("darts").size)
     before, names = list(supernet.modules()), list(supernet.state_dict())
-    with of_whole(supernet, Group(rank=0, size=2), 8):
+    with synced_batches(supernet, ProcessGroup(rank=0, size=2), 8):
         inside = list(supernet.modules())
         assert list(supernet.state_dict()) == names
     assert sum(one is not other for one, other in zip(before, inside, strict=True)) > 10

@@ -1,32 +1,32 @@
-"""What architectures are worth: orders are merged, size counts where trainings were brief, prices count against it."""
+"""Orders are merged, size counts where trainings were short, and penalties count against it."""
 
 from __future__ import annotations
 
 import numpy as np
 import pytest
 
+from chronas.search.blackbox.architecture_features import architecture_features, capacity_features, skip_multiplicity
+from chronas.search.blackbox.loop import Trial
+from chronas.search.blackbox.surrogate import NOTHING, Surrogate, Weights, learnt
 from chronas.search.derive import Candidate
-from chronas.search.sampling import Judged
-from chronas.search.surrogate import NOTHING, Surrogate, Weights, learnt
-from chronas.search.traits import capacities, dilution, traits
-from chronas.spaces import Architecture, Skeleton, make_space
+from chronas.spaces import Architecture, NetworkSize, make_space
 
 SPACE = make_space("nasbench201")
-SKELETON = Skeleton(input_shape=(3, 8, 8), classes=10, width=4, depth=1)
+SIZE = NetworkSize(input_shape=(3, 8, 8), outputs=10, width=4, depth=1)
 NETWORKS = SPACE.sample(24, seed=5)
 ALL = Weights(1.0, 0.5, 1.0)
 
 
-def judged(accuracy: float, *losses: float, price: float = 0.0, architecture: Architecture = NETWORKS[0]) -> Judged:
-    return Judged(Candidate(architecture, 0.0, {}), accuracy, 1.0 - accuracy / 100.0 + price, price, losses)
+def judged(accuracy: float, *losses: float, penalty: float = 0.0, architecture: Architecture = NETWORKS[0]) -> Trial:
+    return Trial(Candidate(architecture, 0.0, {}), accuracy, 1.0 - accuracy / 100.0 + penalty, penalty, losses)
 
 
-def surrogate(rows: list[Judged], weights: Weights = ALL) -> Surrogate:
-    return Surrogate(SPACE, SKELETON, rows, weights)
+def surrogate(rows: list[Trial], weights: Weights = ALL) -> Surrogate:
+    return Surrogate(SPACE, SIZE, rows, weights)
 
 
 def macs(architecture: Architecture) -> float:
-    return float(capacities(SPACE, traits(SPACE, SKELETON, [architecture]))[0, 0])
+    return float(capacity_features(SPACE, architecture_features(SPACE, SIZE, [architecture]))[0, 0])
 
 
 def test_what_was_learnt_merges_the_orders_of_accuracy_and_losses() -> None:
@@ -43,7 +43,7 @@ def test_size_counts_where_trainings_were_brief_and_never_beside_given_accuracie
 ) -> None:
     rows = [judged(60.0, *losses, architecture=each) for each in NETWORKS]
     sizes = np.array([macs(each) for each in NETWORKS])
-    plain, sized = surrogate(rows, NOTHING).worths(), surrogate(rows, Weights(1.0, 0.0, 0.0)).worths()
+    plain, sized = surrogate(rows, NOTHING).posterior_means(), surrogate(rows, Weights(1.0, 0.0, 0.0)).posterior_means()
     if counts:
         assert np.corrcoef(sized - plain, sizes)[0, 1] == pytest.approx(1.0)
         assert (sized - plain).std() == pytest.approx(1.0)
@@ -54,10 +54,10 @@ def test_size_counts_where_trainings_were_brief_and_never_beside_given_accuracie
 def test_a_price_counts_as_the_wrong_images_that_it_stands_for() -> None:
     accuracies = np.linspace(50.0, 70.0, len(NETWORKS))
     free = [judged(value, architecture=each) for value, each in zip(accuracies, NETWORKS, strict=True)]
-    dear = [*free[:-1], judged(70.0, price=0.3, architecture=NETWORKS[-1])]
-    assert surrogate(free).worths().argmax() == len(free) - 1
-    assert surrogate(dear).worths().argmin() == len(free) - 1
-    assert surrogate(dear).worths(priced=False) == pytest.approx(surrogate(free).worths())
+    dear = [*free[:-1], judged(70.0, penalty=0.3, architecture=NETWORKS[-1])]
+    assert surrogate(free).posterior_means().argmax() == len(free) - 1
+    assert surrogate(dear).posterior_means().argmin() == len(free) - 1
+    assert surrogate(dear).posterior_means(penalised=False) == pytest.approx(surrogate(free).posterior_means())
 
 
 def test_what_is_outside_a_limit_is_not_to_be_beaten() -> None:
@@ -71,15 +71,15 @@ def test_what_is_outside_a_limit_is_not_to_be_beaten() -> None:
     free = [0.0] * len(asked)
     hopes = []
     for given in (None, inside, [False] * 13):
-        found = Surrogate(SPACE, SKELETON, rows, NOTHING, given)
-        hopes.append(found.improvements(found.rows(asked), free))
+        found = Surrogate(SPACE, SIZE, rows, NOTHING, given)
+        hopes.append(found.expected_improvement(found.rows(asked), free))
     assert (hopes[1] > hopes[0]).all()
     assert hopes[1].max() > 3 * hopes[0].max()
-    found = Surrogate(SPACE, SKELETON, rows, NOTHING, [False] * 13)
+    found = Surrogate(SPACE, SIZE, rows, NOTHING, [False] * 13)
     assert hopes[2].argmax() == found.means(found.rows(asked), free).argmax()
     row = found.rows(asked[:1])[0]
-    found.believe(row, 0.0)
-    assert (found.improvements(found.rows(asked), free) <= hopes[2]).all(), "what is believed can be the answer"
+    found.fantasize(row, 0.0)
+    assert (found.expected_improvement(found.rows(asked), free) <= hopes[2]).all(), "what is believed can be the answer"
 
 
 def test_an_architecture_is_worth_what_its_like_have_shown() -> None:
@@ -96,10 +96,10 @@ def test_what_is_believed_is_expected_to_improve_on_nothing() -> None:
     found = surrogate([judged(50.0 + n, architecture=each) for n, each in enumerate(NETWORKS)])
     others = [each for each in SPACE.sample(50, seed=11) if each not in NETWORKS]
     rows, free = found.rows(others), np.zeros(len(others))
-    best = int(found.improvements(rows, free).argmax())
-    before = found.improvements(rows, free)[best]
-    found.believe(rows[best], 0.0)
-    assert found.improvements(rows, free)[best] < before
+    best = int(found.expected_improvement(rows, free).argmax())
+    before = found.expected_improvement(rows, free)[best]
+    found.fantasize(rows[best], 0.0)
+    assert found.expected_improvement(rows, free)[best] < before
 
 
 @pytest.mark.parametrize(
@@ -112,13 +112,13 @@ def test_what_is_believed_is_expected_to_improve_on_nothing() -> None:
     ids=["two", "none-at-the-end", "four"],
 )
 def test_plain_paths_dilute_a_stream_that_goes_through_every_cell(text: str, plain: int) -> None:
-    rows = traits(SPACE, SKELETON, [SPACE.parse(text)])
-    assert dilution(SPACE, rows) == pytest.approx([np.log(plain)])
+    rows = architecture_features(SPACE, SIZE, [SPACE.parse(text)])
+    assert skip_multiplicity(SPACE, rows) == pytest.approx([np.log(plain)])
 
 
 @pytest.mark.parametrize("name", ["darts", "fbnet"])
 def test_nothing_is_diluted_where_cells_begin_anew(name: str) -> None:
     space = make_space(name)
     stem = {"input_shape": (3, 32, 32), "width": 16} if name == "fbnet" else {}
-    rows = traits(space, SKELETON.model_copy(update=stem), space.sample(10, seed=2))
-    assert not dilution(space, rows).any()
+    rows = architecture_features(space, SIZE.model_copy(update=stem), space.sample(10, seed=2))
+    assert not skip_multiplicity(space, rows).any()

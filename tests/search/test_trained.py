@@ -12,36 +12,37 @@ import torch
 
 from chronas.errors import DataError, MismatchError, UsageError
 from chronas.files import read_json
-from chronas.search import SEARCHERS, Found, Objective, Task, checkpoint, make_searcher, searcher_class
-from chronas.search.bayesian import BayesianConfig
-from chronas.search.bilevel import BilevelFound
-from chronas.search.config import BilevelConfig
-from chronas.search.descent import Descent
-from chronas.search.sampling import SCHEMA, SampledFound
+from chronas.search import SEARCHERS, Objective, SearchResult, Task, make_searcher, searcher_class
+from chronas.search.blackbox.bayesian import BayesianConfig
+from chronas.search.blackbox.loop import SCHEMA, BlackBoxResult
+from chronas.search.gradient import checkpoints
+from chronas.search.gradient.config import BilevelConfig
+from chronas.search.gradient.darts import BilevelResult
+from chronas.search.gradient.loop import BilevelLoop
 
 MakeTask = Callable[..., Task]
 SMALL = {"epochs": 2, "architectures": 12, "batch": 64, "width": 8, "depth": 1, "warmup_epochs": 0, "crop_padding": 0}
-LEARNING = [name for name in SEARCHERS if searcher_class(name).learnt_file is not None]
-WITH_SUPERNET = [name for name in LEARNING if str(searcher_class(name).learnt_file).endswith(".safetensors")]
+LEARNING = [name for name in SEARCHERS if searcher_class(name).warm_start_file is not None]
+WITH_SUPERNET = [name for name in LEARNING if str(searcher_class(name).warm_start_file).endswith(".safetensors")]
 WITHOUT = [name for name in SEARCHERS if name not in LEARNING]
 CONFIG = BilevelConfig(epochs=3, width=8, depth=1, crop_padding=1, learning_rate=0.1)
 
 
-def search(name: str, task: Task, **changes: Any) -> Found:
+def search(name: str, task: Task, **changes: Any) -> SearchResult:
     """Search with small settings; with those for trained weights where the task has some."""
     given = {key: SMALL[key] for key in SMALL.keys() & searcher_class(name).Config.model_fields}
     config = searcher_class(name).Config.model_validate(given)
-    config = (config if task.trained is None else config.again()).model_copy(update=changes)
+    config = (config if task.warm_start is None else config.for_warm_start()).model_copy(update=changes)
     return make_searcher(name, config).search(task)
 
 
 def again(task: Task, source: Task, name: str, **changes: Any) -> Task:
     """The task of a search that begins with the weights of the source's."""
-    return replace(task, trained=source.folder / str(searcher_class(name).learnt_file), **changes)
+    return replace(task, warm_start=source.folder / str(searcher_class(name).warm_start_file), **changes)
 
 
-def descent_of(task: Task, config: BilevelConfig = CONFIG) -> Descent:
-    return Descent(task, config, Objective(task.objective, task.costs))
+def descent_of(task: Task, config: BilevelConfig = CONFIG) -> BilevelLoop:
+    return BilevelLoop(task, config, Objective(task.objective, task.costs))
 
 
 @pytest.fixture
@@ -59,16 +60,16 @@ def test_a_gradient_search_begins_with_the_weights_and_with_new_logits_and_optim
 ) -> None:
     found = search("darts", source)
     task = again(other, source, "darts")
-    descent, fresh = descent_of(task), descent_of(other)
+    loop, fresh = descent_of(task), descent_of(other)
     networks = task.space.sample(5, seed=3)
-    assert BilevelFound(descent).score(networks) != found.score(networks)
-    assert task.trained is not None
-    checkpoint.adopt(descent, task.trained)
-    assert BilevelFound(descent).score(networks) == found.score(networks)
-    assert torch.equal(descent.logits[0], fresh.logits[0])
-    assert descent.history == []
-    assert not descent.logits_optimiser.state
-    assert not descent.weights_optimiser.state
+    assert BilevelResult(loop).score(networks) != found.score(networks)
+    assert task.warm_start is not None
+    checkpoints.adopt(loop, task.warm_start)
+    assert BilevelResult(loop).score(networks) == found.score(networks)
+    assert torch.equal(loop.alphas[0], fresh.alphas[0])
+    assert loop.history == []
+    assert not loop.alphas_optimiser.state
+    assert not loop.weights_optimiser.state
 
 
 @pytest.mark.parametrize(
@@ -96,10 +97,10 @@ def test_every_searcher_leaves_what_it_has_learnt_and_begins_with_it(name: str, 
         pytest.importorskip("optuna", reason="the extra baselines is not installed")
     search(name, source)
     before = {path: path.read_bytes() for path in source.folder.rglob("*") if path.is_file()}
-    assert source.folder / str(searcher_class(name).learnt_file) in before
+    assert source.folder / str(searcher_class(name).warm_start_file) in before
     searched = search(name, again(other, source, name))
     limits = {"latency_ms": 3.5}
-    assert next(iter(searched.candidates(limits))).excess(limits) == 0
+    assert next(iter(searched.candidates(limits))).violation(limits) == 0
     assert {path: path.read_bytes() for path in source.folder.rglob("*") if path.is_file()} == before
 
 
@@ -120,14 +121,14 @@ def test_bayesian_optimisation_goes_on_from_networks_that_were_trained_for_other
     own = [row["mode"] for row in read_json(task.folder / "search.json", SCHEMA)["history"]]
     assert len(own) == 4  # a third of the twelve
     assert not set(own) & {row["mode"] for row in rows}
-    assert isinstance(searched, SampledFound)
+    assert isinstance(searched, BlackBoxResult)
     known = {str(each.candidate.architecture): each for each in searched.judged}
     assert {row["mode"]: row["validation_accuracy"] for row in rows}.items() <= {
         text: each.accuracy for text, each in known.items()
     }.items()
     assert len(known) == len(own) + len(rows)
-    prices = [task.predict([source.space.parse(row["mode"])])[0]["latency_ms"] for row in rows]
-    assert [known[row["mode"]].candidate.predicted["latency_ms"] for row in rows] == pytest.approx(prices)
+    penalties = [task.predict([source.space.parse(row["mode"])])[0]["latency_ms"] for row in rows]
+    assert [known[row["mode"]].candidate.predicted["latency_ms"] for row in rows] == pytest.approx(penalties)
 
 
 def test_a_third_search_knows_what_the_first_two_have_learnt(source: Task, make_task: MakeTask) -> None:
@@ -136,8 +137,8 @@ def test_a_third_search_knows_what_the_first_two_have_learnt(source: Task, make_
     found = search("bayesian", second)
     third = again(make_task("nasbench201", folder="third", weight=0.5), second, "bayesian")
     last = search("bayesian", third)
-    assert isinstance(found, SampledFound)
-    assert isinstance(last, SampledFound)
+    assert isinstance(found, BlackBoxResult)
+    assert isinstance(last, BlackBoxResult)
     before, after = ({str(each.candidate.architecture) for each in one.judged} for one in (found, last))
     assert len(before) == 12 + 4
     assert before < after
@@ -156,11 +157,11 @@ def test_a_third_search_begins_with_the_supernet_that_the_first_trained(source: 
 @pytest.mark.parametrize("size", ["width", "depth"])
 def test_networks_that_were_trained_as_deployed_are_none_of_another_size(size: str, source: Task, other: Task) -> None:
     search("bayesian", source, width=None, depth=None)
-    larger = other.skeleton.model_copy(update={size: 2 * getattr(other.skeleton, size)})
-    with pytest.raises(MismatchError, match=rf"skeleton\.{size} = "):
-        search("bayesian", again(other, source, "bayesian", skeleton=larger), width=None, depth=None)
+    larger = other.size.model_copy(update={size: 2 * getattr(other.size, size)})
+    with pytest.raises(MismatchError, match=rf"size\.{size} = "):
+        search("bayesian", again(other, source, "bayesian", size=larger), width=None, depth=None)
     search("bayesian", replace(source, folder=source.folder / "small"))
-    known = again(other, replace(source, folder=source.folder / "small"), "bayesian", skeleton=larger)
+    known = again(other, replace(source, folder=source.folder / "small"), "bayesian", size=larger)
     assert search("bayesian", known).history, "what is trained is as small as before, whatever is deployed"
 
 
@@ -241,8 +242,8 @@ def test_weights_of_another_space_are_one_line(source: Task, make_task: MakeTask
 def test_a_file_that_is_no_checkpoint_is_one_line(name: str, source: Task, other: Task) -> None:
     search(name, source)
     wrong = again(other, source, "evolution" if name == "darts" else "darts")
-    assert wrong.trained is not None
-    wrong.trained.write_bytes(b"not a checkpoint")
+    assert wrong.warm_start is not None
+    wrong.warm_start.write_bytes(b"not a checkpoint")
     with pytest.raises(DataError, match="no safetensors file"):
         search(name, wrong)
 
@@ -264,8 +265,8 @@ def test_a_search_goes_on_from_its_own_checkpoint_and_only_over_the_weights_that
     resumed = search("darts", task, epochs=2)
     assert resumed.history == whole.history
     search("darts", replace(source, folder=source.folder / "more", seed=1))
-    with pytest.raises(MismatchError, match="trained"):
-        search("darts", replace(task, trained=source.folder / "more" / checkpoint.FILE), epochs=2)
+    with pytest.raises(MismatchError, match="warm_start"):
+        search("darts", replace(task, warm_start=source.folder / "more" / checkpoints.FILE), epochs=2)
 
 
 def test_a_finished_search_that_is_loaded_again_scores_by_its_trained_weights(source: Task) -> None:
@@ -274,17 +275,17 @@ def test_a_finished_search_that_is_loaded_again_scores_by_its_trained_weights(so
 
 
 def test_settings_for_searching_again_are_a_third_without_a_warm_up_and_the_same_where_nothing_is_trained() -> None:
-    config = BilevelConfig(epochs=50, warmup_epochs=15).again()
+    config = BilevelConfig(epochs=50, warmup_epochs=15).for_warm_start()
     assert (config.epochs, config.warmup_epochs) == (17, 0)
-    assert BilevelConfig(epochs=1).again().epochs == 1
-    staged = searcher_class("drnas").Config().again()
+    assert BilevelConfig(epochs=1).for_warm_start().epochs == 1
+    staged = searcher_class("drnas").Config().for_warm_start()
     assert staged.model_dump(include={"partial_channels", "later_partial_channels", "warmup_epochs"}) == {
         "partial_channels": 2,
         "later_partial_channels": (),
         "warmup_epochs": 0,
     }
     sampling = searcher_class("evolution").Config()
-    assert sampling.again() == sampling
+    assert sampling.for_warm_start() == sampling
     timed = BayesianConfig(architectures=30, seconds=90.0)
-    assert (timed.again().architectures, timed.again().seconds) == (10, 30.0)
-    assert BayesianConfig(architectures=30).again().seconds is None
+    assert (timed.for_warm_start().architectures, timed.for_warm_start().seconds) == (10, 30.0)
+    assert BayesianConfig(architectures=30).for_warm_start().seconds is None

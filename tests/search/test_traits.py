@@ -1,4 +1,4 @@
-"""The traits of an architecture: how images get through its cells, and nothing that its graph does not have."""
+"""Features tell how images get through an architecture's cells, and nothing that its graph does not have."""
 
 from __future__ import annotations
 
@@ -10,17 +10,17 @@ from hypothesis import strategies as st
 from scipy.stats import kendalltau
 from torch import nn
 
-from chronas.networks import build, closed_form
-from chronas.search.traits import capacities, traits
-from chronas.spaces import Skeleton, make_space
+from chronas.networks import build, space_counts
+from chronas.search.blackbox.architecture_features import architecture_features, capacity_features
+from chronas.spaces import NetworkSize, make_space
 
-SKELETON = Skeleton(input_shape=(3, 8, 8), classes=10, width=4, depth=1)
+SIZE = NetworkSize(input_shape=(3, 8, 8), outputs=10, width=4, depth=1)
 SPACE = make_space("nasbench201")
 ONE = "nor_conv_1x1"
 
 
 def paths_of(text: str) -> list[float]:
-    return traits(SPACE, SKELETON, [SPACE.parse(text)])[0, -6:].tolist()
+    return architecture_features(SPACE, SIZE, [SPACE.parse(text)])[0, -6:].tolist()
 
 
 @pytest.mark.parametrize(
@@ -44,7 +44,7 @@ def test_gain_orders_cells_as_synflow_does_on_their_networks() -> None:
     architectures = [each for each in SPACE.sample(60, seed=3) if paths_of(str(each))[0] > 0]
     scores = []
     for architecture in architectures:
-        network = build(architecture, SKELETON, seed=0).eval()
+        network = build(architecture, SIZE, seed=0).eval()
         with torch.no_grad():
             for module in network.modules():
                 if isinstance(module, nn.Conv2d):
@@ -52,7 +52,7 @@ def test_gain_orders_cells_as_synflow_does_on_their_networks() -> None:
             for parameter in network.parameters():
                 parameter.abs_()
             scores.append(float(network(torch.ones(1, 3, 8, 8)).sum()))
-    gains = capacities(SPACE, traits(SPACE, SKELETON, architectures))[:, 1]
+    gains = capacity_features(SPACE, architecture_features(SPACE, SIZE, architectures))[:, 1]
     assert kendalltau(gains, scores).statistic > 0.85  # the count of paths alone: 0.7
 
 
@@ -60,15 +60,15 @@ def test_gain_orders_cells_as_synflow_does_on_their_networks() -> None:
 @settings(max_examples=50, deadline=None)
 def test_the_same_graph_has_the_same_traits(index: int) -> None:
     architecture = SPACE.from_index(index)
-    one, other = traits(SPACE, SKELETON, [architecture, architecture.pruned()])
+    one, other = architecture_features(SPACE, SIZE, [architecture, architecture.pruned()])
     np.testing.assert_array_equal(one, other)
 
 
 def test_architectures_of_different_size_differ_by_macs_and_parameters() -> None:
-    form = closed_form(SPACE, SKELETON)
+    form = space_counts(SPACE, SIZE)
     architectures = [each.pruned() for each in SPACE.sample(20, seed=0)]
     codes = SPACE.encode(architectures)
-    found = traits(SPACE, SKELETON, architectures)
+    found = architecture_features(SPACE, SIZE, architectures)
     np.testing.assert_allclose(found[:, -8:-6], np.log(np.stack([form.macs(codes), form.parameters(codes)], axis=1)))
 
 
@@ -76,7 +76,7 @@ def test_architectures_of_different_size_differ_by_macs_and_parameters() -> None
 def test_other_spaces_have_traits_that_tell_architectures_apart(name: str) -> None:
     space = make_space(name)
     stem = {"input_shape": (3, 32, 32), "width": 16, "depth": 1} if name == "fbnet" else {}
-    skeleton = SKELETON.model_copy(update=stem)
-    found = traits(space, skeleton, space.sample(40, seed=1))
+    size = SIZE.model_copy(update=stem)
+    found = architecture_features(space, size, space.sample(40, seed=1))
     assert np.isfinite(found).all()
     assert len(np.unique(found, axis=0)) == 40

@@ -12,9 +12,9 @@ V2 = GENOTYPES["DARTS_V2"]
 
 def test_size_and_widths_are_those_of_the_paper() -> None:
     assert len(SPACE.decisions) == 28
-    assert SPACE.width == 196
+    assert SPACE.encoding_length == 196
     assert [len(SPACE.assignments(group)) for group in SPACE.groups] == [49, 147, 294, 490] * 2
-    assert SPACE.size == (49 * 147 * 294 * 490) ** 2
+    assert SPACE.cardinality == (49 * 147 * 294 * 490) ** 2
     assert SPACE.decisions[0].relaxed[0] == "none"
 
 

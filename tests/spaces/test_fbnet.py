@@ -18,8 +18,8 @@ TEXT = str([0] * 21 + [8])
 
 
 def test_there_are_nine_blocks_in_each_of_22_layers() -> None:
-    assert SPACE.size == 9**22
-    assert SPACE.width == 198
+    assert SPACE.cardinality == 9**22
+    assert SPACE.encoding_length == 198
     assert not SPACE.listable
     assert len(BLOCKS) == 9 and BLOCKS[8] == "skip"
 

@@ -19,8 +19,8 @@ from toy_space import ToySpace, toy_spaces
 def test_counts_are_those_of_a_plain_loop(space: ToySpace, data: st.DataObject) -> None:
     labels = data.draw(st.lists(st.sampled_from("ab"), min_size=len(space.decisions), max_size=len(space.decisions)))
     matrix = operation_counts(space, labels)
-    assert matrix.shape == (len(set(labels)) * len(space.decisions[0].options), space.width)
-    assert matrix.sum(axis=0).tolist() == [1.0] * space.width
+    assert matrix.shape == (len(set(labels)) * len(space.decisions[0].options), space.encoding_length)
+    assert matrix.sum(axis=0).tolist() == [1.0] * space.encoding_length
     for architecture in space.everything()[:20]:
         counted = Counter(
             (labels[d], architecture.operation(d))
@@ -38,7 +38,7 @@ def test_moving_an_operation_to_another_input_of_the_same_kind_changes_no_count(
     space = make_space(name)
     names = [space.decisions[d].options[o] for d, o in space.slots]
     features = operation_counts(space, ["all"] * len(space.decisions))
-    for one in range(space.width):
-        for other in range(one + 1, min(one + 40, space.width)):
+    for one in range(space.encoding_length):
+        for other in range(one + 1, min(one + 40, space.encoding_length)):
             same = names[one] == names[other]
             assert np.array_equal(features[:, one], features[:, other]) == same

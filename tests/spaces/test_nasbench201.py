@@ -25,7 +25,7 @@ def test_index_text_and_canonical_form_are_the_official_ones(shared_data: Path) 
 
 
 def test_there_are_6466_classes_of_cells() -> None:
-    every = [SPACE.from_index(index) for index in range(SPACE.size)]
+    every = [SPACE.from_index(index) for index in range(SPACE.cardinality)]
     assert len({architecture.canonical() for architecture in every}) == 6466
 
 
@@ -37,7 +37,7 @@ def test_cells_that_differ_by_a_skip_and_a_zero_are_one() -> None:
 
 
 def test_cells_are_of_8747_graphs_each_told_by_its_smallest_index() -> None:
-    pruned = [SPACE.index(SPACE.from_index(index).pruned()) for index in range(SPACE.size)]
+    pruned = [SPACE.index(SPACE.from_index(index).pruned()) for index in range(SPACE.cardinality)]
     assert len(set(pruned)) == 8747
     assert all(found <= index for index, found in enumerate(pruned))
 
@@ -66,9 +66,9 @@ def test_cells_are_the_same_graph_or_not(one: str, other: str, same: bool) -> No
 
 def test_the_whole_space_is_sampled_quickly_and_evenly() -> None:
     start = time.perf_counter()
-    every = SPACE.sample(SPACE.size, seed=0)
+    every = SPACE.sample(SPACE.cardinality, seed=0)
     assert time.perf_counter() - start < 5
-    assert len(set(every)) == SPACE.size
+    assert len(set(every)) == SPACE.cardinality
     assert SPACE.sample(1, seed=0, exclude=frozenset(every[:-1])) == every[-1:]
 
 
@@ -138,7 +138,7 @@ def _computed(architecture: Architecture, prime: int) -> int:
 def test_cells_that_are_called_isomorphic_compute_the_same() -> None:
     """Merging cells that differ would give a network another one's measurement."""
     values: dict[Architecture, set[int]] = {}
-    for index in range(SPACE.size):
+    for index in range(SPACE.cardinality):
         architecture = SPACE.from_index(index)
         values.setdefault(architecture.canonical(), set()).add(_computed(architecture, 2**61 - 1))
     assert len(values) == 6466
@@ -148,6 +148,6 @@ def test_cells_that_are_called_isomorphic_compute_the_same() -> None:
 def test_what_is_not_connected_is_what_has_learnt_nothing_in_the_benchmark(shared_data: Path) -> None:
     """341 cells end at 10.0 % of test accuracy, all others above 46 %."""
     table = pl.read_parquet(shared_data / "nasbench201" / "accuracy.parquet").sort("arch_idx")
-    severed = [not SPACE.from_index(index).connected() for index in range(SPACE.size)]
+    severed = [not SPACE.from_index(index).connected() for index in range(SPACE.cardinality)]
     assert sum(severed) == 341
     assert severed == (table["cifar10_test_acc_200_nb201v10"] < 10.5).to_list()

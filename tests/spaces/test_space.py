@@ -33,20 +33,20 @@ def test_a_group_has_each_valid_choice_once(space: ToySpace) -> None:
 @given(space=toy_spaces(), seed=st.integers(0, 2**32))
 def test_a_sample_of_the_whole_space_is_the_whole_space(space: ToySpace, seed: int) -> None:
     everything = space.everything()
-    assert space.size == len(everything)
-    sampled = space.sample(space.size, seed)
-    assert len(sampled) == space.size
+    assert space.cardinality == len(everything)
+    sampled = space.sample(space.cardinality, seed)
+    assert len(sampled) == space.cardinality
     assert set(sampled) == set(everything)
-    with pytest.raises(UsageError, match=f"toy has {space.size} architectures"):
+    with pytest.raises(UsageError, match=f"toy has {space.cardinality} architectures"):
         space.sample(1, seed, exclude=frozenset(everything))
 
 
 @few
 @given(space=toy_spaces(), seed=st.integers(0, 2**32), share=st.floats(0, 1))
 def test_what_is_excluded_is_left_out_and_the_order_stays(space: ToySpace, seed: int, share: float) -> None:
-    order = space.sample(space.size, seed)
+    order = space.sample(space.cardinality, seed)
     excluded = frozenset(order[: int(share * len(order))])
-    rest = space.sample(space.size - len(excluded), seed, exclude=excluded)
+    rest = space.sample(space.cardinality - len(excluded), seed, exclude=excluded)
     assert rest == [architecture for architecture in order if architecture not in excluded]
 
 
@@ -109,7 +109,7 @@ def test_groups_are_drawn_independently_of_each_other(name: str) -> None:
 
 def test_a_large_space_is_not_enumerated_to_sample_from_it() -> None:
     space = make_space("darts")
-    assert space.size > 1e18
+    assert space.cardinality > 1e18
     assert len(set(space.sample(300, seed=0))) == 300
 
 

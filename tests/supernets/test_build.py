@@ -7,14 +7,14 @@ import torch
 
 from chronas.errors import UsageError
 from chronas.search import Relaxation
-from chronas.spaces import SPACES, CellTopology, Skeleton, Space, make_space
+from chronas.spaces import SPACES, CellTopology, NetworkSize, Space, make_space
 from chronas.supernets import Supernet, build_supernet, discrete_weights
 
 ALL_SPACES = [name for name in sorted(SPACES) if isinstance(make_space(name).topology, CellTopology)]
 
 
-def small(height: int = 8, width: int = 8, depth: int = 3) -> Skeleton:
-    return Skeleton(input_shape=(1, height, height), classes=10, width=width, depth=depth)
+def small(height: int = 8, width: int = 8, depth: int = 3) -> NetworkSize:
+    return NetworkSize(input_shape=(1, height, height), outputs=10, width=width, depth=depth)
 
 
 def relaxed(space: Space) -> torch.Tensor:
@@ -28,7 +28,7 @@ def parameters(supernet: Supernet) -> int:
 def test_sizes_are_those_that_the_published_searches_log() -> None:
     """On CIFAR-10 DARTS logs "param size = 1.930618MB" and PC-DARTS "param size = 0.299578MB"."""
     space = make_space("darts")
-    cifar = Skeleton(input_shape=(3, 32, 32), classes=10, width=16, depth=8)
+    cifar = NetworkSize(input_shape=(3, 32, 32), outputs=10, width=16, depth=8)
     assert parameters(build_supernet(space, cifar)) == 1_930_618
     assert parameters(build_supernet(space, cifar, partial_channels=4)) == 299_578
 

@@ -6,7 +6,7 @@ import pytest
 import torch
 from torch.nn import functional
 
-from chronas.supernets.depthwise import depthwise
+from chronas.supernets.kernels import depthwise
 
 
 @pytest.mark.parametrize("size", [(8, 8), (7, 5), (2, 1)], ids=["even", "odd", "tiny"])
@@ -19,8 +19,8 @@ def test_value_and_slopes_are_torchs(size: tuple[int, int], stride: int, kernel:
     found = depthwise(x.contiguous(memory_format=torch.channels_last), weight, stride)
     wanted = functional.conv2d(x, weight, None, stride, kernel // 2, 1, 6)
     torch.testing.assert_close(found, wanted)
-    slope = torch.randn_like(wanted)
-    got, asked = torch.autograd.grad(found, [x, weight], slope), torch.autograd.grad(wanted, [x, weight], slope)
+    gradient = torch.randn_like(wanted)
+    got, asked = torch.autograd.grad(found, [x, weight], gradient), torch.autograd.grad(wanted, [x, weight], gradient)
     for one, other in zip(got, asked, strict=True):
         torch.testing.assert_close(one, other)
 

@@ -7,7 +7,7 @@ import torch
 from torch import Tensor, nn
 
 from chronas.networks import build
-from chronas.spaces import SPACES, Architecture, CellTopology, Skeleton, make_space
+from chronas.spaces import SPACES, Architecture, CellTopology, NetworkSize, make_space
 from chronas.supernets import Supernet, build_supernet, discrete_weights
 
 NORMALISED_AFTER = {"max_pool_3x3", "avg_pool_3x3"}  # a supernet puts a batch norm behind pools, a network does not
@@ -33,8 +33,8 @@ def copy(source: nn.Module, target: nn.Module) -> None:
             other.copy_(one)
 
 
-def with_weights_of(supernet: Supernet, architecture: Architecture, skeleton: Skeleton) -> nn.Module:
-    network = build(architecture, skeleton, seed=9)
+def with_weights_of(supernet: Supernet, architecture: Architecture, size: NetworkSize) -> nn.Module:
+    network = build(architecture, size, seed=9)
     copy(supernet.stem, network.stem)
     network.classifier.load_state_dict(supernet.classifier.state_dict())
     ahead = len(architecture.space.decisions[0].unselectable)
@@ -60,23 +60,23 @@ def images(size: int) -> Tensor:
 
 
 @pytest.mark.parametrize("name", CELL_SPACES)
-@pytest.mark.parametrize("size", [8, 7])
-def test_one_architecture_of_a_supernet_is_the_deployed_network(name: str, size: int) -> None:
+@pytest.mark.parametrize("pixels", [8, 7])
+def test_one_architecture_of_a_supernet_is_the_deployed_network(name: str, pixels: int) -> None:
     """In training mode, so that both normalise by the batch: edges, strides, preprocessing and head must all agree."""
-    skeleton = Skeleton(input_shape=(3, size, size), classes=10, width=4, depth=1 if name == "nasbench201" else 3)
-    supernet = build_supernet(make_space(name), skeleton, seed=1)
+    size = NetworkSize(input_shape=(3, pixels, pixels), outputs=10, width=4, depth=1 if name == "nasbench201" else 3)
+    supernet = build_supernet(make_space(name), size, seed=1)
     for architecture in without_pools(name, 4):
-        network = with_weights_of(supernet, architecture, skeleton)
-        found = supernet(images(size), discrete_weights(architecture)[0])
-        torch.testing.assert_close(found, network.train()(images(size)), rtol=1e-3, atol=1e-4)
+        network = with_weights_of(supernet, architecture, size)
+        found = supernet(images(pixels), discrete_weights(architecture)[0])
+        torch.testing.assert_close(found, network.train()(images(pixels)), rtol=1e-3, atol=1e-4)
 
 
 def test_the_imagenet_stem_is_searched_on_as_well() -> None:
     space = make_space("darts")
-    skeleton = Skeleton(input_shape=(3, 64, 64), classes=10, width=4, depth=3, stem="imagenet")
-    supernet = build_supernet(space, skeleton, seed=1)
+    size = NetworkSize(input_shape=(3, 64, 64), outputs=10, width=4, depth=3, stem="imagenet")
+    supernet = build_supernet(space, size, seed=1)
     (architecture,) = without_pools("darts", 1)
-    network = with_weights_of(supernet, architecture, skeleton)
+    network = with_weights_of(supernet, architecture, size)
     found = supernet(images(64), discrete_weights(architecture)[0])
     torch.testing.assert_close(found, network.train()(images(64)), rtol=1e-3, atol=1e-4)
 
@@ -85,8 +85,8 @@ def test_the_imagenet_stem_is_searched_on_as_well() -> None:
 def test_edge_weights_scale_what_an_edge_brings(name: str) -> None:
     """Weights of one are a plain sum; a factor on all edges is that factor on all operations."""
     space = make_space(name)
-    skeleton = Skeleton(input_shape=(3, 8, 8), classes=10, width=4, depth=1)
-    supernet = build_supernet(space, skeleton, seed=1)
+    size = NetworkSize(input_shape=(3, 8, 8), outputs=10, width=4, depth=1)
+    supernet = build_supernet(space, size, seed=1)
     weights = torch.rand(
         len(space.decisions), len(space.decisions[0].relaxed), generator=torch.Generator().manual_seed(0)
     )

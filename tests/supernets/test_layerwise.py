@@ -9,25 +9,25 @@ from torch import Tensor, nn
 from chronas.errors import UsageError
 from chronas.networks import ChainNetwork, build
 from chronas.search import Relaxation
-from chronas.spaces import Architecture, Skeleton, Space, make_space
+from chronas.spaces import Architecture, NetworkSize, Space, make_space
 from chronas.supernets import Supernet, build_supernet, discrete_weights
-from chronas.supernets.layerwise import LayerSupernet
+from chronas.supernets.layers import LayerSupernet
 from short_chain import SHORT_CHAIN
 
 CASES = [(SHORT_CHAIN, 1), (SHORT_CHAIN, 2), (make_space("fbnet"), 1)]
 IDS = ["short", "short-twice", "fbnet"]
 
 
-def skeleton(depth: int = 1, size: int = 8, width: int = 8) -> Skeleton:
-    return Skeleton(input_shape=(3, size, size), classes=10, width=width, depth=depth)
+def size(depth: int = 1, size: int = 8, width: int = 8) -> NetworkSize:
+    return NetworkSize(input_shape=(3, size, size), outputs=10, width=width, depth=depth)
 
 
 def images(size: int = 8) -> Tensor:
     return torch.randn(6, 3, size, size, generator=torch.Generator().manual_seed(0), dtype=torch.float64)
 
 
-def a_supernet(space: Space = SHORT_CHAIN, depth: int = 1, size: int = 8) -> LayerSupernet:
-    supernet = build_supernet(space, skeleton(depth, size), seed=1).double()
+def a_supernet(space: Space = SHORT_CHAIN, depth: int = 1, pixels: int = 8) -> LayerSupernet:
+    supernet = build_supernet(space, size(depth, pixels), seed=1).double()
     assert isinstance(supernet, LayerSupernet)
     return supernet
 
@@ -41,7 +41,7 @@ def copy(source: nn.Module, target: nn.Module) -> None:
             other.copy_(one)
 
 
-def with_weights_of(supernet: LayerSupernet, architecture: Architecture, frame: Skeleton) -> nn.Module:
+def with_weights_of(supernet: LayerSupernet, architecture: Architecture, frame: NetworkSize) -> nn.Module:
     network = build(architecture, frame, seed=9).double()
     assert isinstance(network, ChainNetwork)
     copy(supernet.stem, network.stem)
@@ -54,14 +54,14 @@ def with_weights_of(supernet: LayerSupernet, architecture: Architecture, frame: 
 
 
 @pytest.mark.parametrize(("space", "depth"), CASES, ids=IDS)
-@pytest.mark.parametrize("size", [8, 7])
-def test_one_architecture_of_a_supernet_is_the_deployed_network(space: Space, depth: int, size: int) -> None:
+@pytest.mark.parametrize("pixels", [8, 7])
+def test_one_architecture_of_a_supernet_is_the_deployed_network(space: Space, depth: int, pixels: int) -> None:
     """In training mode, so that both normalise by the batch; two architectures, so that weights are shared."""
-    supernet = a_supernet(space, depth, size)
+    supernet = a_supernet(space, depth, pixels)
     for architecture in space.sample(4, seed=0):
-        network = with_weights_of(supernet, architecture, skeleton(depth, size))
-        found = supernet(images(size), discrete_weights(architecture)[0].double())
-        torch.testing.assert_close(found, network(images(size)), rtol=1e-5, atol=1e-5)
+        network = with_weights_of(supernet, architecture, size(depth, pixels))
+        found = supernet(images(pixels), discrete_weights(architecture)[0].double())
+        torch.testing.assert_close(found, network(images(pixels)), rtol=1e-5, atol=1e-5)
 
 
 def test_a_layer_is_the_weighted_sum_of_its_blocks() -> None:
@@ -97,18 +97,18 @@ def test_only_blocks_with_a_weight_are_computed() -> None:
 
 @pytest.mark.parametrize("name", ["short-chain", "nasbench201"])
 def test_a_gate_of_zero_has_a_slope_where_it_is_computed_and_changes_nothing(name: str) -> None:
-    """Its slope is what the loss gains by the other operation: that of the mixture at this point."""
+    """Its gradient is what the loss gains by the other operation: that of the mixture at this point."""
     space = SHORT_CHAIN if name == "short-chain" else make_space(name)
-    supernet: Supernet = build_supernet(space, skeleton(), seed=1).double()
+    supernet: Supernet = build_supernet(space, size(), seed=1).double()
     gates = discrete_weights(space.sample(1, seed=3)[0])[0].double().requires_grad_()
     pair = gates.detach().bool() | gates.detach().roll(1, dims=1).bool()
     plain, gated = supernet(images(), gates), supernet(images(), gates, computed=pair)
     torch.testing.assert_close(gated, plain)
     everything = supernet(images(), gates, computed=torch.ones_like(pair))
-    (slope,) = torch.autograd.grad(gated.square().sum(), gates)
+    (gradient,) = torch.autograd.grad(gated.square().sum(), gates)
     (whole,) = torch.autograd.grad(everything.square().sum(), gates)
-    torch.testing.assert_close(slope, whole * pair)
-    assert int(slope.ne(0).sum()) > len(space.decisions)
+    torch.testing.assert_close(gradient, whole * pair)
+    assert int(gradient.ne(0).sum()) > len(space.decisions)
 
 
 @pytest.mark.parametrize(("space", "depth"), CASES, ids=IDS)
@@ -140,12 +140,12 @@ def test_statistics_are_those_of_the_batch_and_norms_keep_their_scale() -> None:
 
 def test_partial_channels_are_refused() -> None:
     with pytest.raises(UsageError, match="partial channels of 1/4 are for cells.*short-chain"):
-        build_supernet(SHORT_CHAIN, skeleton(), partial_channels=4)
+        build_supernet(SHORT_CHAIN, size(), partial_channels=4)
 
 
 def test_seed_decides_the_weights_and_torch_is_left_alone() -> None:
     before = torch.get_rng_state()
-    first, again, other = (build_supernet(SHORT_CHAIN, skeleton(), seed=seed).state_dict() for seed in (1, 1, 2))
+    first, again, other = (build_supernet(SHORT_CHAIN, size(), seed=seed).state_dict() for seed in (1, 1, 2))
     assert torch.equal(torch.get_rng_state(), before)
     assert all(torch.equal(first[key], again[key]) for key in first)
     assert not all(torch.equal(first[key], other[key]) for key in first)

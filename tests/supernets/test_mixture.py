@@ -9,9 +9,9 @@ import torch
 from torch import Tensor, nn
 
 from chronas.spaces import make_space
-from chronas.supernets.mixture import MixedEdge, leaving, mixture
-from chronas.supernets.norms import Standardise
-from chronas.supernets.state import State
+from chronas.supernets.kernels import BatchStandardise
+from chronas.supernets.mixed_op import MixedEdge, edge_outputs, mixture
+from chronas.supernets.parallel_edges import SharedInputs
 
 NAMES = make_space("darts").decisions[0].relaxed
 
@@ -27,7 +27,7 @@ def _seeded() -> None:
 
 def node(edges: list[MixedEdge], weights: Tensor, active: Sequence[Sequence[int]], x: Tensor) -> Tensor:
     """As if all edges that leave a state came into one node."""
-    return mixture(leaving(edges, State(x, Standardise()), weights, active))
+    return mixture(edge_outputs(edges, SharedInputs(x, BatchStandardise()), weights, active))
 
 
 def plain(edges: list[MixedEdge], weights: Tensor, active: Sequence[Sequence[int]], x: Tensor) -> Tensor:
@@ -54,10 +54,10 @@ def test_edges_that_leave_a_state_may_compute_different_operations() -> None:
     weights = torch.randn(3, len(NAMES)).requires_grad_()
     found, wanted = node(edges, weights, active, x), plain(edges, weights, active, x)
     torch.testing.assert_close(found, wanted, rtol=1e-4, atol=1e-4)
-    slope = torch.randn_like(found)
+    gradient = torch.randn_like(found)
     parameters = [weights, *(each for edge in edges for each in edge.parameters())]
-    slopes = [torch.autograd.grad(each, parameters, slope, materialize_grads=True) for each in (found, wanted)]
-    for one, other in zip(*slopes, strict=True):
+    gradients = [torch.autograd.grad(each, parameters, gradient, materialize_grads=True) for each in (found, wanted)]
+    for one, other in zip(*gradients, strict=True):
         torch.testing.assert_close(one, other, rtol=1e-3, atol=1e-3)
 
 

@@ -10,9 +10,9 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from chronas.search import Relaxation
-from chronas.spaces import SPACES, CellTopology, Skeleton, Space, make_space
+from chronas.spaces import SPACES, CellTopology, NetworkSize, Space, make_space
 from chronas.supernets import build_supernet, discrete_weights
-from chronas.supernets.cellwise import CellSupernet
+from chronas.supernets.cells import CellSupernet
 from parallel_cell import PARALLEL_CELL
 from plain_supernet import PlainSupernet
 
@@ -23,10 +23,10 @@ SPACES_OF_CELLS = [
 ]
 
 
-def both(space: Space, size: int, partial_channels: int) -> tuple[CellSupernet, PlainSupernet]:
+def both(space: Space, pixels: int, partial_channels: int) -> tuple[CellSupernet, PlainSupernet]:
     depth = 3 if space.name == "darts" else 1
-    skeleton = Skeleton(input_shape=(3, size, size), classes=10, width=8, depth=depth)
-    fast = build_supernet(space, skeleton, partial_channels=partial_channels, seed=1)
+    size = NetworkSize(input_shape=(3, pixels, pixels), outputs=10, width=8, depth=depth)
+    fast = build_supernet(space, size, partial_channels=partial_channels, seed=1)
     assert isinstance(fast, CellSupernet)
     generator = torch.Generator().manual_seed(3)
     for weight in fast.parameters():  # norms that say something, and no symmetry of first weights
@@ -35,7 +35,7 @@ def both(space: Space, size: int, partial_channels: int) -> tuple[CellSupernet, 
 
 
 def answer(supernet: nn.Module, mixed: Mixed, logits: Sequence[Tensor], size: int) -> tuple[Tensor, ...]:
-    """Output and all slopes of a loss on six images."""
+    """Output and all gradients of a loss on six images."""
     generator = torch.Generator().manual_seed(0)
     images = torch.randn(6, 3, size, size, generator=generator).to(logits[0].dtype)
     output = supernet(images, *mixed())

@@ -1,11 +1,11 @@
-"""A weighted sum and its slopes are those of the formula."""
+"""A weighted sum and its gradients are those of the formula."""
 
 from __future__ import annotations
 
 import pytest
 import torch
 
-from chronas.supernets.weighing import weighted_sum
+from chronas.supernets.kernels import weighted_sum
 
 
 @pytest.mark.parametrize("count", [1, 3])
@@ -15,7 +15,7 @@ def test_value_and_slopes(count: int) -> None:
     weights = torch.randn(count, generator=generator, dtype=torch.float64).requires_grad_()
     found, wanted = weighted_sum(terms.unbind(), weights), torch.einsum("n,nbchw->bchw", weights, terms)
     torch.testing.assert_close(found, wanted)
-    slope = torch.randn_like(wanted)
-    got, asked = (torch.autograd.grad(each, [terms, weights], slope) for each in (found, wanted))
+    gradient = torch.randn_like(wanted)
+    got, asked = (torch.autograd.grad(each, [terms, weights], gradient) for each in (found, wanted))
     for one, other in zip(got, asked, strict=True):
         torch.testing.assert_close(one, other)

@@ -1,4 +1,4 @@
-"""A widened weight holds the old one in place and copies of its channels beside it."""
+"""A net2wider weight holds the old one in place and copies of its channels beside it."""
 
 from __future__ import annotations
 
@@ -6,13 +6,13 @@ import pytest
 import torch
 
 from chronas.errors import UsageError
-from chronas.supernets import channel_sources, widened
+from chronas.supernets import channel_sources, net2wider
 
 
 def test_old_channels_stay_and_new_ones_are_copies() -> None:
     old = torch.arange(24.0).reshape(3, 2, 2, 2)
     sources = channel_sources(old.shape, (5, 4, 2, 2), torch.Generator().manual_seed(0))
-    new = widened(old, sources)
+    new = net2wider(old, sources)
     assert new.shape == (5, 4, 2, 2)
     assert torch.equal(new[:3, :2], old)
     for row in range(5):
@@ -30,5 +30,5 @@ def test_copies_follow_the_generator_and_reach_all_channels() -> None:
 
 @pytest.mark.parametrize("wrong", [(2, 3), (3, 1), (3,)], ids=["fewer-outputs", "fewer-inputs", "fewer-dimensions"])
 def test_narrower_shapes_are_refused(wrong: tuple[int, ...]) -> None:
-    with pytest.raises(UsageError, match="can only be widened"):
+    with pytest.raises(UsageError, match="can only be net2wider"):
         channel_sources((3, 2), wrong, torch.Generator())

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from chronas.errors import DataError, ParseError, UsageError
-from chronas.tables import BlockTable, block_answers, is_block_table
+from chronas.tables import BlockTable, block_records, is_block_table
 from chronas.tables.block_table import BlockOrigin
 
 ORIGIN = BlockOrigin("fbnet", "cifar100", {"a": {"batch": 1, "threads": 2}}, "a test", created="2026-01-01")
@@ -48,7 +48,7 @@ def test_a_network_costs_the_sum_of_its_blocks_and_of_what_all_have(table: Block
 
 
 def test_answers_say_that_they_are_sums(table: BlockTable) -> None:
-    latency, energy = block_answers(table, [1, 0])
+    latency, energy = block_records(table, [1, 0])
     assert (latency.device, latency.cost, latency.value, latency.unit) == ("a", "latency_ms", 5.25, "ms")
     assert (latency.batch, latency.threads, latency.dtype, latency.low) == (1, 2, None, None)
     assert latency.source == "sum of blocks, a test" and latency.date == "2026-01-01"

@@ -11,11 +11,11 @@ from chronas.devices import device_like, make_device
 from chronas.devices.simulated import Simulated, SimulatedConfig
 from chronas.errors import DataError, MismatchError, UsageError
 from chronas.measurement import Plan, read_journal, run_campaign
-from chronas.spaces import Skeleton, make_space
-from chronas.tables import CostTable, Repeatability, checked
+from chronas.spaces import NetworkSize, make_space
+from chronas.tables import CostTable, Repeatability, remeasured
 
 SPACE = make_space("darts")
-SKELETON = Skeleton(input_shape=(3, 16, 16), classes=10, width=8, depth=5)
+SIZE = NetworkSize(input_shape=(3, 16, 16), outputs=10, width=8, depth=5)
 CONFIG = SimulatedConfig(noise=0.05, drift=0.0)
 PLAN = Plan(rounds=3, max_rounds=3)
 
@@ -23,7 +23,7 @@ PLAN = Plan(rounds=3, max_rounds=3)
 @pytest.fixture(scope="module")
 def table(tmp_path_factory: pytest.TempPathFactory) -> CostTable:
     journal = tmp_path_factory.mktemp("table") / "journal.sqlite"
-    run_campaign(Simulated(CONFIG), SKELETON, SPACE.sample(40, seed=0), PLAN, journal)
+    run_campaign(Simulated(CONFIG), SIZE, SPACE.sample(40, seed=0), PLAN, journal)
     return CostTable.from_journal(journal)
 
 
@@ -35,7 +35,7 @@ class Slower(Simulated):
 
 
 def test_a_check_agrees_in_order_and_tells_a_changed_level(table: CostTable, tmp_path: Path) -> None:
-    later = checked(table, Slower(CONFIG), tmp_path / "check.sqlite", networks=25)
+    later = remeasured(table, Slower(CONFIG), tmp_path / "check.sqlite", networks=25)
     (check,) = later.provenance.checks
     assert check.level_percent == pytest.approx(10, abs=0.2)
     assert (check.agreement.kendall or 0) > 0.9
@@ -50,13 +50,13 @@ def test_a_check_agrees_in_order_and_tells_a_changed_level(table: CostTable, tmp
 def test_shuffled_latencies_do_not_pass_a_check(table: CostTable, tmp_path: Path) -> None:
     """A check that compared the wrong rows would find the same here and above."""
     shuffled = table.frame.with_columns(table.frame["architecture"].shuffle(seed=1))
-    check = checked(CostTable(shuffled, table.provenance), Simulated(CONFIG), tmp_path / "c.sqlite", networks=40)
+    check = remeasured(CostTable(shuffled, table.provenance), Simulated(CONFIG), tmp_path / "c.sqlite", networks=40)
     assert abs(check.provenance.checks[0].agreement.kendall or 0) < 0.4
 
 
 def test_checks_are_kept_in_the_file_and_told(table: CostTable, tmp_path: Path) -> None:
-    once = checked(table, Simulated(CONFIG), tmp_path / "1.sqlite", networks=5)
-    twice = checked(once, Simulated(CONFIG), tmp_path / "2.sqlite", networks=99, seed=1)
+    once = remeasured(table, Simulated(CONFIG), tmp_path / "1.sqlite", networks=5)
+    twice = remeasured(once, Simulated(CONFIG), tmp_path / "2.sqlite", networks=99, seed=1)
     twice.save(tmp_path / "costs.parquet")
     found = CostTable.load(tmp_path / "costs.parquet")
     assert found.provenance == twice.provenance
@@ -68,12 +68,12 @@ def test_checks_are_kept_in_the_file_and_told(table: CostTable, tmp_path: Path) 
 def test_another_device_no_plan_and_too_few_networks_are_refused(table: CostTable, tmp_path: Path) -> None:
     journal = tmp_path / "check.sqlite"
     with pytest.raises(MismatchError, match="noise is 0.05 there"):
-        checked(table, Simulated(SimulatedConfig(noise=0.2, drift=0.0)), journal, networks=5)
+        remeasured(table, Simulated(SimulatedConfig(noise=0.2, drift=0.0)), journal, networks=5)
     with pytest.raises(UsageError, match="at least two networks"):
-        checked(table, Simulated(CONFIG), journal, networks=1)
+        remeasured(table, Simulated(CONFIG), journal, networks=1)
     given = CostTable(table.frame, replace(table.provenance, plan={}, source="a paper"))
     with pytest.raises(DataError, match=r"\(a paper\) has no plan"):
-        checked(given, Simulated(CONFIG), journal, networks=5)
+        remeasured(given, Simulated(CONFIG), journal, networks=5)
     assert not journal.exists()
 
 

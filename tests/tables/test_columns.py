@@ -13,12 +13,12 @@ from chronas.devices.simulated import IDLE_MW, Simulated, SimulatedConfig
 from chronas.errors import DataError, MismatchError, UsageError
 from chronas.measurement import Plan, run_campaign
 from chronas.predictors import PredictorReport, fit_and_report, load_predictor
-from chronas.spaces import Skeleton, make_space
+from chronas.spaces import NetworkSize, make_space
 from chronas.tables import CostTable
 from chronas.tables.columns import COST_COLUMNS
 from chronas.units import COST_UNITS
 
-SKELETON = Skeleton(input_shape=(3, 16, 16), classes=10, width=8, depth=3)
+SIZE = NetworkSize(input_shape=(3, 16, 16), outputs=10, width=8, depth=3)
 SPACE = make_space("nasbench201")
 NETWORKS = SPACE.sample(60, seed=0)
 PLAN = Plan(rounds=2, max_rounds=2, repeats=2)
@@ -28,8 +28,8 @@ DEVICE = Simulated(SimulatedConfig(noise=0.0, base_ms=20.0))
 @pytest.fixture(scope="module")
 def table(tmp_path_factory: pytest.TempPathFactory) -> CostTable:
     journal = tmp_path_factory.mktemp("costs") / "journal.sqlite"
-    run_campaign(DEVICE, SKELETON, NETWORKS, PLAN, journal, costs=("energy_mj",))
-    run_campaign(DEVICE, SKELETON, NETWORKS[:8], PLAN, journal, costs=("peak_memory_mib",))
+    run_campaign(DEVICE, SIZE, NETWORKS, PLAN, journal, costs=("energy_mj",))
+    run_campaign(DEVICE, SIZE, NETWORKS[:8], PLAN, journal, costs=("peak_memory_mib",))
     return CostTable.from_journal(journal)
 
 
@@ -43,11 +43,11 @@ def test_every_columns_name_ends_in_its_costs_unit() -> None:
 def test_energy_is_in_millijoules_and_memory_in_mebibytes(table: CostTable) -> None:
     energy, memory = table.of("energy_mj"), table.of("peak_memory_mib")
     seconds = table.costs() / 1000
-    work_mj = np.array([DEVICE.true_work_mj(network, SKELETON) for network in NETWORKS])
+    work_mj = np.array([DEVICE.true_work_mj(network, SIZE) for network in NETWORKS])
     assert np.allclose(energy.costs(), IDLE_MW * seconds + work_mj, rtol=1e-9)
     assert energy.frame["energy_idle_mw"].to_list() == pytest.approx([IDLE_MW] * len(NETWORKS))
-    assert "energy_foreign_cores" not in energy.frame.columns
-    assert memory.costs().tolist() == [DEVICE.true_memory_mib(network, SKELETON) for network in NETWORKS[:8]]
+    assert "energy_background_cores" not in energy.frame.columns
+    assert memory.costs().tolist() == [DEVICE.true_memory_mib(network, SIZE) for network in NETWORKS[:8]]
     assert [len(rounds) for rounds in memory.rounds()] == [3] * 8
 
 
@@ -95,14 +95,14 @@ def test_a_table_tells_all_its_costs_with_their_units(table: CostTable) -> None:
 def test_a_predictor_learns_energy_and_its_file_and_report_say_so(table: CostTable, tmp_path: Path) -> None:
     energy = table.of("energy_mj")
     predictor, report = fit_and_report("lookup", energy)
-    assert report.cost == "energy_mj" and report.measured_ms == tuple(energy.costs())
+    assert report.cost == "energy_mj" and report.measured == tuple(energy.costs())
     assert report.scores.kendall > 0.99  # energy is additive here, as latency is
     assert PredictorReport.from_json(report.to_json()) == report
     old = {key: value for key, value in report.to_json().items() if key != "cost"}
     assert PredictorReport.from_json(old) == replace(report, cost="latency_ms")
     predictor.save(tmp_path / "energy.safetensors")
     assert load_predictor(tmp_path / "energy.safetensors").learned == "energy_mj"
-    assert predictor.median_ms == pytest.approx(np.median(energy.costs()))
+    assert predictor.median == pytest.approx(np.median(energy.costs()))
     with pytest.raises(UsageError, match="should end in its unit, .* got 'energy'"):
         predictor.fit(SPACE.encode(NETWORKS), energy.costs(), seed=0, cost="energy")
 

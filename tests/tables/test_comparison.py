@@ -16,7 +16,7 @@ from chronas.tables import Comparison, CostTable, Provenance, Query, compare, re
 
 Capture = pytest.CaptureFixture[str]
 SPACE = make_space("nasbench201")
-SKELETON = SPACE.skeletons["cifar10"]
+SIZE = SPACE.sizes["cifar10"]
 CELLS = [SPACE.from_index(index) for index in range(6)]
 FAST = [1.0, 2.0, 3.0, 4.0, 5.0, 6.0]
 ODD = [2.0, 1.0, 4.0, 3.0, 6.0, 5.0]
@@ -28,7 +28,7 @@ def table(device: str, latencies: list[float], indices: list[int] | None = None)
     texts = [str(SPACE.from_index(index)) for index in indices]
     frame = pl.DataFrame({"index": indices, "architecture": texts, "latency_ms": latencies})
     frame = frame.with_columns(energy_mj=10 * pl.col("latency_ms")) if device == "fast" else frame
-    return CostTable.from_values(frame, Provenance("nasbench201", SKELETON, {"name": device}, source="a test"))
+    return CostTable.from_values(frame, Provenance("nasbench201", SIZE, {"name": device}, source="a test"))
 
 
 @pytest.fixture
@@ -51,7 +51,7 @@ def agreement(comparison: Comparison, first: str, second: str) -> tuple[float | 
 
 
 def test_ranks_are_compared_as_by_hand(query: Query) -> None:
-    comparison = compare(query, SKELETON)
+    comparison = compare(query, SIZE)
     # Of 15 pairs the three neighbours are exchanged: tau = (12 - 3) / 15, rho = 1 - 6 * 6 / (6 * 35)
     assert agreement(comparison, "fast.latency_ms", "odd.latency_ms") == (
         pytest.approx(0.6),
@@ -66,35 +66,35 @@ def test_ranks_are_compared_as_by_hand(query: Query) -> None:
 
 
 def test_macs_and_parameters_are_those_of_the_built_networks() -> None:
-    counts = [count(build(cell, SKELETON), SKELETON.input_shape) for cell in CELLS]
+    counts = [count(build(cell, SIZE), SIZE.input_shape) for cell in CELLS]
     by_macs = table("macs", [float(one.macs) for one in counts])
     by_parameters = table("parameters", [float(one.parameters) for one in counts])
-    comparison = compare(Query([by_macs, by_parameters]), SKELETON)
+    comparison = compare(Query([by_macs, by_parameters]), SIZE)
     assert agreement(comparison, "macs.latency_ms", "MACs")[0] == pytest.approx(1.0)
     assert agreement(comparison, "parameters.latency_ms", "parameters")[0] == pytest.approx(1.0)
 
 
 def test_only_architectures_that_both_have_are_compared() -> None:
-    comparison = compare(Query([table("a", FAST[:4], [0, 1, 2, 3]), table("b", ODD[:4], [2, 3, 4, 5])]), SKELETON)
+    comparison = compare(Query([table("a", FAST[:4], [0, 1, 2, 3]), table("b", ODD[:4], [2, 3, 4, 5])]), SIZE)
     assert agreement(comparison, "a.latency_ms", "b.latency_ms") == (None, None, 2)
-    comparison = compare(Query([table("a", FAST), table("b", [1.0] * 6)]), SKELETON)
+    comparison = compare(Query([table("a", FAST), table("b", [1.0] * 6)]), SIZE)
     assert agreement(comparison, "a.latency_ms", "b.latency_ms") == (None, None, 6)
 
 
 def test_the_best_keeps_its_limit_and_is_the_most_accurate(query: Query) -> None:
-    comparison = compare(query, SKELETON, accuracy="val_acc", limit_ms=4.0)
+    comparison = compare(query, SIZE, accuracy="val_acc", limit_ms=4.0)
     fast, odd = comparison.best
     assert (fast.cost, odd.cost) == ("fast.latency_ms", "odd.latency_ms")
     assert (fast.architecture, fast.accuracy_percent, fast.limit) == (str(CELLS[2]), 80.0, 4.0)
     assert fast.costs == {"fast.latency_ms": 3.0, "fast.energy_mj": 30.0, "odd.latency_ms": 4.0}
     assert comparison.shares() == [[0.75, 1.0], [0.75, 1.0]]
-    tight = compare(query, SKELETON, accuracy="val_acc", limit_ms=2.5).best
+    tight = compare(query, SIZE, accuracy="val_acc", limit_ms=2.5).best
     assert [one.architecture for one in tight] == [str(CELLS[1]), str(CELLS[1])]
     assert tight[0].costs["odd.latency_ms"] == 1.0
 
 
 def test_a_share_sets_each_devices_own_limit(query: Query) -> None:
-    comparison = compare(query, SKELETON, accuracy="val_acc", share=1.0)
+    comparison = compare(query, SIZE, accuracy="val_acc", share=1.0)
     assert [one.limit for one in comparison.best] == [6.0, 60.0, 6.0]
     assert {one.accuracy_percent for one in comparison.best} == {95.0}
     for wrong, error, message in (
@@ -103,14 +103,14 @@ def test_a_share_sets_each_devices_own_limit(query: Query) -> None:
         ({"share": 0.0}, UsageError, "above 0 and at most 1"),
     ):
         with pytest.raises(error, match=message):
-            compare(query, SKELETON, **wrong)  # type: ignore[arg-type]
+            compare(query, SIZE, **wrong)  # type: ignore[arg-type]
 
 
 def test_equally_accurate_ones_are_told_apart_by_cost(query: Query) -> None:
-    best = compare(query, SKELETON, accuracy="val_acc", limit_ms=2.0).best
+    best = compare(query, SIZE, accuracy="val_acc", limit_ms=2.0).best
     assert best[0].architecture == str(CELLS[1])
     level = read_like(query, [70.0] * 6)
-    assert compare(level, SKELETON, accuracy="val_acc", limit_ms=9.0).best[1].architecture == str(CELLS[1])
+    assert compare(level, SIZE, accuracy="val_acc", limit_ms=9.0).best[1].architecture == str(CELLS[1])
 
 
 def read_like(query: Query, values: list[float]) -> Query:
@@ -120,10 +120,10 @@ def read_like(query: Query, values: list[float]) -> Query:
 
 def test_plotly_accepts_every_figure_and_gaps_stay_gaps(accuracies: Path) -> None:
     query = Query([table("fast", FAST), table("odd", ODD[:3])], read_accuracies(accuracies, SPACE))
-    comparison = compare(query, SKELETON, accuracy="val_acc", share=1.0)
+    comparison = compare(query, SIZE, accuracy="val_acc", share=1.0)
     assert comparison.shares()[0] == [1.0, 1.0, None]
     figures = comparison_figures(comparison)
-    assert len(figures) == 3 and len(comparison_figures(compare(query, SKELETON))) == 2
+    assert len(figures) == 3 and len(comparison_figures(compare(query, SIZE))) == 2
     for figure in figures:
         go.Figure(data=figure.data, layout=figure.layout)
     assert figures[2].data[0]["text"][0] == ["1.00", "1.00", ""]
@@ -161,8 +161,8 @@ def test_the_published_columns_agree_as_the_literature_says(shared_data: Path) -
     tables = []
     for device in ("fpga", "eyeriss", "pixel3", "raspi4"):
         frame = known.select(index="arch_idx", architecture="arch_str", latency_ms=f"cifar10_{device}_latency_ms")
-        tables.append(CostTable.from_values(frame, Provenance("nasbench201", SKELETON, {"name": device})))
-    comparison = compare(Query(tables), SKELETON)
+        tables.append(CostTable.from_values(frame, Provenance("nasbench201", SIZE, {"name": device})))
+    comparison = compare(Query(tables), SIZE)
     full = {("fpga", "eyeriss"): 0.573, ("fpga", "raspi4"): 0.742, ("pixel3", "raspi4"): 0.846}
     for (first, second), kendall in full.items():
         assert agreement(comparison, f"{first}.latency_ms", f"{second}.latency_ms")[0] == pytest.approx(

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from chronas.errors import UsageError
-from chronas.tables import files as module
+from chronas.tables import bundled as module
 from chronas.tables import shipped_files, shipped_tables, table_files, table_path
 from explored import latencies, write_table
 

@@ -18,7 +18,7 @@ from chronas.tables import CostTable, HwNasBench
 from official_hw_nas_bench import CELLS, FBNET, official, write
 
 SPACE = make_space("nasbench201")
-SKELETONS = {"cifar10": "cifar10", "cifar100": "cifar100", "ImageNet16-120": "imagenet16-120"}
+SIZES = {"cifar10": "cifar10", "cifar100": "cifar100", "ImageNet16-120": "imagenet16-120"}
 
 
 @pytest.fixture(scope="module")
@@ -31,7 +31,7 @@ def bench(content: dict[str, Any], tmp_path_factory: pytest.TempPathFactory) -> 
     return HwNasBench.read(write(content, tmp_path_factory.mktemp("official") / "hw.pickle"))
 
 
-@pytest.mark.parametrize("dataset", SKELETONS)
+@pytest.mark.parametrize("dataset", SIZES)
 def test_every_device_is_an_ordinary_table_with_the_files_values(
     dataset: str, bench: HwNasBench, content: dict[str, Any], tmp_path: Path
 ) -> None:
@@ -45,7 +45,7 @@ def test_every_device_is_an_ordinary_table_with_the_files_values(
         assert [SPACE.from_index(index) for index in kept] == again.architectures()
         assert again.costs().tolist() == [cells[f"{device}_latency"][index] for index in kept]
         assert again.provenance.device["name"] == device and again.provenance.device["batch"] == 1
-        assert again.provenance.skeleton == SPACE.skeletons[SKELETONS[dataset]]
+        assert again.provenance.size == SPACE.sizes[SIZES[dataset]]
         assert "2103.10584" in again.provenance.source and "MIT" in again.provenance.source
     for device in ("edgegpu", "eyeriss", "fpga"):
         assert tables[device].of("energy_mj").costs().tolist() == cells[f"{device}_energy"]
@@ -72,7 +72,7 @@ def test_nothing_is_invented_about_how_it_was_measured(bench: HwNasBench) -> Non
 
 def test_a_predictor_learns_a_device_from_its_table(bench: HwNasBench) -> None:
     _, report = fit_and_report("macs", bench.tables("cifar10")["raspi4"], folds=2)
-    assert len(report.measured_ms) == 40
+    assert len(report.measured) == 40
 
 
 def test_published_rows_come_back_to_the_last_digit(shared_data: Path, tmp_path: Path) -> None:
@@ -103,7 +103,7 @@ def test_published_rows_come_back_to_the_last_digit(shared_data: Path, tmp_path:
 
 def test_all_15625_cells_are_read_in_the_official_order(shared_data: Path, tmp_path: Path) -> None:
     known = pl.read_parquet(shared_data / "nasbench201" / "hw_nas_bench.parquet")
-    content = official(SPACE.size)
+    content = official(SPACE.cardinality)
     cells = content["nasbench201"]["cifar10"]
     for metric in ("raspi4_latency", "eyeriss_energy", "edgetpu_latency"):
         unit = "mj" if metric.endswith("energy") else "ms"
@@ -159,11 +159,11 @@ def test_fbnet_sums_are_those_of_5000_known_architectures(shared_data: Path, tmp
 
 def test_a_device_of_fbnet_becomes_an_ordinary_table(bench: HwNasBench, tmp_path: Path) -> None:
     space = make_space("fbnet")
-    for official_name, skeleton in (("cifar100", "cifar100"), ("ImageNet", "imagenet")):
+    for official_name, size in (("cifar100", "cifar100"), ("ImageNet", "imagenet")):
         blocks = bench.block_table(official_name)
         architectures = space.sample(20, seed=1)
         table = blocks.of("edgegpu", architectures)
-        assert table.architectures() == architectures and table.provenance.skeleton == space.skeletons[skeleton]
+        assert table.architectures() == architectures and table.provenance.size == space.sizes[size]
         choices = [[int(choice) for choice in one.choices if choice is not None] for one in architectures]
         assert table.costs().tolist() == blocks.sums(choices)["edgegpu.latency_ms"].to_list()
         assert table.of("energy_mj").costs().tolist() == blocks.sums(choices)["edgegpu.energy_mj"].to_list()

@@ -12,10 +12,10 @@ from hypothesis import strategies as st
 from chronas.errors import DataError, UsageError
 from chronas.spaces import make_space
 from chronas.tables import CostTable, Query
-from chronas.tables.plain import PlainColumn, read_plain
+from chronas.tables.foreign import ForeignColumn, read_foreign
 
 SPACE = make_space("nasbench201")
-SKELETON = SPACE.skeletons["cifar10"]
+SIZE = SPACE.sizes["cifar10"]
 CELLS = [str(SPACE.from_index(index)) for index in range(4)]
 
 
@@ -25,7 +25,7 @@ def csv(folder: Path, columns: dict[str, list[object]], name: str = "mine.csv") 
 
 
 def tables(path: Path, *columns: str) -> dict[str, CostTable]:
-    return read_plain(path, SPACE, [PlainColumn.parse(text) for text in columns]).tables(SPACE, SKELETON, "by hand")
+    return read_foreign(path, SPACE, [ForeignColumn.parse(text) for text in columns]).tables(SPACE, SIZE, "by hand")
 
 
 def test_columns_of_a_device_stand_in_one_table_with_their_units(tmp_path: Path) -> None:
@@ -47,7 +47,7 @@ def test_columns_of_a_device_stand_in_one_table_with_their_units(tmp_path: Path)
     assert found["board"].of("energy_mj").costs().tolist() == [5.0, 7.0]
     assert found["board"].provenance.device == {"name": "board"}
     assert "by hand; mine.csv, sha256 " in found["board"].provenance.source
-    assert read_plain(path, SPACE).left_out == ["co2", "accuracy"]
+    assert read_foreign(path, SPACE).left_out == ["co2", "accuracy"]
     assert set(tables(path, "co2=board.carbon_g")) == {"board"}
 
 
@@ -62,7 +62,7 @@ def test_a_cost_of_ones_own_needs_no_latency_and_survives_the_file(tmp_path: Pat
         table.save(tmp_path / f"{name}.parquet")
         loaded = CostTable.load(tmp_path / f"{name}.parquet")
         assert loaded.of("carbon_g").costs().tolist() == [1.5, 2.0, 3.0, 4.0]
-        assert [(a.value, a.unit) for a in Query([loaded]).answers(CELLS[1]) if a.cost == "carbon_g"] == [(2.0, "g")]
+        assert [(a.value, a.unit) for a in Query([loaded]).records(CELLS[1]) if a.cost == "carbon_g"] == [(2.0, "g")]
         other = CostTable(loaded.frame.with_columns(carbon_g=pl.col("carbon_g") * 2), loaded.provenance)
         frame, metadata = other.frame, pl.read_parquet_metadata(tmp_path / f"{name}.parquet")
         frame.write_parquet(tmp_path / "changed.parquet", metadata=metadata)
@@ -95,8 +95,8 @@ def test_csv_and_parquet_say_the_same(tmp_path_factory: pytest.TempPathFactory, 
 )
 def test_real_files_are_read(shared_data: Path, file: str, space: str, devices: int, rows: int) -> None:
     other = make_space(space)
-    plain = read_plain(shared_data / file, other)
-    found = plain.tables(other, next(iter(other.skeletons.values())))
+    plain = read_foreign(shared_data / file, other)
+    found = plain.tables(other, next(iter(other.sizes.values())))
     assert len(found) == devices
     assert max(len(table) for table in found.values()) == rows
     raw = pl.read_parquet(shared_data / file)
@@ -150,7 +150,7 @@ def test_columns_that_are_not_there_or_the_same_cost_are_refused(tmp_path: Path)
         tables(path, "y=x.latency_ms")
     for bad in ("x_ms", "x_ms=latency_ms", "x_ms=../up.latency_ms", "x_ms=x.latency"):
         with pytest.raises(UsageError):
-            PlainColumn.parse(bad)
+            ForeignColumn.parse(bad)
     for name in ("missing.csv", "cut.parquet"):
         (tmp_path / "cut.parquet").write_bytes(b"PAR1")
         with pytest.raises(DataError, match=name):

@@ -11,16 +11,16 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from chronas.errors import DataError
-from chronas.spaces import SPACES, Skeleton
+from chronas.spaces import SPACES, NetworkSize
 from chronas.tables import Provenance
 from chronas.tables.provenance import LATER
 
 texts = st.text(st.characters(exclude_categories=["Cs"]), max_size=20)
 numbers = st.integers(-(2**53), 2**53) | st.floats(allow_nan=False, allow_infinity=False)
-skeletons = st.builds(
-    Skeleton,
+sizes = st.builds(
+    NetworkSize,
     input_shape=st.tuples(st.integers(1, 4), st.integers(1, 300), st.integers(1, 300)),
-    classes=st.integers(2, 1000),
+    outputs=st.integers(2, 1000),
     width=st.integers(1, 1024),
     depth=st.integers(1, 200),
     stem=st.sampled_from(["cifar", "imagenet"]),
@@ -28,7 +28,7 @@ skeletons = st.builds(
 provenances = st.builds(
     Provenance,
     space=st.sampled_from(sorted(SPACES)),
-    skeleton=skeletons,
+    size=sizes,
     device=st.dictionaries(texts, texts | numbers, max_size=4),
     plan=st.dictionaries(texts, texts | numbers, max_size=4),
     cost=texts,
@@ -45,7 +45,7 @@ def test_provenance_comes_back_from_one_line_of_json(provenance: Provenance) -> 
     text = provenance.to_json()
     assert "\n" not in text
     assert Provenance.from_json(text) == provenance
-    assert isinstance(Provenance.from_json(text).skeleton, Skeleton)
+    assert isinstance(Provenance.from_json(text).size, NetworkSize)
 
 
 @settings(max_examples=20, deadline=None)
@@ -58,23 +58,23 @@ def test_a_field_that_is_missing_is_refused(provenance: Provenance, data: st.Dat
 
 
 def test_a_table_from_before_a_field_was_there_is_read() -> None:
-    skeleton = Skeleton(input_shape=(3, 8, 8), classes=2, width=4, depth=1)
-    provenance = Provenance("darts", skeleton, {}, foreign_cores=1.5, priority="real-time")
+    size = NetworkSize(input_shape=(3, 8, 8), outputs=2, width=4, depth=1)
+    provenance = Provenance("darts", size, {}, background_cores=1.5, priority="real-time")
     content = json.loads(provenance.to_json())
     for name in LATER:
         del content[name]
-    assert Provenance.from_json(json.dumps(content)) == replace(provenance, foreign_cores=None, priority=None)
+    assert Provenance.from_json(json.dumps(content)) == replace(provenance, background_cores=None, priority=None)
 
 
-@pytest.mark.parametrize("text", ["", "{", "[]", "3", "null", '{"space": 1}', '{"skeleton": {"width": 0}}', "\ud800"])
+@pytest.mark.parametrize("text", ["", "{", "[]", "3", "null", '{"space": 1}', '{"size": {"width": 0}}', "\ud800"])
 def test_other_texts_are_refused_as_damaged(text: str) -> None:
     with pytest.raises(DataError, match="provenance"):
         Provenance.from_json(text)
 
 
-@pytest.mark.parametrize("change", [{"space": "no space"}, {"skeleton": {"width": -1}}, {"skeleton": None}])
+@pytest.mark.parametrize("change", [{"space": "no space"}, {"size": {"width": -1}}, {"size": None}])
 def test_values_that_cannot_be_are_refused(change: dict[str, Any]) -> None:
-    skeleton = Skeleton(input_shape=(3, 8, 8), classes=2, width=4, depth=1)
-    content = json.loads(Provenance("darts", skeleton, {}).to_json())
+    size = NetworkSize(input_shape=(3, 8, 8), outputs=2, width=4, depth=1)
+    content = json.loads(Provenance("darts", size, {}).to_json())
     with pytest.raises(DataError, match="provenance"):
         Provenance.from_json(json.dumps(content | change))

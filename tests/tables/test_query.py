@@ -13,12 +13,12 @@ from hypothesis import strategies as st
 from chronas.devices.simulated import Simulated, SimulatedConfig
 from chronas.errors import DataError, MismatchError, ParseError, UsageError
 from chronas.measurement import Plan, run_campaign
-from chronas.spaces import Skeleton, make_space
-from chronas.tables import Answer, CostTable, HwNasBench, Provenance, Query, parse_condition, read_accuracies
+from chronas.spaces import NetworkSize, make_space
+from chronas.tables import CostRecord, CostTable, HwNasBench, Provenance, Query, parse_condition, read_accuracies
 from official_hw_nas_bench import official, write
 
 SPACE = make_space("nasbench201")
-SKELETON = SPACE.skeletons["cifar10"]
+SIZE = SPACE.sizes["cifar10"]
 CELLS = [SPACE.from_index(index) for index in range(30)]
 PLAN = Plan(rounds=3, max_rounds=3, repeats=4)
 
@@ -32,7 +32,7 @@ def published(tmp_path_factory: pytest.TempPathFactory) -> dict[str, CostTable]:
 def measured(tmp_path_factory: pytest.TempPathFactory) -> CostTable:
     """Cells 0 to 7 on the simulated device, with energy."""
     journal = tmp_path_factory.mktemp("measured") / "journal.sqlite"
-    run_campaign(Simulated(SimulatedConfig(noise=0.05)), SKELETON, CELLS[:8], PLAN, journal, costs=("energy_mj",))
+    run_campaign(Simulated(SimulatedConfig(noise=0.05)), SIZE, CELLS[:8], PLAN, journal, costs=("energy_mj",))
     return CostTable.from_journal(journal)
 
 
@@ -49,11 +49,11 @@ def given_table(device: str, latencies: dict[int, float]) -> CostTable:
             "latency_ms": latencies.values(),
         }
     )
-    return CostTable.from_values(frame, Provenance("nasbench201", SKELETON, {"name": device}, source="a test"))
+    return CostTable.from_values(frame, Provenance("nasbench201", SIZE, {"name": device}, source="a test"))
 
 
 def test_an_answer_carries_how_it_was_measured(query: Query, measured: CostTable) -> None:
-    answers = {(answer.device, answer.cost): answer for answer in query.answers(CELLS[3])}
+    answers = {(answer.device, answer.cost): answer for answer in query.records(CELLS[3])}
     found = answers["simulated", "latency_ms"]
     row = measured.frame.row(3, named=True)
     assert row["architecture"] == str(CELLS[3])
@@ -69,7 +69,7 @@ def test_an_answer_carries_how_it_was_measured(query: Query, measured: CostTable
 
 
 def test_what_is_not_known_is_none_and_never_made_up(query: Query, published: dict[str, CostTable]) -> None:
-    answers = {(answer.device, answer.cost): answer for answer in query.answers(str(CELLS[2]))}
+    answers = {(answer.device, answer.cost): answer for answer in query.records(str(CELLS[2]))}
     raspi4, edgegpu = answers["raspi4", "latency_ms"], answers["edgegpu", "latency_ms"]
     assert raspi4.value == published["raspi4"].costs()[2] and raspi4.batch == 1
     assert {
@@ -78,7 +78,7 @@ def test_what_is_not_known_is_none_and_never_made_up(query: Query, published: di
     assert (edgegpu.runs, edgegpu.rounds, edgegpu.low) == (50, None, None)
     edgetpu = answers["edgetpu", "latency_ms"]
     assert edgetpu.value is None and edgetpu.missing == "does not compile" and edgetpu.runs is None
-    absent = {answer.device: answer for answer in query.answers(SPACE.from_index(20)) if answer.cost == "latency_ms"}
+    absent = {answer.device: answer for answer in query.records(SPACE.from_index(20)) if answer.cost == "latency_ms"}
     assert absent["simulated"].value is None and absent["simulated"].missing is None
 
 
@@ -86,17 +86,17 @@ def test_a_measurement_that_stands_for_several_cells_says_whose_it_is(measured: 
     shared = measured.frame["architecture"].to_list()[0]
     whose = pl.Series("measured_as", [shared, shared, *measured.frame["architecture"].to_list()[2:]])
     query = Query([CostTable(measured.frame.with_columns(whose), measured.provenance)])
-    told = [query.answers(cell)[0].measured_as for cell in CELLS[:3]]
+    told = [query.records(cell)[0].measured_as for cell in CELLS[:3]]
     assert told == [None, shared, None]
     assert query.everything()["measured_as"].drop_nulls().to_list() == [shared, shared]
 
 
 def test_everything_at_once_says_what_single_answers_say(query: Query) -> None:
     every = query.everything()
-    assert every.columns == ["architecture", *Answer.__dataclass_fields__] and len(every) == 40 * len(query.costs)
+    assert every.columns == ["architecture", *CostRecord.__dataclass_fields__] and len(every) == 40 * len(query.costs)
     for text in map(str, CELLS[:12]):
         rows = every.filter(pl.col("architecture") == text).drop("architecture").to_dicts()
-        assert rows == [asdict(answer) for answer in query.answers(text)]
+        assert rows == [asdict(answer) for answer in query.records(text)]
     some = query.everything(query.of(CELLS[4:6]))
     assert some.equals(every.filter(pl.col("architecture").is_in(list(map(str, CELLS[4:6])))))
 
@@ -112,18 +112,20 @@ def test_tables_stand_side_by_side_by_architecture_and_not_by_row(published: dic
 
 def test_by_index_text_and_canonical_form(published: dict[str, CostTable]) -> None:
     query = Query([published["raspi4"]])
-    assert query.at(7) == CELLS[7] and query.answers(query.at(7))[0].value == published["raspi4"].costs()[7]
+    assert query.at(7) == CELLS[7] and query.records(query.at(7))[0].value == published["raspi4"].costs()[7]
     cell = SPACE.from_index(0)
-    others = [SPACE.from_index(i) for i in range(SPACE.size) if SPACE.from_index(i).canonical() == cell.canonical()]
+    others = [
+        SPACE.from_index(i) for i in range(SPACE.cardinality) if SPACE.from_index(i).canonical() == cell.canonical()
+    ]
     assert len(others) > 1
     full = Query([given_table("a", {SPACE.index(one): 1.0 + n for n, one in enumerate(others)} | {1: 9.0})])  # type: ignore[dict-item]
     found = full.isomorphic(others[-1])
     assert set(found) == set(others)
-    assert len({full.answers(one)[0].value for one in found}) == len(others)
+    assert len({full.records(one)[0].value for one in found}) == len(others)
     for wrong, error, message in (
         (lambda: query.at(15625), UsageError, "0..15624"),
-        (lambda: query.answers(SPACE.from_index(15624)), UsageError, "no table has .* ask for one of the 40"),
-        (lambda: query.answers("|nor_conv_3x3~0|"), ParseError, "three nodes"),
+        (lambda: query.records(SPACE.from_index(15624)), UsageError, "no table has .* ask for one of the 40"),
+        (lambda: query.records("|nor_conv_3x3~0|"), ParseError, "three nodes"),
     ):
         with pytest.raises(error, match=message):
             wrong()
@@ -226,7 +228,7 @@ def test_files_that_are_none_are_refused(tmp_path: Path) -> None:
 
 
 def test_tables_of_other_networks_are_not_mixed(measured: CostTable, published: dict[str, CostTable]) -> None:
-    small = Skeleton(input_shape=(3, 16, 16), classes=10, width=16, depth=5)
+    small = NetworkSize(input_shape=(3, 16, 16), outputs=10, width=16, depth=5)
     other = CostTable.from_values(measured.frame, Provenance("nasbench201", small, {"name": "a"}))
     with pytest.raises(MismatchError, match="16x16"):
         Query([measured, other])

@@ -43,11 +43,11 @@ def test_what_ships_is_what_the_docs_say() -> None:
 
 @pytest.mark.parametrize("name", [*CELLS, *NETWORKS])
 def test_a_table_says_how_it_was_measured_and_how_well(name: str) -> None:
-    table, skeleton = load(name), make_space(name.split("-")[0]).skeletons[name.split("-")[1]]
+    table, size = load(name), make_space(name.split("-")[0]).sizes[name.split("-")[1]]
     known = table.provenance
-    assert (known.skeleton, known.device["name"]) == (skeleton, name.removesuffix("-networks").split("-", 2)[2])
+    assert (known.size, known.device["name"]) == (size, name.removesuffix("-networks").split("-", 2)[2])
     assert known.source == "measured" and known.version and known.created.startswith("2026-") and known.plan
-    assert known.drift_percent is not None and known.foreign_cores is not None
+    assert known.drift_percent is not None and known.background_cores is not None
     frame = table.frame
     assert min(map(len, table.rounds())) >= (12 if name in NETWORKS else 3)
     assert (frame["latency_low_ms"] <= frame["latency_ms"]).all()

@@ -15,11 +15,11 @@ from chronas.devices import CpuConfig, make_device
 from chronas.devices.simulated import Simulated, SimulatedConfig
 from chronas.errors import DataError, MismatchError
 from chronas.measurement import Plan, read_journal, run_campaign
-from chronas.spaces import Skeleton, make_space
+from chronas.spaces import NetworkSize, make_space
 from chronas.tables import CostTable, Provenance
 
 SPACE = make_space("darts")
-SKELETON = Skeleton(input_shape=(3, 32, 32), classes=10, width=16, depth=8)
+SIZE = NetworkSize(input_shape=(3, 32, 32), outputs=10, width=16, depth=8)
 NETWORKS = SPACE.sample(12, seed=0)
 DEVICE = Simulated(SimulatedConfig(noise=0.1))
 PLAN = Plan(repeats=4, rounds=4)
@@ -28,7 +28,7 @@ PLAN = Plan(repeats=4, rounds=4)
 @pytest.fixture(scope="module")
 def journal(tmp_path_factory: pytest.TempPathFactory) -> Path:
     path = tmp_path_factory.mktemp("table") / "journal.sqlite"
-    run_campaign(DEVICE, SKELETON, NETWORKS, PLAN, path)
+    run_campaign(DEVICE, SIZE, NETWORKS, PLAN, path)
     return path
 
 
@@ -45,7 +45,7 @@ def file(table: CostTable, tmp_path: Path) -> Path:
 
 def given_rows(latencies: list[float]) -> CostTable:
     rows = list(zip(NETWORKS, latencies, strict=False))
-    return CostTable.from_rows(SPACE, SKELETON, DEVICE, rows, source="a test")
+    return CostTable.from_rows(SPACE, SIZE, DEVICE, rows, source="a test")
 
 
 def test_a_table_says_what_its_journal_says(table: CostTable, journal: Path) -> None:
@@ -76,7 +76,7 @@ def test_a_file_gives_the_table_back(table: CostTable, file: Path) -> None:
 def test_any_table_round_trips(latencies: list[float], text: str, tmp_path_factory: pytest.TempPathFactory) -> None:
     path = tmp_path_factory.mktemp("any") / "costs.parquet"
     rows = list(zip(NETWORKS, latencies, strict=False))
-    table = CostTable.from_rows(SPACE, SKELETON, DEVICE, rows, source=text)
+    table = CostTable.from_rows(SPACE, SIZE, DEVICE, rows, source=text)
     table.save(path)
     assert CostTable.load(path).costs().tolist() == latencies
     assert CostTable.load(path).provenance == table.provenance
@@ -88,7 +88,7 @@ def test_extra_columns_stay(table: CostTable, tmp_path: Path) -> None:
 
 
 def test_another_cost_can_be_the_tables_cost(table: CostTable) -> None:
-    provenance = Provenance("darts", SKELETON, {}, cost="energy_mj")
+    provenance = Provenance("darts", SIZE, {}, cost="energy_mj")
     energy = CostTable(table.frame.with_columns(energy_mj=pl.col("latency_ms") * 2), provenance)
     assert np.array_equal(energy.costs(), table.costs() * 2)
     with pytest.raises(DataError, match="energy_mj"):
@@ -174,18 +174,18 @@ def test_a_campaign_without_a_finished_network_gives_no_table(tmp_path: Path) ->
             raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
-        run_campaign(DEVICE, SKELETON, NETWORKS, PLAN, tmp_path / "journal.sqlite", stop)
+        run_campaign(DEVICE, SIZE, NETWORKS, PLAN, tmp_path / "journal.sqlite", stop)
     with pytest.raises(DataError, match="no network .* has its 4 rounds yet"):
         CostTable.from_journal(tmp_path / "journal.sqlite")
 
 
 def test_only_the_same_space_skeleton_and_device_will_do(table: CostTable) -> None:
     table.require()
-    table.require(SPACE, SKELETON, Simulated(SimulatedConfig(noise=0.1)))
+    table.require(SPACE, SIZE, Simulated(SimulatedConfig(noise=0.1)))
     with pytest.raises(MismatchError, match="space is darts there, nasbench201 here"):
         table.require(space=make_space("nasbench201"))
     with pytest.raises(MismatchError, match="depth 8.*depth 20"):
-        table.require(skeleton=SKELETON.model_copy(update={"depth": 20}))
+        table.require(size=SIZE.model_copy(update={"depth": 20}))
     with pytest.raises(MismatchError, match="name is simulated there, onnxruntime-cpu here"):
         table.require(device=make_device("onnxruntime-cpu", CpuConfig(batch=2)))
 
@@ -237,9 +237,7 @@ def test_the_file_is_ordinary_parquet(file: Path) -> None:
 
 def test_known_latencies_have_no_interval_and_keep_their_other_columns() -> None:
     frame = pl.DataFrame({"index": [4, 7], "latency_ms": [1.5, 2.5], "architecture": list(map(str, NETWORKS[:2]))})
-    provenance = Provenance(
-        "darts", SKELETON, {"name": "raspi4"}, source="a paper", missing="does not compile", runs=50
-    )
+    provenance = Provenance("darts", SIZE, {"name": "raspi4"}, source="a paper", missing="does not compile", runs=50)
     table = CostTable.from_values(frame, provenance)
     assert table.costs().tolist() == [1.5, 2.5] and table.rounds() == [[1.5], [2.5]]
     assert table.frame["index"].to_list() == [4, 7]
@@ -255,7 +253,7 @@ def test_known_latencies_have_no_interval_and_keep_their_other_columns() -> None
 
 def test_reading_a_table_imports_neither_torch_nor_scipy(file: Path) -> None:
     script = (
-        "import sys; from pathlib import Path; from chronas.tables import CostTable, pareto_front;"
+        "import sys; from pathlib import Path; from chronas.tables import CostTable, Query;"
         f"print(len(CostTable.load(Path({str(file)!r})))); assert not {{'torch', 'scipy'}} & sys.modules.keys()"
     )
     answer = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=False)

@@ -14,10 +14,10 @@ from torch import Tensor
 
 from chronas.data import Normalisation, load_dataset, split
 from chronas.networks import build
-from chronas.spaces import Skeleton, make_space
+from chronas.spaces import NetworkSize, make_space
 from chronas.training import Recipe, launched_group, train
 
-SKELETON = Skeleton(input_shape=(1, 8, 8), classes=10, width=4, depth=3)
+SIZE = NetworkSize(input_shape=(1, 8, 8), outputs=10, width=4, depth=3)
 RECIPE = Recipe(
     epochs=2, batch=45, learning_rate=0.02, drop_path=0.4, crop_padding=1, flip=False, cutout=2, label_smoothing=0.05
 )
@@ -32,7 +32,7 @@ class Double(Normalisation):
 
 def main(folder: Path, killed_after: int) -> None:
     images, validation = split(load_dataset("digits", limit=225).train, 0.2, seed=0)
-    network = build(make_space("darts").sample(1, seed=4)[0], SKELETON, seed=0, auxiliary=True).double()
+    network = build(make_space("darts").sample(1, seed=4)[0], SIZE, seed=0, auxiliary=True).double()
     steps = 4 * killed_after
 
     def progress(step: str, done: int, total: int, note: str) -> None:

@@ -13,10 +13,10 @@ from hypothesis import strategies as st
 
 from chronas.data import Images, Normalisation
 from chronas.networks import build, load_state
-from chronas.spaces import Skeleton, make_space
+from chronas.spaces import NetworkSize, make_space
 from chronas.training import Recipe, Training, Verdict, train, trainer
 
-SKELETON = Skeleton(input_shape=(1, 8, 8), classes=2, width=4, depth=1)
+SIZE = NetworkSize(input_shape=(1, 8, 8), outputs=2, width=4, depth=1)
 VALIDATED = 50
 accuracies = st.lists(st.integers(0, VALIDATED), min_size=1, max_size=6)
 
@@ -38,7 +38,7 @@ def trained(right: list[int], folder: Path, patch: pytest.MonkeyPatch) -> Traini
     )
     images = some_images(4)
     return train(
-        build(architecture, SKELETON),
+        build(architecture, SIZE),
         images,
         some_images(VALIDATED),
         Normalisation.of(images),

@@ -12,8 +12,8 @@ import torch
 from torch import distributed, nn
 
 from chronas.networks import load_state
-from chronas.training import ALONE, Group
-from chronas.training.whole_batch import WholeBatchNorm, of_whole_batches
+from chronas.training import SINGLE_PROCESS, ProcessGroup
+from chronas.training.sync_batch_norm import SyncBatchNorm, synced_batch_norm
 
 SCRIPT = Path(__file__).with_name("launched_training.py")
 TORCHRUN = ("-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2")
@@ -94,8 +94,8 @@ def test_our_batch_norm_is_torchs(affine: bool, tracked: bool) -> None:
         if affine:
             nn.init.normal_(norm.weight, generator=torch.Generator().manual_seed(2))
             nn.init.normal_(norm.bias, generator=torch.Generator().manual_seed(3))
-        layer = WholeBatchNorm(norm, ALONE) if ours else norm
-        if isinstance(layer, WholeBatchNorm):
+        layer = SyncBatchNorm(norm, SINGLE_PROCESS) if ours else norm
+        if isinstance(layer, SyncBatchNorm):
             layer.whole = 6
         entered = x.clone().requires_grad_()
         out = layer(entered)
@@ -110,9 +110,9 @@ def test_our_batch_norm_is_torchs(affine: bool, tracked: bool) -> None:
 def test_a_network_is_as_it_was_behind_the_block() -> None:
     network = nn.Sequential(nn.Conv2d(1, 2, 3), nn.BatchNorm2d(2))
     inside, names = network[1], list(network.state_dict())
-    with of_whole_batches(network, Group(rank=0, size=2)) as tell:
+    with synced_batch_norm(network, ProcessGroup(rank=0, size=2)) as tell:
         tell(8)
-        assert isinstance(network[1], WholeBatchNorm)
+        assert isinstance(network[1], SyncBatchNorm)
         assert network[1].whole == 8
         assert list(network.state_dict()) == names
         assert network[1].weight is inside.weight
@@ -122,6 +122,6 @@ def test_a_network_is_as_it_was_behind_the_block() -> None:
 @pytest.mark.parametrize("size", [1, 2, 3, 7])
 @pytest.mark.parametrize("count", [7, 8, 64])
 def test_parts_are_all_of_a_batch_once_and_nearly_equal(size: int, count: int) -> None:
-    parts = [list(range(count))[Group(rank, size).part(count)] for rank in range(size)]
+    parts = [list(range(count))[ProcessGroup(rank, size).part(count)] for rank in range(size)]
     assert sum(parts, []) == list(range(count))
     assert max(map(len, parts)) - min(map(len, parts)) <= 1

@@ -13,8 +13,8 @@ from chronas.cli.table import journal_beside, show_table
 from chronas.devices import DEVICES, device_class, make_device
 from chronas.errors import UsageError
 from chronas.measurement import Cost, Plan
-from chronas.spaces import SPACES, Architecture, Skeleton, Space, make_space
-from chronas.tables import for_all, to_measure
+from chronas.spaces import SPACES, Architecture, NetworkSize, Space, make_space
+from chronas.tables import expanded, representatives
 
 DESCRIPTION = """Measure all architectures of a space on a device: a table with their official indices.
 
@@ -38,24 +38,24 @@ def main(words: list[str]) -> int:
     valid = {"space": SPACES, "device": DEVICES}
     names, words = read_names(words, valid, {"space": "nasbench201", "device": "onnxruntime-cpu"})
     space = make_space(names["space"])
-    chosen, words = read_names(words, {"dataset": space.skeletons}, {"dataset": next(iter(space.skeletons))})
-    skeleton = space.skeletons[chosen["dataset"]]
-    named = with_names(BuildOptions, {**valid, "dataset": space.skeletons}, names | chosen)
-    model = with_parts(named, {"skeleton": skeleton, "device": device_class(names["device"]).Config()})
+    chosen, words = read_names(words, {"dataset": space.sizes}, {"dataset": next(iter(space.sizes))})
+    size = space.sizes[chosen["dataset"]]
+    named = with_names(BuildOptions, {**valid, "dataset": space.sizes}, names | chosen)
+    model = with_parts(named, {"size": size, "device": device_class(names["device"]).Config()})
     options = read_options(model, words, prog="chronas table build", description=DESCRIPTION)
     if options.out.exists():
         raise UsageError(f"{options.out} exists; choose another --out, nothing is overwritten")
     journal = journal_beside(options.out)
     every = _shuffled(space, options.seed)
     device = make_device(names["device"], part(options, "device"))
-    asked = to_measure(every, device)
+    asked = representatives(every, device)
     if options.networks is not None and options.networks > len(asked):
         raise UsageError(f"--networks: {device.name} tells {len(asked)} networks of {space.name} apart, ask for fewer")
     asked = asked[: options.networks]
     sys.stderr.write(f"{len(asked)} networks to measure, for {len(every)} architectures of {space.name}\n")
-    skeleton = Skeleton.model_validate(part(options, "skeleton"))
-    found = find_costs(device, skeleton, asked, options.plan, options.costs, journal, words)
-    table = for_all(found, device)
+    size = NetworkSize.model_validate(part(options, "size"))
+    found = find_costs(device, size, asked, options.plan, options.costs, journal, words)
+    table = expanded(found, device)
     table.save(options.out)
     show_table(table, options.out, as_json=options.json_answer)
     return 0
@@ -65,7 +65,7 @@ def _shuffled(space: Space, seed: int) -> list[Architecture]:
     """All architectures of a space in a random order."""
     if not space.listable:
         raise UsageError(
-            f"{space.name} has {space.size:.1e} architectures, too many to build a table of: "
+            f"{space.name} has {space.cardinality:.1e} architectures, too many to build a table of: "
             f"take a sample by `chronas measure --space {space.name} --networks N`"
         )
-    return space.sample(space.size, seed)
+    return space.sample(space.cardinality, seed)

@@ -9,8 +9,8 @@ from typing import Annotated
 import tyro
 from pydantic import Field
 
-from chronas.cli.answers import write, write_json, write_table
 from chronas.cli.options import Options, read_options
+from chronas.cli.output import write, write_json, write_table
 from chronas.cli.query import load_query
 from chronas.errors import UsageError
 from chronas.reports import write_comparison
@@ -42,12 +42,12 @@ def main(words: list[str]) -> int:
     options = read_options(CompareOptions, words, prog="chronas table compare", description=DESCRIPTION)
     if options.page is not None and options.page.exists():
         raise UsageError(f"{options.page} exists; choose another --page, nothing is overwritten")
-    query, skeleton = load_query(options.tables, options.accuracies)
+    query, size = load_query(options.tables, options.accuracies)
     if (options.accuracies is None) != (options.accuracy is None):
         known = ", ".join(filter(query.more_is_better, query.joined))
         missing = "--accuracies FILE" if options.accuracies is None else f"--accuracy COLUMN, one of {known}"
         raise UsageError(f"the best is chosen by --accuracies FILE and --accuracy COLUMN together: give {missing}")
-    comparison = compare(query, skeleton, accuracy=options.accuracy, share=options.share, limit_ms=options.limit_ms)
+    comparison = compare(query, size, accuracy=options.accuracy, share=options.share, limit_ms=options.limit_ms)
     if options.page is not None:
         write_comparison(options.page, comparison)
     if options.json_answer:

@@ -5,18 +5,18 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
-from chronas.cli.border import resumable
-from chronas.cli.progress import progress_display
-from chronas.devices import Device, EstimatingDevice
+from chronas.cli.errors import resumable
+from chronas.cli.output import progress_display
+from chronas.devices import AnalyticalDevice, Device
 from chronas.errors import UsageError
 from chronas.measurement import Cost, Plan, run_campaign
-from chronas.spaces import Architecture, Skeleton
-from chronas.tables import CostTable, estimated_table
+from chronas.spaces import Architecture, NetworkSize
+from chronas.tables import CostTable, analytical_table
 
 
 def find_costs(
     device: Device,
-    skeleton: Skeleton,
+    size: NetworkSize,
     architectures: Sequence[Architecture],
     plan: Plan,
     costs: Sequence[Cost],
@@ -27,7 +27,7 @@ def find_costs(
 
     Args:
         device: where the networks run.
-        skeleton: what they are built into.
+        size: what they are built into.
         architectures: distinct, of one space.
         plan: of the campaign.
         costs: what to find beside the latency.
@@ -36,13 +36,13 @@ def find_costs(
 
     Raises:
         UsageError: a plan is given for a device that computes its costs.
-        ChronasError: as `run_campaign` and `estimated_table`.
+        ChronasError: as `run_campaign` and `analytical_table`.
     """
-    if isinstance(device, EstimatingDevice):
+    if isinstance(device, AnalyticalDevice):
         given = [word for word in words if word.startswith("--plan.")]
         if given:
             raise UsageError(f"device {device.name} computes its costs, so {given[0]} does nothing: leave it out")
-        return estimated_table(device, skeleton, architectures, costs)
+        return analytical_table(device, size, architectures, costs)
     with resumable("the same command"), progress_display() as progress:
-        run_campaign(device, skeleton, architectures, plan, journal, progress, costs=costs)
+        run_campaign(device, size, architectures, plan, journal, progress, costs=costs)
     return CostTable.from_journal(journal)

@@ -7,8 +7,8 @@ from typing import Annotated
 import tyro
 from pydantic import Field
 
-from chronas.cli.answers import write_json, write_table
 from chronas.cli.options import Options, read_options
+from chronas.cli.output import write_json, write_table
 from chronas.devices import DEVICES, Device, device_class
 from chronas.measurement import SENSORS, Sensor, sensor_class
 

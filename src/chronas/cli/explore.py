@@ -9,8 +9,8 @@ from typing import Annotated
 import tyro
 from pydantic import Field
 
-from chronas.cli.answers import write, write_json
 from chronas.cli.options import Options, read_options
+from chronas.cli.output import write, write_json
 from chronas.explore import Settings, load_catalogue, serve
 
 DESCRIPTION = """Serve a page on which you choose networks, a device and a limit, and see what is best within it.

@@ -6,9 +6,9 @@ from pathlib import Path
 
 from pydantic import Field
 
-from chronas.cli.answers import write, write_json
-from chronas.cli.folders import take_run
 from chronas.cli.options import Options, read_options
+from chronas.cli.output import write, write_json
+from chronas.cli.run_argument import take_run
 from chronas.errors import UsageError
 from chronas.runs import EXPORTED, export, export_own
 

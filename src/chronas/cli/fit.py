@@ -7,10 +7,9 @@ from pathlib import Path
 
 from pydantic import BaseModel, Field
 
-from chronas.cli.answers import write, write_json, write_table
-from chronas.cli.folders import take_run
 from chronas.cli.options import Options, part, read_names, read_options, with_names, with_parts
-from chronas.cli.progress import progress_display
+from chronas.cli.output import progress_display, write, write_json, write_table
+from chronas.cli.run_argument import take_run
 from chronas.errors import UsageError
 from chronas.predictors import (
     PREDICTORS,
@@ -136,7 +135,7 @@ def show_fit(report: PredictorReport, path: Path, *, as_json: bool) -> None:
     write_table(
         columns,
         [
-            (name, s.kendall, s.spearman, s.mape_percent, s.rmse_ms, s.within_5_percent, s.within_10_percent)
+            (name, s.kendall, s.spearman, s.mape_percent, s.rmse, s.within_5_percent, s.within_10_percent)
             for name, s in scores.items()
         ],
     )

@@ -6,15 +6,15 @@ from pathlib import Path
 
 from pydantic import Field
 
-from chronas.cli.answers import write, write_json, write_table
 from chronas.cli.costs import find_costs
 from chronas.cli.options import Options, part, read_names, read_options, with_names, with_parts
+from chronas.cli.output import write, write_json, write_table
 from chronas.cli.table import journal_beside, show_table
 from chronas.devices import DEVICES, device_class, make_device
 from chronas.errors import UsageError
 from chronas.measurement import Plan
 from chronas.predictors import Lookup
-from chronas.spaces import SPACES, LayerTopology, Skeleton, Space, make_space
+from chronas.spaces import SPACES, NetworkSize, Space, make_space
 from chronas.tables import BlockCosts, BlockNetworks, added_up, as_block_table
 
 DESCRIPTION = """Measure each distinct block of a space of layers, and how well blocks add up to whole networks.
@@ -43,26 +43,26 @@ class LookupOptions(Options):
 
 def main(words: list[str]) -> int:
     """Measure, then tell what blocks cost and how well they add up."""
-    layered = {name: SPACES[name] for name in SPACES if isinstance(make_space(name).topology, LayerTopology)}
+    layered = {name: SPACES[name] for name in SPACES if not make_space(name).topology.cells}
     valid = {"space": layered, "device": DEVICES}
     names, words = read_names(words, valid, {"space": next(iter(layered)), "device": "onnxruntime-cpu"})
     space = make_space(names["space"])
-    chosen, words = read_names(words, {"dataset": space.skeletons}, {"dataset": next(iter(space.skeletons))})
-    named = with_names(LookupOptions, {**valid, "dataset": space.skeletons}, names | chosen)
+    chosen, words = read_names(words, {"dataset": space.sizes}, {"dataset": next(iter(space.sizes))})
+    named = with_names(LookupOptions, {**valid, "dataset": space.sizes}, names | chosen)
     config = device_class(names["device"]).Config()
-    model = with_parts(named, {"skeleton": space.skeletons[chosen["dataset"]], "device": config})
+    model = with_parts(named, {"size": space.sizes[chosen["dataset"]], "device": config})
     options = read_options(model, words, prog="chronas measure --lookup", description=DESCRIPTION)
     written = [path for path in (options.out, options.save_blocks, options.save_predictor) if path is not None]
     for path in written:
         if path.exists() or written.count(path) > 1:
             raise UsageError(f"{path} exists or is given twice; choose another name, nothing is overwritten")
     journal = journal_beside(options.out)
-    skeleton = Skeleton.model_validate(part(options, "skeleton"))
-    networks = BlockNetworks.of(space, skeleton)
+    size = NetworkSize.model_validate(part(options, "size"))
+    networks = BlockNetworks.of(space, size)
     device = make_device(names["device"], part(options, "device"))
     single = networks.architectures
     asked = [*single, *space.sample(options.networks, options.seed, exclude=frozenset(single))]
-    blocks, table = added_up(find_costs(device, skeleton, asked, options.plan, (), journal, words), networks)
+    blocks, table = added_up(find_costs(device, size, asked, options.plan, (), journal, words), networks)
     table.save(options.out)
     if options.save_blocks is not None:
         as_block_table(table, networks, chosen["dataset"]).save(options.save_blocks)

@@ -9,7 +9,7 @@ import sys
 from types import ModuleType
 
 from chronas.cli import COMMANDS, SHARED
-from chronas.cli.border import Border
+from chronas.cli.errors import Border
 from chronas.errors import UsageError, unknown_name
 
 EPILOGUE = """Answers go to stdout (--json for programs), progress and notes to stderr.

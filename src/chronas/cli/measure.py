@@ -6,19 +6,18 @@ from pathlib import Path
 
 from pydantic import Field
 
-from chronas.cli import check, lookup, until
-from chronas.cli.answers import write, write_json
-from chronas.cli.border import resumable
+from chronas.cli import adaptive, lookup, remeasure
 from chronas.cli.costs import find_costs
-from chronas.cli.folders import take_run
+from chronas.cli.errors import resumable
 from chronas.cli.options import Options, part, read_names, read_options, with_names, with_parts
-from chronas.cli.progress import progress_display
+from chronas.cli.output import progress_display, write, write_json
+from chronas.cli.run_argument import take_run
 from chronas.cli.table import journal_beside, show_table
 from chronas.devices import DEVICES, CpuConfig, Device, device_class, make_device
 from chronas.errors import UsageError
 from chronas.measurement import Cost, Plan, write_bundle
 from chronas.runs import Run, measure
-from chronas.spaces import SPACES, Skeleton, Space, make_space
+from chronas.spaces import SPACES, NetworkSize, Space, make_space
 from chronas.units import mib_from_bytes
 
 DESCRIPTION = """Measure random networks of a space on a device: a table of costs, and a journal of every sample.
@@ -49,27 +48,27 @@ def main(words: list[str]) -> int:
     """Measure, then describe the table."""
     given = {word.partition("=")[0] for word in words}
     if "--check" in given:
-        return check.main(words)
+        return remeasure.main(words)
     if "--lookup" in given:
         return lookup.main([word for word in words if word != "--lookup"])
     if "--until-mape" in given:
-        return until.main(words)
+        return adaptive.main(words)
     run, again, words = take_run(words, "chronas measure")
     if run is not None:
         return _of_run(run, words, again=again)
     valid = {"space": SPACES, "device": DEVICES}
     names, words = read_names(words, valid, {"space": "darts", "device": "onnxruntime-cpu"})
     space = make_space(names["space"])
-    skeleton = next(iter(space.skeletons.values()))
+    size = next(iter(space.sizes.values()))
     named = with_names(MeasureOptions, valid, names)
-    model = with_parts(named, {"skeleton": skeleton, "device": device_class(names["device"]).Config()})
+    model = with_parts(named, {"size": size, "device": device_class(names["device"]).Config()})
     options = read_options(model, words, prog="chronas measure", description=DESCRIPTION)
     if options.bundle is not None:
         return _bundle(options, options.bundle, space, device_class(names["device"]), out="--out" in given)
     if options.out.exists():
         raise UsageError(f"{options.out} exists; choose another --out, nothing is overwritten")
     journal = journal_beside(options.out)
-    chosen = _skeleton(options, space)
+    chosen = _size(options, space)
     device = make_device(names["device"], part(options, "device"))
     architectures = space.sample(options.networks, options.seed)
     table = find_costs(device, chosen, architectures, options.plan, options.costs, journal, words)
@@ -78,8 +77,8 @@ def main(words: list[str]) -> int:
     return 0
 
 
-def _skeleton(options: MeasureOptions, space: Space) -> Skeleton:
-    chosen = Skeleton.model_validate(part(options, "skeleton"))
+def _size(options: MeasureOptions, space: Space) -> NetworkSize:
+    chosen = NetworkSize.model_validate(part(options, "size"))
     if chosen.stem not in space.topology.stems:
         raise UsageError(f"space {space.name} has no {chosen.stem} stem: give one of {', '.join(space.topology.stems)}")
     return chosen
@@ -98,7 +97,7 @@ def _bundle(options: MeasureOptions, folder: Path, space: Space, device: type[De
     with progress_display() as progress:
         write_bundle(
             folder,
-            _skeleton(options, space),
+            _size(options, space),
             architectures,
             options.plan,
             threads=config.threads,

@@ -29,7 +29,7 @@ NAMED = {  # what the names decide, for help
     "preset": "settings to begin with",
     "space": "search space",
     "device": "device that is measured; decides which --device.* there are",
-    "dataset": "whose images decide the skeleton: their size and number of classes",
+    "dataset": "whose images decide the size: their size and number of classes",
     "searcher": "search algorithm; decides which --searcher.* there are",
     "predictor": "latency predictor; decides which --predictor.* there are",
 }

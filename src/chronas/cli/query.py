@@ -11,17 +11,17 @@ import polars as pl
 import tyro
 from pydantic import Field
 
-from chronas.cli.answers import write, write_json, write_table
 from chronas.cli.options import Options, read_options
+from chronas.cli.output import write, write_json, write_table
 from chronas.errors import MismatchError, UsageError
 from chronas.files import write_bytes
-from chronas.spaces import Architecture, Skeleton
+from chronas.spaces import Architecture, NetworkSize
 from chronas.tables import (
-    Answer,
     BlockTable,
+    CostRecord,
     CostTable,
     Query,
-    block_answers,
+    block_records,
     is_block_table,
     parse_condition,
     read_accuracies,
@@ -87,13 +87,13 @@ def main(words: list[str]) -> int:
     return 0
 
 
-def load_query(paths: tuple[Path, ...], accuracies: Path | None) -> tuple[Query, Skeleton]:
-    """The query of tables and folders of tables, and their skeleton.
+def load_query(paths: tuple[Path, ...], accuracies: Path | None) -> tuple[Query, NetworkSize]:
+    """The query of tables and folders of tables, and their size.
 
     Raises:
         UsageError: there is no path, a folder has no table, or a table is of blocks.
         DataError: a file is missing or damaged.
-        MismatchError: the tables are of several spaces or skeletons.
+        MismatchError: the tables are of several spaces or sizes.
     """
     files = [file for path in paths for file in table_files(path)]
     for file in filter(is_block_table, files):
@@ -102,7 +102,7 @@ def load_query(paths: tuple[Path, ...], accuracies: Path | None) -> tuple[Query,
     if not tables:
         raise UsageError("there is no table to ask: give at least one")
     joined = None if accuracies is None else read_accuracies(accuracies, tables[0].space)
-    return Query(tables, joined), tables[0].provenance.skeleton
+    return Query(tables, joined), tables[0].provenance.size
 
 
 def _asked(query: Query, options: QueryOptions) -> list[Architecture]:
@@ -127,7 +127,7 @@ def _show(query: Query, frame: pl.DataFrame, options: QueryOptions, *, one_by_on
         return
     for row in head.iter_rows(named=True):
         write(f"\n{row['architecture']}" + (f", index {row['index']}" if "index" in row else ""))
-        _show_answers(query.answers(row["architecture"]))
+        _show_answers(query.records(row["architecture"]))
         if query.joined:
             write_table(query.joined, [[row[name] for name in query.joined]])
 
@@ -136,7 +136,7 @@ def _shown(frame: pl.DataFrame, head: pl.DataFrame) -> str:
     return "" if len(head) == len(frame) else f", the first {len(head)} shown (--rows)"
 
 
-def _show_answers(answers: list[Answer]) -> None:
+def _show_answers(answers: list[CostRecord]) -> None:
     contents = [asdict(answer) for answer in answers]
     told = [name for name in (*SHOWN, *BESIDE) if any(content[name] is not None for content in contents)]
     write_table(told, [[content[name] for name in told] for content in contents])
@@ -145,7 +145,7 @@ def _show_answers(answers: list[Answer]) -> None:
 
 def _content(query: Query, row: dict[str, Any]) -> dict[str, Any]:
     known = {name: value for name, value in row.items() if name not in query.costs}
-    return {**known, "costs": [asdict(answer) for answer in query.answers(row["architecture"])]}
+    return {**known, "costs": [asdict(answer) for answer in query.records(row["architecture"])]}
 
 
 def _ask_blocks(options: QueryOptions, files: list[Path]) -> int:
@@ -163,7 +163,7 @@ def _ask_blocks(options: QueryOptions, files: list[Path]) -> int:
     if len(kinds) > 1:
         raise MismatchError(f"the tables of blocks are of {' and '.join(sorted(kinds))}: ask each by itself")
     answers = {
-        text: [answer for table in tables for answer in block_answers(table, table.parse(text))]
+        text: [answer for table in tables for answer in block_records(table, table.parse(text))]
         for text in options.architecture[: options.rows]
     }
     if options.json_answer:

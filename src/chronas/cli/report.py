@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from chronas.cli.folders import take_run
 from chronas.cli.options import Options, read_options
 from chronas.cli.run import tell
+from chronas.cli.run_argument import take_run
 from chronas.errors import UsageError
 from chronas.runs import show
 

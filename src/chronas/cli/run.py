@@ -12,10 +12,9 @@ from typing import Annotated, Any, TypeVar, get_args
 import tyro
 from pydantic import Field, create_model
 
-from chronas.cli.answers import write, write_json, write_table
-from chronas.cli.border import resumable
+from chronas.cli.errors import resumable
 from chronas.cli.options import Options, part, read_names, read_options, with_names
-from chronas.cli.progress import progress_display
+from chronas.cli.output import progress_display, write, write_json, write_table
 from chronas.devices import DEVICES
 from chronas.errors import UsageError
 from chronas.predictors import PREDICTORS

@@ -10,11 +10,9 @@ from pathlib import Path
 
 from pydantic import Field
 
-from chronas.cli.answers import write, write_json, write_table
-from chronas.cli.border import resumable
-from chronas.cli.folders import take_run
+from chronas.cli.errors import resumable
 from chronas.cli.options import Options, read_names, read_options
-from chronas.cli.progress import progress_display
+from chronas.cli.output import progress_display, write, write_json, write_table
 from chronas.cli.run import (
     CHOICES,
     DEFAULT_PRESET,
@@ -25,6 +23,7 @@ from chronas.cli.run import (
     options_model,
     told_costs,
 )
+from chronas.cli.run_argument import take_run
 from chronas.devices import described
 from chronas.reports import FRONT_COLUMNS, Front, front_rows, front_words
 from chronas.runs import (
@@ -97,7 +96,7 @@ def _shared(config: RunConfig, begun: Callable[[], Run], *, again: bool, as_json
         run = begun()
         run.group = group
         exit_code = _search(run, again=again, as_json=as_json)
-        group.told("")
+        group.broadcast("")
     return exit_code
 
 

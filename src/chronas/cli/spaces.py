@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from chronas.cli.answers import write_json, write_table
 from chronas.cli.options import Options, read_options
+from chronas.cli.output import write_json, write_table
 from chronas.spaces import SPACES, make_space
 
 
@@ -17,11 +17,11 @@ def main(words: list[str]) -> int:
         rows.append(
             {
                 "space": name,
-                "architectures": f"{space.size:,}",
+                "architectures": f"{space.cardinality:,}",
                 "decisions": len(space.decisions),
-                "encoding": space.width,
+                "encoding": space.encoding_length,
                 "operations": ", ".join(operations),
-                "skeletons": ", ".join(space.skeletons),
+                "sizes": ", ".join(space.sizes),
             }
         )
     if options.json_answer:

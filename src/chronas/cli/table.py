@@ -1,18 +1,22 @@
-"""`chronas table`: what a table of costs holds and how well it repeats; `ACTIONS` has the modules of the others."""
+"""`chronas table`: what a table of costs holds and how well it repeats; `ACTIONS` has the modules of the others.
+
+`chronas table list`: the tables that come with chronas.
+"""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated
 
 import tyro
 from pydantic import Field
 
-from chronas.cli.answers import write, write_json, write_table
 from chronas.cli.options import Options, read_options
+from chronas.cli.output import write, write_json, write_table
 from chronas.errors import UsageError
 from chronas.names import named
-from chronas.tables import BlockTable, CostTable, is_block_table, table_path
+from chronas.tables import BlockTable, CostTable, is_block_table, shipped_files, table_path
 from chronas.units import LATENCY, unit_of
 
 DESCRIPTION = (
@@ -31,9 +35,9 @@ actions:
 
 `chronas table ACTION --help` tells an action's options."""
 ACTIONS = {
-    "list": "chronas.cli.shipped:main",
+    "list": "chronas.cli.table:list_tables",
     "show": "chronas.cli.table:show",
-    "import": "chronas.cli.importing:main",
+    "import": "chronas.cli.table_import:main",
     "query": "chronas.cli.query:main",
     "compare": "chronas.cli.compare:main",
     "build": "chronas.cli.build:main",
@@ -111,3 +115,37 @@ def show_table(table: CostTable, path: Path, *, as_json: bool, rows: int = 5) ->
 def _heading(cost: str) -> str:
     """`peak memory MiB`."""
     return f"{cost.rpartition('_')[0].replace('_', ' ')} {unit_of(cost)}"
+
+
+LIST_DESCRIPTION = """List the tables that come with chronas, by name.
+
+`chronas table query NAME` asks one, `chronas table show NAME` tells all about it."""
+FACTS = ("hardware", "runtime", "version", "threads", "batch", "dtype")
+
+
+def list_tables(words: list[str]) -> int:
+    """List them."""
+    options = read_options(Options, words, prog="chronas table list", description=LIST_DESCRIPTION)
+    found = [{"name": name, **_facts(path)} for name, path in shipped_files().items()]
+    if options.json_answer:
+        write_json(found)
+    elif found:
+        write_table(tuple(found[0]), [tuple(row.values()) for row in found])
+    else:
+        write("this chronas was installed without tables")
+    return 0
+
+
+def _facts(path: Path) -> dict[str, str | int | float | None]:
+    """What a table is of, how many networks it has, and how it came about."""
+    if is_block_table(path):
+        blocks = BlockTable.load(path)
+        (device,), origin = blocks.origin.devices.values(), blocks.origin
+        return {"space": origin.space, "networks": "any, by blocks", **_device(device), "date": origin.created[:10]}
+    table = CostTable.load(path)
+    known = table.provenance
+    return {"space": known.space, "networks": len(table), **_device(known.device), "date": known.created[:10]}
+
+
+def _device(fingerprint: Mapping[str, str | int | float]) -> dict[str, str | int | float | None]:
+    return {name: fingerprint.get(name) for name in FACTS}

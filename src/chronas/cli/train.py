@@ -9,11 +9,10 @@ from pathlib import Path
 
 from pydantic import Field
 
-from chronas.cli.answers import write_json, write_table
-from chronas.cli.border import resumable
-from chronas.cli.folders import take_run
+from chronas.cli.errors import resumable
 from chronas.cli.options import Options, part, read_names, read_options, with_names, with_parts
-from chronas.cli.progress import progress_display
+from chronas.cli.output import progress_display, write_json, write_table
+from chronas.cli.run_argument import take_run
 from chronas.data import load_dataset
 from chronas.errors import UsageError
 from chronas.progress import Progress, silent
@@ -30,7 +29,7 @@ from chronas.runs import (
     train_network,
 )
 from chronas.spaces import SPACES, Architecture, make_space
-from chronas.training import LAUNCHED, RECIPES, Group, Recipe, launched_group, make_recipe
+from chronas.training import LAUNCHED, RECIPES, ProcessGroup, Recipe, launched_group, make_recipe
 
 DESCRIPTION = """Train one architecture from scratch; keep the checkpoint that validates best; test it once at the end.
 
@@ -76,7 +75,7 @@ def main(words: list[str]) -> int:
     return 0
 
 
-def _train(options: TrainOptions, recipe: Recipe, space_name: str, group: Group) -> None:
+def _train(options: TrainOptions, recipe: Recipe, space_name: str, group: ProcessGroup) -> None:
     _check_folder(options.out)
     space = make_space(space_name)
     architecture = space.parse(options.architecture)
@@ -85,7 +84,7 @@ def _train(options: TrainOptions, recipe: Recipe, space_name: str, group: Group)
         train_architecture(
             options.out,
             architecture,
-            options.frame.skeleton(space, data.shape, data.classes),
+            options.frame.size(space, data.shape, data.classes),
             data,
             recipe,
             validation_share=options.validation_share,
@@ -96,7 +95,7 @@ def _train(options: TrainOptions, recipe: Recipe, space_name: str, group: Group)
 
 
 @contextmanager
-def _progress_of(group: Group) -> Iterator[Progress]:
+def _progress_of(group: ProcessGroup) -> Iterator[Progress]:
     """Only the first process shows where training is."""
     if not group.first:
         yield silent

@@ -7,10 +7,9 @@ pixels, labels = next(batches)
 
 from __future__ import annotations
 
-from chronas.data.augment import Augment
 from chronas.data.datasets import SOURCES, load_dataset
 from chronas.data.images import Dataset, Images, Normalisation, limited, split
-from chronas.data.loader import Batches, every_batch
+from chronas.data.loader import Augment, Batches, every_batch
 
 __all__ = [
     "SOURCES",

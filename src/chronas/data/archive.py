@@ -12,8 +12,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from chronas.data.images import Images
-from chronas.data.sources import Source
+from chronas.data.images import Images, RawDataset
 from chronas.errors import DataError
 from chronas.progress import Progress
 
@@ -23,7 +22,7 @@ DAMAGED = (OSError, ValueError, EOFError, KeyError, NotImplementedError, zipfile
 UNREADABLE = (*DAMAGED, RuntimeError, MemoryError)  # an encrypted member, or a shape that a flipped bit made huge
 
 
-def read_archive(path: Path, progress: Progress) -> Source:
+def read_archive(path: Path, progress: Progress) -> RawDataset:
     """Read uint8 images [N, H, W], [N, H, W, C] or [N, C, H, W] and integer labels [N] or [N, 1].
 
     Raises:
@@ -38,7 +37,7 @@ def read_archive(path: Path, progress: Progress) -> Source:
     parts = [Images(_pixels(arrays[x], x, path), _labels(arrays[y], y, path)) for x, y in pairs]
     progress("read", len(parts[0]), len(parts[0]), path.name)
     train, test = parts[0], parts[1] if len(parts) > 1 else None
-    return Source(train, test, tuple(str(label) for label in range(int(train.labels.max()) + 1)))
+    return RawDataset(train, test, tuple(str(label) for label in range(int(train.labels.max()) + 1)))
 
 
 def _arrays(path: Path) -> dict[str, NDArray[Any]]:

@@ -8,16 +8,15 @@ from pathlib import Path
 
 from chronas.data.archive import read_archive
 from chronas.data.folder import read_folder
-from chronas.data.images import Dataset, limited, split
+from chronas.data.images import Dataset, RawDataset, limited, split
 from chronas.data.parquet import find, read_parquet
-from chronas.data.sources import Source
 from chronas.errors import DataError, unknown_name
 from chronas.progress import Progress, silent
 
 SOURCES = {
-    "digits": "chronas.data.digits:read_digits",
-    "cifar10": "chronas.data.hub:read_cifar10",
-    "cifar100": "chronas.data.hub:read_cifar100",
+    "digits": "chronas.data.published:read_digits",
+    "cifar10": "chronas.data.published:read_cifar10",
+    "cifar100": "chronas.data.published:read_cifar100",
 }
 TEST_SEED = 0  # of test splits that we make: the same images in every run, whatever the run's seed
 
@@ -56,10 +55,10 @@ def load_dataset(
     return Dataset(source, limited(train, limit, seed=seed), test, found.class_names)
 
 
-def _read(source: str, progress: Progress) -> Source:
+def _read(source: str, progress: Progress) -> RawDataset:
     if source in SOURCES:
         module, _, attribute = SOURCES[source].partition(":")
-        read: Callable[[Progress], Source] = getattr(importlib.import_module(module), attribute)
+        read: Callable[[Progress], RawDataset] = getattr(importlib.import_module(module), attribute)
         return read(progress)
     path = Path(source)
     if source and path.is_dir():

@@ -1,6 +1,8 @@
 """Images with labels, their statistics, and splits that keep the share of each class.
 
 Letters in shapes: `N` images, `B` images of a batch, `C` channels, `H` height, `W` width.
+
+What a reader of images gives, before the test split is made and checked.
 """
 
 from __future__ import annotations
@@ -179,3 +181,18 @@ def limited(images: Images, limit: int, *, seed: int) -> Images:
     if present < wanted:
         raise UsageError(f"a limit of {limit} images leaves {wanted - present} of {wanted} classes empty: raise it")
     return images.subset(order[:limit].sort().values)
+
+
+@dataclass(frozen=True)
+class RawDataset:
+    """What a source of images holds.
+
+    Attributes:
+        train: the images to learn from, or all images where the source has no test split.
+        test: its own test split, or None.
+        class_names: the name of each class, by its number.
+    """
+
+    train: Images
+    test: Images | None
+    class_names: tuple[str, ...]

@@ -13,9 +13,8 @@ from typing import TYPE_CHECKING
 
 import torch
 
-from chronas.data.decode import decode
-from chronas.data.images import Images
-from chronas.data.sources import Source
+from chronas.data.folder import decode
+from chronas.data.images import Images, RawDataset
 from chronas.errors import DataError
 from chronas.progress import Progress
 
@@ -31,7 +30,7 @@ def find(folder: Path, part: str) -> list[Path]:
     return sorted(folder.glob(f"{part}*.parquet")) or sorted(folder.glob(f"*/{part}*.parquet"))
 
 
-def read_parquet(folder: Path, progress: Progress) -> Source:
+def read_parquet(folder: Path, progress: Progress) -> RawDataset:
     """Read a folder of Parquet files with a struct of `bytes` in `img` or `image`, and `label` or `fine_label`.
 
     Raises:
@@ -41,7 +40,7 @@ def read_parquet(folder: Path, progress: Progress) -> Source:
     train, train_label = _read_part(train_files, progress)
     test = _read_part(test_files, progress)[0] if test_files else None
     names = _class_names(train_files[0], train_label) or tuple(str(k) for k in range(int(train.labels.max()) + 1))
-    return Source(train, test, names)
+    return RawDataset(train, test, names)
 
 
 def _read_part(files: Sequence[Path], progress: Progress) -> tuple[Images, str]:

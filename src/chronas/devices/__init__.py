@@ -1,7 +1,7 @@
 """Where networks run and are timed: one device is hardware x runtime x threads x batch x dtype.
 
 device = make_device("onnxruntime-cpu")
-runner = device.prepare(architecture, skeleton)
+runner = device.prepare(architecture, size)
 print(runner.round(0, warmup=3, repeats=10))
 """
 
@@ -11,11 +11,11 @@ from collections.abc import Mapping
 
 from pydantic import BaseModel
 
-from chronas.devices.device import CpuConfig, Device, Dtype, EstimatingDevice, Runner, device_differences
+from chronas.devices.device import AnalyticalDevice, CpuConfig, Device, Dtype, Runner, device_differences
 from chronas.devices.hardware import cpu_model, operating_system, usable_cores
 from chronas.devices.lock import hardware_lock
-from chronas.devices.priority import HIGH, NORMAL, REALTIME, undisturbed
-from chronas.devices.recorded import Recorded, RecordedConfig, described
+from chronas.devices.offline import OfflineConfig, OfflineDevice, described
+from chronas.devices.priority import HIGH, NORMAL, REALTIME, realtime_priority
 from chronas.names import named
 
 __all__ = [
@@ -26,9 +26,9 @@ __all__ = [
     "CpuConfig",
     "Device",
     "Dtype",
-    "EstimatingDevice",
-    "Recorded",
-    "RecordedConfig",
+    "AnalyticalDevice",
+    "OfflineDevice",
+    "OfflineConfig",
     "Runner",
     "cpu_model",
     "described",
@@ -38,7 +38,7 @@ __all__ = [
     "hardware_lock",
     "make_device",
     "operating_system",
-    "undisturbed",
+    "realtime_priority",
     "usable_cores",
 ]
 
@@ -55,7 +55,7 @@ DEVICES = {
     "eyeriss": "chronas.devices.eyeriss:Eyeriss",
     "fpga": "chronas.devices.fpga:Fpga",
     "command": "chronas.devices.command:Command",
-    "recorded": "chronas.devices.recorded:Recorded",
+    "recorded": "chronas.devices.offline:OfflineDevice",
 }
 
 

@@ -20,7 +20,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from chronas.devices.priority import NORMAL
 from chronas.errors import DeviceError, UsageError
-from chronas.spaces import Architecture, Skeleton
+from chronas.spaces import Architecture, NetworkSize
 
 Fingerprint = dict[str, str | int | float]
 Dtype = Literal["float32", "bfloat16", "int8"]
@@ -148,12 +148,12 @@ class Device(ABC):
         """Name, hardware, cores, os, runtime, version, threads, batch, dtype of the device; no host or user names."""
 
     @abstractmethod
-    def prepare(self, architecture: Architecture, skeleton: Skeleton, *, weights: Path | None = None) -> Runner:
+    def prepare(self, architecture: Architecture, size: NetworkSize, *, weights: Path | None = None) -> Runner:
         """Build the network of an architecture and make it ready to run.
 
         Args:
             architecture: what to build.
-            skeleton: the frame to build it into.
+            size: the frame to build it into.
             weights: a file of `networks.save_state`, or None for the random weights of seed 0.
 
         Raises:
@@ -170,11 +170,11 @@ class Device(ABC):
         """The device's clock in seconds since an epoch of its own; a real device has the system's clock."""
         return time.time()
 
-    def undisturbed(self) -> AbstractContextManager[str]:
+    def realtime_priority(self) -> AbstractContextManager[str]:
         """What to hold while timing, so that other programs stay out; it yields the priority that was granted."""
         return nullcontext(NORMAL)
 
-    def foreign_cores(self) -> float | None:
+    def background_cores(self) -> float | None:
         """How many cores others have used since the last question; None where that is not known or does not matter."""
         return None
 
@@ -182,7 +182,7 @@ class Device(ABC):
         """Put a virtual clock to `now_s`, where an interrupted campaign left it; real clocks go on by themselves."""
 
 
-class EstimatingDevice(Device):
+class AnalyticalDevice(Device):
     """A device that computes what networks cost, exactly: no rounds are needed, and a whole space takes seconds.
 
     Attributes:
@@ -192,11 +192,11 @@ class EstimatingDevice(Device):
     estimates: ClassVar[tuple[str, ...]]
 
     @abstractmethod
-    def costs(self, architectures: Sequence[Architecture], skeleton: Skeleton) -> Mapping[str, NDArray[np.float64]]:
+    def costs(self, architectures: Sequence[Architecture], size: NetworkSize) -> Mapping[str, NDArray[np.float64]]:
         """The costs [N] of N architectures of one space, by the names in `estimates`.
 
         Raises:
-            UsageError: no architecture, architectures of several spaces, or the skeleton does not fit them.
+            UsageError: no architecture, architectures of several spaces, or the size does not fit them.
             DeviceError: a network does not fit the device.
         """
 

@@ -24,7 +24,7 @@ from chronas.devices.host import (
     random_images,
     torch_version,
 )
-from chronas.spaces import Architecture, Skeleton
+from chronas.spaces import Architecture, NetworkSize
 
 TORCH_DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16}
 
@@ -48,10 +48,10 @@ class EagerCpu(HostCpu):
         """The CPU, PyTorch's version, threads, batch and dtype."""
         return cpu_fingerprint(self.name, "torch-eager", torch_version(), self.config)
 
-    def prepare(self, architecture: Architecture, skeleton: Skeleton, *, weights: Path | None = None) -> Runner:
+    def prepare(self, architecture: Architecture, size: NetworkSize, *, weights: Path | None = None) -> Runner:
         """The module as it is; raises as `Device.prepare`."""
-        network = build_network(architecture, skeleton, weights)
-        return _EagerCpuRunner(network, random_images(self.config.batch, skeleton), skeleton.classes, self.config)
+        network = build_network(architecture, size, weights)
+        return _EagerCpuRunner(network, random_images(self.config.batch, size), size.outputs, self.config)
 
 
 class _EagerCpuRunner(HostTimedRunner):

@@ -17,11 +17,11 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from chronas.devices.compiled import compilers_own_warnings, exported, folded
 from chronas.devices.device import Fingerprint, Runner
-from chronas.devices.exported import compilers_own_warnings, exported, folded
 from chronas.devices.host import HostCpu, HostTimedRunner, build_network, cpu_fingerprint, random_images
 from chronas.errors import DeviceError
-from chronas.spaces import Architecture, Skeleton
+from chronas.spaces import Architecture, NetworkSize
 
 if TYPE_CHECKING:
     from executorch.runtime import Method, Program
@@ -46,11 +46,11 @@ class ExecutorchCpu(HostCpu):
         """The CPU, ExecuTorch's version, threads and batch."""
         return cpu_fingerprint(self.name, "executorch-xnnpack", version("executorch"), self.config)
 
-    def prepare(self, architecture: Architecture, skeleton: Skeleton, *, weights: Path | None = None) -> Runner:
+    def prepare(self, architecture: Architecture, size: NetworkSize, *, weights: Path | None = None) -> Runner:
         """The network's program, loaded from memory; raises as `Device.prepare`."""
-        network = build_network(architecture, skeleton, weights)
-        images = random_images(self.config.batch, skeleton)
-        return _MethodRunner(program(network, images), images, skeleton.classes, self.config.threads)
+        network = build_network(architecture, size, weights)
+        images = random_images(self.config.batch, size)
+        return _MethodRunner(program(network, images), images, size.outputs, self.config.threads)
 
 
 def program(network: torch.nn.Module, images: NDArray[np.float32]) -> bytes:

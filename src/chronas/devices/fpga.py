@@ -23,7 +23,7 @@ from typing import ClassVar, Self
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
-from chronas.devices.estimated import Estimated, LayerCost
+from chronas.devices.analytical import LayerCost, LayerCostDevice
 from chronas.errors import DeviceError
 from chronas.networks import Layer
 
@@ -56,7 +56,7 @@ class FpgaConfig(BaseModel):
         return self
 
 
-class Fpga(Estimated):
+class Fpga(LayerCostDevice):
     """A Xilinx ZC706 board with a pipelined convolution engine, estimated: one image at a time."""
 
     name = "fpga"

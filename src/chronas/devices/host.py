@@ -18,11 +18,11 @@ from torch import nn
 
 from chronas.devices.device import CpuConfig, Device, Fingerprint, Runner
 from chronas.devices.hardware import BFLOAT16_FLAGS, computes_bfloat16, cpu_model, operating_system, usable_cores
-from chronas.devices.load import LoadMeter, preemptions
-from chronas.devices.priority import undisturbed
+from chronas.devices.lock import LoadMeter, preemptions
+from chronas.devices.priority import realtime_priority
 from chronas.errors import DataError, DeviceError
 from chronas.networks import build, load_state
-from chronas.spaces import Architecture, Skeleton
+from chronas.spaces import Architecture, NetworkSize
 from chronas.units import ms_from_ns
 
 TRIES = 3  # timed runs per asked one at most, where other programs take the core away
@@ -108,18 +108,18 @@ def _resting_collector() -> Iterator[None]:
             gc.enable()
 
 
-def random_images(batch: int, skeleton: Skeleton) -> NDArray[np.float32]:
+def random_images(batch: int, size: NetworkSize) -> NDArray[np.float32]:
     """Normal noise [B, C, H, W], the same each time: what is in the images does not matter to their latency."""
-    return np.random.default_rng(0).standard_normal((batch, *skeleton.input_shape), dtype=np.float32)
+    return np.random.default_rng(0).standard_normal((batch, *size.input_shape), dtype=np.float32)
 
 
-def build_network(architecture: Architecture, skeleton: Skeleton, weights: Path | None) -> nn.Module:
+def build_network(architecture: Architecture, size: NetworkSize, weights: Path | None) -> nn.Module:
     """The network in eval mode, with the random weights of seed 0 or those of a file; an auxiliary head is left out.
 
     Raises:
         DataError: the file is damaged, or its weights are another network's.
     """
-    network = build(architecture, skeleton).eval()
+    network = build(architecture, size).eval()
     if weights is not None:
         tensors, _ = load_state(weights)
         expected = network.state_dict()
@@ -175,11 +175,11 @@ class HostCpu(Device):
         """The CPU's model."""
         return cpu_model()
 
-    def undisturbed(self) -> AbstractContextManager[str]:
+    def realtime_priority(self) -> AbstractContextManager[str]:
         """Real-time priority for the thread that times, where the system grants it."""
-        return undisturbed()
+        return realtime_priority()
 
-    def foreign_cores(self) -> float | None:
+    def background_cores(self) -> float | None:
         """How many of this machine's cores others have used since the last question; None at the first ones."""
         return self._load.cores()
 

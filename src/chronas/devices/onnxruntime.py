@@ -1,4 +1,15 @@
-"""ONNX Runtime on this machine's CPU, the default device: what people deploy.
+"""The ONNX model that a runtime gets: in float32, or in int8 by ONNX Runtime's static quantisation in the QDQ form.
+
+In int8 the convolutions and the classifier are quantised, where the arithmetic is: weights per channel, activations
+per tensor, with the ranges that they have on the device's random images. Latency depends on shapes and types, not on
+the numbers in them; for accuracy a network must be calibrated on its own data. Additions, poolings and concatenations
+stay in float32: quantising them too made DARTS networks slower in ONNX Runtime 1.31 and no faster in OpenVINO 2026.4,
+which crashes on a quantised Concat.
+
+Weights keep 7 of the 8 bits: sums of products of 8 bits overflow on CPUs without VNNI. The kernels are the same.
+https://onnxruntime.ai/docs/performance/model-optimizations/quantization.html
+
+ONNX Runtime on this machine's CPU, the default device: what people deploy.
 
 Settings of a session, all explicit: the asked number of threads within an operation, operations one after another, all
 graph optimisations. Worker threads spin while they wait for work within a run, which is ONNX Runtime's own default and
@@ -8,17 +19,71 @@ networks of a block do not take the cores. https://onnxruntime.ai/docs/performan
 
 from __future__ import annotations
 
+import tempfile
 from pathlib import Path
 from typing import cast
 
 import numpy as np
+import onnx
 import onnxruntime
 from numpy.typing import NDArray
+from torch import nn
 
-from chronas.devices.device import Fingerprint, Runner
+from chronas.devices.device import Dtype, Fingerprint, Runner
 from chronas.devices.host import HostCpu, HostTimedRunner, build_network, cpu_fingerprint, random_images
-from chronas.devices.quantisation import onnx_model
-from chronas.spaces import Architecture, Skeleton
+from chronas.networks import onnx_bytes
+from chronas.spaces import Architecture, NetworkSize
+
+QUANTISED = ("Conv", "Gemm")
+
+
+def onnx_model(network: nn.Module, images: NDArray[np.float32], dtype: Dtype) -> bytes:
+    """A network as an ONNX model with float32 input and output, quantised where the dtype is int8.
+
+    Args:
+        network: as `onnx_bytes` takes it.
+        images: a batch as it will be timed [B, C, H, W]; the model has its shape.
+        dtype: what the runtime computes in; for bfloat16 the model is in float32, and the runtime converts it.
+
+    Raises:
+        UsageError: as `onnx_bytes`.
+    """
+    batch, channels, height, width = images.shape
+    model = onnx_bytes(network, (channels, height, width), batch=batch)
+    return _quantised(model, images) if dtype == "int8" else model
+
+
+class _Batch:
+    """What calibration reads: one batch, under the name of the model's input."""
+
+    def __init__(self, name: str, images: NDArray[np.float32]) -> None:
+        self.batches = [{name: images}]
+
+    def get_next(self) -> dict[str, NDArray[np.float32]] | None:
+        return self.batches.pop() if self.batches else None
+
+
+def _quantised(model: bytes, images: NDArray[np.float32]) -> bytes:
+    from onnxruntime.quantization import QuantFormat, QuantType, quantize_static
+    from onnxruntime.quantization.quant_utils import add_pre_process_metadata
+
+    proto = onnx.load_from_string(model)
+    add_pre_process_metadata(proto)  # the writer has folded batch norms; the tool would warn of each network
+    with tempfile.TemporaryDirectory(prefix="chronas-") as folder:
+        path = Path(folder) / "int8.onnx"
+        quantize_static(
+            proto,
+            path,
+            _Batch(proto.graph.input[0].name, images),
+            quant_format=QuantFormat.QDQ,
+            op_types_to_quantize=[*QUANTISED],
+            per_channel=True,
+            reduce_range=True,
+            activation_type=QuantType.QUInt8,
+            weight_type=QuantType.QInt8,
+        )
+        return path.read_bytes()
+
 
 PROVIDER = "CPUExecutionProvider"
 ERRORS_ONLY = 3
@@ -43,12 +108,12 @@ class OnnxRuntimeCpu(HostCpu):
         """The CPU, ONNX Runtime's version, threads, batch and dtype."""
         return cpu_fingerprint(self.name, "onnxruntime", onnxruntime.__version__, self.config)
 
-    def prepare(self, architecture: Architecture, skeleton: Skeleton, *, weights: Path | None = None) -> Runner:
+    def prepare(self, architecture: Architecture, size: NetworkSize, *, weights: Path | None = None) -> Runner:
         """A session with the network's ONNX form; raises as `Device.prepare`."""
-        images = random_images(self.config.batch, skeleton)
-        model = onnx_model(build_network(architecture, skeleton, weights), images, self.config.dtype)
+        images = random_images(self.config.batch, size)
+        model = onnx_model(build_network(architecture, size, weights), images, self.config.dtype)
         session = onnxruntime.InferenceSession(model, session_options(self.config.threads), providers=[PROVIDER])
-        return _SessionRunner(session, images, skeleton.classes)
+        return _SessionRunner(session, images, size.outputs)
 
 
 def session_options(threads: int) -> onnxruntime.SessionOptions:

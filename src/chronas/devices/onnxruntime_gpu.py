@@ -20,13 +20,12 @@ from numpy.typing import NDArray
 from onnxruntime.capi.onnxruntime_pybind11_state import EPFail, Fail
 from pydantic import BaseModel, Field
 
+from chronas.devices.cuda import NvidiaConfig, NvidiaGpu
 from chronas.devices.device import Fingerprint, Runner
 from chronas.devices.host import HostTimedRunner, build_network, random_images
-from chronas.devices.nvidia import NvidiaConfig, NvidiaGpu
-from chronas.devices.onnxruntime import session_options
-from chronas.devices.quantisation import onnx_model
+from chronas.devices.onnxruntime import onnx_model, session_options
 from chronas.errors import DeviceError
-from chronas.spaces import Architecture, Skeleton
+from chronas.spaces import Architecture, NetworkSize
 
 CUDA = "CUDAExecutionProvider"
 TENSORRT = "TensorrtExecutionProvider"
@@ -69,15 +68,15 @@ class OnnxRuntimeGpu(NvidiaGpu):
         runtime = f"onnxruntime {self.provider}, CUDA {torch.version.cuda}"
         return self.described(runtime, onnxruntime.__version__, self.computed_in())
 
-    def prepare(self, architecture: Architecture, skeleton: Skeleton, *, weights: Path | None = None) -> Runner:
+    def prepare(self, architecture: Architecture, size: NetworkSize, *, weights: Path | None = None) -> Runner:
         """A session on the GPU with bound tensors; raises as `Device.prepare`.
 
         Raises:
             DeviceError: ONNX Runtime cannot load the provider, or would run a step of the network on the CPU.
         """
-        images = random_images(self.config.batch, skeleton)
-        model = onnx_model(build_network(architecture, skeleton, weights), images, "float32")
-        return _BoundRunner(self._session(model), images, skeleton.classes, self.config.gpu)
+        images = random_images(self.config.batch, size)
+        model = onnx_model(build_network(architecture, size, weights), images, "float32")
+        return _BoundRunner(self._session(model), images, size.outputs, self.config.gpu)
 
     def _session(self, model: bytes) -> onnxruntime.InferenceSession:
         options = session_options(1)

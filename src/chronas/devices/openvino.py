@@ -22,9 +22,9 @@ from numpy.typing import NDArray
 
 from chronas.devices.device import CpuConfig, Fingerprint, Runner
 from chronas.devices.host import HostCpu, HostTimedRunner, build_network, cpu_fingerprint, random_images
-from chronas.devices.quantisation import onnx_model
+from chronas.devices.onnxruntime import onnx_model
 from chronas.errors import DeviceError
-from chronas.spaces import Architecture, Skeleton
+from chronas.spaces import Architecture, NetworkSize
 
 PACKAGE = "openvino"
 TELEMETRY = "openvino_telemetry"
@@ -63,12 +63,12 @@ class OpenVinoCpu(HostCpu):
         """The CPU, OpenVINO's version, threads, batch and dtype."""
         return cpu_fingerprint(self.name, PACKAGE, importlib.metadata.version(PACKAGE), self.config)
 
-    def prepare(self, architecture: Architecture, skeleton: Skeleton, *, weights: Path | None = None) -> Runner:
+    def prepare(self, architecture: Architecture, size: NetworkSize, *, weights: Path | None = None) -> Runner:
         """A compiled model; raises as `Device.prepare`."""
-        images = random_images(self.config.batch, skeleton)
-        model = onnx_model(build_network(architecture, skeleton, weights), images, self.config.dtype)
+        images = random_images(self.config.batch, size)
+        model = onnx_model(build_network(architecture, size, weights), images, self.config.dtype)
         compiled = self.core.compile_model(self.core.read_model(model=model, weights=b""), "CPU", settings(self.config))
-        return _RequestRunner(compiled, self.openvino.Tensor(images, shared_memory=True), images, skeleton.classes)
+        return _RequestRunner(compiled, self.openvino.Tensor(images, shared_memory=True), images, size.outputs)
 
 
 def settings(config: CpuConfig) -> dict[str, object]:

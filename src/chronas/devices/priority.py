@@ -18,7 +18,7 @@ HIGHEST = -20
 
 
 @contextmanager
-def undisturbed() -> Iterator[str]:
+def realtime_priority() -> Iterator[str]:
     """Hold the best priority that this thread may have, and put the old one back after.
 
     Threads and processes that begin meanwhile have ordinary priority.

@@ -26,8 +26,9 @@ from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict, Field
 
 from chronas.devices.device import Device, Fingerprint, Runner
-from chronas.networks import build, closed_form, count
-from chronas.spaces import Architecture, CellTopology, Skeleton, Space
+from chronas.errors import DeviceError
+from chronas.networks import build, count, space_counts
+from chronas.spaces import Architecture, NetworkSize, Space
 from chronas.units import MJ_PER_PJ, MS_PER_S, mib_from_bytes
 
 COLD = 2.0
@@ -35,29 +36,6 @@ IDLE_MW = 2000.0
 PJ_PER_MAC = 100.0
 BYTES_PER_WEIGHT = 4
 MACS_PER_MS = 1e6  # in 1 GMAC/s
-
-# Kernels that a runtime launches for an operation once batch norms are folded and activations are fused; 1 for others.
-KERNELS = {
-    "none": 0,
-    "skip_connect": 0,
-    "max_pool_3x3": 1,
-    "avg_pool_3x3": 1,
-    "nor_conv_1x1": 2,
-    "nor_conv_3x3": 2,
-    "sep_conv_3x3": 6,
-    "sep_conv_5x5": 6,
-    "dil_conv_3x3": 3,
-    "dil_conv_5x5": 3,
-    "k3_e1": 3,
-    "k3_e1_g2": 6,
-    "k3_e3": 3,
-    "k3_e6": 3,
-    "k5_e1": 3,
-    "k5_e1_g2": 6,
-    "k5_e3": 3,
-    "k5_e6": 3,
-    "skip": 0,
-}
 
 
 class SimulatedConfig(BaseModel):
@@ -95,7 +73,7 @@ class Simulated(Device):
         self.idle_mw = IDLE_MW
         self.work_mj = 0.0  # what runs drew for their MACs since whoever reads it put it to zero
         self._now_s = 0.0
-        self._costs: dict[tuple[str, Skeleton], tuple[float, NDArray[np.float64]]] = {}
+        self._costs: dict[tuple[str, NetworkSize], tuple[float, NDArray[np.float64]]] = {}
 
     @classmethod
     def unavailable(cls) -> str | None:
@@ -130,39 +108,39 @@ class Simulated(Device):
         """Put the virtual clock to `now_s` seconds."""
         self._now_s = now_s
 
-    def prepare(self, architecture: Architecture, skeleton: Skeleton, *, weights: Path | None = None) -> Runner:  # noqa: ARG002
+    def prepare(self, architecture: Architecture, size: NetworkSize, *, weights: Path | None = None) -> Runner:  # noqa: ARG002
         """A runner that computes latencies; weights do not matter to it."""
-        return _SimulatedRunner(self, architecture, skeleton)
+        return _SimulatedRunner(self, architecture, size)
 
-    def true_slot_costs(self, space: Space, skeleton: Skeleton) -> tuple[float, NDArray[np.float64]]:
+    def true_slot_costs(self, space: Space, size: NetworkSize) -> tuple[float, NDArray[np.float64]]:
         """What the latencies are made of: the constant part in ms, and the part of each slot in ms [W]."""
-        key = (space.name, skeleton)
+        key = (space.name, size)
         if key not in self._costs:
-            macs = closed_form(space, skeleton)
+            macs = space_counts(space, size)
             ms_per_mac = 1 / (self.config.gigamacs_per_s * MACS_PER_MS)
-            kernels = np.array(_kernels(space, skeleton), dtype=np.float64)
+            kernels = np.array(_kernels(space, size), dtype=np.float64)
             slots_ms = np.asarray(macs.slot_macs) * ms_per_mac + kernels * self.config.overhead_us / MS_PER_S
             self._costs[key] = (self.config.base_ms + float(macs.base_macs) * ms_per_mac, slots_ms)
         return self._costs[key]
 
-    def true_latency_ms(self, architecture: Architecture, skeleton: Skeleton) -> float:
+    def true_latency_ms(self, architecture: Architecture, size: NetworkSize) -> float:
         """The latency without noise and drift, in ms."""
         space = architecture.space
-        base_ms, slots_ms = self.true_slot_costs(space, skeleton)
+        base_ms, slots_ms = self.true_slot_costs(space, size)
         choices = zip(space.offsets, architecture.choices, strict=True)
         return math.fsum(
             [base_ms, *(float(slots_ms[first + choice]) for first, choice in choices if choice is not None)]
         )
 
-    def true_work_mj(self, architecture: Architecture, skeleton: Skeleton) -> float:
+    def true_work_mj(self, architecture: Architecture, size: NetworkSize) -> float:
         """What one run draws for its MACs, in mJ; `IDLE_MW` comes on top for as long as it takes."""
         space = architecture.space
-        (macs,) = closed_form(space, skeleton).macs(space.encode([architecture]))
+        (macs,) = space_counts(space, size).macs(space.encode([architecture]))
         return float(macs) * PJ_PER_MAC * MJ_PER_PJ
 
-    def true_memory_mib(self, architecture: Architecture, skeleton: Skeleton) -> float:
+    def true_memory_mib(self, architecture: Architecture, size: NetworkSize) -> float:
         """Weights and peak activations of one image, in MiB; the network is built and counted, not run."""
-        return _memory_mib(architecture, skeleton)
+        return _memory_mib(architecture, size)
 
     def run_once(self, latency_ms: float) -> float:
         """Let one run pass that takes `latency_ms` without drift; what it takes with drift, in ms."""
@@ -175,12 +153,12 @@ class Simulated(Device):
 class _SimulatedRunner(Runner):
     """One architecture's true latency, its noise, and the clock of its device."""
 
-    def __init__(self, device: Simulated, architecture: Architecture, skeleton: Skeleton) -> None:
-        self.input_shape = (1, *skeleton.input_shape)
+    def __init__(self, device: Simulated, architecture: Architecture, size: NetworkSize) -> None:
+        self.input_shape = (1, *size.input_shape)
         self.device = device
         self.key = f"{architecture.space.name}|{architecture}"
-        self.true_ms = device.true_latency_ms(architecture, skeleton)
-        self.work_mj = device.true_work_mj(architecture, skeleton)
+        self.true_ms = device.true_latency_ms(architecture, size)
+        self.work_mj = device.true_work_mj(architecture, size)
 
     def _round(self, index: int, warmup: int, repeats: int) -> list[float]:
         config = self.device.config
@@ -200,17 +178,17 @@ class _SimulatedRunner(Runner):
 
 
 @functools.lru_cache(maxsize=10_000)
-def _memory_mib(architecture: Architecture, skeleton: Skeleton) -> float:
-    counts = count(build(architecture, skeleton), skeleton.input_shape)
+def _memory_mib(architecture: Architecture, size: NetworkSize) -> float:
+    counts = count(build(architecture, size), size.input_shape)
+    if counts.peak_activation_bytes is None:
+        raise DeviceError(
+            f"the memory of networks of {architecture.space.name} is not known: torch.fx cannot trace them"
+        )
     return mib_from_bytes(counts.parameters * BYTES_PER_WEIGHT + counts.peak_activation_bytes)
 
 
-def _kernels(space: Space, skeleton: Skeleton) -> list[int]:
+def _kernels(space: Space, size: NetworkSize) -> list[int]:
     """Kernels that each slot launches in the whole network [W]."""
-    occurrences = [skeleton.depth] * len(space.decisions)
-    if isinstance(space.topology, CellTopology):
-        blocks = space.topology.layout(skeleton.depth)
-        for cell in space.topology.cells:
-            for edge in range(len(cell.edges)):
-                occurrences[cell.decision(edge)] = blocks.count(cell.name)
-    return [occurrences[d] * KERNELS.get(space.decisions[d].options[o], 1) for d, o in space.slots]
+    occurrences, operations = space.topology.occurrences(space, size), space.topology.operations
+    names = [(decision, space.decisions[decision].options[option]) for decision, option in space.slots]
+    return [occurrences[d] * (operations[name].kernels if name in operations else 1) for d, name in names]

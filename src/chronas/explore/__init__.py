@@ -7,7 +7,7 @@ serve(Settings(), (Path("costs.parquet"),), Path("accuracy.parquet"))
 from __future__ import annotations
 
 from chronas.explore.catalogue import Collection, Quantity, load_catalogue
-from chronas.explore.plane import Plane
 from chronas.explore.server import Settings, serve
+from chronas.explore.tradeoff import Plane
 
 __all__ = ["Collection", "Plane", "Quantity", "Settings", "load_catalogue", "serve"]

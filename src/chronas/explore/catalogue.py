@@ -1,6 +1,6 @@
 """What the page knows: the costs of networks on devices, from table files, and their accuracies where a file has them.
 
-Tables of one space and skeleton stand side by side: a network that one of them lacks has a gap there (NaN), never a
+Tables of one space and size stand side by side: a network that one of them lacks has a gap there (NaN), never a
 guess. Nothing of a network is computed from another one; multiplications and parameters follow from the network alone.
 """
 
@@ -16,10 +16,9 @@ import polars as pl
 from numpy.typing import NDArray
 
 from chronas.errors import DataError, UsageError
-from chronas.explore.paths import live_slots
-from chronas.explore.words import ACCURACY_HINT, SIZE, SIZE_HINT, cost_unit, cost_words, device_name, distinct
-from chronas.networks import closed_form
-from chronas.spaces import Architecture, Skeleton, Space, make_space
+from chronas.explore.labels import ACCURACY_HINT, SIZE, SIZE_HINT, cost_unit, cost_words, device_name, distinct
+from chronas.networks import space_counts
+from chronas.spaces import Architecture, NetworkSize, Space, live_codes, make_space
 from chronas.tables import COST_COLUMNS, CostTable, is_block_table, read_accuracies, shipped_tables, table_files
 
 MILLION = 1e6
@@ -68,26 +67,26 @@ class Quantity:
 
 @dataclass(frozen=True)
 class Collection:
-    """The networks of one space and skeleton, and all that is known of them.
+    """The networks of one space and size, and all that is known of them.
 
     Attributes:
         space: what can be chosen.
-        skeleton: what the architectures were built into.
+        size: what the architectures were built into.
         architectures: N of them.
         rows: the number of each architecture, by its text.
         costs: what tables know and what follows from the networks, by label.
         accuracies: by label; empty where no file has them.
-        size: the parameters that the answer depends on, the more the better: what stands in for accuracy.
+        parameters: the parameters that the answer depends on, the more the better: what stands in for accuracy.
         useful: which networks pass the image on to their answer at all [N]; the others are never worth their cost.
     """
 
     space: Space
-    skeleton: Skeleton
+    size: NetworkSize
     architectures: Sequence[Architecture]
     rows: Mapping[str, int]
     costs: Mapping[str, Quantity]
     accuracies: Mapping[str, Quantity]
-    size: Quantity
+    parameters: Quantity
     useful: NDArray[np.bool_]
 
     def goals(self, limited: str) -> dict[str, Quantity]:
@@ -96,17 +95,17 @@ class Collection:
         Args:
             limited: label of the cost that the limit is on.
         """
-        goals = self.accuracies or {self.size.label: self.size}
+        goals = self.accuracies or {self.parameters.label: self.parameters}
         return {**goals, **{label: one for label, one in self.costs.items() if label != limited}}
 
     @property
     def title(self) -> str:
         """For people: `nasbench201, 32 x 32 pixels, 10 classes`."""
-        _, height, width = self.skeleton.input_shape
-        frame = f"{self.space.name}, {width} x {height} pixels, {self.skeleton.classes} classes"
-        published = self.space.skeletons.values()
-        plain = any(self.skeleton == skeleton for skeleton in published)
-        return frame if plain else f"{frame}, width {self.skeleton.width}, depth {self.skeleton.depth}"
+        _, height, width = self.size.input_shape
+        frame = f"{self.space.name}, {width} x {height} pixels, {self.size.outputs} classes"
+        published = self.space.sizes.values()
+        plain = self.size in published
+        return frame if plain else f"{frame}, width {self.size.width}, depth {self.size.depth}"
 
 
 @functools.cache
@@ -133,13 +132,13 @@ def load_catalogue(files: tuple[Path, ...] = (), accuracies: Path | None = None)
         )
     own = {path: CostTable.load(path) for path in mine}
     others = [(path, CostTable.load(path)) for path in shipped if path not in own]
-    groups: dict[tuple[str, Skeleton], dict[Path, CostTable]] = {}
+    groups: dict[tuple[str, NetworkSize], dict[Path, CostTable]] = {}
     for path, table in [*own.items(), *sorted(others, key=lambda known: -len(known[1]))]:
-        groups.setdefault((table.provenance.space, table.provenance.skeleton), {})[path] = table
+        groups.setdefault((table.provenance.space, table.provenance.size), {})[path] = table
     spaces = dict.fromkeys(make_space(space) for space, _ in groups)
     known = {} if accuracies is None else accuracies_by_space(accuracies, list(spaces))
     collections = [collect(tables, known.get(space)) for (space, _), tables in groups.items()]
-    titles = distinct([one.title for one in collections], [str(one.skeleton) for one in collections])
+    titles = distinct([one.title for one in collections], [str(one.size) for one in collections])
     return dict(zip(titles, collections, strict=True))
 
 
@@ -161,7 +160,7 @@ def accuracies_by_space(path: Path, spaces: Sequence[Space]) -> dict[str, pl.Dat
 
 
 def collect(tables: Mapping[Path, CostTable], accuracies: pl.DataFrame | None) -> Collection:
-    """The collection of tables of one space and skeleton.
+    """The collection of tables of one space and size.
 
     Args:
         tables: by file.
@@ -182,16 +181,16 @@ def collect(tables: Mapping[Path, CostTable], accuracies: pl.DataFrame | None) -
         for quantity in measured(table, name, np.array([rows[str(a)] for a in parsed[path]]), len(rows))
     ]
     table = next(iter(tables.values()))
-    quantities += computed(table.space, table.provenance.skeleton, architectures)
+    quantities += computed(table.space, table.provenance.size, architectures)
     found = [] if accuracies is None else accurate(accuracies, rows)
     return Collection(
         table.space,
-        table.provenance.skeleton,
+        table.provenance.size,
         architectures,
         rows,
         {quantity.label: quantity for quantity in quantities},
         {quantity.label: quantity for quantity in found},
-        sized(table.space, table.provenance.skeleton, architectures),
+        sized(table.space, table.provenance.size, architectures),
         np.array([architecture.connected() for architecture in architectures]),
     )
 
@@ -221,9 +220,9 @@ def measured(table: CostTable, device: str, places: NDArray[np.int64], count: in
     return found
 
 
-def computed(space: Space, skeleton: Skeleton, architectures: Sequence[Architecture]) -> list[Quantity]:
+def computed(space: Space, size: NetworkSize, architectures: Sequence[Architecture]) -> list[Quantity]:
     """Multiplications and parameters of every network."""
-    form, codes = closed_form(space, skeleton), space.encode(architectures)
+    form, codes = space_counts(space, size), space.encode(architectures)
     known = {"macs_m": form.macs(codes), "parameters_m": form.parameters(codes)}
     rounds = np.zeros(len(architectures), dtype=np.int64)
     found = []
@@ -233,9 +232,9 @@ def computed(space: Space, skeleton: Skeleton, architectures: Sequence[Architect
     return found
 
 
-def sized(space: Space, skeleton: Skeleton, architectures: Sequence[Architecture]) -> Quantity:
+def sized(space: Space, size: NetworkSize, architectures: Sequence[Architecture]) -> Quantity:
     """The parameters that each network's answer depends on: others would make it large for nothing."""
-    values = closed_form(space, skeleton).parameters(live_slots(space, architectures)) / MILLION
+    values = space_counts(space, size).parameters(live_codes(space, architectures)) / MILLION
     rounds = np.zeros(len(architectures), dtype=np.int64)
     unit = cost_unit("parameters_m")
     return Quantity(SIZE, "", unit, SIZE_HINT, values, values, values, rounds, {}, maximise=True)

@@ -1,4 +1,6 @@
-"""The page itself: choices at the side, the plane in the middle, the network beside it, its costs below.
+"""A network to take away: an ONNX file, or one Python file that needs only torch. Neither is trained.
+
+The page itself: choices at the side, the plane in the middle, the network beside it, its costs below.
 
 `show` runs from top to bottom at each change. What is looked at is the answer to the limit, until a click on a point or
 a text picks another network; a new limit or choice goes back to the answer.
@@ -14,12 +16,22 @@ from pathlib import Path
 import streamlit as st
 
 from chronas.errors import ParseError
-from chronas.explore import answer
+from chronas.explore import html
 from chronas.explore.catalogue import Collection, Quantity
-from chronas.explore.downloads import onnx_file, python_file
-from chronas.explore.figure import clicked, figure, traced
-from chronas.explore.plane import Plane
-from chronas.spaces import Architecture
+from chronas.explore.tradeoff import Plane, clicked, figure, traced
+from chronas.networks import build, model_source, onnx_bytes
+from chronas.spaces import Architecture, NetworkSize
+
+
+def onnx_file(architecture: Architecture, size: NetworkSize) -> bytes:
+    """The network with random weights as an ONNX model, batch 1: what a device can be timed with."""
+    return onnx_bytes(build(architecture, size), size.input_shape)
+
+
+def python_file(architecture: Architecture, size: NetworkSize) -> bytes:
+    """The source of the network, whose `network()` builds it with random weights to be trained."""
+    return model_source(architecture, size).encode()
+
 
 STYLE = f"<style>{(Path(__file__).parent / 'page.css').read_text(encoding='utf-8')}</style>"
 PICKED, PLANE, TEXT, ROWS, PROBLEM = "picked", "plane", "text", "rows", "problem"
@@ -41,7 +53,7 @@ def show(catalogue: Mapping[str, Collection]) -> None:
         return
     limit = limit_slider(plane)
     best = plane.best(limit)
-    st.html(answer.answer(plane, limit, best))
+    st.html(html.answer(plane, limit, best))
     picked = looked_at(collection, best)
     row = None if picked is None else collection.rows.get(str(picked))
     left, right = st.columns([3, 2], gap="large")
@@ -51,7 +63,7 @@ def show(catalogue: Mapping[str, Collection]) -> None:
         draw_network(collection, picked, picked_by_hand=PICKED in st.session_state)
     if picked is not None:
         st.subheader("What this network costs everywhere", anchor=False)
-        st.html(answer.known(collection, row, cost))
+        st.html(html.known(collection, row, cost))
 
 
 def choices(catalogue: Mapping[str, Collection]) -> tuple[Collection, Quantity, Quantity]:
@@ -86,7 +98,7 @@ def limit_slider(plane: Plane) -> float:
     """The limit on the cost, in its unit."""
     lowest, highest, middle, step = plane.limits()
     limit: float = st.slider(
-        f"Limit for {plain(answer.lower(plane.cost.label))} ({plane.cost.unit})",
+        f"Limit for {plain(html.lower(plane.cost.label))} ({plane.cost.unit})",
         lowest,
         highest,
         middle,
@@ -122,7 +134,7 @@ def draw_plane(collection: Collection, plane: Plane, limit: float, best: int | N
     st.html(
         f"<p class=soft>Each dot is a network; {up} and to the left is better. On the blue line are those that no "
         "other one beats in both. Click a dot to see the network. Drag to look closer, click twice to go back. "
-        f"{answer.useless(collection)}</p>"
+        f"{html.useless(collection)}</p>"
     )
 
 
@@ -132,7 +144,7 @@ def draw_network(collection: Collection, picked: Architecture | None, *, picked_
     if picked_by_hand:
         st.button("Back to the best within the limit", on_click=forget)
     if picked is not None:
-        st.html(answer.drawing(picked, INK[st.context.theme.type or "light"]))
+        st.html(html.drawing(picked, INK[st.context.theme.type or "light"]))
         downloads(collection, picked)
         st.html(f"<p class=genotype>{escape(str(picked))}</p>")
     st.text_input(
@@ -150,7 +162,7 @@ def downloads(collection: Collection, picked: Architecture) -> None:
     onnx, python = st.columns(2)
     onnx.download_button(
         "Download ONNX",
-        data=partial(onnx_file, picked, collection.skeleton),
+        data=partial(onnx_file, picked, collection.size),
         file_name="model.onnx",
         mime="application/octet-stream",
         on_click="ignore",
@@ -159,7 +171,7 @@ def downloads(collection: Collection, picked: Architecture) -> None:
     )
     python.download_button(
         "Download Python",
-        data=partial(python_file, picked, collection.skeleton),
+        data=partial(python_file, picked, collection.size),
         file_name="model.py",
         mime="text/x-python",
         on_click="ignore",

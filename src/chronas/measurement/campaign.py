@@ -1,4 +1,6 @@
-"""A campaign: many networks of one space and skeleton on one device, in rounds apart in time, resumable at any moment.
+"""The part of a campaign that measures other costs than latency: rounds apart in time, resumable at any moment.
+
+A campaign: many networks of one space and size on one device, in rounds apart in time, resumable at any moment.
 
 Networks are taken in blocks that fit into memory. A block's networks are measured in `plan.rounds` rounds, each in a
 new random order, built anew after half of them (where a network lies in memory moves its latency by about 1 %), then
@@ -17,20 +19,80 @@ import numpy as np
 
 from chronas.devices import NORMAL, Device, Runner, hardware_lock
 from chronas.errors import UsageError
-from chronas.measurement.contents import Header, ReferenceRound
-from chronas.measurement.costs import CostCampaign
 from chronas.measurement.journal import Journal, read_journal
-from chronas.measurement.meter import make_meter
+from chronas.measurement.meter import Meter, make_meter
+from chronas.measurement.readings import ROUNDS
+from chronas.measurement.state import Header, ReferenceRound
 from chronas.measurement.timing import Plan
 from chronas.progress import Progress, silent
-from chronas.spaces import Architecture, Skeleton
+from chronas.spaces import Architecture, NetworkSize
+
+STREAM = 1  # apart from the orders of the latencies' rounds
+
+
+class CostCampaign:
+    """The readings of some costs that a journal still lacks."""
+
+    def __init__(
+        self, journal: Journal, meters: Sequence[Meter], asked: Mapping[str, Architecture], progress: Progress
+    ) -> None:
+        """Note in the journal what tells each cost.
+
+        Raises:
+            MismatchError: the journal's readings are by another source.
+        """
+        self.journal = journal
+        self.meters = meters
+        self.asked = asked
+        self.progress = progress
+        for meter in meters:
+            journal.measure_by(meter.cost, meter.source)
+        self.total = len(meters) * len(asked) * ROUNDS
+        self.done = self.total - sum(
+            not journal.state.readings[meter.cost].done(text, index)
+            for meter in meters
+            for text in asked
+            for index in range(ROUNDS)
+        )
+
+    def run(self) -> None:
+        """Measure what is missing, block after block, one cost after the other."""
+        for number, block in enumerate(self.journal.state.blocks):
+            for meter in self.meters:
+                try:
+                    for index in range(ROUNDS):
+                        self._round(meter, number, index, block)
+                finally:
+                    meter.close()
+
+    def _round(self, meter: Meter, block: int, index: int, texts: Sequence[str]) -> None:
+        seed = self.journal.state.header.plan.seed
+        readings = self.journal.state.readings[meter.cost]
+        for place in np.random.default_rng([seed, block, index, STREAM]).permutation(len(texts)):
+            text = texts[place]
+            if text in self.asked and not readings.done(text, index):
+                self._measure(meter, text, index)
+                self.done += 1
+                self._tell(meter.cost)
+
+    def _measure(self, meter: Meter, text: str, index: int) -> None:
+        device = meter.device
+        waiting = f"waiting: another process is timing on {device.hardware}"
+        with hardware_lock(device.hardware, lambda: self._tell(waiting)):
+            start_s = device.now_s()
+            reading = meter.read(self.asked[text], index)
+            self.journal.add_reading(meter.cost, text, index, start_s, device.now_s(), reading)
+
+    def _tell(self, note: str) -> None:
+        self.progress("costs", self.done, self.total, note)
+
 
 COPIES = 3  # of the reference, taken in turn all the campaign long: what one gains by where it lies, another loses
 
 
 def run_campaign(
     device: Device,
-    skeleton: Skeleton,
+    size: NetworkSize,
     architectures: Sequence[Architecture],
     plan: Plan,
     journal_path: Path,
@@ -47,7 +109,7 @@ def run_campaign(
 
     Args:
         device: where to measure.
-        skeleton: what to build them into.
+        size: what to build them into.
         architectures: of one space.
         plan: rounds, repeats and when a latency is known well enough.
         journal_path: an SQLite file on a local disk, made where there is none.
@@ -61,7 +123,7 @@ def run_campaign(
 
     Raises:
         UsageError: no architecture, architectures of several spaces, or another process writes the journal.
-        MismatchError: the journal is of another space, skeleton, device or plan, or its costs of another sensor.
+        MismatchError: the journal is of another space, size, device or plan, or its costs of another sensor.
         DataError: the journal is damaged, or the disk is full.
         DeviceError: a network gives numbers that are not finite, or a duration that is not above zero; or a cost
             cannot be measured here.
@@ -71,14 +133,14 @@ def run_campaign(
     if len(spaces) != 1:
         raise UsageError(f"a campaign measures architectures of one space, got {len(asked)} of {sorted(spaces)}")
     (space,) = spaces.values()
-    meters = [make_meter(cost, device, skeleton, weights) for cost in dict.fromkeys(costs)]
+    meters = [make_meter(cost, device, size, weights) for cost in dict.fromkeys(costs)]
     known = [] if journal_path.exists() else [read_journal(path) for path in earlier if path != journal_path]
-    with Journal(journal_path, Header.of(space, skeleton, device, plan, known)) as journal:
+    with Journal(journal_path, Header.of(space, size, device, plan, known)) as journal:
         journal.ask(list(asked))
-        device.resume_at(journal.contents.clock_s)
-        reference = space.parse(journal.contents.header.reference)
+        device.resume_at(journal.state.clock_s)
+        reference = space.parse(journal.state.header.reference)
         others = CostCampaign(journal, meters, asked, progress)
-        _Campaign(device, skeleton, journal, asked, reference, progress, weights or {}).run()
+        _Campaign(device, size, journal, asked, reference, progress, weights or {}).run()
         others.run()
 
 
@@ -88,7 +150,7 @@ class _Campaign:
     def __init__(
         self,
         device: Device,
-        skeleton: Skeleton,
+        size: NetworkSize,
         journal: Journal,
         asked: dict[str, Architecture],
         reference: Architecture,
@@ -96,24 +158,24 @@ class _Campaign:
         weights: Mapping[Architecture, Path],
     ) -> None:
         self.device = device
-        self.skeleton = skeleton
+        self.size = size
         self.journal = journal
-        self.contents = journal.contents
-        self.plan = journal.contents.header.plan
+        self.state = journal.state
+        self.plan = journal.state.header.plan
         self.asked = asked
         self.reference = reference
         self.progress = progress
         self.weights = weights
         self.runners: dict[Architecture, Runner] = {}
         self.references: list[Runner] = []
-        self.done = sum(self.contents.rounds_done(text) for text in asked)
-        self.total = sum(max(self.plan.rounds, self.contents.rounds_done(text)) for text in asked)
+        self.done = sum(self.state.rounds_done(text) for text in asked)
+        self.total = sum(max(self.plan.rounds, self.state.rounds_done(text)) for text in asked)
         self.done_before, self.began_s = self.done, time.monotonic()
 
     def run(self) -> None:
         """Measure what is missing, block after block."""
         try:
-            for number, block in enumerate(self.contents.blocks):
+            for number, block in enumerate(self.state.blocks):
                 for index in range(self.plan.max_rounds):
                     wanted = [text for text in block if self._wanted(text, index)]
                     if not wanted:
@@ -134,24 +196,24 @@ class _Campaign:
 
     def _wanted(self, text: str, index: int) -> bool:
         """Whether a network takes part in the round, as the rounds before it say; also true where it already did."""
-        if text not in self.asked or self.contents.rounds_done(text, index) < index:
+        if text not in self.asked or self.state.rounds_done(text, index) < index:
             return False
         if index < self.plan.rounds:
             return True
-        return self.contents.latency(text, index).half_width_percent > self.plan.interval_percent
+        return self.state.latency(text, index).half_width_percent > self.plan.interval_percent
 
     def _block_round(self, block: int, index: int, texts: list[str], wanted: frozenset[str]) -> None:
         """The wanted networks in a new order, the reference (half as many runs) before every few and at the end."""
         order = np.random.default_rng([self.plan.seed, block, index]).permutation(len(texts))
         ordered = [texts[i] for i in order if texts[i] in wanted]
-        missing = [text for text in ordered if index not in self.contents.samples_ms.get(text, {})]
+        missing = [text for text in ordered if index not in self.state.samples_ms.get(text, {})]
         self.total += len(missing) if index >= self.plan.rounds else 0
         self._prepare(missing)
         every = self.plan.reference_every
         for number, text in enumerate(ordered):
             if every and number % every == 0:
                 self._reference_round(block, index, number // every)
-            if index not in self.contents.samples_ms.get(text, {}):
+            if index not in self.state.samples_ms.get(text, {}):
                 timed = self._timed(self._runner(self.asked[text]), index, self.plan.warmup, self.plan.repeats)
                 self.journal.add(text, index, *timed[:3])
                 self.done += 1
@@ -160,14 +222,14 @@ class _Campaign:
             self._reference_round(block, index, -(-len(ordered) // every))
 
     def _reference_round(self, block: int, index: int, place: int) -> None:
-        if (block, index, place) not in self.contents.references:
+        if (block, index, place) not in self.state.references:
             number = (block * self.plan.max_rounds + index) * (self.plan.block + 1) + place
             warmup, repeats = (self.plan.warmup + 1) // 2, (self.plan.repeats + 1) // 2
             if len(self.references) < COPIES:
-                self.references.append(self.device.prepare(self.reference, self.skeleton))
+                self.references.append(self.device.prepare(self.reference, self.size))
             runner = self.references[place % len(self.references)]
             start_s, end_s, samples_ms, priority = self._timed(runner, number, warmup, repeats)
-            cores = self.device.foreign_cores()
+            cores = self.device.background_cores()
             row = ReferenceRound(block, index, place, start_s, end_s, tuple(samples_ms), cores, priority)
             self.journal.add_reference(row)
 
@@ -181,7 +243,7 @@ class _Campaign:
     def _runner(self, architecture: Architecture) -> Runner:
         if architecture not in self.runners:
             self.runners[architecture] = self.device.prepare(
-                architecture, self.skeleton, weights=self.weights.get(architecture)
+                architecture, self.size, weights=self.weights.get(architecture)
             )
         return self.runners[architecture]
 
@@ -193,7 +255,7 @@ class _Campaign:
         waiting = f"waiting: another process is timing on {self.device.hardware}"
         with (
             hardware_lock(self.device.hardware, lambda: self._tell(waiting)),
-            self.device.undisturbed() if self.plan.priority == "high" else nullcontext(NORMAL) as priority,
+            self.device.realtime_priority() if self.plan.priority == "high" else nullcontext(NORMAL) as priority,
         ):
             start_s = self.device.now_s()
             samples_ms = runner.round(index, warmup, repeats)

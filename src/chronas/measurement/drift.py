@@ -15,7 +15,7 @@ class Drift:
     """The reference's timings in the order of time, smoothed, relative to the machine at rest.
 
     Attributes:
-        quiet_ms: the reference's latency that stands for the machine at rest.
+        idle_reference_ms: the reference's latency that stands for the machine at rest.
 
     Timings of one round of a block are smoothed among themselves, so that what is known of a round does not change
     when later ones come.
@@ -33,7 +33,7 @@ class Drift:
         ordered = {key: np.array(sorted(pairs)) for key, pairs in timings.items()}
         self._rounds = {key: (pairs[:, 0], _smoothed(pairs[:, 1])) for key, pairs in ordered.items()}
         own_ms = float(np.percentile(np.concatenate([smooth for _, smooth in self._rounds.values()]), QUIET))
-        self.quiet_ms = own_ms if known_quiet_ms is None else min(own_ms, known_quiet_ms)
+        self.idle_reference_ms = own_ms if known_quiet_ms is None else min(own_ms, known_quiet_ms)
 
     def factor(self, block: int, index: int, start_s: float) -> float:
         """How many times slower than at rest the machine was in a round of a block, when its clock stood at `start_s`.
@@ -42,7 +42,7 @@ class Drift:
             KeyError: the reference was not timed in that round.
         """
         starts_s, latencies_ms = self._rounds[block, index]
-        return float(latencies_ms[np.argmin(np.abs(starts_s - start_s))]) / self.quiet_ms
+        return float(latencies_ms[np.argmin(np.abs(starts_s - start_s))]) / self.idle_reference_ms
 
 
 def _smoothed(values: NDArray[np.float64]) -> NDArray[np.float64]:

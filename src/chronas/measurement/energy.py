@@ -5,7 +5,7 @@ network runs, and what a product of mean power and latency gives. It needs no ba
 networks in full. The baseline is measured all the same, before each interval, and kept beside as `idle_mw`: the energy
 above idle is energy_mj - idle_mw x duration_s / runs.
 
-A sensor sees its whole hardware, whoever uses it: `foreign_cores` says how many CPU cores others used meanwhile.
+A sensor sees its whole hardware, whoever uses it: `background_cores` says how many CPU cores others used meanwhile.
 """
 
 from __future__ import annotations
@@ -17,11 +17,10 @@ from typing import ClassVar
 
 import numpy as np
 
-from chronas.devices import Device, EstimatingDevice, Runner
-from chronas.measurement.estimated import EstimatedEnergyMeter
-from chronas.measurement.meter import Meter, Reading
+from chronas.devices import AnalyticalDevice, Device, Runner
+from chronas.measurement.meter import AnalyticalEnergyMeter, Meter, Reading
 from chronas.measurement.sensors import sensor_of
-from chronas.spaces import Architecture, Skeleton
+from chronas.spaces import Architecture, NetworkSize
 from chronas.units import MS_PER_S
 
 RUNNING_S = 1.0  # an interval's least length, and its least number of sensor periods: an edge is then 5 % at the most
@@ -36,13 +35,13 @@ class EnergyMeter(Meter):
 
     cost: ClassVar[str] = "energy_mj"
 
-    def __init__(self, device: Device, skeleton: Skeleton, weights: Mapping[Architecture, Path] | None = None) -> None:
+    def __init__(self, device: Device, size: NetworkSize, weights: Mapping[Architecture, Path] | None = None) -> None:
         """Find the sensor.
 
         Raises:
             DeviceError: this machine has no sensor that sees the device; the message says why.
         """
-        super().__init__(device, skeleton, weights)
+        super().__init__(device, size, weights)
         self.sensor = sensor_of(device)
         self._runners: dict[Architecture, Runner] = {}
 
@@ -63,14 +62,14 @@ class EnergyMeter(Meter):
         runner.run(runs)
         drawn = self.sensor.end()
         beside = {"runs": float(runs), "duration_s": drawn.duration_s, "idle_mw": idle.power_mw}
-        if drawn.foreign_cores is not None:
-            beside["foreign_cores"] = drawn.foreign_cores
+        if drawn.background_cores is not None:
+            beside["background_cores"] = drawn.background_cores
         return Reading(drawn.energy_mj / runs, beside)
 
     def _runner(self, architecture: Architecture) -> Runner:
         if architecture not in self._runners:
             weights = self.weights.get(architecture)
-            self._runners[architecture] = self.device.prepare(architecture, self.skeleton, weights=weights)
+            self._runners[architecture] = self.device.prepare(architecture, self.size, weights=weights)
         return self._runners[architecture]
 
     def close(self) -> None:
@@ -81,13 +80,13 @@ class EnergyMeter(Meter):
 
 
 def make_energy_meter(
-    device: Device, skeleton: Skeleton, weights: Mapping[Architecture, Path] | None = None
-) -> EnergyMeter | EstimatedEnergyMeter:
+    device: Device, size: NetworkSize, weights: Mapping[Architecture, Path] | None = None
+) -> EnergyMeter | AnalyticalEnergyMeter:
     """A sensor's meter, or where the device computes its energy, that.
 
     Raises:
         DeviceError: this machine has no sensor that sees the device; the message says why.
     """
-    if isinstance(device, EstimatingDevice):
-        return EstimatedEnergyMeter(device, skeleton, weights)
-    return EnergyMeter(device, skeleton, weights)
+    if isinstance(device, AnalyticalDevice):
+        return AnalyticalEnergyMeter(device, size, weights)
+    return EnergyMeter(device, size, weights)

@@ -19,8 +19,8 @@ from filelock import FileLock, Timeout
 
 from chronas.errors import DataError, MismatchError, UsageError
 from chronas.measurement import readings
-from chronas.measurement.contents import BEFORE_DRIFT, SCHEMA, Contents, Header, ReferenceRound
 from chronas.measurement.meter import Reading
+from chronas.measurement.state import BEFORE_DRIFT, BEFORE_RENAMING, SCHEMA, CampaignState, Header, ReferenceRound
 
 UNDECODABLE = "Could not decode to UTF-8"  # sqlite3 calls it an operational error
 TABLES = """
@@ -33,30 +33,31 @@ CREATE TABLE measurement (
 );
 CREATE TABLE reference (
     block INTEGER NOT NULL, round INTEGER NOT NULL, place INTEGER NOT NULL,
-    start_s REAL NOT NULL, end_s REAL NOT NULL, samples_ms TEXT NOT NULL, foreign_cores REAL, priority TEXT NOT NULL,
+    start_s REAL NOT NULL, end_s REAL NOT NULL, samples_ms TEXT NOT NULL, background_cores REAL, priority TEXT NOT NULL,
     PRIMARY KEY (block, round, place)
 );
 """
 COLUMNS = "SELECT block, round, place, start_s, end_s, samples_ms"
 REFERENCES = {
-    SCHEMA: f"{COLUMNS}, foreign_cores, priority FROM reference ORDER BY start_s",
+    SCHEMA: f"{COLUMNS}, background_cores, priority FROM reference ORDER BY start_s",
+    BEFORE_RENAMING: f"{COLUMNS}, foreign_cores, priority FROM reference ORDER BY start_s",
     BEFORE_DRIFT: f"{COLUMNS}, NULL, 'normal' FROM reference ORDER BY start_s",
 }
 
 
 class Journal:
-    """A journal that is open for writing; a context manager. `contents` holds what it says, kept up to date.
+    """A journal that is open for writing; a context manager. `state` holds what it says, kept up to date.
 
     Attributes:
         path: the SQLite file.
-        contents: header, networks and all rounds so far.
+        state: header, networks and all rounds so far.
     """
 
     def __init__(self, path: Path, header: Header) -> None:
         """Open the journal at `path`, or begin it with `header` where there is none.
 
         Raises:
-            MismatchError: it is of another space, skeleton, device or plan; the message says which.
+            MismatchError: it is of another space, size, device or plan; the message says which.
             DataError: it is damaged, no journal, or cannot be written.
             UsageError: another process is writing it.
         """
@@ -65,8 +66,8 @@ class Journal:
             held.enter_context(_locked(path))
             if not path.exists():
                 _create(path, header)
-            self.contents = read_journal(path)
-            differences = self.contents.header.differences(header)
+            self.state = read_journal(path)
+            differences = self.state.header.differences(header)
             if differences:
                 advice = "use the same settings, or another journal"
                 raise MismatchError(f"{path} is the journal of another campaign: {'; '.join(differences)}; {advice}")
@@ -90,16 +91,16 @@ class Journal:
         Args:
             architectures: text forms, distinct.
         """
-        known = set(self.contents.networks)
+        known = set(self.state.networks)
         new = [text for text in architectures if text not in known]
-        size, first = self.contents.header.plan.block, len(self.contents.blocks)
+        size, first = self.state.header.plan.block, len(self.state.blocks)
         blocks = [new[start : start + size] for start in range(0, len(new), size)]
         rows = [(first + number, text) for number, block in enumerate(blocks) for text in block]
         with _clear_errors(self.path):
             self._connection.execute("BEGIN IMMEDIATE")
             self._connection.executemany("INSERT INTO network (block, architecture) VALUES (?, ?)", rows)
             self._connection.execute("COMMIT")
-        self.contents.blocks.extend(blocks)
+        self.state.blocks.extend(blocks)
 
     def add(self, architecture: str, index: int, start_s: float, end_s: float, samples_ms: Sequence[float]) -> None:
         """Write one round of a network.
@@ -114,15 +115,15 @@ class Journal:
         row = (architecture, index, start_s, end_s, json.dumps(list(samples_ms)))
         with _clear_errors(self.path):
             self._connection.execute("INSERT INTO measurement VALUES (?, ?, ?, ?, ?)", row)
-        self.contents.add_round(architecture, index, start_s, list(samples_ms))
+        self.state.add_round(architecture, index, start_s, list(samples_ms))
 
     def add_reference(self, reference: ReferenceRound) -> None:
         """Write one round of the reference network."""
         times = (reference.start_s, reference.end_s, json.dumps(list(reference.samples_ms)))
-        row = (*reference.key, *times, reference.foreign_cores, reference.priority)
+        row = (*reference.key, *times, reference.background_cores, reference.priority)
         with _clear_errors(self.path):
             self._connection.execute("INSERT INTO reference VALUES (?, ?, ?, ?, ?, ?, ?, ?)", row)
-        self.contents.add_reference(reference)
+        self.state.add_reference(reference)
 
     def measure_by(self, cost: str, source: str) -> None:
         """Take up a cost beside latency, told by `source`; a journal that was begun without it gets its tables.
@@ -130,7 +131,7 @@ class Journal:
         Raises:
             MismatchError: the journal's readings of the cost are by another source.
         """
-        known = self.contents.readings.setdefault(cost, readings.Readings(source)).source
+        known = self.state.readings.setdefault(cost, readings.Readings(source)).source
         if known != source:
             advice = "measure where that is, or into another journal"
             raise MismatchError(f"{cost} of {self.path} was measured by {known}, here is {source}: {advice}")
@@ -154,10 +155,10 @@ class Journal:
         row = (cost, architecture, index, start_s, end_s, reading.value, json.dumps(dict(reading.beside)))
         with _clear_errors(self.path):
             self._connection.execute("INSERT INTO reading VALUES (?, ?, ?, ?, ?, ?, ?)", row)
-        self.contents.readings[cost].add(architecture, index, reading)
+        self.state.readings[cost].add(architecture, index, reading)
 
 
-def read_journal(path: Path) -> Contents:
+def read_journal(path: Path) -> CampaignState:
     """What a journal says, also while a campaign is writing it.
 
     Raises:
@@ -177,30 +178,30 @@ def read_journal(path: Path) -> Contents:
         return _contents(path, connection, others="reading" in names)
 
 
-def _contents(path: Path, connection: sqlite3.Connection, *, others: bool) -> Contents:
+def _contents(path: Path, connection: sqlite3.Connection, *, others: bool) -> CampaignState:
     """What the tables say; `others`: whether there are those of other costs than latency."""
     header = dict(connection.execute("SELECT key, value FROM header"))
-    if header.get("schema") not in {SCHEMA, BEFORE_DRIFT}:
+    if header.get("schema") not in REFERENCES:
         raise DataError(f"{path} should have schema {SCHEMA!r} but has {header.get('schema')!r}: use another journal")
     ends = [f"SELECT end_s FROM {table}" for table in ("measurement", "reference", *(["reading"] if others else []))]
     clock_s = f"SELECT max(end_s) FROM ({' UNION ALL '.join(ends)})"
     try:
-        contents = Contents(Header.from_texts(header), clock_s=connection.execute(clock_s).fetchone()[0] or 0.0)
+        state = CampaignState(Header.from_texts(header), clock_s=connection.execute(clock_s).fetchone()[0] or 0.0)
         for block, text in connection.execute("SELECT block, architecture FROM network ORDER BY position"):
-            contents.add_network(block, text)
+            state.add_network(block, text)
         rounds = "SELECT architecture, round, start_s, samples_ms FROM measurement"
         for text, index, start_s, samples_ms in connection.execute(rounds):
-            contents.add_round(text, index, start_s, json.loads(samples_ms))
+            state.add_round(text, index, start_s, json.loads(samples_ms))
         references = REFERENCES[header["schema"]]
         for block, index, place, start_s, end_s, samples_ms, *conditions in connection.execute(references):
             samples = tuple(json.loads(samples_ms))
-            contents.add_reference(ReferenceRound(block, index, place, start_s, end_s, samples, *conditions))
+            state.add_reference(ReferenceRound(block, index, place, start_s, end_s, samples, *conditions))
         if others:
             meters = connection.execute("SELECT cost, source FROM meter")
-            contents.readings = readings.readings_of(meters, connection.execute(readings.ROWS))
+            state.readings = readings.readings_of(meters, connection.execute(readings.ROWS))
     except (ValueError, KeyError, TypeError) as error:
         raise _damaged(path, str(error).splitlines()[0]) from error
-    return contents
+    return state
 
 
 def _create(path: Path, header: Header) -> None:

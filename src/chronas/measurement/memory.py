@@ -31,7 +31,7 @@ from chronas.devices import Device
 from chronas.errors import DeviceError
 from chronas.measurement.meter import Meter, Reading
 from chronas.names import named
-from chronas.spaces import Architecture, Skeleton
+from chronas.spaces import Architecture, NetworkSize
 from chronas.units import mib_from_bytes
 
 MEMORY_METERS = {
@@ -52,7 +52,7 @@ class _OnGpu(Protocol):
 
 
 class _KnowsItsMemory(Protocol):
-    def true_memory_mib(self, architecture: Architecture, skeleton: Skeleton) -> float: ...
+    def true_memory_mib(self, architecture: Architecture, size: NetworkSize) -> float: ...
 
 
 class MemoryMeter(Meter):
@@ -64,13 +64,13 @@ class MemoryMeter(Meter):
 class ResidentMemory(MemoryMeter):
     """Resident memory of a process of its own."""
 
-    def __init__(self, device: Device, skeleton: Skeleton, weights: Mapping[Architecture, Path] | None = None) -> None:
+    def __init__(self, device: Device, size: NetworkSize, weights: Mapping[Architecture, Path] | None = None) -> None:
         """Check that the kernel tells it.
 
         Raises:
             DeviceError: this system has no VmHWM that can be put back.
         """
-        super().__init__(device, skeleton, weights)
+        super().__init__(device, size, weights)
         if platform.system() != "Linux":
             reason = f"it needs Linux's /proc/self/clear_refs, this is {platform.system()}"
             raise DeviceError(f"peak_memory_mib cannot be measured on device {device.name} here: {reason}")
@@ -121,7 +121,7 @@ class ResidentMemory(MemoryMeter):
             "device": self.device.name,
             "config": self.device.config.model_dump(mode="json"),
             "space": space,
-            "skeleton": self.skeleton.model_dump(mode="json"),
+            "size": self.size.model_dump(mode="json"),
         }
         self._asked(first)
 
@@ -156,7 +156,7 @@ class CudaMemory(MemoryMeter):
         gpu = cast("_OnGpu", self.device.config).gpu
         before = torch.cuda.memory_allocated(gpu)
         torch.cuda.reset_peak_memory_stats(gpu)  # not later: a CUDA graph takes its memory while it is captured
-        runner = self.device.prepare(architecture, self.skeleton, weights=self.weights.get(architecture))
+        runner = self.device.prepare(architecture, self.size, weights=self.weights.get(architecture))
         try:
             runner.round(index, *RUNS)
             return Reading(mib_from_bytes(torch.cuda.max_memory_allocated(gpu) - before))
@@ -176,14 +176,14 @@ class SimulatedMemory(MemoryMeter):
         return "simulated: weights and peak activations"
 
     def _read(self, architecture: Architecture, index: int) -> Reading:  # noqa: ARG002 - it has no noise
-        return Reading(cast("_KnowsItsMemory", self.device).true_memory_mib(architecture, self.skeleton))
+        return Reading(cast("_KnowsItsMemory", self.device).true_memory_mib(architecture, self.size))
 
     def close(self) -> None:
         """Nothing is held."""
 
 
 def make_memory_meter(
-    device: Device, skeleton: Skeleton, weights: Mapping[Architecture, Path] | None = None
+    device: Device, size: NetworkSize, weights: Mapping[Architecture, Path] | None = None
 ) -> MemoryMeter:
     """The meter that a device names.
 
@@ -192,5 +192,5 @@ def make_memory_meter(
     """
     if device.memory is None:
         raise DeviceError(f"peak_memory_mib cannot be measured on device {device.name}: nothing tells its memory")
-    meter: MemoryMeter = named("memory meter", device.memory, MEMORY_METERS)(device, skeleton, weights)
+    meter: MemoryMeter = named("memory meter", device.memory, MEMORY_METERS)(device, size, weights)
     return meter

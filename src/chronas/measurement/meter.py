@@ -1,4 +1,7 @@
-"""The contract of a meter: what measures a cost other than latency, one reading of one network at a time."""
+"""The contract of a meter: what measures a cost other than latency, one reading of one network at a time.
+
+Costs that a device computes instead of being measured for them: exact, so that one reading says all.
+"""
 
 from __future__ import annotations
 
@@ -9,10 +12,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import ClassVar, Literal
 
-from chronas.devices import Device
+from chronas.devices import AnalyticalDevice, Device
 from chronas.errors import DeviceError
 from chronas.names import named
-from chronas.spaces import Architecture, Skeleton
+from chronas.spaces import Architecture, NetworkSize
 
 Cost = Literal["energy_mj", "peak_memory_mib"]
 COSTS = {  # what can be measured beside latency_ms; a cost's name ends in its unit
@@ -35,20 +38,20 @@ class Reading:
 
 
 class Meter(ABC):
-    """Measures one cost of networks of one skeleton on one device.
+    """Measures one cost of networks of one size on one device.
 
     Attributes:
         cost: the key in `COSTS`.
         device: where the networks run.
-        skeleton: what they are built into.
+        size: what they are built into.
         weights: files of `networks.save_state` for networks that run as they were trained.
     """
 
     cost: ClassVar[str]
 
-    def __init__(self, device: Device, skeleton: Skeleton, weights: Mapping[Architecture, Path] | None = None) -> None:
+    def __init__(self, device: Device, size: NetworkSize, weights: Mapping[Architecture, Path] | None = None) -> None:
         self.device = device
-        self.skeleton = skeleton
+        self.size = size
         self.weights = weights or {}
 
     @property
@@ -84,7 +87,7 @@ class Meter(ABC):
 
 
 def make_meter(
-    cost: str, device: Device, skeleton: Skeleton, weights: Mapping[Architecture, Path] | None = None
+    cost: str, device: Device, size: NetworkSize, weights: Mapping[Architecture, Path] | None = None
 ) -> Meter:
     """The meter of a cost in `COSTS` for a device.
 
@@ -92,5 +95,35 @@ def make_meter(
         UsageError: there is no such cost.
         DeviceError: it cannot be measured on this device and machine; the message says why.
     """
-    meter: Meter = named("cost", cost, COSTS)(device, skeleton, weights)
+    meter: Meter = named("cost", cost, COSTS)(device, size, weights)
     return meter
+
+
+class AnalyticalEnergyMeter(Meter):
+    """The energy that a device says a run takes."""
+
+    cost: ClassVar[str] = "energy_mj"
+
+    def __init__(
+        self, device: AnalyticalDevice, size: NetworkSize, weights: Mapping[Architecture, Path] | None = None
+    ) -> None:
+        """Check that the device tells it.
+
+        Raises:
+            DeviceError: it does not.
+        """
+        super().__init__(device, size, weights)
+        self._estimating = device
+        if self.cost not in device.estimates:
+            raise DeviceError(f"{self.cost} cannot be measured on device {device.name}: it tells no energy")
+
+    @property
+    def source(self) -> str:
+        """The device's own formula."""
+        return f"estimated by {self.device.name}"
+
+    def _read(self, architecture: Architecture, index: int) -> Reading:  # noqa: ARG002 - all rounds are the same
+        return Reading(float(self._estimating.costs([architecture], self.size)[self.cost][0]))
+
+    def close(self) -> None:
+        """Nothing is held."""

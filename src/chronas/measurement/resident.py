@@ -1,6 +1,6 @@
 """The process that measures resident memory: `python -m chronas.measurement.resident`, JSON lines in and out.
 
-The first line names device, config and skeleton; each further line an architecture, and the file of its weights or
+The first line names device, config and size; each further line an architecture, and the file of its weights or
 null. Answers are one line each: {"peak_memory_mib": 33.6}, or {"error": "..."}. What libraries print goes to stderr.
 """
 
@@ -19,9 +19,9 @@ import torch
 
 from chronas.devices import Device, device_class, make_device
 from chronas.errors import ChronasError
-from chronas.measurement.contents import REFERENCE_SEED
 from chronas.measurement.memory import RUNS
-from chronas.spaces import Skeleton, Space, make_space
+from chronas.measurement.state import REFERENCE_SEED
+from chronas.spaces import NetworkSize, Space, make_space
 from chronas.units import MIB_PER_KIB
 
 STATUS = Path("/proc/self/status")
@@ -37,7 +37,7 @@ class Worker:
         torch.set_num_threads(1)  # building networks in more would leave threads and their memory
         config = device_class(first["device"]).Config.model_validate(first["config"])
         self.device: Device = make_device(first["device"], config)
-        self.skeleton = Skeleton.model_validate(first["skeleton"])
+        self.size = NetworkSize.model_validate(first["size"])
         self.space: Space = make_space(first["space"])
         self.peak_mib(str(self.space.sample(1, REFERENCE_SEED)[0]), None)
 
@@ -46,7 +46,7 @@ class Worker:
         architecture = self.space.parse(text)
         _give_back()
         before_mib = resident_mib("VmRSS")
-        runner = self.device.prepare(architecture, self.skeleton, weights=None if weights is None else Path(weights))
+        runner = self.device.prepare(architecture, self.size, weights=None if weights is None else Path(weights))
         _give_back()
         CLEAR_REFS.write_text(PEAK_TO_NOW, encoding="ascii")
         runner.round(0, *RUNS)

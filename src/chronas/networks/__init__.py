@@ -1,57 +1,69 @@
 """What an architecture becomes: plain torch networks, their counts, and the files they are exported to.
 
-network = build(make_space("darts").sample(1, seed=0)[0], make_space("darts").skeletons["cifar10"])
+network = build(make_space("darts").sample(1, seed=0)[0], make_space("darts").sizes["cifar10"])
 logits = network.eval()(torch.zeros(1, 3, 32, 32))
 print(count(network, (3, 32, 32)).macs)
 """
 
 from __future__ import annotations
 
-from chronas.networks.build import AnyNetwork, build, cell_topology, chain, edgeless, plan
-from chronas.networks.cells import BlockPlan, CellPlan, DropPath, Network, NetworkPlan, is_even
-from chronas.networks.closed_form import ClosedForm, closed_form
-from chronas.networks.graph import Counts, count
-from chronas.networks.interface import Interface
+from chronas.networks.build import build, plan
+from chronas.networks.cells import BlockPlan, CellPlan, DropPath, Network, NetworkPlan, is_even, set_drop_path
+from chronas.networks.counts import (
+    Counts,
+    Layer,
+    SpaceCounts,
+    SpaceWork,
+    Work,
+    Workload,
+    count,
+    space_counts,
+    space_work,
+    work_by_differences,
+    workload,
+)
+from chronas.networks.graph import UntraceableError, wiring
 from chronas.networks.layers import ChainNetwork, ChainPlan, LayerPlan, make_block
 from chronas.networks.onnx import onnx_bytes, write_onnx
 from chronas.networks.operations import (
     OPERATIONS,
     DilatedConv,
+    OpSpec,
     ReLUConvBN,
     SeparableConv,
     Zero,
     make_operation,
 )
+from chronas.networks.preprocessing import Preprocessing
 from chronas.networks.source import model_source, write_source
 from chronas.networks.weights import load_state, save_state
-from chronas.networks.workload import Layer, Workload, slot_workloads, workload
 
 __all__ = [
     "OPERATIONS",
-    "AnyNetwork",
     "BlockPlan",
     "CellPlan",
     "ChainNetwork",
     "ChainPlan",
-    "ClosedForm",
+    "SpaceCounts",
+    "SpaceWork",
+    "Work",
     "Counts",
     "DilatedConv",
     "DropPath",
-    "Interface",
+    "Preprocessing",
     "Layer",
     "LayerPlan",
     "Network",
     "NetworkPlan",
+    "OpSpec",
     "ReLUConvBN",
     "SeparableConv",
+    "UntraceableError",
     "Workload",
     "Zero",
     "build",
-    "cell_topology",
-    "chain",
-    "closed_form",
+    "space_counts",
     "count",
-    "edgeless",
     "is_even",
     "load_state",
     "make_block",
@@ -60,7 +72,10 @@ __all__ = [
     "onnx_bytes",
     "plan",
     "save_state",
-    "slot_workloads",
+    "set_drop_path",
+    "space_work",
+    "wiring",
+    "work_by_differences",
     "workload",
     "write_onnx",
     "write_source",

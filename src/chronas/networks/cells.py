@@ -8,12 +8,13 @@ This file needs torch and operations.py alone and stands as it is in an exported
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 import torch
 from torch import nn
 
-from chronas.networks.operations import FactorizedReduce, ReLUConvBN, Skip, make_operation
+from chronas.networks.operations import OPERATIONS, FactorizedReduce, ReLUConvBN, Skip, make_operation
 
 Size = tuple[int, int]  # height and width in pixels
 
@@ -114,6 +115,13 @@ class DropPath(nn.Module):
         return x / keep * mask
 
 
+def set_drop_path(network: nn.Module, probability: float) -> None:
+    """Have all `DropPath` modules of a network drop images with a probability."""
+    for module in network.modules():
+        if isinstance(module, DropPath):
+            module.probability = probability
+
+
 class Edge(nn.Sequential):
     """An operation and its drop path; the identity is never dropped."""
 
@@ -126,7 +134,9 @@ class Edge(nn.Sequential):
 class Cell(nn.Module):
     """A directed graph of operations; a node is the sum of its edges, or zeros where it has none."""
 
-    def __init__(self, plan: CellPlan, block: BlockPlan) -> None:
+    def __init__(
+        self, plan: CellPlan, block: BlockPlan, types: Mapping[str, Callable[..., nn.Module]] = OPERATIONS
+    ) -> None:
         super().__init__()
         self.inputs = plan.inputs
         self.output = plan.output
@@ -135,7 +145,7 @@ class Cell(nn.Module):
         self.incoming: list[list[tuple[int, int]]] = [[] for _ in range(plan.nodes)]
         for number, (source, target, name) in enumerate(plan.edges):
             stride = plan.stride if source < plan.inputs else 1
-            operation = make_operation(name, block.channels, stride, even=is_even(block.sizes[-1]))
+            operation = make_operation(name, block.channels, stride, even=is_even(block.sizes[-1]), types=types)
             self.edges.append(Edge(operation))
             self.incoming[target - plan.inputs].append((number, source))
         self.zero = make_operation("none", block.channels, plan.stride)
@@ -217,11 +227,11 @@ class Network(nn.Module):
     In eval, images [B, C, H, W] -> logits [B, classes]; in training with an auxiliary head (logits, auxiliary logits).
     """
 
-    def __init__(self, plan: NetworkPlan) -> None:
+    def __init__(self, plan: NetworkPlan, types: Mapping[str, Callable[..., nn.Module]] = OPERATIONS) -> None:
         super().__init__()
         self.stem = nn.ModuleList(_stem(plan))
         self.blocks = nn.ModuleList(
-            Cell(plan.cells[block.kind], block) if block.kind in plan.cells else Residual(block)
+            Cell(plan.cells[block.kind], block, types) if block.kind in plan.cells else Residual(block)
             for block in plan.blocks
         )
         head = [nn.BatchNorm2d(plan.output_channels), nn.ReLU()] if plan.normalised_head else []
@@ -241,12 +251,6 @@ class Network(nn.Module):
                 auxiliary = self.auxiliary_head(states[-1])
         logits: torch.Tensor = self.classifier(torch.flatten(self.head(states[-1]), 1))
         return logits if auxiliary is None else (logits, auxiliary)
-
-    def set_drop_path(self, probability: float) -> None:
-        """Set the probability, 0 <= p < 1, with which training drops each edge that is not the identity."""
-        for module in self.modules():
-            if isinstance(module, DropPath):
-                module.probability = probability
 
 
 def _stem(plan: NetworkPlan) -> list[nn.Module]:

@@ -1,28 +1,29 @@
-"""A network's graph by torch.fx with the shape of everything in it, and what can be counted there without running it.
+"""A network's graph by torch.fx with the shape of everything in it, without running the network.
 
 Shapes come from a batch of no images, which costs no arithmetic (the meta device would first load torch._dynamo,
 seconds a process), and equal layers on equal inputs are asked once: a 20-cell DARTS network takes about 0.1 s.
-Conventions are the field's: MACs are those of convolutions and fully connected layers for one image, without biases,
-norms, pooling and sums (`flops_M` of NAS-Bench-201 is this plus 10 for the classifier's bias).
 """
 
 from __future__ import annotations
 
 import contextlib
 import math
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
 import torch
 from torch import fx, nn
-from torch.nn import functional as F  # noqa: N812 - the field's name
 
 from chronas.errors import UsageError
 
 BYTES_PER_NUMBER = 4
-CONVOLUTIONS = (F.conv2d, torch.conv2d)
+ONNX_FORM = "onnx_form"  # the method by which a layer of a user's own writes itself: onnx_form(steps, node)
 NORMS = (nn.modules.batchnorm._BatchNorm, nn.GroupNorm, nn.LayerNorm)
+
+
+class UntraceableError(UsageError):
+    """A network whose steps depend on numbers, so that torch.fx cannot follow it."""
 
 
 @dataclass(frozen=True)
@@ -55,6 +56,17 @@ class Graph:
         """The layer that a `call_module` node runs."""
         return self.layers[str(node.target)]
 
+    def rerun(self, node: fx.Node, batch: int) -> Any:
+        """The result of one step for so many examples of zeros."""
+
+        def zeros(source: fx.Node) -> Any:
+            value = self.values[source]
+            if not isinstance(value, torch.Tensor):
+                return value
+            return torch.zeros([size or batch for size in value.shape], dtype=value.dtype, device=value.device)
+
+        return _run(self, node, zeros)
+
     def attribute(self, node: fx.Node) -> torch.Tensor:
         """The parameter or buffer that a `get_attr` node reads."""
         owner, _, name = str(node.target).rpartition(".")
@@ -62,54 +74,23 @@ class Graph:
         return tensor
 
 
-@dataclass(frozen=True)
-class Counts:
-    """What a network costs on paper.
-
-    Attributes:
-        macs: multiply-accumulates of convolutions and fully connected layers, for one image.
-        parameters: numbers that training changes, without those of layers that eval does not use (auxiliary head).
-        peak_activation_bytes: the most that inputs and outputs of layers take at one time, for the whole batch in
-            fp32. Layers run in graph order and nothing in place; views count as copies; weights do not count.
-    """
-
-    macs: int
-    parameters: int
-    peak_activation_bytes: int
-
-
-def count(network: nn.Module, input_shape: tuple[int, int, int], batch: int = 1) -> Counts:
-    """MACs, parameters and peak activation memory of a network; it is not run, and its mode stays as it is.
-
-    Args:
-        network: images [B, C, H, W] -> logits [B, classes].
-        input_shape: channels, height and width of one image.
-        batch: number of images that the peak activation memory is for.
-
-    Raises:
-        UsageError: the network cannot be traced, does not fit the input, or has a layer whose MACs are not known.
-    """
-    graph = trace(network, input_shape, batch)
-    macs = sum(_macs(graph, node) for node in graph.nodes)
-    return Counts(macs // batch, _parameters(graph), _peak_activation_bytes(graph))
-
-
-def trace(network: nn.Module, input_shape: tuple[int, int, int], batch: int = 1) -> Graph:
+def trace(network: nn.Module, input_shape: tuple[int, ...], batch: int = 1) -> Graph:
     """The graph of a network in eval mode for `batch` images; the network's own mode stays as it is.
 
     Raises:
-        UsageError: fewer than one image, or the network cannot be traced (its steps depend on numbers, or the images of
-            a batch are not kept along the first dimension), or it does not fit the input.
+        UntraceableError: the network's steps depend on numbers.
+        UsageError: fewer than one example, the network does not fit the input, or the examples of a batch are not kept
+            along the first dimension.
     """
     if batch < 1:
         raise UsageError(f"a batch has at least one image, got {batch}")
     try:
-        with _eval_mode(network):
-            graph = Graph(dict(network.named_modules()), tuple(fx.Tracer().trace(network).nodes), batch, {})
+        with eval_mode(network):
+            graph = Graph(dict(network.named_modules()), tuple(_Tracer().trace(network).nodes), batch, {})
             device = next((weight.device for weight in network.parameters()), None)
             _propagate(graph, torch.empty(0, *input_shape, device=device))
-    except fx.proxy.TraceError as error:
-        raise UsageError(f"a network's steps should not depend on its input: {_first_line(error)}") from error
+    except (fx.proxy.TraceError, TypeError) as error:
+        raise UntraceableError(f"a network's steps should not depend on its input: {_first_line(error)}") from error
     except (RuntimeError, ValueError, IndexError) as error:
         size = "x".join(map(str, input_shape))
         raise UsageError(
@@ -118,8 +99,28 @@ def trace(network: nn.Module, input_shape: tuple[int, int, int], batch: int = 1)
     return graph
 
 
+def wiring(network: nn.Module) -> str:
+    """Which layer of a network feeds which, as text: networks can differ in this alone.
+
+    Empty for a network whose steps depend on numbers, which no trace can tell.
+    """
+    try:
+        with eval_mode(network):
+            return str(fx.symbolic_trace(network).graph)
+    except (fx.proxy.TraceError, TypeError):
+        return ""
+
+
+class _Tracer(fx.Tracer):
+    """Keeps a layer whole that brings its own ONNX form."""
+
+    def is_leaf_module(self, m: nn.Module, module_qualified_name: str) -> bool:
+        return hasattr(m, ONNX_FORM) or super().is_leaf_module(m, module_qualified_name)
+
+
 @contextlib.contextmanager
-def _eval_mode(network: nn.Module) -> Iterator[None]:
+def eval_mode(network: nn.Module) -> Iterator[None]:
+    """Have all modules of a network in eval mode inside, and in their own modes after it."""
     modes = [(module, module.training) for module in network.modules()]
     network.eval()
     try:
@@ -161,9 +162,9 @@ def _described(value: Any) -> str:
     return f"{value.dtype}{tuple(value.shape)}" if isinstance(value, torch.Tensor) else repr(value)
 
 
-def _run(graph: Graph, node: fx.Node) -> Any:
-    args = fx.map_arg(node.args, graph.values.__getitem__)
-    options = fx.map_arg(node.kwargs, graph.values.__getitem__)
+def _run(graph: Graph, node: fx.Node, value_of: Callable[[fx.Node], Any] | None = None) -> Any:
+    value_of = value_of or graph.values.__getitem__
+    args, options = fx.map_arg(node.args, value_of), fx.map_arg(node.kwargs, value_of)
     if node.op == "output":
         return args[0]
     if node.op == "call_method":
@@ -173,24 +174,7 @@ def _run(graph: Graph, node: fx.Node) -> Any:
     return graph.layer(node)(*args, **options)
 
 
-def _macs(graph: Graph, node: fx.Node) -> int:
-    if node.op == "call_function" and node.target in CONVOLUTIONS:
-        weight = node.args[1] if len(node.args) > 1 else node.kwargs["weight"]
-        assert isinstance(weight, fx.Node)
-        return math.prod(graph.shape(node)) * math.prod(graph.shape(weight)[1:])
-    if node.op != "call_module":
-        return 0
-    layer = graph.layer(node)
-    if isinstance(layer, nn.Conv2d):
-        return math.prod(graph.shape(node)) * math.prod(layer.weight.shape[1:])
-    if isinstance(layer, nn.Linear):
-        return math.prod(graph.shape(node)) * layer.in_features
-    if not isinstance(layer, NORMS) and next(layer.parameters(), None) is not None:
-        raise UsageError(f"{node.target} is a {type(layer).__name__}, whose MACs are not known: use Conv2d or Linear")
-    return 0
-
-
-def _parameters(graph: Graph) -> int:
+def parameters_of(graph: Graph) -> int:
     """The parameters of all layers in the graph, each once."""
     found: dict[int, int] = {}
     for node in graph.nodes:
@@ -203,7 +187,7 @@ def _parameters(graph: Graph) -> int:
     return sum(found.values())
 
 
-def _peak_activation_bytes(graph: Graph) -> int:
+def peak_activation_bytes(graph: Graph) -> int:
     """The largest sum of live tensors; a tensor lives from the node that makes it to the last one that reads it."""
     position = {node: index for index, node in enumerate(graph.nodes)}
     sizes = [_activation_bytes(graph, node) for node in graph.nodes]

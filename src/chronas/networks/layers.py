@@ -7,6 +7,7 @@ This file needs torch and cells.py alone and stands as it is in an exported mode
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 import torch
@@ -20,7 +21,7 @@ class LayerPlan:
     """One block of the chain.
 
     Attributes:
-        block: a key of `BLOCKS`, or "skip".
+        block: a key of `BLOCK_TYPES`, or of the types that a network is given.
         channels_in: channels that enter it.
         channels_out: channels that leave it.
         stride: 2 halves the image, rounding up.
@@ -52,7 +53,7 @@ class ChainPlan:
 
 
 @dataclass(frozen=True)
-class BlockForm:
+class BlockSpec:
     """What tells two kinds of inverted residual apart.
 
     Attributes:
@@ -67,14 +68,14 @@ class BlockForm:
 
 
 BLOCKS = {
-    "k3_e1": BlockForm(3, 1),
-    "k3_e1_g2": BlockForm(3, 1, 2),
-    "k3_e3": BlockForm(3, 3),
-    "k3_e6": BlockForm(3, 6),
-    "k5_e1": BlockForm(5, 1),
-    "k5_e1_g2": BlockForm(5, 1, 2),
-    "k5_e3": BlockForm(5, 3),
-    "k5_e6": BlockForm(5, 6),
+    "k3_e1": BlockSpec(3, 1),
+    "k3_e1_g2": BlockSpec(3, 1, 2),
+    "k3_e3": BlockSpec(3, 3),
+    "k3_e6": BlockSpec(3, 6),
+    "k5_e1": BlockSpec(5, 1),
+    "k5_e1_g2": BlockSpec(5, 1, 2),
+    "k5_e3": BlockSpec(5, 3),
+    "k5_e6": BlockSpec(5, 6),
 }
 
 
@@ -118,19 +119,27 @@ class SkipLayer(nn.Sequential):
             self.append(nn.ReLU())
 
 
-def make_block(plan: LayerPlan) -> nn.Module:
-    """The module of one block, [B, C_in, H, W] -> [B, C_out, H / stride, W / stride], rounded up."""
-    return InvertedResidual(plan) if plan.block in BLOCKS else SkipLayer(plan)
+BLOCK_TYPES: Mapping[str, Callable[..., nn.Module]] = {**dict.fromkeys(BLOCKS, InvertedResidual), "skip": SkipLayer}
+
+
+def make_block(plan: LayerPlan, types: Mapping[str, Callable[..., nn.Module]] = BLOCK_TYPES) -> nn.Module:
+    """The module of one block, [B, C_in, H, W] -> [B, C_out, H / stride, W / stride], rounded up.
+
+    Args:
+        plan: kind and place of the block.
+        types: the class of each kind; it is called with the plan.
+    """
+    return types[plan.block](plan)
 
 
 class ChainNetwork(nn.Module):
     """A stem, a chain of blocks, a head; images [B, C, H, W] -> logits [B, classes]."""
 
-    def __init__(self, plan: ChainPlan) -> None:
+    def __init__(self, plan: ChainPlan, types: Mapping[str, Callable[..., nn.Module]] = BLOCK_TYPES) -> None:
         super().__init__()
         first, last = plan.layers[0].channels_in, plan.layers[-1].channels_out
         self.stem = nn.Sequential(ConvBN(plan.image_channels, first, 3, plan.stem_stride), nn.ReLU())
-        self.blocks = nn.Sequential(*map(make_block, plan.layers))
+        self.blocks = nn.Sequential(*(make_block(layer, types) for layer in plan.layers))
         self.head = nn.Sequential(ConvBN(last, plan.head_channels), nn.ReLU(), nn.AdaptiveAvgPool2d(1))
         self.classifier = nn.Linear(plan.head_channels, plan.classes)
 
@@ -138,9 +147,3 @@ class ChainNetwork(nn.Module):
         """[B, C, H, W] -> [B, classes]."""
         logits: torch.Tensor = self.classifier(torch.flatten(self.head(self.blocks(self.stem(images))), 1))
         return logits
-
-    def set_drop_path(self, probability: float) -> None:
-        """Set the probability, 0 <= p < 1, with which training drops each residual branch."""
-        for module in self.modules():
-            if isinstance(module, DropPath):
-                module.probability = probability

@@ -26,7 +26,7 @@ from torch import fx, nn
 from chronas.errors import UsageError
 from chronas.files import write_bytes
 from chronas.networks.graph import Graph, trace
-from chronas.networks.onnx_forms import CONSTANTS, FORMS, Steps, UnknownStepError, unknown_step
+from chronas.networks.onnx_converters import CONSTANTS, CONVERTERS, Steps, UnknownStepError, unknown_step
 
 OPSET = 17
 IR_VERSION = 8
@@ -116,9 +116,9 @@ def _write(steps: Steps, node: fx.Node) -> None:
         steps.names[node] = steps.initializer(str(node.target), steps.graph.attribute(node))
         return
     kind = type(steps.graph.layer(node)) if node.op == "call_module" else node.target
-    if kind not in FORMS:
+    if kind not in CONVERTERS:
         raise unknown_step(steps.graph, node)
-    FORMS[kind](steps, node)
+    CONVERTERS[kind](steps, node)
 
 
 def _used(output: fx.Node) -> set[fx.Node]:

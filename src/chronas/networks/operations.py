@@ -7,6 +7,7 @@ This file needs torch alone and stands as it is in an exported model.py. B image
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import ClassVar
 
@@ -15,7 +16,7 @@ from torch import nn
 
 
 @dataclass(frozen=True)
-class Place:
+class OpSpec:
     """Where an operation stands.
 
     Attributes:
@@ -34,7 +35,7 @@ class Place:
 class Zero(nn.Module):
     """DARTS's and NAS-Bench-201's `none`: zeros of the strided shape."""
 
-    def __init__(self, place: Place) -> None:
+    def __init__(self, place: OpSpec) -> None:
         super().__init__()
         self.stride = place.stride
 
@@ -79,21 +80,21 @@ class FactorizedReduce(nn.Module):
 class MaxPool3x3(nn.Sequential):
     """3x3 maximum."""
 
-    def __init__(self, place: Place) -> None:
+    def __init__(self, place: OpSpec) -> None:
         super().__init__(nn.MaxPool2d(3, place.stride, padding=1))
 
 
 class AvgPool3x3(nn.Sequential):
     """3x3 mean over the pixels inside the image."""
 
-    def __init__(self, place: Place) -> None:
+    def __init__(self, place: OpSpec) -> None:
         super().__init__(nn.AvgPool2d(3, place.stride, padding=1, count_include_pad=False))
 
 
 class Skip(nn.Sequential):
     """The identity (no module at all) at stride 1, a `FactorizedReduce` at stride 2."""
 
-    def __init__(self, place: Place) -> None:
+    def __init__(self, place: OpSpec) -> None:
         super().__init__()
         if place.stride > 1:
             self.append(FactorizedReduce(place.channels, place.channels, affine=place.affine, even=place.even))
@@ -104,7 +105,7 @@ class SeparableConv(nn.Sequential):
 
     kernel: ClassVar[int]
 
-    def __init__(self, place: Place) -> None:
+    def __init__(self, place: OpSpec) -> None:
         channels = place.channels
         layers: list[nn.Module] = []
         for stride in (place.stride, 1):
@@ -134,7 +135,7 @@ class DilatedConv(nn.Sequential):
 
     kernel: ClassVar[int]
 
-    def __init__(self, place: Place) -> None:
+    def __init__(self, place: OpSpec) -> None:
         channels, padding = place.channels, self.kernel - 1
         super().__init__(
             nn.ReLU(),
@@ -159,18 +160,18 @@ class DilConv5x5(DilatedConv):
 class NorConv1x1(ReLUConvBN):
     """NAS-Bench-201's 1x1 convolution."""
 
-    def __init__(self, place: Place) -> None:
+    def __init__(self, place: OpSpec) -> None:
         super().__init__(place.channels, place.channels, 1, place.stride, affine=place.affine)
 
 
 class NorConv3x3(ReLUConvBN):
     """NAS-Bench-201's 3x3 convolution."""
 
-    def __init__(self, place: Place) -> None:
+    def __init__(self, place: OpSpec) -> None:
         super().__init__(place.channels, place.channels, 3, place.stride, affine=place.affine)
 
 
-OPERATIONS = {
+OPERATIONS: Mapping[str, Callable[..., nn.Module]] = {
     "none": Zero,
     "max_pool_3x3": MaxPool3x3,
     "avg_pool_3x3": AvgPool3x3,
@@ -184,15 +185,23 @@ OPERATIONS = {
 }
 
 
-def make_operation(name: str, channels: int, stride: int, *, affine: bool = True, even: bool = False) -> nn.Module:
-    """The operation of a name in `OPERATIONS`, [B, C, H, W] -> [B, C, H / stride, W / stride], rounded up.
+def make_operation(
+    name: str,
+    channels: int,
+    stride: int,
+    *,
+    affine: bool = True,
+    even: bool = False,
+    types: Mapping[str, Callable[..., nn.Module]] = OPERATIONS,
+) -> nn.Module:
+    """The operation of a name, [B, C, H, W] -> [B, C, H / stride, W / stride], rounded up.
 
     Args:
-        name: a key of `OPERATIONS`; anything else is a `KeyError`, as spaces know their names.
+        name: a key of `types`; anything else is a `KeyError`, as spaces know their names.
         channels: C.
         stride: 1 or 2.
         affine: whether batch norms have a scale and a shift; a supernet's have none.
         even: whether height and width are known to be even, so that no padding is needed; only speed depends on it.
+        types: the class of each operation; it is called with an `OpSpec`.
     """
-    operation: nn.Module = OPERATIONS[name](Place(channels, stride, affine, even))
-    return operation
+    return types[name](OpSpec(channels, stride, affine, even))

@@ -1,40 +1,38 @@
-"""A network as one readable Python file that needs only torch: `model.py`, next to `model.safetensors`.
+"""A network as one readable Python file that needs torch and no chronas: `model.py`, next to `model.safetensors`.
 
-The classes are those of operations.py and cells.py as they stand there, without the operations that this architecture
-does not have; the architecture is a plan of plain data below them. Annotations are evaluated, so that the file can be
-loaded in any way: with them as strings, dataclasses look for the module in `sys.modules`.
+The classes stand there as in the files that define them: operations.py and cells.py for our own, and the files of a
+user's own classes. Operations that this architecture does not have are left out. The architecture is a plan of plain
+data below them. Annotations are evaluated, so that the file can be loaded in any way: with them as strings, dataclasses
+look for the module in `sys.modules`.
 """
 
 from __future__ import annotations
 
 import ast
 import dataclasses
-import inspect
 import json
+import sys
 import textwrap
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from pathlib import Path
-from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
+from chronas.errors import UsageError
 from chronas.files import write_text
-from chronas.networks import cells, layers, operations, standalone
-from chronas.networks.build import plan
-from chronas.networks.cells import NetworkPlan
-from chronas.networks.interface import Interface
-from chronas.networks.layers import ChainPlan
-from chronas.networks.operations import OPERATIONS
+from chronas.networks import inlining, standalone
+from chronas.networks.build import build, plan
+from chronas.networks.preprocessing import Preprocessing
 
 if TYPE_CHECKING:
-    from chronas.spaces import Architecture, Skeleton
+    from chronas.spaces import Architecture, NetworkSize
 
 LINE_LENGTH = 120
 HEADER = '''\
-"""{space} network, written by chronas (Apache-2.0); this file needs only torch.
+"""{space} network, written by chronas (Apache-2.0); this file needs only {needs}.
 
 {architecture}
 
-{skeleton}
+{size}
 
 {usage}
 """
@@ -70,125 +68,98 @@ def network(weights: str | Path | None = None) -> {kind}:
 '''
 
 
-@dataclasses.dataclass(frozen=True)
-class Definition:
-    """A class, function or constant of a module: its source, and the names that it mentions."""
-
-    source: str
-    mentions: frozenset[str]
-
-
 def write_source(
-    path: Path, architecture: Architecture, skeleton: Skeleton, interface: Interface | None = None
+    path: Path, architecture: Architecture, size: NetworkSize, preprocessing: Preprocessing | None = None
 ) -> None:
     """Write `model_source` to a file by one atomic rename.
 
     Raises:
-        UsageError: the architecture cannot be built in this skeleton.
+        UsageError: the architecture cannot be built in this size.
         DataError: the file cannot be written.
     """
-    write_text(path, model_source(architecture, skeleton, interface))
+    write_text(path, model_source(architecture, size, preprocessing))
 
 
-def model_source(architecture: Architecture, skeleton: Skeleton, interface: Interface | None = None) -> str:
+def model_source(architecture: Architecture, size: NetworkSize, preprocessing: Preprocessing | None = None) -> str:
     """The source of a module whose `network(weights)` is the network of an architecture, without auxiliary head.
 
     Args:
         architecture: of the network.
-        skeleton: of the network.
-        interface: of a trained one, which the module then has as `prepared(pixels)` and `CLASSES`.
+        size: of the network.
+        preprocessing: of a trained one, which the module then has as `prepared(pixels)` and `CLASSES`.
 
     Raises:
-        UsageError: the architecture cannot be built in this skeleton.
+        UsageError: the architecture cannot be built in this size.
     """
-    blueprint = plan(architecture, skeleton)
-    text = NETWORK.format(kind="ChainNetwork" if isinstance(blueprint, ChainPlan) else "Network")
-    ends = [text] if interface is None else [PREPARED, text]
-    network = Definition(text, _mentions(map(ast.parse, ends)))
-    definitions: dict[str, Definition] = {}
-    imports: dict[str, str] = {}
-    for module in (operations, cells, layers, standalone):
-        _read(module, definitions, imports)
-    if isinstance(blueprint, NetworkPlan):
-        definitions["OPERATIONS"] = _operations(blueprint)
-    used = _closure(network, definitions)
-    mentioned = network.mentions.union(*(definitions[name].mentions for name in used))
+    blueprint, topology = plan(architecture, size), architecture.space.topology
+    network = build(architecture, size)
+    text = NETWORK.format(kind=type(network).__name__)
+    ends = [text] if preprocessing is None else [PREPARED, text]
+    classes = [type(network), *(type(module) for module in network.modules()), *_types_of(blueprint)]
+    found = inlining.inlined(
+        [cls for cls in dict.fromkeys(classes) if not cls.__module__.startswith("torch.")],
+        standalone,
+        inlining.mentions(map(ast.parse, ends)),
+        {name: _table(name, table) for name, table in topology.tables(blueprint).items()},
+    )
     parts = [
-        _header(architecture, skeleton, USAGE if interface is None else PREPARED_USAGE)
-        + _imports(imports[name] for name in mentioned if name in imports),
-        *(definition.source for name, definition in definitions.items() if name in used),
-        "\n".join([f"PLAN = {_literal(blueprint)}", *_constants(interface)]),
+        _header(architecture, size, USAGE if preprocessing is None else PREPARED_USAGE, found.packages)
+        + _imports(found.imports),
+        *found.definitions,
+        "\n".join([f"PLAN = {_literal(blueprint)}", *_constants(preprocessing)]),
         *ends,
     ]
     return "\n\n\n".join(part.rstrip("\n") for part in parts) + "\n"
 
 
-def _constants(interface: Interface | None) -> list[str]:
-    """What `prepared` and its reader need to know, as assignments."""
-    if interface is None:
+def _types_of(value: Any) -> list[type]:
+    """The dataclasses of plain data."""
+    if not _has_items(value):
         return []
-    values = {"MEAN": interface.mean, "STD": interface.std, "CLASSES": interface.class_names}
+    inner = [kind for _, item in _items(value)[1] for kind in _types_of(item)]
+    return [type(value), *inner] if dataclasses.is_dataclass(value) else inner
+
+
+def _constants(preprocessing: Preprocessing | None) -> list[str]:
+    """What `prepared` and its reader need to know, as assignments."""
+    if preprocessing is None:
+        return []
+    values = {"MEAN": preprocessing.mean, "STD": preprocessing.std, "CLASSES": preprocessing.class_names}
     return [f"{name} = {_literal(value)}" for name, value in values.items()]
 
 
-def _header(architecture: Architecture, skeleton: Skeleton, usage: str) -> str:
-    channels, height, width = skeleton.input_shape
+def _header(architecture: Architecture, size: NetworkSize, usage: str, packages: Iterable[str]) -> str:
+    channels, height, width = size.input_shape
     text = HEADER.format(
         space=architecture.space.name,
+        needs=" and ".join(["torch", *sorted(packages)]),
         architecture="\n".join(textwrap.wrap(str(architecture), LINE_LENGTH, break_on_hyphens=False)),
-        skeleton=f"Skeleton: {skeleton}.",
-        usage=usage.format(channels=channels, height=height, width=width, classes=skeleton.classes),
+        size=f"Size: {size}.",
+        usage=usage.format(channels=channels, height=height, width=width, classes=size.outputs),
     )
     return text + "\n"
 
 
-def _read(module: ModuleType, definitions: dict[str, Definition], imports: dict[str, str]) -> None:
-    """Add a module's definitions by name, and the import that gives each name, chronas's own left out."""
-    text = inspect.getsource(module)
-    lines = text.splitlines()
-    for node in ast.parse(text).body:
-        if isinstance(node, ast.Import):
-            imports.update({alias.asname or alias.name: f"import {alias.name}" for alias in node.names})
-        elif isinstance(node, ast.ImportFrom) and not str(node.module).startswith(("chronas", "__future__")):
-            imports.update({alias.name: f"from {node.module} import {alias.name}" for alias in node.names})
-        elif isinstance(node, ast.ClassDef | ast.FunctionDef):
-            first = min([node.lineno, *(decorator.lineno for decorator in node.decorator_list)])
-            source = "\n".join(lines[first - 1 : node.end_lineno])
-            definitions[node.name] = Definition(source, _mentions([node]))
-        elif isinstance(node, ast.Assign) and isinstance(node.targets[0], ast.Name):
-            source = "\n".join(lines[node.lineno - 1 : node.end_lineno])
-            definitions[node.targets[0].id] = Definition(source, _mentions([node]))
-
-
-def _mentions(nodes: Iterable[ast.AST]) -> frozenset[str]:
-    return frozenset(name.id for node in nodes for name in ast.walk(node) if isinstance(name, ast.Name))
-
-
-def _operations(blueprint: NetworkPlan) -> Definition:
-    """`OPERATIONS` with what the plan has; a cell makes `none` for the nodes that have no edges."""
-    names = {name for cell in blueprint.cells.values() for _, _, name in cell.edges} | {"none"}
-    kept = {name: operation.__name__ for name, operation in OPERATIONS.items() if name in names}
-    rows = [f'    "{name}": {operation},' for name, operation in kept.items()]
-    return Definition("\n".join(["OPERATIONS = {", *rows, "}"]), frozenset(kept.values()))
-
-
-def _closure(root: Definition, definitions: dict[str, Definition]) -> set[str]:
-    """The names of all definitions that the root mentions, or that those mention, ..."""
-    found: set[str] = set()
-    waiting = set(root.mentions)
-    while waiting:
-        name = waiting.pop()
-        if name in definitions and name not in found:
-            found.add(name)
-            waiting |= definitions[name].mentions
-    return found
+def _table(name: str, table: Mapping[str, type]) -> tuple[str, frozenset[str]]:
+    """The assignment of a table of classes, and the names of these."""
+    for key, kind in table.items():
+        if not isinstance(kind, type):
+            raise UsageError(f"{key} of {name} should be a class to stand in a model.py, got {kind!r}")
+    rows = [f'    "{key}": {kind.__name__},' for key, kind in table.items()]
+    return "\n".join([f"{name} = {{", *rows, "}"]), frozenset(kind.__name__ for kind in table.values())
 
 
 def _imports(statements: Iterable[str]) -> str:
-    """Import lines in the usual order: standard library, then torch; modules before names."""
-    ordered = sorted(set(statements), key=lambda line: (" torch" in line, line.startswith("from"), line))
-    standard = [line for line in ordered if " torch" not in line]
-    return "\n".join([*standard, "", *ordered[len(standard) :]])
+    """Import lines in the usual order: standard library, then others; modules before names, a module's on one line."""
+    names: dict[str, set[str]] = {}
+    for statement in statements:
+        start, _, name = statement.partition(" import ")
+        names.setdefault(start if name else statement, set()).update([name] if name else [])
+    lines = [f"{start} import {', '.join(sorted(each))}" if each else start for start, each in names.items()]
+    standard = [line for line in lines if line.split()[1].partition(".")[0] in sys.stdlib_module_names]
+    rest = [line for line in lines if line not in standard]
+    ordered = [sorted(part, key=lambda line: (line.startswith("from"), line)) for part in (standard, rest)]
+    return "\n\n".join("\n".join(part) for part in ordered if part)
 
 
 def _literal(value: Any, indent: int = 0) -> str:
@@ -206,6 +177,8 @@ def _short(value: Any) -> str:
     if isinstance(value, str):
         return repr(value) if '"' in value else json.dumps(value, ensure_ascii=False)
     if not _has_items(value):
+        if value is not None and not isinstance(value, bool | int | float):
+            raise UsageError(f"a plan should be plain data to stand in a model.py, got {value!r}")
         return repr(value)
     opening, items, closing = _items(value)
     text = ", ".join(label + _short(item) for label, item in items)
@@ -214,15 +187,16 @@ def _short(value: Any) -> str:
 
 
 def _has_items(value: Any) -> bool:
-    return dataclasses.is_dataclass(value) or isinstance(value, dict | tuple)
+    return dataclasses.is_dataclass(value) or isinstance(value, dict | tuple | list)
 
 
 def _items(value: Any) -> tuple[str, list[tuple[str, Any]], str]:
-    """How a dataclass, dict or tuple opens, its labelled items, and how it closes."""
+    """How a dataclass, dict, tuple or list opens, its labelled items, and how it closes."""
     if isinstance(value, dict):
         return "{", [(f"{json.dumps(key)}: ", item) for key, item in value.items()], "}"
-    if isinstance(value, tuple):
-        return "(", [("", item) for item in value], ")"
+    if isinstance(value, tuple | list):
+        opening, closing = "()" if isinstance(value, tuple) else "[]"
+        return opening, [("", item) for item in value], closing
     given = [(field, getattr(value, field.name)) for field in dataclasses.fields(value)]
     labelled = [(f"{field.name}=", item) for field, item in given if item != field.default]
     return f"{type(value).__name__}(", labelled, ")"

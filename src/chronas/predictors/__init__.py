@@ -14,17 +14,13 @@ from pydantic import BaseModel
 from chronas.errors import DataError
 from chronas.names import named
 from chronas.networks import load_state
-from chronas.predictors.curve import CurvePoint
-from chronas.predictors.enough import Enough, Step, measure_until
-from chronas.predictors.evaluation import PredictorReport, fit_and_report
-from chronas.predictors.held_out import fit_on_samples
-from chronas.predictors.lookup import Lookup
-from chronas.predictors.macs import Macs
+from chronas.predictors.adaptive import Enough, Step, measure_until
+from chronas.predictors.evaluation import CurvePoint, PredictorReport, Scores, fit_and_report
+from chronas.predictors.few_samples import Choose, fit_on_samples, relative_width
+from chronas.predictors.linear import Lookup, Macs
 from chronas.predictors.predictor import Prediction, Predictor
-from chronas.predictors.samples import Choose, relative_width
-from chronas.predictors.scores import Scores
 from chronas.predictors.transfer import Transfer, TransferConfig
-from chronas.spaces import Skeleton, Space
+from chronas.spaces import NetworkSize, Space
 
 __all__ = [
     "PREDICTORS",
@@ -50,14 +46,14 @@ __all__ = [
 ]
 
 PREDICTORS = {
-    "macs": "chronas.predictors.macs:Macs",
-    "lookup": "chronas.predictors.lookup:Lookup",
-    "pairs": "chronas.predictors.pairs:PairTable",
-    "lpm": "chronas.predictors.mlp:LatencyPredictionModule",
-    "graph": "chronas.predictors.graph:GraphNetwork",
+    "macs": "chronas.predictors.linear:Macs",
+    "lookup": "chronas.predictors.linear:Lookup",
+    "pairs": "chronas.predictors.gaussian_process:PairTable",
+    "lpm": "chronas.predictors.lpm:LatencyPredictionModule",
+    "graph": "chronas.predictors.gnn:GraphNetwork",
     "boosted": "chronas.predictors.boosted:BoostedTrees",
-    "gp": "chronas.predictors.gaussian:GaussianProcess",
-    "ensemble": "chronas.predictors.stacked:Stacked",
+    "gp": "chronas.predictors.gaussian_process:GaussianProcess",
+    "ensemble": "chronas.predictors.stacking:Stacked",
     "transfer": "chronas.predictors.transfer:Transfer",
 }
 
@@ -72,19 +68,19 @@ def predictor_class(name: str) -> type[Predictor]:
     return found
 
 
-def make_predictor(name: str, space: Space, skeleton: Skeleton, config: BaseModel | None = None) -> Predictor:
-    """An unfitted predictor of the costs of `space` in `skeleton`.
+def make_predictor(name: str, space: Space, size: NetworkSize, config: BaseModel | None = None) -> Predictor:
+    """An unfitted predictor of the costs of `space` in `size`.
 
     Args:
         name: a key of `PREDICTORS`.
         space: whose encodings it reads.
-        skeleton: that all networks share.
+        size: that all networks share.
         config: of the predictor's own `Config` class; None means its defaults.
 
     Raises:
         UsageError: there is no such predictor, or the config is another's.
     """
-    return predictor_class(name)(space, skeleton, config)
+    return predictor_class(name)(space, size, config)
 
 
 def load_predictor(path: Path) -> Predictor:

@@ -17,8 +17,8 @@ import torch
 from pydantic import Field
 from torch import Tensor
 
+from chronas.predictors.cv_ensemble import MemberPredictor, MembersConfig, Rest
 from chronas.predictors.features import Basis
-from chronas.predictors.members import MemberPredictor, MembersConfig, Rest
 from chronas.predictors.predictor import Shape, State
 
 DECIMALS = 6

@@ -3,12 +3,17 @@
 Split conformal prediction (Lei et al., arXiv 1604.04173) with errors of leave-one-out or of folds, as in the jackknife+
 (Barber et al., arXiv 1905.02928). The rank of the error that decides is the ceiling of 0.9 (N + 1), not 0.9 N:
 with 20 networks that is the nineteenth of them and not the eighteenth.
+
+Costs to standardised targets and back, in ms or in their logarithm.
 """
 
 from __future__ import annotations
 
 import math
+from dataclasses import dataclass
+from typing import Literal
 
+import torch
 from torch import Tensor
 
 from chronas.predictors.predictor import NORMAL_90
@@ -31,3 +36,48 @@ def interval_factor(errors: Tensor, spreads: Tensor, floor: float, chosen: int =
     ratios = (errors.abs() / spreads).sort().values
     rank = min(math.ceil(COVERED * (len(ratios) + 1)), len(ratios))
     return max(wider * float(ratios[rank - 1]) / NORMAL_90, floor)
+
+
+ScaleName = Literal["auto", "ms", "log"]
+SCALES: dict[ScaleName, tuple[bool, ...]] = {"auto": (False, True), "ms": (False,), "log": (True,)}  # logarithm taken?
+
+
+@dataclass(frozen=True)
+class Scale:
+    """Costs to standardised targets and back.
+
+    Attributes:
+        logarithmic: whether the logarithm is taken first.
+        centre: mean of the costs, or of their logarithms.
+        spread: standard deviation of these.
+    """
+
+    logarithmic: bool
+    centre: float
+    spread: float
+
+    @classmethod
+    def of(cls, costs: Tensor, *, logarithmic: bool) -> Scale:
+        """The scale on which these costs have mean 0 and standard deviation 1."""
+        values = costs.log() if logarithmic else costs
+        return cls(logarithmic, float(values.mean()), float(values.std()))
+
+    def targets(self, costs: Tensor) -> Tensor:
+        """Standardised targets of costs."""
+        return ((costs.log() if self.logarithmic else costs) - self.centre) / self.spread
+
+    def costs(self, targets: Tensor) -> Tensor:
+        """Costs of standardised targets."""
+        values = targets * self.spread + self.centre
+        return values.exp() if self.logarithmic else values
+
+    @property
+    def state(self) -> Tensor:
+        """As a tensor [3]."""
+        return torch.tensor([self.logarithmic, self.centre, self.spread], dtype=torch.float64)
+
+    @classmethod
+    def from_state(cls, state: Tensor) -> Scale:
+        """The scale of a tensor [3]."""
+        logarithmic, centre, spread = state.tolist()
+        return cls(bool(logarithmic), centre, spread)

@@ -1,4 +1,8 @@
-"""How good a predictor is: out-of-fold predictions beside two baselines and the measurements' own repeatability.
+"""What is told of predictions against measurements.
+
+How a predictor gets better with more networks: the curve that tells whether measuring more is worth it.
+
+How good a predictor is: out-of-fold predictions beside two baselines and the measurements' own repeatability.
 
 Isomorphic architectures and those that are the same graph share a fold, so that no network is predicted from its twin.
 Degenerate networks are listed and left out of the scores: a disconnected cell that runs in a thousandth of the median
@@ -9,25 +13,107 @@ on.
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, fields, replace
 from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
 from pydantic import BaseModel
+from scipy import stats
 from scipy.sparse import coo_array
 from scipy.sparse.csgraph import connected_components
 
 from chronas import predictors
 from chronas.errors import DataError, UsageError
-from chronas.predictors.curve import CurvePoint, learning_curve
 from chronas.predictors.predictor import NORMAL_90, Prediction, Predictor
-from chronas.predictors.scores import Scores
+from chronas.schemas import PREDICTOR_REPORT, upgraded
 from chronas.spaces import Architecture, make_space
 from chronas.tables import CostTable, Repeatability
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
+
+
+TIE = 1e-6  # predictions closer than this share of the median are a tie, not a ranking of rounding errors
+
+
+@dataclass(frozen=True)
+class Scores:
+    """Predicted against measured costs.
+
+    Attributes:
+        mape_percent: mean absolute error over the measured cost.
+        rmse: root of the mean squared error.
+        within_5_percent: share of networks, in percent, whose error is at most 5 % of the measured cost.
+        within_10_percent: the same for 10 %.
+        kendall: tau-b; 0 where all predictions are tied.
+        spearman: rho; 0 where all predictions are tied.
+    """
+
+    mape_percent: float
+    rmse: float
+    within_5_percent: float
+    within_10_percent: float
+    kendall: float
+    spearman: float
+
+    @classmethod
+    def of(cls, measured: NDArray[np.float64], predicted: NDArray[np.float64]) -> Self:
+        """Scores of predictions [N] against measurements [N]."""
+        error = predicted - measured
+        relative = np.abs(error) / measured
+        ranked = np.round(predicted / (TIE * np.median(measured)))
+        tied = ranked.min() == ranked.max()
+        return cls(
+            mape_percent=float(100 * relative.mean()),
+            rmse=float(np.sqrt(np.mean(error**2))),
+            within_5_percent=float(100 * np.mean(relative <= 0.05)),
+            within_10_percent=float(100 * np.mean(relative <= 0.10)),
+            kendall=0.0 if tied else float(stats.kendalltau(measured, ranked).statistic),
+            spearman=0.0 if tied else float(stats.spearmanr(measured, ranked).statistic),
+        )
+
+
+HALVINGS = 4
+Predict = Callable[["NDArray[np.int64]", "NDArray[np.int64]"], "NDArray[np.float64]"]
+
+
+@dataclass(frozen=True)
+class CurvePoint:
+    """How a predictor did that was fitted on fewer networks.
+
+    Attributes:
+        networks: that it was fitted on.
+        mape_percent: mean absolute error on networks not seen, over the measured cost.
+        kendall: tau-b on these.
+    """
+
+    networks: int
+    mape_percent: float
+    kendall: float
+
+
+def learning_curve(
+    rows: NDArray[np.int64], judged: NDArray[np.int64], costs: NDArray[np.float64], predict: Predict, minimum: int
+) -> tuple[CurvePoint, ...]:
+    """The points of a half, a quarter and so on of the networks, from few to many.
+
+    Args:
+        rows: networks to fit on, in the order in which they are taken.
+        judged: networks to judge on.
+        costs: of all networks.
+        predict: the costs of the second networks by a fit on the first.
+        minimum: fewest networks that the predictor can be fitted on.
+    """
+    sizes = [len(rows) // 2**halvings for halvings in range(HALVINGS, 0, -1)]
+    points = []
+    for size in sizes:
+        if size < minimum or np.ptp(costs[rows[:size]]) == 0:
+            continue
+        scores = Scores.of(costs[judged], predict(rows[:size], judged))
+        points.append(CurvePoint(size, scores.mape_percent, scores.kendall))
+    return tuple(points)
+
 
 BASELINES = ("macs", "lookup")
 DEGENERATE_SHARE = 0.1  # of the table's median; below it a NAS-Bench-201 cell on a Raspberry Pi 4 was folded away
@@ -42,9 +128,9 @@ class PredictorReport:
     Attributes:
         predictor: its name.
         architectures: text forms [N].
-        measured_ms: [N].
-        predicted_ms: [N], each by a predictor that has not seen the network.
-        predicted_std_ms: [N], standard deviations of these.
+        measured: [N].
+        predicted: [N], each by a predictor that has not seen the network.
+        predicted_std: [N], standard deviations of these.
         scores: of these predictions, degenerate networks left out.
         baselines: scores of other predictors on the same folds.
         repeatability: how well the measurements agree with themselves: no predictor can rank better.
@@ -58,9 +144,9 @@ class PredictorReport:
 
     predictor: str
     architectures: tuple[str, ...]
-    measured_ms: tuple[float, ...]
-    predicted_ms: tuple[float, ...]
-    predicted_std_ms: tuple[float, ...]
+    measured: tuple[float, ...]
+    predicted: tuple[float, ...]
+    predicted_std: tuple[float, ...]
     scores: Scores
     baselines: dict[str, Scores]
     repeatability: Repeatability
@@ -82,6 +168,7 @@ class PredictorReport:
         Raises:
             DataError: fields are missing, unknown or of another form.
         """
+        content = upgraded(content, PREDICTOR_REPORT)
         if {*content, *LATER} != {field.name for field in fields(cls)}:
             raise DataError("this is no predictor report of this version: fit the predictor again")
         try:
@@ -102,7 +189,7 @@ def fit_and_report(
 
     Args:
         name: a key of `PREDICTORS`.
-        table: of one space, skeleton and device.
+        table: of one space, size and device.
         config: of the predictor's own `Config` class; None means its defaults.
         folds: number of parts of the k-fold cross-validation.
         seed: of the folds and the fits.
@@ -116,8 +203,8 @@ def fit_and_report(
     """
     if folds < 2:
         raise UsageError(f"cross-validation needs at least 2 folds, got {folds}")
-    space, skeleton = make_space(table.provenance.space), table.provenance.skeleton
-    predictor = predictors.make_predictor(name, space, skeleton, config)
+    space, size = make_space(table.provenance.space), table.provenance.size
+    predictor = predictors.make_predictor(name, space, size, config)
     architectures, measured = table.architectures(), table.costs()
     _require_enough(name, len(architectures), folds)
     codes, fold = space.encode(architectures), assign_folds(architectures, folds, seed)
@@ -125,9 +212,9 @@ def fit_and_report(
     held_out = _out_of_fold(predictor, codes, measured, fold, seed)
     others = {}
     for baseline in BASELINES:
-        other = predictors.make_predictor(baseline, space, skeleton)
+        other = predictors.make_predictor(baseline, space, size)
         if len(architectures) >= needed_for_folds(other.minimum, folds):
-            others[baseline] = _out_of_fold(other, codes, measured, fold, seed).mean_ms
+            others[baseline] = _out_of_fold(other, codes, measured, fold, seed).mean
     texts = [str(architecture) for architecture in architectures]
     report = report_on(table, texts, measured, predictor, held_out, others, folds=folds)
     judged = np.flatnonzero((fold == 0) & ~_degenerate(table, measured))
@@ -146,9 +233,9 @@ def curve_of(
     """The learning curve of a predictor of these settings; empty where there are too few networks to judge on."""
 
     def predict(some: NDArray[np.int64], others: NDArray[np.int64]) -> NDArray[np.float64]:
-        learner = predictors.make_predictor(predictor.name, predictor.space, predictor.skeleton, predictor.config)
+        learner = predictors.make_predictor(predictor.name, predictor.space, predictor.size, predictor.config)
         learner.fit(codes[some], costs[some], seed=seed)
-        return learner.predict(codes[others]).mean_ms
+        return learner.predict(codes[others]).mean
 
     if len(judged) < FEWEST_JUDGED or np.ptp(costs[judged]) == 0:
         return ()
@@ -180,14 +267,14 @@ def report_on(
     """
     degenerate = _degenerate(table, measured)
     kept = ~degenerate
-    inside = np.abs(measured - prediction.mean_ms) <= NORMAL_90 * prediction.std_ms
+    inside = np.abs(measured - prediction.mean) <= NORMAL_90 * prediction.std
     return PredictorReport(
         predictor=predictor.name,
         architectures=tuple(texts),
-        measured_ms=tuple(measured.tolist()),
-        predicted_ms=tuple(prediction.mean_ms.tolist()),
-        predicted_std_ms=tuple(prediction.std_ms.tolist()),
-        scores=Scores.of(measured[kept], prediction.mean_ms[kept]),
+        measured=tuple(measured.tolist()),
+        predicted=tuple(prediction.mean.tolist()),
+        predicted_std=tuple(prediction.std.tolist()),
+        scores=Scores.of(measured[kept], prediction.mean[kept]),
         baselines={key: Scores.of(measured[kept], mean[kept]) for key, mean in others.items()},
         repeatability=table.repeatability(),
         coverage_90_percent=float(100 * inside[kept].mean()),
@@ -242,15 +329,15 @@ def needed_for_folds(minimum: int, folds: int) -> int:
 def _out_of_fold(
     predictor: Predictor,
     codes: NDArray[np.float32],
-    measured_ms: NDArray[np.float64],
+    measured: NDArray[np.float64],
     fold: NDArray[np.int64],
     seed: int,
 ) -> Prediction:
     mean, std = np.empty(len(codes)), np.empty(len(codes))
     for number in np.unique(fold):
         out = fold == number
-        learner = predictors.make_predictor(predictor.name, predictor.space, predictor.skeleton, predictor.config)
-        learner.fit(codes[~out], measured_ms[~out], seed=seed)
+        learner = predictors.make_predictor(predictor.name, predictor.space, predictor.size, predictor.config)
+        learner.fit(codes[~out], measured[~out], seed=seed)
         prediction = learner.predict(codes[out])
-        mean[out], std[out] = prediction.mean_ms, prediction.std_ms
+        mean[out], std[out] = prediction.mean, prediction.std
     return Prediction(mean, std)

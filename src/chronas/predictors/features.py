@@ -17,10 +17,10 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from chronas.networks import closed_form
-from chronas.predictors.live import forms
-from chronas.predictors.terms import terms
-from chronas.spaces import Skeleton, Space
+from chronas.networks import space_counts
+from chronas.predictors.dead_edges import forms
+from chronas.predictors.fusion_terms import terms
+from chronas.spaces import NetworkSize, Space
 
 VARYING = 1e-6  # a feature whose spread is below this share of its largest weight is a constant, up to rounding
 
@@ -83,65 +83,67 @@ class Basis:
         return torch.cat([part.T for part in self.parts]).T
 
 
-def basis_parts(space: Space, skeleton: Skeleton, codes: Tensor) -> Basis:
+def basis_parts(space: Space, size: NetworkSize, codes: Tensor) -> Basis:
     """The basis of encodings [B, W], differentiable."""
     codes = codes.T.contiguous().T  # turned once: all that follows goes by rows of the batch
-    return Basis(tuple(part for form in forms(space, codes) for part in (form, terms(space, skeleton, form))))
+    return Basis(tuple(part for form in forms(space, codes) for part in (form, terms(space, size, form))))
 
 
-def basis(space: Space, skeleton: Skeleton, codes: Tensor) -> Tensor:
+def basis(space: Space, size: NetworkSize, codes: Tensor) -> Tensor:
     """The basis [B, P] of encodings [B, W] in one tensor, differentiable."""
-    return basis_parts(space, skeleton, codes).columns()
+    return basis_parts(space, size, codes).columns()
 
 
-def basis_width(space: Space, skeleton: Skeleton) -> int:
+def basis_width(space: Space, size: NetworkSize) -> int:
     """P."""
-    return basis(space, skeleton, torch.zeros(1, space.width, dtype=torch.float64)).shape[1]
+    return basis(space, size, torch.zeros(1, space.encoding_length, dtype=torch.float64)).shape[1]
 
 
-def standardised(space: Space, skeleton: Skeleton, basis_codes: Tensor) -> Features:
+def standardised(space: Space, size: NetworkSize, basis_codes: Tensor) -> Features:
     """The features of a space, scaled on the basis [N, P] of the networks of a fit; constant ones are zero.
 
     Each feature gets the same variance, except in an encoding: there rare operations stay small.
     """
     centre = basis_codes.mean(dim=0)
     rows, places = [], []
-    for block, is_encoding in _blocks(space, skeleton):
+    for block, is_encoding in _blocks(space, size):
         spread = ((basis_codes - centre) @ block.T).std(dim=0)
         varying = spread > VARYING * block.abs().amax(dim=1)
         count = max(int(varying.sum()), 1)
         scale = spread.square().sum().sqrt().expand_as(spread) if is_encoding else spread * count**0.5
         rows.append(block * (varying / scale.where(varying, 1.0))[:, None])
         places.append(torch.full((len(block),), is_encoding))
-    return Features(centre, torch.cat(rows), block_sizes(space, skeleton), torch.cat(places))
+    return Features(centre, torch.cat(rows), block_sizes(space, size), torch.cat(places))
 
 
-def block_sizes(space: Space, skeleton: Skeleton) -> tuple[int, ...]:
+def block_sizes(space: Space, size: NetworkSize) -> tuple[int, ...]:
     """The number of features of each block."""
-    return tuple(len(block) for block, _ in _blocks(space, skeleton))
+    return tuple(len(block) for block, _ in _blocks(space, size))
 
 
-def _blocks(space: Space, skeleton: Skeleton) -> Sequence[tuple[Tensor, bool]]:
+def _blocks(space: Space, size: NetworkSize) -> Sequence[tuple[Tensor, bool]]:
     """Each block [F, P], and whether it is an encoding."""
-    codes = torch.zeros(1, space.width, dtype=torch.float64)
+    codes = torch.zeros(1, space.encoding_length, dtype=torch.float64)
     count = len(forms(space, codes))
-    of_one = space.width + terms(space, skeleton, codes).shape[1]
+    of_one = space.encoding_length + terms(space, size, codes).shape[1]
     found = []
     for form in range(count):
-        for block, is_encoding in _blocks_of_one(space, skeleton, of_one):
+        for block, is_encoding in _blocks_of_one(space, size, of_one):
             pad = (form * of_one, (count - form - 1) * of_one)
             found.append((torch.nn.functional.pad(block, pad), is_encoding))
     return found
 
 
 @functools.cache
-def _blocks_of_one(space: Space, skeleton: Skeleton, width: int) -> tuple[tuple[Tensor, bool], ...]:
+def _blocks_of_one(space: Space, size: NetworkSize, width: int) -> tuple[tuple[Tensor, bool], ...]:
     """The blocks of one form over its encoding and terms, `width` columns; empty ones are left out."""
-    form = closed_form(space, skeleton)
+    form = space_counts(space, size)
     sums = space.feature_map()
     counts = sums[(sums != 0).sum(axis=1) > 1]
     sizes = np.vstack([form.slot_macs, form.slot_parameters])
     eye = torch.eye(width, dtype=torch.float64)
-    over_slots = [torch.from_numpy(part) @ eye[: space.width] for part in (sizes, counts)]
-    found = [(part, False) for part in (*over_slots, eye[space.width :])] + [(eye[: space.width], True)]
+    over_slots = [torch.from_numpy(part) @ eye[: space.encoding_length] for part in (sizes, counts)]
+    found = [(part, False) for part in (*over_slots, eye[space.encoding_length :])] + [
+        (eye[: space.encoding_length], True)
+    ]
     return tuple((part, is_encoding) for part, is_encoding in found if len(part))

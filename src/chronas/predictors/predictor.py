@@ -25,7 +25,8 @@ from torch import Tensor
 
 from chronas.errors import DataError, MismatchError, UsageError
 from chronas.networks import save_state
-from chronas.spaces import SPACES, Skeleton, Space, make_space
+from chronas.schemas import upgraded
+from chronas.spaces import SPACES, NetworkSize, Space, make_space
 from chronas.units import LATENCY, unit_of
 
 if TYPE_CHECKING:
@@ -35,7 +36,9 @@ State = Mapping[str, Tensor]
 Shape = tuple[int | str, ...]
 Part = TypeVar("Part")
 Result = TypeVar("Result")
-SCHEMA = "chronas.predictor/1"
+SCHEMA = "chronas.predictor/2"
+EARLIER_SCHEMA = "chronas.predictor/1"  # with other names of keys and tensors; still read
+RENAMED_TENSORS = {"median_ms": "median"}  # of files of earlier versions
 MAX_DISAGREEMENT = 2.0  # two costs of one architecture further apart than this factor are no measurement noise
 PART = 8192  # networks that are predicted at once: what the caches hold, and few turns of the interpreter
 NORMAL_90 = 1.6448536269514722  # half-width of a 90 % interval of a normal distribution, in standard deviations
@@ -46,19 +49,19 @@ class Prediction:
     """Predicted costs.
 
     Attributes:
-        mean_ms: [N]; may be zero or negative for degenerate networks, and is not clamped.
-        std_ms: [N], above zero; mean +- 1.645 std holds about 90 % of what would be measured.
+        mean: [N]; may be zero or negative for degenerate networks, and is not clamped.
+        std: [N], above zero; mean +- 1.645 std holds about 90 % of what would be measured.
     """
 
-    mean_ms: NDArray[np.float64]
-    std_ms: NDArray[np.float64]
+    mean: NDArray[np.float64]
+    std: NDArray[np.float64]
 
 
 class Predictor(ABC):
-    """Learned from the costs of some architectures of one space and skeleton; predicts those of all others.
+    """Learned from the costs of some architectures of one space and size; predicts those of all others.
 
     Call `fit`, then `predict` or `cost` as often as wanted. A subclass sets the class variables and writes `_fit`,
-    `_mean_ms`, `_std_ms` and `_shapes`.
+    `_mean`, `_std` and `_shapes`.
 
     Attributes:
         name: the key in `PREDICTORS`.
@@ -67,7 +70,7 @@ class Predictor(ABC):
         minimum: number of networks that a fit needs at least.
         precision: in which `predict` computes.
         space: whose encodings it reads.
-        skeleton: that all networks share.
+        size: that all networks share.
         config: its settings.
         learned: the cost that it was fitted on, whose name tells its unit: "latency_ms".
     """
@@ -78,12 +81,12 @@ class Predictor(ABC):
     minimum: ClassVar[int]
     precision: ClassVar[torch.dtype] = torch.float64
 
-    def __init__(self, space: Space, skeleton: Skeleton, config: BaseModel | None = None) -> None:
+    def __init__(self, space: Space, size: NetworkSize, config: BaseModel | None = None) -> None:
         config = self.Config() if config is None else config
         if type(config) is not self.Config:
             raise UsageError(f"predictor {self.name} takes a config of its own, got {type(config).__name__}")
         self.space = space
-        self.skeleton = skeleton
+        self.size = size
         self.config = config
         self.learned = LATENCY
         self._state: dict[str, Tensor] = {}
@@ -93,12 +96,12 @@ class Predictor(ABC):
         """Why this predictor cannot be fitted here, in a few words, or None; saved ones are read anywhere."""
         return None
 
-    def fit(self, codes: NDArray[np.float32], costs_ms: NDArray[np.float64], *, seed: int, cost: str = LATENCY) -> None:
+    def fit(self, codes: NDArray[np.float32], costs: NDArray[np.float64], *, seed: int, cost: str = LATENCY) -> None:
         """Learn from measured costs; the same data and seed give the same bits.
 
         Args:
             codes: encodings [N, W].
-            costs_ms: measured costs [N], in the unit that `cost` tells.
+            costs: measured costs [N], in the unit that `cost` tells.
             seed: of everything random in the fit.
             cost: what they are.
 
@@ -113,7 +116,7 @@ class Predictor(ABC):
         if reason is not None:
             raise UsageError(f"predictor {self.name} cannot be fitted: {reason}")
         inputs = self._checked(codes)
-        costs = np.asarray(costs_ms, dtype=np.float64)
+        costs = np.asarray(costs, dtype=np.float64)
         _check_costs(costs, len(inputs), unit)
         if len(costs) < self.minimum:
             raise DataError(f"{self.name} needs at least {self.minimum} networks, got {len(costs)}: measure more")
@@ -121,7 +124,7 @@ class Predictor(ABC):
         state = self._fit(inputs.to(torch.float64, copy=True), torch.tensor(costs), seed)
         self.learned = cost
         state = {name: tensor.contiguous() for name, tensor in state.items()}  # as files hold them: the same bits then
-        self._state = {**state, "median_ms": torch.tensor(float(np.median(costs)), dtype=torch.float64)}
+        self._state = {**state, "median": torch.tensor(float(np.median(costs)), dtype=torch.float64)}
 
     def predict(self, codes: NDArray[np.float32]) -> Prediction:
         """Costs of encodings [N, W], in ms, with standard deviations.
@@ -137,7 +140,7 @@ class Predictor(ABC):
 
         def both(part: NDArray[np.float32]) -> tuple[Tensor, Tensor]:
             with torch.no_grad():
-                return self._mean_and_std_ms(self._checked(part).to(self.precision), state)
+                return self._mean_and_std(self._checked(part).to(self.precision), state)
 
         parts = _side_by_side(both, [codes[first : first + PART] for first in range(0, len(codes), PART)])
         mean, std = (torch.cat(each).double().numpy() for each in zip(*parts, strict=True))
@@ -153,16 +156,16 @@ class Predictor(ABC):
         if not self.differentiable:
             raise UsageError(f"predictor {self.name} is not differentiable: choose another to search by gradient")
         self._check_width(tuple(codes.shape))
-        return self._mean_ms(codes, self._fitted(codes))
+        return self._mean(codes, self._fitted(codes))
 
     @property
-    def median_ms(self) -> float:
+    def median(self) -> float:
         """Median of the costs that it was fitted on, in ms.
 
         Raises:
             UsageError: not fitted yet.
         """
-        return float(self._fitted(torch.zeros((), dtype=torch.float64))["median_ms"])
+        return float(self._fitted(torch.zeros((), dtype=torch.float64))["median"])
 
     def save(self, path: Path) -> None:
         """Write the fitted predictor to one safetensors file; `load_predictor` reads it.
@@ -171,12 +174,12 @@ class Predictor(ABC):
             UsageError: not fitted yet.
             DataError: the file cannot be written.
         """
-        self.median_ms  # noqa: B018 - refuses what is not fitted
+        self.median  # noqa: B018 - refuses what is not fitted
         content = {
             "schema": SCHEMA,
             "predictor": self.name,
             "space": self.space.name,
-            "skeleton": self.skeleton.model_dump(mode="json"),
+            "size": self.size.model_dump(mode="json"),
             "config": self.config.model_dump(mode="json"),
             "cost": self.learned,
         }
@@ -189,14 +192,19 @@ class Predictor(ABC):
         Raises:
             DataError: they are not a fitted predictor of this class.
         """
-        if content.get("schema") != SCHEMA or content.get("space") not in SPACES:
+        if content.get("schema") not in {SCHEMA, EARLIER_SCHEMA} or content.get("space") not in SPACES:
             raise DataError(f"{path} is no predictor of this version and its spaces ({SCHEMA}): fit and save it again")
+        content = upgraded(content)
+        tensors = {
+            ".".join(RENAMED_TENSORS.get(part, part) for part in name.split(".")): tensor
+            for name, tensor in tensors.items()
+        }
         try:
-            skeleton = Skeleton.model_validate(content.get("skeleton"))
-            predictor = cls(make_space(content["space"]), skeleton, cls.Config.model_validate(content.get("config")))
+            size = NetworkSize.model_validate(content.get("size"))
+            predictor = cls(make_space(content["space"]), size, cls.Config.model_validate(content.get("config")))
         except ValidationError as error:
-            raise DataError(f"{path} has a skeleton or config that {cls.name} does not know: fit again") from error
-        if not _fits(tensors, {**predictor._shapes(), "median_ms": ()}):
+            raise DataError(f"{path} has a size or config that {cls.name} does not know: fit again") from error
+        if not _fits(tensors, {**predictor._shapes(), "median": ()}):
             raise DataError(f"{path} does not hold the tensors of predictor {cls.name}: fit and save it again")
         if not all(bool(torch.isfinite(tensor).all()) for tensor in tensors.values()):
             raise DataError(f"{path} holds numbers that are not finite: fit and save it again")
@@ -209,20 +217,20 @@ class Predictor(ABC):
         return predictor
 
     @abstractmethod
-    def _fit(self, codes: Tensor, costs_ms: Tensor, seed: int) -> dict[str, Tensor]:
+    def _fit(self, codes: Tensor, costs: Tensor, seed: int) -> dict[str, Tensor]:
         """The state, all of it float64, after learning from checked float64 encodings [N, W] and costs [N]."""
 
     @abstractmethod
-    def _mean_ms(self, codes: Tensor, state: State) -> Tensor:
+    def _mean(self, codes: Tensor, state: State) -> Tensor:
         """Costs [B] of encodings [B, W]; the state has their type and device."""
 
     @abstractmethod
-    def _std_ms(self, codes: Tensor, state: State) -> Tensor:
+    def _std(self, codes: Tensor, state: State) -> Tensor:
         """Standard deviations [B], above zero, of encodings [B, W]."""
 
-    def _mean_and_std_ms(self, codes: Tensor, state: State) -> tuple[Tensor, Tensor]:
+    def _mean_and_std(self, codes: Tensor, state: State) -> tuple[Tensor, Tensor]:
         """Both for encodings [B, W]; overridden where they share work."""
-        return self._mean_ms(codes, state), self._std_ms(codes, state)
+        return self._mean(codes, state), self._std(codes, state)
 
     @abstractmethod
     def _shapes(self) -> dict[str, Shape]:
@@ -240,8 +248,8 @@ class Predictor(ABC):
         return torch.from_numpy(np.require(codes, requirements=["C", "W"]))  # no copy where it can be had
 
     def _check_width(self, shape: tuple[int, ...]) -> None:
-        if len(shape) != 2 or shape[1] != self.space.width:
-            expected = f"[N, {self.space.width}] of space {self.space.name}"
+        if len(shape) != 2 or shape[1] != self.space.encoding_length:
+            expected = f"[N, {self.space.encoding_length}] of space {self.space.name}"
             raise MismatchError(f"expected encodings {expected}, got {list(shape)}: encode with that space")
 
 
@@ -271,28 +279,26 @@ def _fits(tensors: State, shapes: Mapping[str, Shape]) -> bool:
     )
 
 
-def _check_costs(costs_ms: NDArray[np.float64], count: int, unit: str) -> None:
-    if costs_ms.shape != (count,):
-        raise MismatchError(f"expected one cost for each of {count} encodings, got {list(costs_ms.shape)}")
-    bad = np.flatnonzero(~(np.isfinite(costs_ms) & (costs_ms > 0)))
+def _check_costs(costs: NDArray[np.float64], count: int, unit: str) -> None:
+    if costs.shape != (count,):
+        raise MismatchError(f"expected one cost for each of {count} encodings, got {list(costs.shape)}")
+    bad = np.flatnonzero(~(np.isfinite(costs) & (costs > 0)))
     if len(bad):
         raise DataError(
-            f"costs must be positive numbers in {unit}, got {costs_ms[bad[0]]} for network {bad[0]}: measure again"
+            f"costs must be positive numbers in {unit}, got {costs[bad[0]]} for network {bad[0]}: measure again"
         )
-    if count > 1 and costs_ms.min() == costs_ms.max():
-        raise DataError(
-            f"all {count} costs are {costs_ms[0]:g} {unit}: nothing to learn; check the device that gave them"
-        )
+    if count > 1 and costs.min() == costs.max():
+        raise DataError(f"all {count} costs are {costs[0]:g} {unit}: nothing to learn; check the device that gave them")
 
 
-def _check_duplicates(codes: NDArray[np.float32], costs_ms: NDArray[np.float64], unit: str) -> None:
+def _check_duplicates(codes: NDArray[np.float32], costs: NDArray[np.float64], unit: str) -> None:
     _, group = np.unique(codes, axis=0, return_inverse=True)
     if not group.any():
         raise DataError(f"all {len(codes)} networks are one architecture: measure different ones")
     lowest = np.full(group.max() + 1, np.inf)
     highest = np.zeros(group.max() + 1)
-    np.minimum.at(lowest, group, costs_ms)
-    np.maximum.at(highest, group, costs_ms)
+    np.minimum.at(lowest, group, costs)
+    np.maximum.at(highest, group, costs)
     worst = int(np.argmax(highest / lowest))
     if highest[worst] > MAX_DISAGREEMENT * lowest[worst]:
         rows = ", ".join(map(str, np.flatnonzero(group == worst)))

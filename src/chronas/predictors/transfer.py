@@ -1,4 +1,24 @@
-"""A new device from few samples: what tables of other devices know, corrected by what was measured on this one.
+"""What other devices' tables know of a space, as smooth functions of the encoding: one log-cost a device.
+
+Phones are timed in whole milliseconds and every table has its noise, so a table's own numbers are not what a new device
+should be compared with: a ridge regression of the log-costs takes the noise out (as features for ten samples of another
+device, mean Spearman on FBNet 0.926 with the tables' numbers, 0.961 with these functions; docs/log.md, 2026-11-22). All
+is a sum over a basis that is a polynomial of the encoding, so it is known outside the tables and has a gradient.
+
+Letters: N rows, B batch, W slots of the encoding, P columns of the basis, S sources.
+
+What is thought of a device's costs before any of them is known: a normal prior over sums of a few features.
+
+A new device's log-cost is the other devices' mean, plus what tells these apart, plus its own weight on the work (MACs,
+parameters), on how often operations occur and on where they stand. Each is a block of features; the prior variance of
+a block is relative to how much the other devices' mean varies over the space. Devices differ in the directions in which
+known devices differ, so those have their own spread as prior: a Gaussian process whose covariance is that of the known
+devices (the principal components of their log-costs, unscaled), after the transfer learning of Bonilla et al., NIPS
+2007; with a grid of variances for what known devices do not tell.
+
+Letters: B batch, P columns of the basis, S sources, R features.
+
+A new device from few samples: what tables of other devices know, corrected by what was measured on this one.
 
 The log-cost is a sum of features whose prior comes from the other devices (`prior.py`). The posterior is that of
 Bayesian linear regression, averaged over a grid of prior and noise variances by their evidence: with ten samples no
@@ -13,16 +33,212 @@ Letters: N networks, B batch, W slots of the encoding, P columns of the basis, R
 
 from __future__ import annotations
 
+import functools
+import itertools
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
+import numpy as np
 import torch
 from pydantic import BaseModel, ConfigDict, Field
 from torch import Tensor
 
-from chronas.predictors.posterior import averaged
+from chronas.errors import DataError, MismatchError
+from chronas.networks import space_counts
+from chronas.predictors.bayesian_linear import averaged
+from chronas.predictors.dead_edges import forms
+from chronas.predictors.fusion_terms import terms
+from chronas.predictors.linear import fit_ridge
 from chronas.predictors.predictor import Predictor, Shape, State
-from chronas.predictors.prior import Prior, make_prior, prior_size
-from chronas.predictors.sources import basis, source_slopes
+from chronas.spaces import NetworkSize, Space
+from chronas.tables import CostTable
+
+FEWEST_ROWS = 50  # a table with fewer says too little of places to be a source
+DEGENERATE_SHARE = 0.1  # of a table's median; the logarithms of cells that were folded away would outweigh all others
+
+
+def basis(space: Space, size: NetworkSize, codes: Tensor) -> Tensor:
+    """The basis [B, P] of encodings [B, W]: its forms, its terms and, in spaces that can be listed, pairs of slots."""
+    parts = [*forms(space, codes), terms(space, size, codes)]
+    if space.listable:
+        first, second = _pairs(space)
+        parts.append(codes[:, first] * codes[:, second])
+    return torch.cat(parts, dim=1)
+
+
+def basis_width(space: Space, size: NetworkSize) -> int:
+    """P."""
+    return basis(space, size, torch.zeros(1, space.encoding_length, dtype=torch.float64)).shape[1]
+
+
+def source_slopes(space: Space, size: NetworkSize, paths: Sequence[Path], cost: str | None) -> Tensor:
+    """The log-cost of each source as a sum over the basis [P, S], without its level.
+
+    Args:
+        space: that all tables are of.
+        size: that all tables are of.
+        paths: of the tables.
+        cost: which column; None means each table's own.
+
+    Raises:
+        DataError: a table is missing or damaged, or lacks the cost, or has too few rows.
+        MismatchError: a table of another space or size.
+    """
+    if not paths:
+        return torch.zeros(basis_width(space, size), 0, dtype=torch.float64)
+    found = []
+    for path in paths:
+        try:
+            changed_ns = path.stat().st_mtime_ns
+        except OSError as error:
+            raise DataError(f"cannot read the source {path}: {error.strerror}; give tables that are there") from error
+        found.append(_slopes(space, size, path, changed_ns, cost))
+    return torch.stack(found, dim=1)
+
+
+@functools.lru_cache(maxsize=64)
+def _slopes(space: Space, size: NetworkSize, path: Path, changed_ns: int, cost: str | None) -> Tensor:  # noqa: ARG001 - a file that changed is read again
+    table = CostTable.load(path)
+    try:
+        table.require(space=space, size=size)
+    except MismatchError as error:
+        raise MismatchError(f"{path} cannot be a source: {error}") from error
+    table = table if cost is None else table.of(cost)
+    costs = table.costs()
+    kept = costs >= DEGENERATE_SHARE * np.median(costs)
+    if kept.sum() < FEWEST_ROWS:
+        raise DataError(f"{path} cannot be a source: it should have {FEWEST_ROWS} networks, got {kept.sum()}")
+    codes = torch.from_numpy(space.encode(table.architectures())[kept]).double()
+    return fit_ridge(basis(space, size, codes), torch.from_numpy(costs[kept]).log()).slopes
+
+
+@functools.cache
+def _pairs(space: Space) -> tuple[Tensor, Tensor]:
+    """The slots of all pairs of options of two decisions."""
+    decisions = [decision for decision, _ in space.slots]
+    pairs = [
+        (one, two)
+        for one, two in itertools.combinations(range(space.encoding_length), 2)
+        if decisions[one] != decisions[two]
+    ]
+    first, second = zip(*pairs, strict=True)
+    return torch.tensor(first), torch.tensor(second)
+
+
+POPULATION = 1000  # random architectures over which features are scaled
+POPULATION_SEED = 7_654_321
+VARYING = 1e-9  # features that vary less are constants
+# variances of blocks and of noise that are tried, relative to the variance of the sources' mean; chosen on all columns
+# of NAS-Bench-201 and FBNet at once, where twice or a third of each moves mean Spearman by 0.002 (docs/log.md)
+LEVEL = 1.0
+SLOPE = 0.3
+DEVIATIONS = 1.0
+WORK = (0.1, 1.0)
+COUNTS = (0.01, 0.1)
+PLACES = (0.0, 0.01)
+NOISE = (1e-4, 1e-3, 1e-2, 3e-2, 0.1, 0.3)
+
+
+@dataclass(frozen=True)
+class Prior:
+    """Features of a space and what is thought of a level and of their weights; all over `spread`.
+
+    Attributes:
+        centre: of the basis [P].
+        projection: features = (basis - centre) @ projection [P, R]; the first is the sources' mean, if there are any.
+        mean: of level and weights [1 + R].
+        weights: variances of level and weights that are tried [T, 1 + R].
+        noises: variances of the noise that go with them [T].
+        spread: standard deviation of the sources' mean over the space [].
+    """
+
+    centre: Tensor
+    projection: Tensor
+    mean: Tensor
+    weights: Tensor
+    noises: Tensor
+    spread: Tensor
+
+    def features(self, basis_codes: Tensor) -> Tensor:
+        """Features [B, R] of a basis [B, P]."""
+        return (basis_codes - self.centre) @ self.projection
+
+
+def make_prior(space: Space, size: NetworkSize, slopes: Tensor, spread: Tensor) -> Prior:
+    """The prior of a space from what its sources know.
+
+    Args:
+        space: whose encodings they are.
+        size: decides how much work a network is.
+        slopes: of the sources [P, S].
+        spread: how much the log-cost is thought to vary, for where no source tells [].
+    """
+    population = _population(space, size, slopes)
+    centre = population.mean(dim=0)
+    blocks: list[Tensor] = []
+    tried: list[Sequence[float]] = []
+    if slopes.shape[1]:
+        spread = ((population - centre) @ slopes.mean(dim=1)).std()
+        blocks = list(_of_sources(population - centre, slopes, spread))
+        tried = [(SLOPE,), (DEVIATIONS,)]
+    for block, values in _own_blocks(space, size, len(centre)):
+        blocks.append(_unit(population - centre, block))
+        tried.append(values)
+    mean = torch.zeros(1 + sum(block.shape[1] for block in blocks), dtype=torch.float64)
+    mean[1] = float(slopes.shape[1] > 0)
+    number = torch.repeat_interleave(torch.arange(len(blocks)), torch.tensor([block.shape[1] for block in blocks]))
+    grid = torch.tensor(list(itertools.product(*tried, NOISE)), dtype=torch.float64)
+    weights = torch.cat([torch.full_like(grid[:, :1], LEVEL), grid[:, number]], dim=1)
+    return Prior(centre, torch.cat(blocks, dim=1), mean, weights, grid[:, -1], spread)
+
+
+def prior_size(space: Space, size: NetworkSize, sources: int) -> tuple[int, int]:
+    """P and R for this number of sources."""
+    width = basis_width(space, size)
+    own = sum(block.shape[1] for block, _ in _own_blocks(space, size, width))
+    return width, own + (1 + sources if sources else 0)
+
+
+def _population(space: Space, size: NetworkSize, slopes: Tensor) -> Tensor:
+    """The basis of random architectures [B, P], without those that next to nothing is left of on some source."""
+    population = basis(space, size, _random_codes(space))
+    if not slopes.shape[1]:
+        return population
+    logs = population @ slopes
+    usual = (logs >= logs.median(dim=0).values + math.log(DEGENERATE_SHARE)).all(dim=1)
+    return population[usual]
+
+
+@functools.cache
+def _random_codes(space: Space) -> Tensor:
+    return torch.from_numpy(space.encode(space.sample(min(POPULATION, space.cardinality), POPULATION_SEED))).double()
+
+
+def _of_sources(centred: Tensor, slopes: Tensor, spread: Tensor) -> tuple[Tensor, Tensor]:
+    """The sources' mean [P, 1] and their deviations from it [P, S], over its spread."""
+    mean = slopes.mean(dim=1, keepdim=True)
+    along = centred @ mean
+    shares = (centred @ slopes * along).mean(dim=0) / along.square().mean()
+    return mean / spread, (slopes - mean * shares) / slopes.shape[1] ** 0.5 / spread
+
+
+def _own_blocks(space: Space, size: NetworkSize, width: int) -> list[tuple[Tensor, Sequence[float]]]:
+    """Work, counts and places as sums over the basis [P, features], with what is tried for each."""
+    form, sums = space_counts(space, size), torch.from_numpy(space.feature_map())
+    work = torch.stack([torch.from_numpy(form.slot_macs), torch.from_numpy(form.slot_parameters)])
+    counts = sums[(sums != 0).sum(dim=1) > 1]
+    slots = torch.eye(space.encoding_length, width, dtype=torch.float64)
+    return [((work @ slots).T, WORK), ((counts @ slots).T, COUNTS), (slots.T, PLACES)]
+
+
+def _unit(centred: Tensor, block: Tensor) -> Tensor:
+    """A block [P, features] with equal variances that add up to 1, zero where a feature is constant."""
+    spread = (centred @ block).std(dim=0)
+    varying = spread > VARYING * block.abs().amax(dim=0)
+    scaled = block / spread.where(varying, 1.0) / varying.sum() ** 0.5
+    return scaled.where(varying, 0.0)
 
 
 class TransferConfig(BaseModel):
@@ -30,7 +246,7 @@ class TransferConfig(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    sources: tuple[Path, ...] = Field(default=(), description="tables of other devices on the same space and skeleton")
+    sources: tuple[Path, ...] = Field(default=(), description="tables of other devices on the same space and size")
     cost: str = Field(default="", description="what to read of the sources; empty: each one's own cost")
 
 
@@ -47,17 +263,17 @@ class Transfer(Predictor):
 
         Raises:
             DataError: a source is missing or damaged, lacks the cost or has too few rows.
-            MismatchError: a source of another space or skeleton.
+            MismatchError: a source of another space or size.
         """
-        slopes = source_slopes(self.space, self.skeleton, self.config.sources, self.config.cost or None)
-        return make_prior(self.space, self.skeleton, slopes, spread)
+        slopes = source_slopes(self.space, self.size, self.config.sources, self.config.cost or None)
+        return make_prior(self.space, self.size, slopes, spread)
 
-    def _fit(self, codes: Tensor, costs_ms: Tensor, seed: int) -> dict[str, Tensor]:  # noqa: ARG002 - nothing is random here
-        logs = costs_ms.log()
+    def _fit(self, codes: Tensor, costs: Tensor, seed: int) -> dict[str, Tensor]:  # noqa: ARG002 - nothing is random here
+        logs = costs.log()
         prior = self.prior(logs.std())
         targets = logs / prior.spread
         level = targets.mean()
-        design = with_level(prior.features(basis(self.space, self.skeleton, codes)))
+        design = with_level(prior.features(basis(self.space, self.size, codes)))
         posterior = averaged(design, targets - level - design @ prior.mean, prior.weights, prior.noises)
         mean = prior.mean + posterior.mean
         mean[0] += level
@@ -69,20 +285,20 @@ class Transfer(Predictor):
             "noise": prior.spread**2 * posterior.noise,
         }
 
-    def _mean_ms(self, codes: Tensor, state: State) -> Tensor:
+    def _mean(self, codes: Tensor, state: State) -> Tensor:
         return self._design(codes, state).matmul(state["mean"]).exp()
 
-    def _std_ms(self, codes: Tensor, state: State) -> Tensor:
+    def _std(self, codes: Tensor, state: State) -> Tensor:
         design = self._design(codes, state)
         unsure = ((design @ state["covariance"]) * design).sum(dim=1).clamp_min(0)
         return (unsure + state["noise"]).sqrt() * design.matmul(state["mean"]).exp()
 
     def _design(self, codes: Tensor, state: State) -> Tensor:
         """One and the features [B, 1 + R]."""
-        return with_level((basis(self.space, self.skeleton, codes) - state["centre"]) @ state["projection"])
+        return with_level((basis(self.space, self.size, codes) - state["centre"]) @ state["projection"])
 
     def _shapes(self) -> dict[str, Shape]:
-        width, count = prior_size(self.space, self.skeleton, len(self.config.sources))
+        width, count = prior_size(self.space, self.size, len(self.config.sources))
         return {
             "centre": (width,),
             "projection": (width, count),

@@ -2,16 +2,13 @@
 
 report = load_report(folder / "report.json")
 write_page(folder / "report.html", report)
-svg = draw_cells(make_space("darts").parse(text))["normal"]
+svg = draw(make_space("darts").parse(text))["normal cell"]
 """
 
 from __future__ import annotations
 
 from chronas.reports.comparison import comparison_figures, write_comparison
-from chronas.reports.draw import cell_title, draw_cells, human_name
-from chronas.reports.front import FRONT_COLUMNS, front_rows, front_words
-from chronas.reports.page import write_page
-from chronas.reports.report import (
+from chronas.reports.data import (
     Front,
     FrontNetwork,
     JudgedCandidate,
@@ -29,8 +26,11 @@ from chronas.reports.report import (
     load_report,
     save_report,
 )
-from chronas.reports.two import TWO_COLUMNS, two_rows, two_words
-from chronas.reports.words import judge, number_text, predictor_words
+from chronas.reports.device_comparison import TWO_COLUMNS, two_rows, two_words
+from chronas.reports.draw import cell_title, draw
+from chronas.reports.front import FRONT_COLUMNS, front_rows, front_words
+from chronas.reports.page import write_page
+from chronas.reports.sentences import judge, number_text, predictor_words
 
 __all__ = [
     "FRONT_COLUMNS",
@@ -51,10 +51,9 @@ __all__ = [
     "Verdict",
     "cell_title",
     "comparison_figures",
-    "draw_cells",
+    "draw",
     "front_rows",
     "front_words",
-    "human_name",
     "judge",
     "load_report",
     "number_text",

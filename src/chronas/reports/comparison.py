@@ -7,8 +7,8 @@ from pathlib import Path
 from typing import Any
 
 from chronas.files import write_text
-from chronas.reports.figure import Figure, Json, axis, layout
-from chronas.reports.template import render
+from chronas.reports.figures import Figure, Json, axis, layout
+from chronas.reports.page import render
 from chronas.tables import Comparison
 
 ROW_HEIGHT, FRAME_HEIGHT = 34, 190  # pixels

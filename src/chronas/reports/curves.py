@@ -10,10 +10,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from chronas.reports.draw import cell_title, human_name
-from chronas.reports.figure import MARKS, Figure, Json, Mark, axis, layout, limit_line
-from chronas.reports.report import Role, SearchSummary
-from chronas.spaces import Cell, CellTopology, Space, make_space
+from chronas.reports.data import Role, SearchSummary
+from chronas.reports.draw import cell_title
+from chronas.reports.figures import MARKS, Figure, Json, Mark, axis, layout, limit_line
+from chronas.spaces import Cell, Space, label_of, make_space
 from chronas.units import COST_UNITS, cost_word
 
 CURVES = (
@@ -71,8 +71,8 @@ def cost_curves() -> list[tuple[str, str, str, str, str]]:
 
 
 def descends(search: SearchSummary) -> bool:
-    """Whether a search moved logits; one that did not tried networks one by one, and no line joins these."""
-    return any(row.get("logits") is not None for row in search.history)
+    """Whether a search moved alphas; one that did not tried networks one by one, and no line joins these."""
+    return any(row.get("alphas") is not None for row in search.history)
 
 
 def curve(search: SearchSummary, key: str, mark: Mark) -> Json:
@@ -96,19 +96,23 @@ def operation_weights(search: SearchSummary) -> list[Figure]:
     Colours mean the same in all cells of the search: zero at the dark end, the heaviest operation at the light one.
     """
     space = make_space(search.space)
-    rows = [row for row in search.history if row.get("logits") is not None]
-    if not rows or not isinstance(space.topology, CellTopology):
+    rows = [row for row in search.history if row.get("alphas") is not None]
+    if not rows or not space.topology.cells:
         return []
     epochs = [row.get("epoch", number) for number, row in enumerate(rows)]
-    weights = [softmax(row["logits"]) for row in rows]
-    means = {cell.name: mean_weights(space, cell, weights) for cell in space.topology.cells}
+    weights = [softmax(row["alphas"]) for row in rows]
+    means = {
+        cell.name: {label_of(name, space.topology.operations): row for name, row in each.items()}
+        for cell in space.topology.cells
+        if (each := mean_weights(space, cell, weights))
+    }
     highest = max(value for cell in means.values() for row in cell.values() for value in row)
     return [heat_map(f"{search.name}: {cell_title(name)}", epochs, cell, highest) for name, cell in means.items()]
 
 
-def softmax(logits: Sequence[Sequence[float]]) -> list[NDArray[np.float64]]:
-    """The softmax of each decision's logits [D][O]."""
-    rows = [np.asarray(row, dtype=np.float64) for row in logits]
+def softmax(alphas: Sequence[Sequence[float]]) -> list[NDArray[np.float64]]:
+    """The softmax of each decision's alphas [D][O]."""
+    rows = [np.asarray(row, dtype=np.float64) for row in alphas]
     return [np.exp(row - row.max()) / np.exp(row - row.max()).sum() for row in rows]
 
 
@@ -133,7 +137,7 @@ def heat_map(title: str, epochs: list[Any], means: dict[str, list[float]], highe
     trace = {
         "type": "heatmap",
         "x": epochs,
-        "y": [human_name(operation) for operation in operations],
+        "y": operations,
         "z": [means[operation] for operation in operations],
         "colorscale": "Cividis",
         "zmin": 0,

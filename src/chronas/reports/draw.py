@@ -1,42 +1,138 @@
-"""Cells as SVG: states from top to bottom, one curve an edge, the operation's name on it.
+"""Where the boxes of a layered drawing go: order within ranks by barycentres, positions by isotonic regression.
 
-Any `CellTopology` can be drawn: ranks are longest paths, operation names have ranks of their own between the states,
+After Sugiyama, Tagawa, Toda 1981 (ranks, dummy points, barycentre sweeps, https://doi.org/10.1109/TSMC.1981.4308636).
+Different from it, positions are exact for one rank at a time: the least squares distance to the neighbours' mean under
+"boxes keep their order and a gap" is an isotonic regression, so boxes of a rank never overlap.
+
+Cells as SVG: states from top to bottom, one curve an edge, the operation's name on it.
+
+Cells of any space can be drawn: ranks are longest paths, operation names have ranks of their own between the states,
 and a curve has a lane in every rank that it passes, so that names overlap no state, no curve and no name.
 Lines and text take `currentColor`, so a drawing follows the theme of the page around it; it is at most some 380 wide.
+An architecture without cells is a list of its decisions.
 """
 
 from __future__ import annotations
 
 import itertools
 from collections import Counter
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, field
 from html import escape
+from statistics import fmean
 
-from chronas.errors import UsageError
-from chronas.reports.layout import Layered, positions, reduce_crossings
-from chronas.spaces import Architecture, Cell, CellTopology
+from chronas.spaces import GREY, Architecture, Cell, Space, label_of
 
-# Fills that carry white text at a contrast of at least 4.5 : 1; hues near Okabe and Ito's colour-blind safe set.
-COLOURS = {
-    "separable": "#0067a5",
-    "dilated": "#7a4a9c",
-    "convolution": "#0067a5",
-    "pooling": "#a84800",
-    "skip": "#00735a",
-    "none": "#666c76",
-}
-OPERATIONS = {
-    "none": ("none", "none"),
-    "skip_connect": ("skip", "skip"),
-    "max_pool_3x3": ("max pool 3x3", "pooling"),
-    "avg_pool_3x3": ("avg pool 3x3", "pooling"),
-    "sep_conv_3x3": ("sep conv 3x3", "separable"),
-    "sep_conv_5x5": ("sep conv 5x5", "separable"),
-    "dil_conv_3x3": ("dil conv 3x3", "dilated"),
-    "dil_conv_5x5": ("dil conv 5x5", "dilated"),
-    "nor_conv_1x1": ("conv 1x1", "convolution"),
-    "nor_conv_3x3": ("conv 3x3", "convolution"),
-}
+SWEEPS = 12
+
+
+@dataclass
+class Layered:
+    """Boxes in ranks from top to bottom; links join boxes of neighbouring ranks.
+
+    Attributes:
+        widths: width of each box, in the drawing's unit.
+        ranks: numbers of boxes in each rank, from left to right.
+        links: (box, box in the next rank).
+    """
+
+    widths: list[float] = field(default_factory=list)
+    ranks: list[list[int]] = field(default_factory=list)
+    links: list[tuple[int, int]] = field(default_factory=list)
+
+    def add(self, rank: int, width: float) -> int:
+        """Add a box to the right end of a rank and return its number."""
+        while len(self.ranks) <= rank:
+            self.ranks.append([])
+        self.widths.append(width)
+        self.ranks[rank].append(len(self.widths) - 1)
+        return len(self.widths) - 1
+
+    def neighbours(self) -> tuple[list[list[int]], list[list[int]]]:
+        """For each box its neighbours in the rank above, and those in the rank below."""
+        above: list[list[int]] = [[] for _ in self.widths]
+        below: list[list[int]] = [[] for _ in self.widths]
+        for upper, lower in self.links:
+            above[lower].append(upper)
+            below[upper].append(lower)
+        return above, below
+
+
+def crossings(layered: Layered) -> int:
+    """The number of pairs of links that cross."""
+    place = {box: index for rank in layered.ranks for index, box in enumerate(rank)}
+    of_rank = {box: number for number, rank in enumerate(layered.ranks) for box in rank}
+    count = 0
+    for (a, b), (c, d) in itertools.combinations(layered.links, 2):
+        if of_rank[a] == of_rank[c]:
+            count += (place[a] - place[c]) * (place[b] - place[d]) < 0
+    return count
+
+
+def reduce_crossings(layered: Layered) -> None:
+    """Reorder the boxes within each rank by barycentre sweeps; the best order seen stays."""
+    above, below = layered.neighbours()
+    best, fewest = [list(rank) for rank in layered.ranks], crossings(layered)
+    for sweep in range(SWEEPS):
+        neighbours, ranks = (above, layered.ranks) if sweep % 2 == 0 else (below, layered.ranks[::-1])
+        for before, rank in itertools.pairwise(ranks):
+            place = {box: index / max(1, len(before) - 1) for index, box in enumerate(before)}
+            middle = {
+                box: fmean(place[n] for n in neighbours[box]) if neighbours[box] else index / max(1, len(rank) - 1)
+                for index, box in enumerate(rank)
+            }
+            rank.sort(key=middle.__getitem__)
+        if (count := crossings(layered)) < fewest:
+            best, fewest = [list(rank) for rank in layered.ranks], count
+    layered.ranks[:] = best
+
+
+def spread(wanted: Sequence[float], distances: Sequence[float]) -> list[float]:
+    """Positions nearest to `wanted` (least squares) in which position i + 1 is at least distances[i] after position i.
+
+    Pool adjacent violators after taking the distances off.
+
+    Args:
+        wanted: N positions, in the order to keep.
+        distances: N - 1 smallest distances.
+    """
+    shifts = list(itertools.accumulate(distances, initial=0.0))
+    blocks: list[tuple[float, int]] = []
+    for position, shift in zip(wanted, shifts, strict=True):
+        value, count = position - shift, 1
+        while blocks and blocks[-1][0] > value:
+            other, size = blocks.pop()
+            value, count = (value * count + other * size) / (count + size), count + size
+        blocks.append((value, count))
+    flat = [value for value, count in blocks for _ in range(count)]
+    return [value + shift for value, shift in zip(flat, shifts, strict=True)]
+
+
+def positions(layered: Layered, gap: float) -> list[float]:
+    """The centre of each box, from 0 at the left end of the drawing; boxes of a rank are at least `gap` apart."""
+    distances = [
+        [(layered.widths[a] + layered.widths[b]) / 2 + gap for a, b in itertools.pairwise(rank)]
+        for rank in layered.ranks
+    ]
+    centres = [0.0] * len(layered.widths)
+    for rank, between in zip(layered.ranks, distances, strict=True):
+        for box, shift in zip(rank, itertools.accumulate(between, initial=-sum(between) / 2), strict=False):
+            centres[box] = shift
+    above, below = layered.neighbours()
+    numbers = range(len(layered.ranks))
+    for sweep in range(SWEEPS):
+        neighbours = (
+            (above, below)[sweep % 2] if sweep < SWEEPS - 2 else [a + b for a, b in zip(above, below, strict=True)]
+        )
+        for number in numbers if sweep % 2 == 0 else numbers[::-1]:
+            rank = layered.ranks[number]
+            wanted = [fmean(centres[n] for n in neighbours[box]) if neighbours[box] else centres[box] for box in rank]
+            for box, centre in zip(rank, spread(wanted, distances[number]), strict=True):
+                centres[box] = centre
+    left = min(centre - width / 2 for centre, width in zip(centres, layered.widths, strict=True))
+    return [centre - left for centre in centres]
+
+
 LETTER, PADDING, PILL, STATE, GAP, LANE, MARGIN = 7.0, 14.0, 22.0, 26.0, 8.0, 4.0, 6.0
 RISE, PORT, ARROW = 22.0, 14.0, 7.0
 LABELS_IN_A_RANK = 2
@@ -63,26 +159,56 @@ class _Placed:
     heights: list[float]
 
 
-def human_name(operation: str) -> str:
-    """An operation's name for people: `sep conv 3x3` for `sep_conv_3x3`."""
-    return OPERATIONS[operation][0] if operation in OPERATIONS else operation.replace("_", " ")
-
-
 def cell_title(name: str) -> str:
     """What a cell is called for people: `normal cell`, and `cell` for a cell of that name."""
     return name if name.endswith("cell") else f"{name} cell"
 
 
-def draw_cells(architecture: Architecture) -> dict[str, str]:
-    """SVG text of each cell of an architecture, by the cell's name; edges that are not kept are not drawn.
+def draw(architecture: Architecture) -> dict[str, str]:
+    """SVG texts of an architecture by what they show: each kind of cell, or a list of what each decision chose.
 
-    Raises:
-        UsageError: the architecture's space has no cells.
+    Edges of a cell that are not kept are not drawn. A topology may bring a drawing of its own.
     """
     topology = architecture.space.topology
-    if not isinstance(topology, CellTopology):
-        raise UsageError(f"only spaces of cells can be drawn, and {architecture.space.name} is a chain of layers")
-    return {cell.name: _draw(cell, architecture) for cell in topology.cells}
+    own = dict(topology.drawings(architecture))
+    if own:
+        return own
+    if topology.cells:
+        return {cell_title(cell.name): _draw(cell, architecture) for cell in topology.cells}
+    return {architecture.space.name: _draw_list(architecture)}
+
+
+def _draw_list(architecture: Architecture) -> str:
+    """A row for each decision that is kept: its name, and what it chose."""
+    space = architecture.space
+    rows = [
+        (decision.name, _label(space, operation), _colour(space, operation))
+        for number, decision in enumerate(space.decisions)
+        if (operation := architecture.operation(number)) is not None
+    ]
+    left = max(_text_width(name) for name, _, _ in rows)
+    right = max(_text_width(label) for _, label, _ in rows)
+    parts = []
+    for row, (name, label, colour) in enumerate(rows):
+        top = MARGIN + row * (PILL + GAP)
+        line = top + PILL / 2 + 4.2
+        parts.append(
+            f'<g class="operation"><text x="{MARGIN + left - PADDING / 2:.1f}" y="{line:.1f}" text-anchor="end" '
+            f'fill="currentColor">{escape(name)}</text><rect x="{MARGIN + left:.1f}" y="{top:.1f}" '
+            f'width="{right:.1f}" height="{PILL:g}" rx="{PILL / 2:g}" fill="{colour}"/>'
+            f'<text x="{MARGIN + left + right / 2:.1f}" y="{line:.1f}" fill="#fff">{escape(label)}</text></g>'
+        )
+    words = "; ".join(f"{name}: {label}" for name, label, _ in rows)
+    return _page(words, 2 * MARGIN + left + right, 2 * MARGIN + len(rows) * (PILL + GAP) - GAP, parts)
+
+
+def _label(space: Space, operation: str) -> str:
+    return label_of(operation, space.topology.operations)
+
+
+def _colour(space: Space, operation: str) -> str:
+    known = space.topology.operations.get(operation)
+    return GREY if known is None else known.colour
 
 
 def _draw(cell: Cell, architecture: Architecture) -> str:
@@ -92,11 +218,12 @@ def _draw(cell: Cell, architecture: Architecture) -> str:
         if (operation := architecture.operation(cell.decision(number))) is not None
     ]
     names = [_state_name(cell, state) for state in range(cell.inputs + cell.nodes)]
-    words = "; ".join(f"{names[e.target]} from {names[e.source]} by {human_name(e.operation or '')}" for e in edges)
+    space = architecture.space
+    words = "; ".join(f"{names[e.target]} from {names[e.source]} by {_label(space, e.operation or '')}" for e in edges)
     if len(cell.output) > 1:
         edges += [_Edge(state, len(names), None) for state in cell.output]
         names.append("output")
-    return _svg(f"{cell_title(cell.name)}: {words}", names, edges, _place(names, edges))
+    return _svg(f"{cell_title(cell.name)}: {words}", names, edges, _place(space, names, edges), space)
 
 
 def _state_name(cell: Cell, state: int) -> str:
@@ -134,7 +261,7 @@ def _name_ranks(edges: list[_Edge], depths: list[int]) -> tuple[list[int], list[
     return state_ranks, label_ranks
 
 
-def _place(names: list[str], edges: list[_Edge]) -> _Placed:
+def _place(space: Space, names: list[str], edges: list[_Edge]) -> _Placed:
     depths = _depths(len(names), edges)
     state_ranks, label_ranks = _name_ranks(edges, depths)
     layered = Layered()
@@ -144,7 +271,7 @@ def _place(names: list[str], edges: list[_Edge]) -> _Placed:
     routes, labels = [], list[int | None]()
     for edge, label_rank in zip(edges, label_ranks, strict=True):
         between = range(state_ranks[depths[edge.source]] + 1, state_ranks[depths[edge.target]])
-        width = _text_width(human_name(edge.operation)) if edge.operation is not None else LANE
+        width = _text_width(_label(space, edge.operation)) if edge.operation is not None else LANE
         lanes = [layered.add(rank, width if rank == label_rank else LANE) for rank in between]
         labels.append(None if label_rank is None else lanes[label_rank - between.start])
         routes.append([edge.source, *lanes, edge.target])
@@ -165,13 +292,19 @@ def _text_width(text: str) -> float:
     return LETTER * len(text) + PADDING
 
 
-def _svg(description: str, names: list[str], edges: list[_Edge], placed: _Placed) -> str:
+def _svg(description: str, names: list[str], edges: list[_Edge], placed: _Placed, space: Space) -> str:
     boxes = range(len(placed.centres))
     width = max(placed.centres[b] + placed.layered.widths[b] / 2 for b in boxes) + MARGIN
     height = max(placed.tops[b] + placed.heights[b] for b in boxes) + MARGIN
     parts = [_curve(number, edges, placed) for number in range(len(edges))]
     parts += [_state(name, box, placed) for box, name in enumerate(names)]
-    parts += [_pill(edge.operation or "", box, placed) for edge, box in zip(edges, placed.labels, strict=True) if box]
+    parts += [
+        _pill(edge.operation or "", box, placed, space) for edge, box in zip(edges, placed.labels, strict=True) if box
+    ]
+    return _page(description, width, height, parts)
+
+
+def _page(description: str, width: float, height: float, parts: list[str]) -> str:
     return (
         f'<svg xmlns="http://www.w3.org/2000/svg" role="img" aria-label="{escape(description)}" class="cell" '
         f'viewBox="0 0 {width:.0f} {height:.0f}" width="{width:.0f}" height="{height:.0f}" fill="none" '
@@ -214,9 +347,9 @@ def _state(name: str, box: int, placed: _Placed) -> str:
     return _box("state", name, box, placed, 'stroke="currentColor" stroke-width="1.5"', "currentColor", radius=6.0)
 
 
-def _pill(operation: str, box: int, placed: _Placed) -> str:
-    colour = COLOURS[OPERATIONS[operation][1]] if operation in OPERATIONS else COLOURS["none"]
-    return _box("operation", human_name(operation), box, placed, f'fill="{colour}"', "#fff", radius=PILL / 2)
+def _pill(operation: str, box: int, placed: _Placed, space: Space) -> str:
+    paint = f'fill="{_colour(space, operation)}"'
+    return _box("operation", _label(space, operation), box, placed, paint, "#fff", radius=PILL / 2)
 
 
 def _box(kind: str, text: str, box: int, placed: _Placed, paint: str, ink: str, *, radius: float) -> str:

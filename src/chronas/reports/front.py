@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from chronas.reports.figure import MARKS, Figure, Json, axis, layout
-from chronas.reports.report import Front, FrontNetwork
-from chronas.reports.words import number_text
+from chronas.reports.data import Front, FrontNetwork
+from chronas.reports.figures import MARKS, Figure, Json, axis, layout
+from chronas.reports.sentences import number_text
 from chronas.units import cost_word
 
 FRONT_COLUMNS = ("network", "accuracy", "predicted", "latency", "at most", "", "architecture")

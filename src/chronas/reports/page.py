@@ -1,4 +1,6 @@
-"""The page: one HTML file that opens anywhere, with style, script, plotly.js, drawings and data inside it.
+"""Pages from templates: style and plotly.js go inside, what users wrote is escaped, and an unknown name is an error.
+
+The page: one HTML file that opens anywhere, with style, script, plotly.js, drawings and data inside it.
 
 It loads nothing: its content security policy forbids every connection, and all that users wrote is escaped.
 """
@@ -10,21 +12,38 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
+from plotly.offline import get_plotlyjs
 
 from chronas.files import write_text
-from chronas.reports import words
+from chronas.reports import sentences
 from chronas.reports.curves import operation_weights, search_curves
-from chronas.reports.draw import cell_title, draw_cells
-from chronas.reports.figure import MARKS
+from chronas.reports.data import Front, Report, SearchSummary, TrainedNetwork, TwoDevices
+from chronas.reports.device_comparison import TWO_COLUMNS, two_rows, two_words
+from chronas.reports.draw import draw
+from chronas.reports.figures import MARKS, learning_figure, plane, predicted_against_measured, supernet_scores
 from chronas.reports.front import FRONT_COLUMNS, front_figure, front_rows, front_words
-from chronas.reports.learning import learning_figure
-from chronas.reports.plots import plane, predicted_against_measured, supernet_scores
-from chronas.reports.report import Front, Report, SearchSummary, TrainedNetwork, TwoDevices
-from chronas.reports.template import render
-from chronas.reports.two import TWO_COLUMNS, two_rows, two_words
-from chronas.spaces import CellTopology, make_space
+from chronas.spaces import make_space
 from chronas.units import cost_word, duration_text
+
+FOLDER = Path(__file__).parent
+
+
+def render(name: str, content: dict[str, Any]) -> str:
+    """A template beside this file as text, with `style` and `plotly` added to its content."""
+    environment = Environment(
+        loader=FileSystemLoader(FOLDER),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    environment.policies["json.dumps_kwargs"] = {"allow_nan": False}
+    style = Markup((FOLDER / "page.css").read_text(encoding="utf-8"))  # noqa: S704 - our own file
+    plotly = Markup(get_plotlyjs())  # noqa: S704 - the plotly package's file
+    return environment.get_template(name).render(content, style=style, plotly=plotly)
+
 
 SHOWN = 8  # candidates of a choice
 
@@ -84,12 +103,9 @@ def _content(report: Report) -> dict[str, Any]:
 
 
 def drawings(space_name: str, architecture: str) -> dict[str, Markup]:
-    """The SVG of each cell of an architecture; nothing for spaces without cells."""
-    space = make_space(space_name)
-    if not isinstance(space.topology, CellTopology):
-        return {}
-    cells = draw_cells(space.parse(architecture))
-    return {cell_title(name): Markup(svg) for name, svg in cells.items()}  # noqa: S704 - `draw_cells` escapes its text
+    """The SVGs of an architecture, by what they show."""
+    found = draw(make_space(space_name).parse(architecture))
+    return {title: Markup(svg) for title, svg in found.items()}  # noqa: S704 - `draw` escapes its text
 
 
 def two_content(two: TwoDevices) -> dict[str, Any]:
@@ -113,10 +129,10 @@ def tiles(report: Report, answer: TrainedNetwork) -> list[Tile]:
     ]
     others = [
         Tile(
-            f"Against {words.ROLE_WORDS[other.role]}",
-            words.compare_latency(answer, other).removesuffix(" than").replace("as fast as", "equally fast"),
-            f"{words.compare_accuracy(answer, other, report.test_images)}: it has {other.accuracy_percent:.2f} % "
-            f"at {words.number_text(other.measured.value_ms)} ms",
+            f"Against {sentences.ROLE_WORDS[other.role]}",
+            sentences.compare_latency(answer, other).removesuffix(" than").replace("as fast as", "equally fast"),
+            f"{sentences.compare_accuracy(answer, other, report.test_images)}: it has {other.accuracy_percent:.2f} % "
+            f"at {sentences.number_text(other.measured.value_ms)} ms",
         )
         for other in report.networks
         if other is not answer
@@ -127,22 +143,23 @@ def tiles(report: Report, answer: TrainedNetwork) -> list[Tile]:
 def cost_tile(network: TrainedNetwork, cost: str, limit: float | None) -> Tile:
     """One cost of a network, with its interval and its limit."""
     found = network.costs[cost]
-    inside = "" if limit is None else f", limit {words.cost_text(cost, limit)}"
+    inside = "" if limit is None else f", limit {sentences.cost_text(cost, limit)}"
     label = {"measured": "Measured", "table": "The table's", "predicted": "Predicted"}[network.source]
-    interval = words.cost_interval_text(cost, found)
-    return Tile(f"{label} {cost_word(cost)}", words.cost_text(cost, found.value), f"{interval}{inside}")
+    interval = sentences.cost_interval_text(cost, found)
+    return Tile(f"{label} {cost_word(cost)}", sentences.cost_text(cost, found.value), f"{interval}{inside}")
 
 
 def facts(network: TrainedNetwork) -> dict[str, str]:
     """Size and training of a network, label -> value."""
     validation = network.validation_accuracy_percent
     return {
-        "Parameters": words.count_text(network.parameters),
-        "MACs per image": words.count_text(network.macs),
+        "Parameters": sentences.count_text(network.parameters),
+        "MACs per image": sentences.count_text(network.macs),
         "Validation accuracy": "not recorded" if validation is None else f"{validation:.2f} %",
         "Training": duration_text(network.training_s),
         "Latency, median and p95 of single runs": (
-            f"{words.number_text(network.measured.median_ms)} ms, {words.number_text(network.measured.p95_ms)} ms"
+            f"{sentences.number_text(network.measured.median_ms)} ms, "
+            f"{sentences.number_text(network.measured.p95_ms)} ms"
         ),
     }
 
@@ -178,10 +195,10 @@ def cost_row(network: TrainedNetwork, cost: str, limit: float | None) -> list[st
     return [
         network.name,
         cost_word(cost),
-        "none" if found.predicted is None else words.cost_text(cost, found.predicted),
-        words.cost_text(cost, found.value),
-        words.cost_interval_text(cost, found),
-        "none" if limit is None else words.cost_text(cost, limit),
+        "none" if found.predicted is None else sentences.cost_text(cost, found.predicted),
+        sentences.cost_text(cost, found.value),
+        sentences.cost_interval_text(cost, found),
+        "none" if limit is None else sentences.cost_text(cost, limit),
         "" if limit is None else "yes" if found.high <= limit else "no",
     ]
 
@@ -198,7 +215,7 @@ def judged_table(search: SearchSummary) -> Table | None:
             str(each.place),
             "none" if each.accuracy_percent is None else f"{each.accuracy_percent:.2f} %",
             f"{each.rank:.1f}",
-            *(words.cost_text(cost, each.predicted[cost]) for cost in costs),
+            *(sentences.cost_text(cost, each.predicted[cost]) for cost in costs),
         ]
         for number, each in enumerate(search.judged[:SHOWN])
     ]
@@ -212,12 +229,12 @@ def network_row(network: TrainedNetwork) -> list[str]:
     return [
         network.name,
         f"{network.accuracy_percent:.2f} %",
-        "none" if predicted is None else f"{words.number_text(predicted)} ms",
-        f"{words.number_text(measured.value_ms)} ms",
-        words.interval_text(measured),
+        "none" if predicted is None else f"{sentences.number_text(predicted)} ms",
+        f"{sentences.number_text(measured.value_ms)} ms",
+        sentences.interval_text(measured),
         "none" if predicted is None else f"{100 * (predicted / measured.value_ms - 1):+.1f} %",
-        words.count_text(network.macs),
-        words.count_text(network.parameters),
+        sentences.count_text(network.macs),
+        sentences.count_text(network.parameters),
     ]
 
 
@@ -234,7 +251,7 @@ def predictor_content(report: Report) -> dict[str, Any] | None:
             f"{scores.kendall:.3f}",
             f"{scores.spearman:.3f}",
             f"{scores.mape_percent:.1f} %",
-            f"{words.number_text(scores.rmse_ms)} ms",
+            f"{sentences.number_text(scores.rmse)} ms",
             f"{scores.within_5_percent:.0f} %",
             f"{scores.within_10_percent:.0f} %",
         ]
@@ -245,7 +262,7 @@ def predictor_content(report: Report) -> dict[str, Any] | None:
     repeated = [*ranks, "" if difference is None else f"{difference:.1f} % (median)"]
     rows.append(["measuring again", *repeated, "", "", ""])
     return {
-        "words": words.predictor_words(predictor),
+        "words": sentences.predictor_words(predictor),
         "figures": [f for f in (predicted_against_measured(predictor), learning_figure(predictor)) if f is not None],
         "table": Table("Scores against measured latencies, on architectures not seen", columns, rows),
     }

@@ -7,17 +7,16 @@ print(report.verdict.text)
 
 from __future__ import annotations
 
-from chronas.runs.both import DEVICES_FILE, compare_devices, read_devices
 from chronas.runs.config import LIMITS, Frame, RunConfig
-from chronas.runs.finding import Chosen, Finder, read_choice, read_choices
-from chronas.runs.folder import Run
+from chronas.runs.cost_model import fit, fit_all, measure, predictor_folder
+from chronas.runs.device_comparison import DEVICES_FILE, compare_devices, read_devices
 from chronas.runs.front import read_front, search_front
-from chronas.runs.known import NetworkCosts, costs_of, device_of
-from chronas.runs.measuring import fit, fit_all, measure, predictor_folder
+from chronas.runs.limit_loop import help_searches
+from chronas.runs.network_costs import NetworkCosts, costs_of, device_of
+from chronas.runs.pipeline import execute, find, measure_found, show
 from chronas.runs.presets import PRESETS, make_preset
-from chronas.runs.reusing import FIELDS, config_again
-from chronas.runs.run import execute, find, measure_found, show
-from chronas.runs.searching import help_searches
+from chronas.runs.run import Run
+from chronas.runs.selection import Chosen, Finder, read_choice, read_choices
 from chronas.runs.training import (
     EXPORTED,
     Trained,
@@ -25,12 +24,13 @@ from chronas.runs.training import (
     export,
     export_own,
     read_architecture,
-    read_interface,
+    read_preprocessing,
     read_trained,
     train_architecture,
     train_network,
     write_architecture,
 )
+from chronas.runs.warm_start import FIELDS, config_again
 
 __all__ = [
     "DEVICES_FILE",
@@ -66,7 +66,7 @@ __all__ = [
     "read_choices",
     "read_devices",
     "read_front",
-    "read_interface",
+    "read_preprocessing",
     "read_trained",
     "search_front",
     "show",

@@ -14,8 +14,8 @@ from chronas.devices import device_class
 from chronas.errors import DataError, UsageError
 from chronas.measurement import Cost, Plan
 from chronas.predictors import predictor_class
-from chronas.search import ChoiceConfig, ObjectiveConfig, searcher_class
-from chronas.spaces import Skeleton, Space
+from chronas.search import ObjectiveConfig, RerankConfig, searcher_class
+from chronas.spaces import NetworkSize, Space
 from chronas.training import Recipe
 
 DEFAULT_SEARCHER = "bayesian"  # found the best networks on NAS-Bench-201: results/truth-nasbench201.md
@@ -39,8 +39,8 @@ class Frame(BaseModel):
         default="cifar", description="cifar keeps the size, imagenet divides by 8"
     )
 
-    def skeleton(self, space: Space, input_shape: tuple[int, int, int], classes: int) -> Skeleton:
-        """The skeleton for data of this input shape [C, H, W] and number of classes.
+    def size(self, space: Space, input_shape: tuple[int, int, int], classes: int) -> NetworkSize:
+        """The size for data of this input shape [C, H, W] and number of classes.
 
         Raises:
             UsageError: the space does not have the frame's stem.
@@ -48,7 +48,7 @@ class Frame(BaseModel):
         if self.stem not in space.topology.stems:
             valid = ", ".join(space.topology.stems)
             raise UsageError(f"space {space.name} has no {self.stem} stem: valid stems are {valid}")
-        return Skeleton(input_shape=input_shape, classes=classes, **self.model_dump())
+        return NetworkSize(input_shape=input_shape, outputs=classes, **self.model_dump())
 
 
 class RunConfig(BaseModel):
@@ -94,7 +94,7 @@ class RunConfig(BaseModel):
     peak_memory_weight: float = Field(
         default=0.0, ge=0, description="the same of peak memory, which is then measured too"
     )
-    choice: ChoiceConfig = Field(default=ChoiceConfig())
+    choice: RerankConfig = Field(default=RerankConfig())
     front: int | None = Field(
         default=None, ge=2, le=64, description="find so many networks from fast to accurate too, in the same search"
     )

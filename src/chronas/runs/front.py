@@ -9,16 +9,17 @@ import numpy as np
 
 from chronas.errors import UsageError
 from chronas.files import read_as, write_json
+from chronas.pareto import hypervolume, non_dominated
 from chronas.predictors import Predictor
 from chronas.progress import Progress, silent
 from chronas.reports import Front, FrontNetwork
-from chronas.runs.folder import Run
-from chronas.runs.known import NetworkCosts, costs_of
-from chronas.runs.measuring import LATENCY
-from chronas.runs.searching import search
-from chronas.runs.usable import require_usable, search_costs
-from chronas.search import Contender, find_front, hypervolume, searcher_class
-from chronas.tables import CostTable, pareto_front
+from chronas.runs.compatibility import require_usable, search_costs
+from chronas.runs.cost_model import LATENCY
+from chronas.runs.limit_loop import search
+from chronas.runs.network_costs import NetworkCosts, costs_of
+from chronas.runs.run import Run
+from chronas.search import Contender, find_front, searcher_class
+from chronas.tables import CostTable
 
 FILE = "front.json"
 SCHEMA = "chronas.front/1"
@@ -80,7 +81,7 @@ def front_of(
     points = np.stack([latencies, wrong], axis=1)[inside]
     area = hypervolume(points, (reference_ms, 100.0 - reference_percent))
     kept = np.zeros(len(found), dtype=bool)
-    kept[inside] = pareto_front(np.stack([latencies, -np.arange(len(found), dtype=np.float64)], axis=1)[inside])
+    kept[inside] = non_dominated(np.stack([latencies, -np.arange(len(found), dtype=np.float64)], axis=1)[inside])
     networks = [
         FrontNetwork(
             architecture=str(one.candidate.architecture),

@@ -14,7 +14,7 @@ from chronas.names import named
 from chronas.predictors import predictor_class
 from chronas.runs.config import DEFAULT_SEARCHER, Frame, RunConfig
 from chronas.search import searcher_class
-from chronas.spaces import LayerTopology, make_space
+from chronas.spaces import make_space
 from chronas.training import make_recipe
 
 PRESETS = {
@@ -46,7 +46,7 @@ def make_preset(name: str, names: Names | None = None) -> RunConfig:
     """
     preset: Callable[[Names], RunConfig] = named("preset", name, {key: text for key, (text, _) in PRESETS.items()})
     config = preset(names or {})
-    return _of_layers(config) if isinstance(make_space(config.space).topology, LayerTopology) else config
+    return _of_layers(config) if make_space(config.space).topology.small_depth == 1 else config
 
 
 def digits_cpu(names: Names) -> RunConfig:
@@ -80,7 +80,7 @@ def cifar10_cpu(names: Names) -> RunConfig:
         frame=Frame(width=16, depth=5),
         plan=SMALL_PLAN,
         recipe=make_recipe("cifar10-cpu"),
-        latency_weight=0.5 if searcher.by_gradient else 0.05,  # beside the loss, or beside the share of wrong images
+        latency_weight=0.5 if searcher.differentiable else 0.05,  # beside the loss, or beside the share of wrong images
         baseline=True,
     )
 

@@ -1,81 +1,394 @@
-"""The loop, callable from Python: measure, fit, search, train, export, measure again, report.
+"""A run is a folder: its config, and what each step left there. Nothing in it is overwritten without being told.
 
-config = make_preset("digits-cpu")
-report = execute(Run.create(Path("runs/demo"), config, command="chronas demo"))
-print(report.verdict.text)
+run = Run.create(Path("runs/mine"), config, command="chronas run ...")
+run = Run.open(Path("runs/mine"))
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import functools
+import platform
+import subprocess
+import time
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass
+from datetime import UTC, datetime
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any, Literal
 
-from chronas.errors import LimitMissedError
+import torch
+from filelock import FileLock, Timeout
+
+from chronas import __version__
+from chronas.data import Dataset, Images, Normalisation, load_dataset, split
+from chronas.devices import Device, OfflineConfig, make_device
+from chronas.errors import UsageError
+from chronas.files import read_as, sha256, write_json
+from chronas.measurement import make_meter
+from chronas.predictors import predictor_class
 from chronas.progress import Progress, silent
-from chronas.reports import Report, write_page
-from chronas.runs.both import compare_devices
-from chronas.runs.finding import Finder
-from chronas.runs.folder import Run
-from chronas.runs.front import search_front
-from chronas.runs.known import costs_of
-from chronas.runs.measuring import fit_all, measure
-from chronas.runs.summary import FINAL, summarise, write_missed
-from chronas.runs.training import export_own, train_network, trained_weights
-from chronas.spaces import Architecture
+from chronas.runs.compatibility import require_usable
+from chronas.runs.config import RunConfig
+from chronas.runs.warm_start import REUSED, require_again, take_along, warm_start_file_of
+from chronas.search import ObjectiveConfig, SearchCost, Task, make_searcher
+from chronas.spaces import NetworkSize, Space, make_space
+from chronas.tables import CostTable
+from chronas.training import SINGLE_PROCESS
+from chronas.units import LATENCY, cost_word
+
+SCHEMA = "chronas.run/2"
+DATA_SCHEMA = "chronas.data/1"
+TIMINGS_SCHEMA = "chronas.timings/1"
+KEPT_S = 5.0  # at least so long lies between two writes of a step's time
+PACKAGES = ("torch", "numpy", "polars", "onnx", "onnxruntime", "scikit-learn")
 
 
-def execute(run: Run, progress: Progress = silent) -> Report:
-    """Do what the run's config asks, going on where an earlier attempt stopped; ends in `report.html`.
+@dataclass(frozen=True)
+class Facts:
+    """What `run.json` says beside the config: the command that repeats the run, and what it began with.
 
-    Args:
-        run: the folder and its config.
-        progress: told of each step.
-
-    Raises:
-        LimitMissedError: no architecture keeps the limit; the report, which says so, is written all the same.
-        ChronasError: anything that the user can mend; what is already done stays.
+    Attributes:
+        command: the command line.
+        created: date and time (UTC, ISO 8601).
+        versions: of chronas and of the packages that results depend on.
+        device: the device's fingerprint.
+        config: as JSON.
+        reused: SHA-256 of what another run has learnt and this one has taken along; None without one.
     """
-    with run.working():
-        table = measure(run, progress)
-        predictors = fit_all(run, table, progress)
+
+    command: str
+    created: str
+    versions: dict[str, str]
+    device: dict[str, str | int | float]
+    config: dict[str, Any]
+    reused: str | None = None
+
+
+@dataclass(frozen=True)
+class DataFacts:
+    """What is known of a data set without decoding it: name, shape [C, H, W], classes, and how many images."""
+
+    name: str
+    shape: tuple[int, int, int]
+    classes: int
+    train: int
+    test: int
+
+
+@dataclass(frozen=True)
+class Timings:
+    """Seconds by step."""
+
+    seconds: dict[str, float]
+
+
+class Run:
+    """A run folder and its config; steps read what steps before them left, and write their own.
+
+    Attributes:
+        folder: where everything lies.
+        config: what was asked.
+        command: the command line that repeats the run.
+        group: processes that share its searches by gradient; the first one does all else, see `help_searches`.
+    """
+
+    def __init__(self, folder: Path, config: RunConfig, command: str) -> None:
+        self.folder = folder
+        self.config = config
+        self.command = command
+        self.group = SINGLE_PROCESS
+
+    @classmethod
+    def create(
+        cls,
+        folder: Path,
+        config: RunConfig,
+        *,
+        command: str,
+        table: CostTable | None = None,
+        source: Run | None = None,
+    ) -> Run:
+        """Begin a run, or go on with the one in `folder` where its config is the same.
+
+        Whatever can be known to be wrong is refused before anything is written.
+
+        Args:
+            folder: of the run.
+            config: what to do.
+            command: the command line that repeats it.
+            table: costs to use instead of measuring them.
+            source: a run whose trained supernet or networks to begin with; it stays as it is.
+
+        Raises:
+            UsageError: the folder holds a run with another config, table or source, files that are no run's, or the
+                source cannot serve.
+            MismatchError: the table is of another space, size, device or cost.
+            ChronasError: the data or the settings of the search are not usable.
+        """
+        if folder.exists() and not folder.is_dir():
+            raise UsageError(f"{folder} is a file, a run needs a folder: choose another --out")
+        if (folder / "run.json").exists():
+            run = cls.open(folder)
+            if run.config != config:
+                changed = _differences(run.config, config)
+                raise UsageError(
+                    f"{folder} holds a run with other settings ({changed}); choose another --out, or go on with "
+                    f"it: chronas run --resume {folder}"
+                )
+            run._take(table)
+            if run.facts.reused != (None if source is None else sha256(warm_start_file_of(source))):
+                raise UsageError(f"{folder} holds a run that reuses another one; choose another --out")
+            return run
+        begun = {REUSED} if source is not None else set()  # killed while it was copied
+        if folder.exists() and any(path.name not in begun for path in folder.iterdir()):
+            raise UsageError(f"{folder} is not empty and holds no run; choose another --out")
+        run = cls(folder, config, command)
+        run._check(table)
+        reused = None
+        if source is not None:
+            require_again(source, config)
+            make_searcher(config.searcher, config.searcher_config).require_warm_start(
+                run.task("again", ObjectiveConfig(), {}, warm_start_file_of(source))
+            )
+            reused = take_along(source, folder)
+        created = datetime.now(UTC).isoformat(timespec="seconds")
+        facts = Facts(command, created, versions(), run.device.fingerprint(), config.model_dump(mode="json"), reused)
+        write_json(folder / "run.json", SCHEMA, asdict(facts))
+        write_json(folder / "data.json", DATA_SCHEMA, asdict(run.data_facts))
+        run._take(table)
+        return run
+
+    def _check(self, table: CostTable | None) -> None:
+        """Refuse what can be known to be wrong before anything is measured."""
+        searcher = make_searcher(self.config.searcher, self.config.searcher_config)
+        searcher.require(self.space)
+        predictor = predictor_class(self.config.predictor)
+        if (reason := predictor.unavailable()) is not None:
+            raise UsageError(f"predictor {predictor.name} cannot be fitted: {reason}")
+        for cost in [*self.config.objective.asked, *([LATENCY] if self.config.front is not None else [])]:
+            require_usable(predictor, type(searcher), cost_word(cost))
+        _ = self.size, self.search_split  # these fail where the data does not fit
+        if not self.recorded:
+            for cost in self.config.costs:
+                make_meter(cost, self.device, self.size)  # fails where nothing on this machine can tell the cost
+        if table is not None:
+            self.require(table)
+
+    def require(self, table: CostTable) -> None:
+        """Hold that a table is of this run's space, size and device, and has all costs that matter to it.
+
+        Raises:
+            MismatchError: it is of another kind.
+            DataError: it lacks a cost that has a limit or weight.
+        """
+        table.require(space=self.space, size=self.size, device=self.device, cost="latency_ms")
+        for cost in self.config.costs:
+            table.of(cost)
+
+    def _take(self, table: CostTable | None) -> None:
+        """Keep a given table as the run's own, which must not have another."""
+        path = self.folder / "costs.parquet"
+        if table is None:
+            return
+        if not path.exists():
+            table.save(path)
+        elif not CostTable.load(path).frame.equals(table.frame):
+            raise UsageError(f"{self.folder} holds a run with another table than the given one; choose another --out")
+
+    @classmethod
+    def open(cls, folder: Path) -> Run:
+        """The run in a folder.
+
+        Raises:
+            DataError: there is none, or its `run.json` is damaged.
+        """
+        facts = read_as(folder / "run.json", SCHEMA, Facts, oldest=1)
+        return cls(folder, RunConfig.from_json(facts.config), facts.command)
+
+    @property
+    def facts(self) -> Facts:
+        """What `run.json` says."""
+        return read_as(self.folder / "run.json", SCHEMA, Facts, oldest=1)
+
+    @functools.cached_property
+    def reused(self) -> Run | None:
+        """The run with whose supernet or networks this one begins, as far as it was taken along; None without one.
+
+        Raises:
+            DataError: what was taken along is no longer there.
+        """
+        return None if self.facts.reused is None else Run.open(self.folder / REUSED)
+
+    @functools.cached_property
+    def space(self) -> Space:
+        """The search space."""
+        return make_space(self.config.space)
+
+    @functools.cached_property
+    def device(self) -> Device:
+        """The device that is measured."""
+        return make_device(self.config.device, self.config.device_config)
+
+    @property
+    def recorded(self) -> bool:
+        """Whether the device is not here, and known by the given table alone: then nothing is measured."""
+        return isinstance(self.config.device_config, OfflineConfig)
+
+    @functools.cached_property
+    def data(self) -> Dataset:
+        """The data set, decoded."""
+        return load_dataset(self.config.data, limit=self.config.data_limit, seed=self.config.seed)
+
+    @functools.cached_property
+    def normalisation(self) -> Normalisation:
+        """Mean and standard deviation of the training images' channels."""
+        return Normalisation.of(self.data.train)
+
+    @functools.cached_property
+    def training_split(self) -> tuple[Images, Images]:
+        """Training images: (for gradient steps, for choosing the best checkpoint)."""
+        return split(self.data.train, self.config.validation_share, seed=self.config.seed)
+
+    @functools.cached_property
+    def search_split(self) -> tuple[Images, Images]:
+        """The images for gradient steps, or `search_images` of them: (for weights, for judging architectures)."""
+        images, wanted = self.training_split[0], self.config.search_images
+        if wanted is not None and wanted < len(images):
+            _, images = split(images, wanted / len(images), seed=self.config.seed + 2)
+        return split(images, self.config.search_validation_share, seed=self.config.seed + 1)
+
+    @functools.cached_property
+    def data_facts(self) -> DataFacts:
+        """Name, shape [C, H, W], classes and image counts of the data; `data.json` has them, to need no decoding."""
+        path = self.folder / "data.json"
+        if path.exists():
+            return read_as(path, DATA_SCHEMA, DataFacts)
+        data = self.data
+        return DataFacts(data.name, data.shape, data.classes, len(data.train), len(data.test))
+
+    @functools.cached_property
+    def size(self) -> NetworkSize:
+        """The frame of the deployed network."""
+        return self.config.frame.size(self.space, self.data_facts.shape, self.data_facts.classes)
+
+    def task(
+        self, name: str, objective: ObjectiveConfig, costs: Mapping[str, SearchCost], trained: Path | None = None
+    ) -> Task:
+        """The task of a search under `search/<name>`; `trained` is what another search has learnt."""
+        train, validation = self.search_split
+        return Task(
+            space=self.space,
+            size=self.size,
+            search_train=train,
+            search_validation=validation,
+            normalisation=self.normalisation,
+            costs=costs,
+            objective=objective,
+            folder=self.folder / "search" / name,
+            seed=self.config.seed,
+            warm_start=trained,
+        )
+
+    @property
+    def role(self) -> Literal["limit", "latency-term", "weight-0"]:
+        """What the run's own search is: "limit", "latency-term" with a weight on any cost, or "weight-0" without."""
+        if self.config.limits:
+            return "limit"
+        return "latency-term" if self.config.weights else "weight-0"
+
+    @property
+    def timings(self) -> dict[str, float]:
+        """Seconds that each step has taken so far, all attempts together."""
+        path = self.folder / "timings.json"
+        return read_as(path, TIMINGS_SCHEMA, Timings).seconds if path.exists() else {}
+
+    def set_aside(self, *names: str) -> None:
+        """Rename files or folders to `<name>.old-<n>`, so that a step can be done anew and nothing is lost."""
+        for name in names:
+            path = self.folder / name
+            if path.exists():
+                taken = sum(1 for _ in path.parent.glob(f"{path.name}.old-*"))
+                path.rename(path.with_name(f"{path.name}.old-{taken + 1}"))
+
+    @contextmanager
+    def timed(self, step: str, progress: Progress = silent) -> Iterator[Progress]:
+        """Add the wall-clock of the block to the step's timing, also where it is interrupted.
+
+        What it gives tells `progress` and writes the time so far at most every `KEPT_S`, in case the process is killed.
+        """
+        earlier_s = self.timings.get(step, 0.0)
+        began_s = kept_s = time.monotonic()
+
+        def keep() -> None:
+            nonlocal kept_s
+            kept_s = time.monotonic()
+            seconds = self.timings | {step: earlier_s + kept_s - began_s}
+            write_json(self.folder / "timings.json", TIMINGS_SCHEMA, {"seconds": seconds})
+
+        def told(name: str, done: int, total: int, note: str) -> None:
+            if time.monotonic() - kept_s >= KEPT_S:
+                keep()
+            progress(name, done, total, note)
+
         try:
-            networks = find(run, Finder(run, predictors, table, progress))
-        except LimitMissedError as missed:
-            write_missed(run, missed)
-            show(run)
-            raise
-        if run.config.front is not None:
-            search_front(run, predictors, table, progress)
-        for role, architecture in networks.items():
-            train_network(run, role, architecture, progress)
-        export_own(run)
-        measure_found(run, networks, progress)
-        return show(run)
+            yield told
+        finally:
+            keep()
+
+    @contextmanager
+    def working(self) -> Iterator[None]:
+        """Keep other processes out of this folder, and compute with the config's number of threads.
+
+        The kernel frees the lock when this process dies.
+
+        Raises:
+            UsageError: another process works here.
+        """
+        self.folder.mkdir(parents=True, exist_ok=True)
+        lock = FileLock(self.folder / ".lock")
+        try:
+            lock.acquire(timeout=0)
+        except Timeout:
+            raise UsageError(f"another process works in {self.folder}; wait for it or choose another --out") from None
+        threads = torch.get_num_threads()
+        torch.set_num_threads(self.config.threads)
+        try:
+            yield
+        finally:
+            torch.set_num_threads(threads)
+            lock.release()
 
 
-def measure_found(run: Run, networks: Mapping[str, Architecture], progress: Progress = silent) -> None:
-    """Measure all networks with their trained weights, in one campaign: together, so that they can be compared.
-
-    Where the device is not here there is nothing to do. A run over another one's supernet is compared with that.
-    """
-    weights = {architecture: trained_weights(run, role) for role, architecture in networks.items()}
-    costs_of(run, FINAL, list(weights), progress, weights=weights)
-    if run.reused is not None:
-        compare_devices(run, progress)
+def versions() -> dict[str, str]:
+    """Versions of chronas, Python and the packages that results depend on; chronas's git commit where it has one."""
+    found = {"chronas": __version__, "python": platform.python_version()}
+    found |= {package: version(package) for package in PACKAGES}
+    commit = _git_commit(Path(__file__))
+    return found | ({"commit": commit} if commit else {})
 
 
-def find(run: Run, finder: Finder) -> dict[str, Architecture]:
-    """The architectures to train, by role: the run's own, and with `baseline` those it is compared with."""
-    networks: dict[str, Architecture] = {run.role: finder.own()}
-    if run.config.baseline:
-        if run.role != "weight-0":
-            networks["weight-0"] = finder.weight_zero()
-        networks["random"] = finder.random()
-        networks["random-search"] = finder.random_search()
-    return networks
+def _git_commit(file: Path) -> str | None:
+    """The commit of the checkout that tracks `file`; None where it was installed from a package."""
+    git = ["git", "-C", str(file.parent)]
+    try:
+        tracked = subprocess.run([*git, "ls-files", "--error-unmatch", file.name], capture_output=True, check=False)
+        answer = subprocess.run([*git, "rev-parse", "--short=12", "HEAD"], capture_output=True, text=True, check=False)
+    except OSError:
+        return None
+    return answer.stdout.strip() if tracked.returncode == answer.returncode == 0 else None
 
 
-def show(run: Run) -> Report:
-    """Write `report.html` from what the folder holds, and return what it shows."""
-    report = summarise(run)
-    write_page(run.folder / "report.html", report)
-    return report
+def _differences(old: RunConfig, new: RunConfig) -> str:
+    before, after = _flat(old.model_dump(mode="json")), _flat(new.model_dump(mode="json"))
+    changed = [key for key in sorted(before.keys() | after.keys()) if before.get(key) != after.get(key)]
+    shown = [f"{key} {before.get(key)} -> {after.get(key)}" for key in changed[:3]]
+    return ", ".join(shown) + (f" and {len(changed) - 3} more" if len(changed) > 3 else "")
+
+
+def _flat(content: dict[str, Any], prefix: str = "") -> dict[str, Any]:
+    flat: dict[str, Any] = {}
+    for key, value in content.items():
+        flat |= _flat(value, f"{prefix}{key}.") if isinstance(value, dict) else {f"{prefix}{key}": value}
+    return flat

@@ -13,14 +13,14 @@ from chronas.errors import LimitMissedError
 from chronas.files import read_as, write_json
 from chronas.predictors import PredictorReport
 from chronas.reports import Report, Role, Scored, SearchSummary, TrainedNetwork, Verdict, judge
-from chronas.runs.both import read_devices
 from chronas.runs.config import RunConfig
-from chronas.runs.finding import HISTORY_SCHEMA, SCORED_SCHEMA, read_choice
-from chronas.runs.folder import Run
+from chronas.runs.cost_model import REPORT_SCHEMA
+from chronas.runs.device_comparison import read_devices
 from chronas.runs.front import FILE as FRONT
 from chronas.runs.front import read_front
-from chronas.runs.known import NetworkCosts, measured, recorded
-from chronas.runs.measuring import REPORT_SCHEMA
+from chronas.runs.network_costs import NetworkCosts, measured, recorded
+from chronas.runs.run import Run
+from chronas.runs.selection import HISTORY_SCHEMA, SCORED_SCHEMA, read_choice
 from chronas.runs.training import read_trained
 from chronas.search import amounts_text
 from chronas.spaces import Architecture
@@ -34,7 +34,7 @@ FILES = {
     "model.safetensors": "trained weights",
     "model.onnx": "the network with its weights, checked against PyTorch",
     "model.py": "the network's source; needs only torch",
-    "architecture.json": "space, architecture and skeleton",
+    "architecture.json": "space, architecture and size",
     "costs.parquet": "measured costs of the random networks",
     "journal.sqlite": "every sample that was measured",
     "predictor/predictor.safetensors": "the fitted predictor",
@@ -120,7 +120,7 @@ def asked(run: Run) -> dict[str, str]:
     return {
         "data": f"{facts.name}: {facts.train} training and {facts.test} test images",
         "space": config.space,
-        "network": str(run.skeleton),
+        "network": str(run.size),
         "device": device,
         "limits": amounts_text(config.limits) or "none",
         "weights": ", ".join(f"{word} {weight}" for word, weight in weights.items()) or "none",
@@ -144,7 +144,7 @@ def searches(run: Run) -> list[SearchSummary]:
     for role in sorted(ROLES, key=lambda name: name != run.role):
         folder, network = run.folder / "search" / role, run.folder / "networks" / role
         if (folder / "history.json").exists():
-            history = read_as(folder / "history.json", HISTORY_SCHEMA, History)
+            history = read_as(folder / "history.json", HISTORY_SCHEMA, History, oldest=1)
             judged = list(read_choice(network).judged) if (network / "choice.json").exists() else []
             found.append(
                 SearchSummary(name_of(role, run.config), run.space.name, history.epochs, scored(folder), judged)

@@ -12,13 +12,13 @@ import torch
 from chronas.data import Dataset, Normalisation, split
 from chronas.errors import DataError, MismatchError
 from chronas.files import read_as, write_json
-from chronas.networks import Interface, build, count, save_state, write_onnx, write_source
+from chronas.networks import Preprocessing, build, count, save_state, write_onnx, write_source
 from chronas.progress import Progress, silent
-from chronas.runs.folder import Run
-from chronas.spaces import Architecture, Skeleton, make_space
-from chronas.training import ALONE, BEST, Group, Recipe, evaluate, load_best, train
+from chronas.runs.run import Run
+from chronas.spaces import Architecture, NetworkSize, make_space
+from chronas.training import BEST, SINGLE_PROCESS, ProcessGroup, Recipe, evaluate, load_best, train
 
-ARCHITECTURE_SCHEMA = "chronas.architecture/1"
+ARCHITECTURE_SCHEMA = "chronas.architecture/2"
 RESULT_SCHEMA = "chronas.result/1"
 EXPORTED = ("model.safetensors", "model.onnx", "model.py", "architecture.json")
 TOLERANCE = 1e-4  # relative difference allowed between PyTorch and the exported ONNX file
@@ -41,7 +41,7 @@ class Trained(Result):
 
     role: str
     architecture: Architecture
-    skeleton: Skeleton
+    size: NetworkSize
 
 
 @dataclass(frozen=True)
@@ -50,8 +50,8 @@ class Described:
 
     space: str
     architecture: str
-    skeleton: Skeleton
-    interface: Interface | None = None
+    size: NetworkSize
+    preprocessing: Preprocessing | None = None
 
 
 def train_network(run: Run, role: str, architecture: Architecture, progress: Progress = silent) -> Trained:
@@ -62,7 +62,7 @@ def train_network(run: Run, role: str, architecture: Architecture, progress: Pro
             train_architecture(
                 folder,
                 architecture,
-                run.skeleton,
+                run.size,
                 run.data,
                 run.config.recipe,
                 validation_share=run.config.validation_share,
@@ -80,21 +80,21 @@ def trained_weights(run: Run, role: str) -> Path:
 def train_architecture(
     folder: Path,
     architecture: Architecture,
-    skeleton: Skeleton,
+    size: NetworkSize,
     data: Dataset,
     recipe: Recipe,
     *,
     validation_share: float,
     seed: int,
     progress: Progress = silent,
-    group: Group = ALONE,
+    group: ProcessGroup = SINGLE_PROCESS,
 ) -> None:
     """Train one architecture in a folder of its own, or go on there; the test images are used once, at the end.
 
     Args:
         folder: gets `architecture.json`, `training/` and, when all is done, `result.json`.
         architecture: what to train.
-        skeleton: its frame; shape and classes are the data's.
+        size: its frame; shape and classes are the data's.
         data: training images, a share of which only chooses the checkpoint, and test images.
         recipe: how to train.
         validation_share: that share.
@@ -107,9 +107,9 @@ def train_architecture(
         UsageError: training diverged.
     """
     normalisation = Normalisation.of(data.train)
-    interface = Interface(normalisation.mean, normalisation.std, data.class_names)
-    _begin(folder / "architecture.json", architecture, skeleton, interface, group)
-    network = build(architecture, skeleton, seed=seed, auxiliary=recipe.auxiliary_weight > 0)
+    preprocessing = Preprocessing(normalisation.mean, normalisation.std, data.class_names)
+    _begin(folder / "architecture.json", architecture, size, preprocessing, group)
+    network = build(architecture, size, seed=seed, auxiliary=recipe.auxiliary_weight > 0)
     images, validation = split(data.train, validation_share, seed=seed)
     training = train(
         network,
@@ -123,7 +123,7 @@ def train_architecture(
         group=group,
     )
     assert training.best_validation_accuracy is not None  # there are validation images
-    counts = count(network, skeleton.input_shape)
+    counts = count(network, size.input_shape)
     result = Result(
         accuracy_percent=evaluate(network, data.test, normalisation, group=group),
         validation_accuracy_percent=training.best_validation_accuracy,
@@ -132,55 +132,57 @@ def train_architecture(
         training_s=sum(row["seconds"] for row in training.history),
     )
     if group.first:
-        write_architecture(folder / "architecture.json", architecture, skeleton, interface)  # an old one lacks the last
+        write_architecture(folder / "architecture.json", architecture, size, preprocessing)  # an old one lacks the last
         write_json(folder / "result.json", RESULT_SCHEMA, asdict(result))
 
 
-def _begin(path: Path, architecture: Architecture, skeleton: Skeleton, interface: Interface, group: Group) -> None:
+def _begin(
+    path: Path, architecture: Architecture, size: NetworkSize, preprocessing: Preprocessing, group: ProcessGroup
+) -> None:
     """Write what is trained, or hold that it is what the file already says."""
     begun = path.exists()
-    if begun and read_architecture(path) != (architecture, skeleton):
+    if begun and read_architecture(path) != (architecture, size):
         raise MismatchError(f"{path.parent} holds a training of another architecture or size: choose another folder")
-    if begun and read_interface(path) not in {None, interface}:
+    if begun and read_preprocessing(path) not in {None, preprocessing}:
         raise MismatchError(f"{path.parent} holds a training on other images: choose another folder")
     group.wait()  # all have looked before one writes
     if group.first and not begun:
-        write_architecture(path, architecture, skeleton, interface)
+        write_architecture(path, architecture, size, preprocessing)
 
 
 def read_trained(folder: Path) -> Trained:
     """What `train_network` left in a folder; raises `DataError` where it is not whole."""
-    architecture, skeleton = read_architecture(folder / "architecture.json")
+    architecture, size = read_architecture(folder / "architecture.json")
     result = read_as(folder / "result.json", RESULT_SCHEMA, Result)
-    return Trained(**asdict(result), role=folder.name, architecture=architecture, skeleton=skeleton)
+    return Trained(**asdict(result), role=folder.name, architecture=architecture, size=size)
 
 
 def write_architecture(
-    path: Path, architecture: Architecture, skeleton: Skeleton, interface: Interface | None = None
+    path: Path, architecture: Architecture, size: NetworkSize, preprocessing: Preprocessing | None = None
 ) -> None:
-    """Write space, text form and skeleton as JSON, and of a trained network what it takes and what its classes are."""
+    """Write space, text form and size as JSON, and of a trained network what it takes and what its classes are."""
     content = {
         "space": architecture.space.name,
         "architecture": str(architecture),
-        "skeleton": skeleton.model_dump(mode="json"),
-        "interface": None if interface is None else asdict(interface),
+        "size": size.model_dump(mode="json"),
+        "preprocessing": None if preprocessing is None else asdict(preprocessing),
     }
     write_json(path, ARCHITECTURE_SCHEMA, content)
 
 
-def read_architecture(path: Path) -> tuple[Architecture, Skeleton]:
+def read_architecture(path: Path) -> tuple[Architecture, NetworkSize]:
     """Read what `write_architecture` wrote; raises `DataError` or `UsageError` in one line."""
-    described = read_as(path, ARCHITECTURE_SCHEMA, Described)
-    return make_space(described.space).parse(described.architecture), described.skeleton
+    described = read_as(path, ARCHITECTURE_SCHEMA, Described, oldest=1)
+    return make_space(described.space).parse(described.architecture), described.size
 
 
-def read_interface(path: Path) -> Interface | None:
+def read_preprocessing(path: Path) -> Preprocessing | None:
     """How a trained network takes pixels, and its classes; None in a file of a version that did not keep it.
 
     Raises:
         DataError: the file is damaged.
     """
-    return read_as(path, ARCHITECTURE_SCHEMA, Described).interface
+    return read_as(path, ARCHITECTURE_SCHEMA, Described, oldest=1).preprocessing
 
 
 def export(network_folder: Path, folder: Path, *, batch: int = 1) -> list[Path]:
@@ -199,22 +201,22 @@ def export(network_folder: Path, folder: Path, *, batch: int = 1) -> list[Path]:
     """
     if not (network_folder / "result.json").exists():
         raise DataError(f"{network_folder} holds no trained network: train one with `chronas train` first")
-    architecture, skeleton = read_architecture(network_folder / "architecture.json")
-    interface = read_interface(network_folder / "architecture.json")
-    network = build(architecture, skeleton)
+    architecture, size = read_architecture(network_folder / "architecture.json")
+    preprocessing = read_preprocessing(network_folder / "architecture.json")
+    network = build(architecture, size)
     load_best(network, network_folder / "training")
     network.eval()
     paths = [folder / name for name in EXPORTED]
     save_state(paths[0], network.state_dict(), {"architecture": str(architecture), "space": architecture.space.name})
-    metadata = None if interface is None else interface.metadata()
-    write_onnx(paths[1], network, skeleton.input_shape, batch=batch, metadata=metadata)
+    metadata = None if preprocessing is None else preprocessing.metadata()
+    write_onnx(paths[1], network, size.input_shape, batch=batch, metadata=metadata)
     try:
-        check_onnx(paths[1], network, (batch, *skeleton.input_shape))
+        check_onnx(paths[1], network, (batch, *size.input_shape))
     except DataError:
         paths[1].unlink()
         raise
-    write_source(paths[2], architecture, skeleton, interface)
-    write_architecture(paths[3], architecture, skeleton, interface)
+    write_source(paths[2], architecture, size, preprocessing)
+    write_architecture(paths[3], architecture, size, preprocessing)
     return paths
 
 

@@ -11,25 +11,24 @@ from pydantic import BaseModel
 
 from chronas.errors import UsageError
 from chronas.names import named
-from chronas.search.choice import ChoiceConfig, Contest, Judged
 from chronas.search.derive import Candidate, Contender, amounts_text, candidates
-from chronas.search.dominance import hypervolume
-from chronas.search.evaluator import Evaluator, TableEvaluator
-from chronas.search.front import find_front
+from chronas.search.evaluators import ScoreFunction, TableEvaluator
 from chronas.search.objective import CostFunction, Objective, ObjectiveConfig, SearchCost
+from chronas.search.pareto_front import find_front
 from chronas.search.relaxation import Relaxation
-from chronas.search.searcher import Found, Searcher, SearcherConfig, Task
+from chronas.search.rerank import Ranked, RerankConfig, Reranker
+from chronas.search.searcher import Searcher, SearcherConfig, SearchResult, Task
 
 __all__ = [
     "SEARCHERS",
     "Candidate",
-    "ChoiceConfig",
+    "RerankConfig",
     "Contender",
-    "Contest",
+    "Reranker",
     "CostFunction",
-    "Evaluator",
-    "Found",
-    "Judged",
+    "ScoreFunction",
+    "SearchResult",
+    "Ranked",
     "Objective",
     "ObjectiveConfig",
     "Relaxation",
@@ -41,23 +40,22 @@ __all__ = [
     "amounts_text",
     "candidates",
     "find_front",
-    "hypervolume",
     "make_searcher",
     "searcher_class",
 ]
 
 SEARCHERS = {
-    "bayesian": "chronas.search.bayesian:Bayesian",
-    "darts": "chronas.search.bilevel:Darts",
-    "drnas": "chronas.search.drnas:DrNAS",
-    "evolution": "chronas.search.evolution:Evolution",
-    "gdas": "chronas.search.gdas:Gdas",
-    "local-search": "chronas.search.local:LocalSearch",
-    "nsga2": "chronas.search.nsga2:Nsga2",
-    "optuna": "chronas.search.optuna:OptunaSearch",
-    "pc-darts": "chronas.search.partial:PCDarts",
-    "proxyless": "chronas.search.proxyless:Proxyless",
-    "random": "chronas.search.random:RandomSearch",
+    "bayesian": "chronas.search.blackbox.bayesian:Bayesian",
+    "darts": "chronas.search.gradient.darts:Darts",
+    "drnas": "chronas.search.gradient.drnas:DrNAS",
+    "evolution": "chronas.search.blackbox.evolution:Evolution",
+    "gdas": "chronas.search.gradient.gdas:Gdas",
+    "local-search": "chronas.search.blackbox.local_search:LocalSearch",
+    "nsga2": "chronas.search.blackbox.nsga2:Nsga2",
+    "optuna": "chronas.search.blackbox.optuna_samplers:OptunaSearch",
+    "pc-darts": "chronas.search.gradient.pc_darts:PCDarts",
+    "proxyless": "chronas.search.gradient.proxyless:Proxyless",
+    "random": "chronas.search.blackbox.random_search:RandomSearch",
 }
 
 

@@ -41,9 +41,9 @@ class Candidate:
     log_probability: float
     predicted: Mapping[str, float]
 
-    def excess(self, limits: Mapping[str, float]) -> float:
+    def violation(self, limits: Mapping[str, float]) -> float:
         """How far it is predicted outside: relative violations summed over the limits, 0 where it keeps them all."""
-        return excess(self.predicted, limits)
+        return violation(self.predicted, limits)
 
 
 @dataclass(frozen=True)
@@ -61,7 +61,7 @@ class Contender:
     accuracy: float
 
 
-def excess(costs: Mapping[str, float], limits: Mapping[str, float]) -> float:
+def violation(costs: Mapping[str, float], limits: Mapping[str, float]) -> float:
     """Relative violations of limits, summed; 0 where all are kept. Costs and limits by name, in the same unit."""
     return sum((max(costs[name] - limit, 0.0) / limit for name, limit in limits.items()), 0.0)
 
@@ -87,7 +87,7 @@ def candidates(
     inside: set[Architecture] = set()
     for chunk in itertools.islice(_chunks(relaxation, costs), SCANNED // CHUNK):
         for candidate in chunk:
-            if candidate.excess(limits) == 0:
+            if candidate.violation(limits) == 0:
                 inside.add(candidate.architecture)
                 yield candidate
     climb = Climb(relaxation, costs, limits)
@@ -161,7 +161,7 @@ class Climb:
 
     Attributes:
         inside: candidates inside the limits that were met.
-        nearest: the predicted costs with the smallest excess that were met.
+        nearest: the predicted costs with the smallest violation that were met.
     """
 
     def __init__(self, relaxation: Relaxation, costs: Mapping[str, SearchCost], limits: Mapping[str, float]) -> None:
@@ -198,8 +198,8 @@ class Climb:
         gained = outside[0] - outside
         if not bool((gained > 0).any()):
             return None
-        price = ((log_p[0] - log_p) / gained).masked_fill(gained <= 0, torch.inf)
-        return met[int(price.argmin())]
+        penalty = ((log_p[0] - log_p) / gained).masked_fill(gained <= 0, torch.inf)
+        return met[int(penalty.argmin())]
 
     def _come_near(self, outside: Tensor, costs: Mapping[str, Tensor]) -> None:
         nearest = int(outside.argmin())

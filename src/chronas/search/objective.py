@@ -125,7 +125,7 @@ class Objective:
         """[] what is added to the validation loss; only an `active` objective has one.
 
         Args:
-            relaxation: the distribution over architectures; the term is differentiable in its logits.
+            relaxation: the distribution over architectures; the term is differentiable in its alphas.
             generator: draws the sampled architectures, the same ones for all costs.
             judged: whose most probable architecture has the limits, where that is not `relaxation`.
 
@@ -143,7 +143,7 @@ class Objective:
             parts.append(pressure * (expected[name] / limit - 1.0))
         return torch.stack(parts).sum()
 
-    def price(self, costs: Mapping[str, float]) -> float:
+    def cost_penalty(self, costs: Mapping[str, float]) -> float:
         """What the weights make of one architecture's costs: the sum of weight * cost / median, 0 without weights."""
         return sum((scale * costs[name] for name, scale in self._scales.items()), 0.0)
 
@@ -154,7 +154,7 @@ class Objective:
         return {name: values[name] / limit - 1.0 for name, limit in self.config.limits.items()}
 
     def ascend(self, relaxation: Relaxation) -> None:
-        """Let each multiplier follow its violation after a step on the logits; does nothing without limits."""
+        """Let each multiplier follow its violation after a step on the alphas; does nothing without limits."""
         for name, violation in self.violations(relaxation).items():
             self.multipliers[name] = max(0.0, self.multipliers[name] + self.config.multiplier_rate * violation)
 

@@ -7,8 +7,8 @@ node has at most 490 valid choices), so probabilities and marginals are exact by
 2001.06392) also samples from p, but does not say how gradients pass; here each code is hard + (q - q.detach()) with
 the exact marginals q, which makes the gradient of a linear cost exact whatever is sampled.
 
-Letters: `D` decisions, `O` relaxed options, `W` slots of the encoding, `G` groups, `N` choices of a group (padded),
-`K` kept, `M` architectures.
+Letters: `D` decisions, `O` the most relaxed options of a decision, `W` slots of the encoding, `G` groups, `N` choices
+of a group (padded), `K` kept, `M` architectures.
 """
 
 from __future__ import annotations
@@ -18,11 +18,15 @@ import heapq
 import itertools
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import torch
 from torch import Tensor
 
+from chronas.errors import UsageError
 from chronas.spaces import Architecture, Choice, Space
+
+PADDING = -1e4  # alpha of a column that a decision with fewer options does not have: its softmax is exactly zero
 
 
 @dataclass(frozen=True)
@@ -32,14 +36,16 @@ class Choices:
     Attributes:
         slots: [G, N, K] the slots that a choice of a group sets.
         valid: [G, N] False where a group has fewer than N choices.
+        columns: [D, O] False where a decision has fewer than O relaxed options.
         decision_of: [W] decision of each slot.
-        column_of: [W] column in the logits of each slot.
+        column_of: [W] column in the alphas of each slot.
         group_of: [D] group of each decision.
         position: for each group, its choices -> their number.
     """
 
     slots: Tensor
     valid: Tensor
+    columns: Tensor
     decision_of: Tensor
     column_of: Tensor
     group_of: Tensor
@@ -51,15 +57,17 @@ def choices_of(space: Space) -> Choices:
     """The index tensors of a space, made once."""
     assignments = [space.assignments(group) for group in space.groups]
     longest, kept = max(map(len, assignments)), max(group.keep for group in space.groups)
-    slots = torch.full((len(space.groups), longest, kept), space.width)
+    slots = torch.full((len(space.groups), longest, kept), space.encoding_length)
     for g, group in enumerate(space.groups):
         for n, choices in enumerate(assignments[g]):
             chosen = [space.offsets[d] + c for d, c in zip(group.decisions, choices, strict=True) if c is not None]
             slots[g, n, : len(chosen)] = torch.tensor(chosen)
+    widths = torch.tensor([len(decision.relaxed) for decision in space.decisions])
     group_of = {d: g for g, group in enumerate(space.groups) for d in group.decisions}
     return Choices(
         slots=slots,
         valid=torch.arange(longest) < torch.tensor([[len(each)] for each in assignments]),
+        columns=torch.arange(int(widths.max())) < widths[:, None],
         decision_of=torch.tensor([d for d, _ in space.slots]),
         column_of=torch.tensor([len(space.decisions[d].unselectable) + o for d, o in space.slots]),
         group_of=torch.tensor([group_of[d] for d in range(len(space.decisions))]),
@@ -67,49 +75,72 @@ def choices_of(space: Space) -> Choices:
     )
 
 
-class Relaxation:
-    """What logits say: weights for the supernet, and a distribution over architectures to sample and to rank."""
+def padded(space: Space, alphas: Tensor) -> Tensor:
+    """Alphas [D, O] with `PADDING` in the columns that a decision with fewer options does not have.
 
-    def __init__(self, space: Space, logits: Tensor, edge_logits: Tensor | None = None) -> None:
+    Raises:
+        UsageError: they have another shape.
+    """
+    columns = choices_of(space).columns
+    if alphas.shape != columns.shape:
+        raise UsageError(f"alphas of {space.name} have shape {tuple(columns.shape)}, got {tuple(alphas.shape)}")
+    return alphas if bool(columns.all()) else alphas.masked_fill(~columns, PADDING)
+
+
+def listed(space: Space, alphas: Tensor) -> list[Any]:
+    """Alphas [D, O] as nested lists, each row with the options that its decision has."""
+    rows: list[Any] = alphas.tolist()
+    if bool(choices_of(space).columns.all()):
+        return rows
+    return [row[: len(decision.relaxed)] for row, decision in zip(rows, space.decisions, strict=True)]
+
+
+class Relaxation:
+    """What alphas say: weights for the supernet, and a distribution over architectures to sample and to rank."""
+
+    def __init__(self, space: Space, alphas: Tensor, edge_alphas: Tensor | None = None) -> None:
         """Enumerate every group once.
 
         Args:
-            space: the space whose decisions the logits are of; all of them with O relaxed options.
-            logits: [D, O] one row a decision, columns as in `Decision.relaxed`.
-            edge_logits: [D] PC-DARTS's edge normalisation, or None.
+            space: the space whose decisions the alphas are of.
+            alphas: [D, O] one row a decision, columns as in `Decision.relaxed`; those that a decision does not have
+                take no part.
+            edge_alphas: [D] PC-DARTS's edge normalisation, or None.
+
+        Raises:
+            UsageError: the alphas have another shape.
         """
-        assert logits.shape == (len(space.decisions), len(space.decisions[0].relaxed)), logits.shape
         self.space = space
-        self.logits = logits
-        self.edge_logits = edge_logits
+        self.alphas = alphas = padded(space, alphas)
+        self.edge_alphas = edge_alphas
         self._choices = choices_of(space)
-        scores = logits.log_softmax(dim=1)[self._choices.decision_of, self._choices.column_of]
-        if edge_logits is not None:
-            scores = scores + self._log_edge_weights(edge_logits)[self._choices.decision_of]
+        scores = alphas.log_softmax(dim=1)[self._choices.decision_of, self._choices.column_of]
+        if edge_alphas is not None:
+            scores = scores + self._log_edge_weights(edge_alphas)[self._choices.decision_of]
         joint = torch.cat([scores, scores.new_zeros(1)])[self._choices.slots].sum(dim=2)
         self._log_p = joint.masked_fill(~self._choices.valid, -torch.inf).log_softmax(dim=1)  # [G, N]
 
     def operation_weights(self) -> Tensor:
         """[D, O] the weight of each operation on its edge; each row sums to one."""
-        return self.logits.softmax(dim=1)
+        return self.alphas.softmax(dim=1)
 
     def edge_weights(self) -> Tensor | None:
         """[D] the weight of each edge, summing to one in each group; None without edge normalisation."""
-        return None if self.edge_logits is None else self._log_edge_weights(self.edge_logits).exp()
+        return None if self.edge_alphas is None else self._log_edge_weights(self.edge_alphas).exp()
 
-    def _log_edge_weights(self, edge_logits: Tensor) -> Tensor:
+    def _log_edge_weights(self, edge_alphas: Tensor) -> Tensor:
         among = torch.arange(len(self.space.groups))[:, None] == self._choices.group_of  # [G, D]
         return (
-            edge_logits.expand(among.shape)
+            edge_alphas.expand(among.shape)
             .masked_fill(~among, -torch.inf)
-            .log_softmax(dim=1)[self._choices.group_of, torch.arange(len(edge_logits))]
+            .log_softmax(dim=1)[self._choices.group_of, torch.arange(len(edge_alphas))]
         )
 
     def marginals(self) -> Tensor:
-        """[W] the exact probability q that an architecture of p sets a slot, differentiable in the logits."""
+        """[W] the exact probability q that an architecture of p sets a slot, differentiable in the alphas."""
         slots = self._choices.slots
         spread = self._log_p.exp()[:, :, None].expand(slots.shape)
-        return spread.new_zeros(self.space.width + 1).index_add(0, slots.flatten(), spread.flatten())[:-1]
+        return spread.new_zeros(self.space.encoding_length + 1).index_add(0, slots.flatten(), spread.flatten())[:-1]
 
     def entropy(self) -> Tensor:
         """[] the entropy of p in nats."""
@@ -156,11 +187,11 @@ class Relaxation:
     def codes(self, numbers: Tensor) -> Tensor:
         """[M, W] encodings of the architectures of numbers [M, G]."""
         slots = self._choices.slots[torch.arange(numbers.shape[1]), numbers]  # [M, G, K]
-        codes = self.logits.new_zeros(len(numbers), self.space.width + 1)
+        codes = self.alphas.new_zeros(len(numbers), self.space.encoding_length + 1)
         return codes.scatter_(1, slots.flatten(1), 1.0)[:, :-1]
 
     def log_probabilities(self, numbers: Tensor) -> Tensor:
-        """[M] the natural logarithm of p of the architectures of numbers [M, G], differentiable in the logits."""
+        """[M] the natural logarithm of p of the architectures of numbers [M, G], differentiable in the alphas."""
         return self._log_p[torch.arange(numbers.shape[1]), numbers].sum(dim=1)
 
     def neighbours(self, numbers: Tensor) -> Tensor:

@@ -17,11 +17,12 @@ from chronas.errors import DataError, MismatchError, UsageError
 from chronas.files import sha256
 from chronas.networks import load_state
 from chronas.progress import Progress, silent
+from chronas.schemas import upgraded
 from chronas.search.derive import Candidate, Contender
-from chronas.search.evaluator import Evaluator, evaluator_identity
+from chronas.search.evaluators import ScoreFunction, evaluator_identity
 from chronas.search.objective import Objective, ObjectiveConfig, SearchCost, predicted
-from chronas.spaces import Architecture, CellTopology, LayerTopology, Skeleton, Space, Topology
-from chronas.training import ALONE, Group
+from chronas.spaces import Architecture, NetworkSize, Space
+from chronas.training import SINGLE_PROCESS, ProcessGroup
 
 IDENTITIES = ("skip_connect", "skip")  # of cells, and of layers, where it is one if the shape stays
 PROBES = 16  # random architectures by whose costs a checkpoint knows its predictor
@@ -34,7 +35,7 @@ class Task:
 
     Attributes:
         space: what can be chosen.
-        skeleton: of the deployed network; a supernet has its own width and depth.
+        size: of the deployed network; a supernet has its own width and depth.
         search_train: images that weights learn from.
         search_validation: images that architectures are judged by; disjoint from `search_train`.
         normalisation: of both.
@@ -44,15 +45,15 @@ class Task:
         folder: where checkpoints go.
         seed: everything random follows from it.
         evaluate: what says how good architectures are, for searchers that ask for it: a user's function, a table, or
-            the assessor of another search; None: the searcher's own.
-        trained: the file of another search with whose shared weights or trained networks this one begins, of the same
-            space, images and size of what was trained; None: nothing is known yet.
+            the evaluator of another search; None: the searcher's own.
+        warm_start: the file of another search with whose shared weights or trained networks this one begins, of the
+            same space, images and size of what was trained; None: nothing is known yet.
         group: processes that search together, each with its part of every batch; the result is one process's to
             rounding.
     """
 
     space: Space
-    skeleton: Skeleton
+    size: NetworkSize
     search_train: Images
     search_validation: Images
     normalisation: Normalisation
@@ -60,22 +61,22 @@ class Task:
     objective: ObjectiveConfig
     folder: Path
     seed: int
-    evaluate: Evaluator | None = None
-    trained: Path | None = None
-    group: Group = ALONE
+    evaluate: ScoreFunction | None = None
+    warm_start: Path | None = None
+    group: ProcessGroup = SINGLE_PROCESS
 
     def identity(self) -> dict[str, Any]:
         """What a checkpoint must have been made with, as JSON."""
         return {
             "space": self.space.name,
-            "skeleton": self.skeleton.model_dump(mode="json"),
+            "size": self.size.model_dump(mode="json"),
             "search_train": self.search_train.checksum(),
             "search_validation": self.search_validation.checksum(),
             "costs": self._costs_identity(),
             "objective": self.objective.model_dump(mode="json"),
             "seed": self.seed,
             "evaluate": None if self.evaluate is None else evaluator_identity(self.evaluate),
-            "trained": None if self.trained is None else sha256(self.trained),
+            "warm_start": None if self.warm_start is None else sha256(self.warm_start),
         }
 
     def predict(self, architectures: Sequence[Architecture]) -> list[dict[str, float]]:
@@ -98,7 +99,7 @@ class Task:
         }
 
 
-class Found(ABC):
+class SearchResult(ABC):
     """What a search gives back.
 
     Attributes:
@@ -154,7 +155,7 @@ class SearcherConfig(BaseModel):
         """Settings for NAS-Bench-201's networks on all of CIFAR-10; those of `cifar10_cpu` where none are known."""
         return cls.cifar10_cpu()
 
-    def again(self) -> Self:
+    def for_warm_start(self) -> Self:
         """Settings for another search over weights that a search with these has trained; the same by default."""
         return self
 
@@ -165,22 +166,22 @@ class Searcher(ABC):
     Attributes:
         name: the key in `SEARCHERS`.
         Config: its settings.
-        topologies: the kinds of space that it can search.
-        learnt_file: where a search leaves what it has learnt for another one to begin with, a trained supernet or a
+        needs_partial_channels: whether its supernet sends a part of the channels around the operations.
+        warm_start_file: where a search leaves what it has learnt for another one to begin with, a trained supernet or a
             journal of trained networks; None where it leaves nothing.
-        learnt_settings: the fields of the config that another search with that must have the same.
-        by_gradient: whether it descends on batches, which several processes can share, and on costs, whose predictors
-            then need a gradient.
+        warm_start_keys: the fields of the config that another search with that must have the same.
+        differentiable: whether it descends on batches, which several processes can share, and on costs, whose
+            predictors then need a gradient.
         supernet: whether architectures are judged with shared weights; else each is trained alone.
         config: the settings.
     """
 
     name: ClassVar[str]
     Config: ClassVar[type[SearcherConfig]]
-    topologies: ClassVar[tuple[type[Topology], ...]] = (CellTopology, LayerTopology)
-    learnt_file: ClassVar[str | None] = None
-    learnt_settings: ClassVar[frozenset[str]] = frozenset()
-    by_gradient: ClassVar[bool] = False
+    needs_partial_channels: ClassVar[bool] = False
+    warm_start_file: ClassVar[str | None] = None
+    warm_start_keys: ClassVar[frozenset[str]] = frozenset()
+    differentiable: ClassVar[bool] = False
     supernet: ClassVar[bool] = True
     config: SearcherConfig
 
@@ -195,10 +196,10 @@ class Searcher(ABC):
         Raises:
             UsageError: it cannot.
         """
-        if not isinstance(space.topology, cls.topologies):
+        if cls.needs_partial_channels and not space.topology.partial_channels:
             raise UsageError(
-                f"searcher {cls.name} is for {_kinds(cls.topologies)}, and space {space.name} is one of "
-                f"{_kinds((type(space.topology),))}: choose another space or a searcher for both, such as darts"
+                f"searcher {cls.name} sends a part of the channels around the operations, which the supernet of space "
+                f"{space.name} cannot: choose another space, or a searcher such as darts"
             )
 
     @classmethod
@@ -208,16 +209,16 @@ class Searcher(ABC):
         Raises:
             UsageError: it has no use for more than one.
         """
-        if processes > 1 and not cls.by_gradient:
+        if processes > 1 and not cls.differentiable:
             raise UsageError(
                 f"searcher {cls.name} cannot share its work among {processes} processes: start one, or choose "
                 "a searcher that descends by gradient, such as darts"
             )
 
-    def search(self, task: Task, progress: Progress = silent) -> Found:
+    def search(self, task: Task, progress: Progress = silent) -> SearchResult:
         """Search, or go on from the last checkpoint in the task's folder; a finished search only loads it.
 
-        With `task.trained` it begins with what another search has learnt, and all else is as in a new search.
+        With `task.warm_start` it begins with what another search has learnt, and all else is as in a new search.
 
         Args:
             task: what to search for.
@@ -226,65 +227,62 @@ class Searcher(ABC):
         Raises:
             UsageError: settings that do not fit together, a space that it cannot search, processes that it has no use
                 for, or a loss that is no longer finite.
-            MismatchError: images of another shape than the skeleton's, or a checkpoint of another task.
+            MismatchError: images of another shape than the size's, or a checkpoint of another task.
             DataError: a damaged checkpoint, a full disk, or a predictor that gives no finite number.
         """
         self.require(task.space)
         for images in (task.search_train, task.search_validation):
-            if images.shape != task.skeleton.input_shape:
-                raise MismatchError(f"the skeleton has images {task.skeleton.input_shape}, the data {images.shape}")
+            if images.shape != task.size.input_shape:
+                raise MismatchError(f"the size has images {task.size.input_shape}, the data {images.shape}")
         self.require_shared(task.group.size)
-        if task.trained is not None:
-            self.require_trained(task)
+        if task.warm_start is not None:
+            self.require_warm_start(task)
         objective = Objective(task.objective, task.costs)
         return self._search(task, objective, progress)
 
-    def require_trained(self, task: Task) -> None:
-        """Hold that what `task.trained` has learnt can serve; its costs and objective do not matter.
+    def require_warm_start(self, task: Task) -> None:
+        """Hold that what `task.warm_start` has learnt can serve; its costs and objective do not matter.
 
         Raises:
             UsageError: the searcher, or one with the task's evaluator, has no use for what another one has learnt.
             DataError: the checkpoint is missing, damaged, or none of a search.
             MismatchError: it is of another space, of other images or of another supernet.
         """
-        assert task.trained is not None
-        if self.learnt_file is None or task.evaluate is not None:
-            why = "begins with nothing that is trained" if self.learnt_file is None else "asks the given evaluator"
+        assert task.warm_start is not None
+        if self.warm_start_file is None or task.evaluate is not None:
+            why = "begins with nothing that is trained" if self.warm_start_file is None else "asks the given evaluator"
             raise UsageError(
-                f"searcher {self.name} {why}, so {task.trained} cannot serve it: choose another searcher, such as "
+                f"searcher {self.name} {why}, so {task.warm_start} cannot serve it: choose another searcher, such as "
                 f"bayesian or darts, or leave what is trained out"
             )
-        saved = self._trained_identity(task.trained)
+        saved = upgraded(self._warm_start_identity(task.warm_start))
         if not isinstance(saved, dict):
-            raise DataError(f"{task.trained} is of no search: give what a search by {self.name} has left")
+            raise DataError(f"{task.warm_start} is of no search: give what a search by {self.name} has left")
         wanted = task.identity()
         kept = {key: wanted[key] for key in ("space", "search_train", "search_validation")}
-        kept["skeleton"] = {key: wanted["skeleton"][key] for key in self._learnt_frame()}
+        kept["size"] = {key: wanted["size"][key] for key in self._warm_start_size()}
         kept["evaluate"] = None
-        kept["config"] = self.config.model_dump(mode="json", include=set(self.learnt_settings))
-        check_same(_alike(saved, kept), kept, task.trained)
+        kept["config"] = self.config.model_dump(mode="json", include=set(self.warm_start_keys))
+        check_same(_alike(saved, kept), kept, task.warm_start)
 
-    def _learnt_frame(self) -> Sequence[str]:
-        """What of the skeleton another search with what this one has learnt must have the same."""
-        return ("input_shape", "classes", "stem")
+    def _warm_start_size(self) -> Sequence[str]:
+        """What of the size another search with what this one has learnt must have the same."""
+        return ("input_shape", "outputs", "stem")
 
-    def _trained_identity(self, path: Path) -> Any:
+    def _warm_start_identity(self, path: Path) -> Any:
         """What a file of another search says of the search; raises `DataError` where it cannot be read."""
         return load_state(path)[1].get("identity")
 
     @abstractmethod
-    def _search(self, task: Task, objective: Objective, progress: Progress) -> Found:
+    def _search(self, task: Task, objective: Objective, progress: Progress) -> SearchResult:
         """Search a task that has been checked."""
-
-
-def _kinds(topologies: Sequence[type[Topology]]) -> str:
-    names: dict[type[Topology], str] = {CellTopology: "cells", LayerTopology: "layers"}
-    return " and ".join(names[topology] for topology in topologies)
 
 
 def skip_connections(architecture: Architecture) -> int:
     """How many operations of an architecture are skip connections, by which a collapsed DARTS search is known."""
-    return sum(architecture.operation(d) in IDENTITIES for d in range(len(architecture.choices)))
+    names = [architecture.operation(decision) for decision in range(len(architecture.choices))]
+    known = architecture.space.topology.operations
+    return sum(name in known and known[name].identity for name in names if name is not None)
 
 
 def _alike(saved: dict[str, Any], wanted: dict[str, Any]) -> dict[str, Any]:

@@ -1,4 +1,4 @@
-"""What can be chosen: spaces, their architectures and skeletons. Neither torch nor polars is imported here.
+"""What can be chosen: spaces, their architectures and sizes. Neither torch nor polars is imported here.
 
 space = make_space("darts")
 print(space.sample(1, seed=0)[0])
@@ -9,11 +9,17 @@ from __future__ import annotations
 import functools
 
 from chronas.names import named
-from chronas.spaces.skeleton import Skeleton
-from chronas.spaces.space import NOTHING, Architecture, Choice, Decision, Group, Space
-from chronas.spaces.topology import Cell, CellTopology, LayerTopology, Topology
+from chronas.spaces.features import live_codes
+from chronas.spaces.operations import CELL_OPERATIONS, GREY, LAYER_OPERATIONS, NOTHING, Operation, label_of
+from chronas.spaces.size import NetworkSize
+from chronas.spaces.space import Architecture, Choice, Decision, Group, Space
+from chronas.spaces.topologies import Cell, CellTopology, LayerTopology, Topology
+from chronas.spaces.topologies.reachability import live_edges, needed_states, passes, reached_states
 
 __all__ = [
+    "CELL_OPERATIONS",
+    "GREY",
+    "LAYER_OPERATIONS",
     "NOTHING",
     "SPACES",
     "Architecture",
@@ -23,10 +29,17 @@ __all__ = [
     "Decision",
     "Group",
     "LayerTopology",
-    "Skeleton",
+    "Operation",
+    "NetworkSize",
     "Space",
     "Topology",
+    "label_of",
+    "live_codes",
+    "live_edges",
     "make_space",
+    "needed_states",
+    "passes",
+    "reached_states",
 ]
 
 SPACES = {

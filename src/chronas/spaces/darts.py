@@ -11,9 +11,9 @@ from typing import TYPE_CHECKING
 
 from chronas.errors import ParseError, excerpt, unknown_name
 from chronas.spaces.features import operation_counts
-from chronas.spaces.skeleton import Skeleton
+from chronas.spaces.size import NetworkSize
 from chronas.spaces.space import Architecture, Choice, Decision, Group, Space
-from chronas.spaces.topology import Cell, CellTopology
+from chronas.spaces.topologies import Cell, CellTopology
 
 if TYPE_CHECKING:
     import numpy as np
@@ -97,10 +97,10 @@ class Darts(Space):
         for cell in topology.cells
         for target in OUTPUT
     )
-    skeletons = {
-        "cifar10": Skeleton(input_shape=(3, 32, 32), classes=10, width=36, depth=20),
-        "cifar100": Skeleton(input_shape=(3, 32, 32), classes=100, width=36, depth=20),
-        "imagenet": Skeleton(input_shape=(3, 224, 224), classes=1000, width=48, depth=14, stem="imagenet"),
+    sizes = {
+        "cifar10": NetworkSize(input_shape=(3, 32, 32), outputs=10, width=36, depth=20),
+        "cifar100": NetworkSize(input_shape=(3, 32, 32), outputs=100, width=36, depth=20),
+        "imagenet": NetworkSize(input_shape=(3, 224, 224), outputs=1000, width=48, depth=14, stem="imagenet"),
     }
 
     def parse(self, text: str) -> Architecture:

@@ -15,9 +15,9 @@ import numpy as np
 
 from chronas.errors import ParseError, excerpt
 from chronas.spaces.features import operation_counts
-from chronas.spaces.skeleton import Skeleton
+from chronas.spaces.size import NetworkSize
 from chronas.spaces.space import Architecture, Decision, Group, Space
-from chronas.spaces.topology import LayerTopology
+from chronas.spaces.topologies import LayerTopology
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -50,9 +50,9 @@ class FBNet(Space):
     )
     decisions = tuple(Decision(f"layer.{layer}", BLOCKS) for layer in range(LAYERS))
     groups = tuple(Group((layer,), 1) for layer in range(LAYERS))
-    skeletons = {
-        "cifar100": Skeleton(input_shape=(3, 32, 32), classes=100, width=16, depth=1),
-        "imagenet": Skeleton(input_shape=(3, 224, 224), classes=1000, width=16, depth=1, stem="imagenet"),
+    sizes = {
+        "cifar100": NetworkSize(input_shape=(3, 32, 32), outputs=100, width=16, depth=1),
+        "imagenet": NetworkSize(input_shape=(3, 224, 224), outputs=1000, width=16, depth=1, stem="imagenet"),
     }
 
     def parse(self, text: str) -> Architecture:
@@ -74,4 +74,4 @@ class FBNet(Space):
 
     def feature_map(self) -> NDArray[np.float64]:
         """Counts of the 9 blocks in each stage, then the encoding itself [63 + 198, 198]."""
-        return np.concatenate([operation_counts(self, STAGE_OF_LAYER), np.eye(self.width)])
+        return np.concatenate([operation_counts(self, STAGE_OF_LAYER), np.eye(self.encoding_length)])

@@ -7,10 +7,12 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from chronas.spaces.topologies.reachability import live_edges
+
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    from chronas.spaces.space import Space
+    from chronas.spaces.space import Architecture, Space
 
 
 def operation_counts(space: Space, labels: Sequence[Hashable]) -> NDArray[np.float64]:
@@ -22,6 +24,17 @@ def operation_counts(space: Space, labels: Sequence[Hashable]) -> NDArray[np.flo
     """
     names = [(labels[d], space.decisions[d].options[o]) for d, o in space.slots]
     rows = {name: row for row, name in enumerate(dict.fromkeys(names))}
-    matrix = np.zeros((len(rows), space.width))
-    matrix[[rows[name] for name in names], np.arange(space.width)] = 1.0
+    matrix = np.zeros((len(rows), space.encoding_length))
+    matrix[[rows[name] for name in names], np.arange(space.encoding_length)] = 1.0
     return matrix
+
+
+def live_codes(space: Space, architectures: Sequence[Architecture]) -> NDArray[np.float32]:
+    """Encodings [N, W] without the choices that lie on no path through their cell, which are there for nothing."""
+    codes = space.encode(architectures)
+    for cell in space.topology.cells:
+        present = np.array([architecture.present(cell) for architecture in architectures]).reshape(-1, len(cell.edges))
+        for edge, kept in enumerate(live_edges(cell, list(present.T))):
+            first = space.offsets[cell.decision(edge)]
+            codes[:, first : first + len(space.decisions[cell.decision(edge)].options)] *= kept[:, None]
+    return codes

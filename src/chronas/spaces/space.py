@@ -21,15 +21,15 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from chronas.errors import UsageError
-from chronas.spaces.topology import CellTopology
+from chronas.spaces.operations import NOTHING
+from chronas.spaces.topologies.reachability import passes, reached_states
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    from chronas.spaces.skeleton import Skeleton
-    from chronas.spaces.topology import Cell, Topology
+    from chronas.spaces.size import NetworkSize
+    from chronas.spaces.topologies import Cell, Topology
 
-NOTHING = "none"  # the option of an edge that passes nothing on
 Choice = int | None  # the number of an option, or None where the decision is not kept
 LISTABLE = 2**17  # spaces up to this size are sampled by one shuffle of all, so that even the last ones come quickly
 
@@ -96,18 +96,15 @@ class Architecture:
 
     def connected(self) -> bool:
         """Whether images get through: whether what each kind of cell gives depends on what it is given."""
-        topology = self.space.topology
-        if not isinstance(topology, CellTopology):
-            return True
-        return all(self.reached(cell) & set(cell.output) for cell in topology.cells)
+        return all(passes(cell, self.present(cell)) for cell in self.space.topology.cells)
 
     def reached(self, cell: Cell) -> set[int]:
         """The states of a cell of the space's topology that depend on its inputs, which are among them."""
-        found = set(range(cell.inputs))
-        for edge, (source, target) in sorted(enumerate(cell.edges), key=lambda each: each[1][1]):
-            if source in found and self.operation(cell.decision(edge)) not in (None, NOTHING):
-                found.add(target)
-        return found
+        return {state for state, there in enumerate(reached_states(cell, self.present(cell))) if there}
+
+    def present(self, cell: Cell) -> list[int]:
+        """For each edge of a cell, 1 where it passes something on, else 0 [E]."""
+        return [int(self.operation(cell.decision(edge)) not in (None, NOTHING)) for edge in range(len(cell.edges))]
 
     def canonical(self) -> Architecture:
         """The representative of all architectures that compute the same function, as `Space.canonical` has it."""
@@ -128,14 +125,14 @@ class Space(ABC):
         decisions: all decisions, in the order of an architecture's choices.
         groups: a partition of the decisions.
         topology: how decisions become a graph.
-        skeletons: published skeletons by name, the default first.
+        sizes: published sizes by name, the default first.
     """
 
     name: str
     decisions: tuple[Decision, ...]
     groups: tuple[Group, ...]
     topology: Topology
-    skeletons: Mapping[str, Skeleton]
+    sizes: Mapping[str, NetworkSize]
 
     @abstractmethod
     def parse(self, text: str) -> Architecture:
@@ -177,19 +174,19 @@ class Space(ABC):
 
         The default is the encoding itself (F = W).
         """
-        return np.eye(self.width)
+        return np.eye(self.encoding_length)
 
     # ---- derived from the data above, for every space
 
     @property
-    def size(self) -> int:
+    def cardinality(self) -> int:
         """The number of valid architectures."""
         return math.prod(len(self.assignments(group)) for group in self.groups)
 
     @property
     def listable(self) -> bool:
         """Whether the space is small enough for all of its architectures to be listed."""
-        return self.size <= LISTABLE
+        return self.cardinality <= LISTABLE
 
     @functools.cached_property
     def slots(self) -> tuple[tuple[int, int], ...]:
@@ -197,7 +194,7 @@ class Space(ABC):
         return tuple((d, o) for d, decision in enumerate(self.decisions) for o in range(len(decision.options)))
 
     @property
-    def width(self) -> int:
+    def encoding_length(self) -> int:
         """W, the length of the encoding: DARTS 196, NAS-Bench-201 30."""
         return len(self.slots)
 
@@ -244,9 +241,9 @@ class Space(ABC):
         Raises:
             UsageError: more architectures are asked for than the space has.
         """
-        if count + len(exclude) > self.size:
+        if count + len(exclude) > self.cardinality:
             asked = count + len(exclude)
-            raise UsageError(f"{self.name} has {self.size} architectures, asked for {asked}: ask for fewer")
+            raise UsageError(f"{self.name} has {self.cardinality} architectures, asked for {asked}: ask for fewer")
         found: dict[Architecture, None] = {}
         stream = self._stream(np.random.default_rng(seed))
         while len(found) < count:
@@ -262,18 +259,24 @@ class Space(ABC):
             UsageError: there are too many.
         """
         if not self.listable:
-            raise UsageError(f"{self.name} has {self.size:.1e} architectures, too many to list: take a sample of them")
-        return map(self._numbered, range(self.size))
+            raise UsageError(
+                f"{self.name} has {self.cardinality:.1e} architectures, too many to list: take a sample of them"
+            )
+        return map(self._numbered, range(self.cardinality))
+
+    def first(self) -> Architecture:
+        """The architecture that takes the first assignment of every group."""
+        return self._picked([0] * len(self.groups))
 
     def _stream(self, generator: np.random.Generator) -> Iterator[Architecture]:
         """Architectures in a random order: each once where the space is small enough to shuffle, else drawn."""
         if self.listable:
-            yield from (self._numbered(int(number)) for number in generator.permutation(self.size))
+            yield from (self._numbered(int(number)) for number in generator.permutation(self.cardinality))
         while True:
             yield self.draw(generator)
 
     def _numbered(self, number: int) -> Architecture:
-        """The architecture of a number 0..size - 1, whose digits are the groups' assignments."""
+        """The architecture of a number 0..cardinality - 1, whose digits are the groups' assignments."""
         picks = []
         for group in self.groups:
             number, pick = divmod(number, len(self.assignments(group)))
@@ -294,7 +297,7 @@ class Space(ABC):
 
     def encode(self, architectures: Sequence[Architecture]) -> NDArray[np.float32]:
         """Encodings [N, W]: one where a decision has an option, all zeros where it is not kept."""
-        codes = np.zeros((len(architectures), self.width), dtype=np.float32)
+        codes = np.zeros((len(architectures), self.encoding_length), dtype=np.float32)
         for row, architecture in enumerate(architectures):
             for offset, choice in zip(self.offsets, architecture.choices, strict=True):
                 if choice is not None:

@@ -1,6 +1,6 @@
 """All networks of a space at once, with shared weights.
 
-supernet = build_supernet(make_space("darts"), skeleton, seed=0)
+supernet = build_supernet(make_space("darts"), size, seed=0)
 logits = supernet(images, relaxation.operation_weights(), relaxation.edge_weights())
 logits = supernet(images, *discrete_weights(architecture))
 """
@@ -8,8 +8,8 @@ logits = supernet(images, *discrete_weights(architecture))
 from __future__ import annotations
 
 from chronas.supernets.build import build_supernet, discrete_weights
-from chronas.supernets.norms import Standardise
+from chronas.supernets.kernels import BatchStandardise
+from chronas.supernets.net2wider import channel_sources, net2wider
 from chronas.supernets.supernet import Supernet
-from chronas.supernets.widening import channel_sources, widened
 
-__all__ = ["Standardise", "Supernet", "build_supernet", "channel_sources", "discrete_weights", "widened"]
+__all__ = ["BatchStandardise", "Supernet", "build_supernet", "channel_sources", "discrete_weights", "net2wider"]

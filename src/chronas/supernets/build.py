@@ -1,6 +1,6 @@
-"""A space and a skeleton become a supernet, one builder for each kind of topology; architectures become its weights.
+"""A space and a size become a supernet, and an architecture becomes its weights.
 
-Letters: `D` decisions, `O` relaxed options.
+Letters: `D` decisions, `O` the most relaxed options of a decision.
 """
 
 from __future__ import annotations
@@ -8,31 +8,26 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from chronas.spaces import Architecture, LayerTopology, Skeleton, Space
-from chronas.supernets.cellwise import CellSupernet
-from chronas.supernets.layerwise import LayerSupernet
+from chronas.spaces import Architecture, NetworkSize, Space
 from chronas.supernets.supernet import Supernet
 
 
-def build_supernet(space: Space, skeleton: Skeleton, *, partial_channels: int = 1, seed: int = 0) -> Supernet:
+def build_supernet(space: Space, size: NetworkSize, *, partial_channels: int = 1, seed: int = 0) -> Supernet:
     """The supernet of a space, with torch's default initial weights.
 
     Args:
         space: any space.
-        skeleton: input shape, classes, stem, width and depth of the supernet.
+        size: input shape, classes, stem, width and depth of the supernet.
         partial_channels: PC-DARTS's K: one in K channels goes through the operations of a cell.
         seed: of the initial weights; torch's own generator stays as it was.
 
     Raises:
-        UsageError: the space does not have the skeleton's stem or width, or partial channels do not fit them.
+        UsageError: the space has no supernet, or not the size's stem or width, or partial channels do not fit them.
     """
+    space.topology.check(space, size)
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
-        supernet: Supernet
-        if isinstance(space.topology, LayerTopology):
-            supernet = LayerSupernet(space, space.topology, skeleton, partial_channels)
-        else:
-            supernet = CellSupernet(space, skeleton, partial_channels)
+        supernet = space.topology.supernet(space, size, partial_channels=partial_channels)
     supernet.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
     return supernet
 
@@ -43,7 +38,7 @@ def discrete_weights(architecture: Architecture) -> tuple[Tensor, Tensor]:
     The edges that are kept of a group share its edge weight evenly, as they do before a search has learned anything.
     """
     space = architecture.space
-    operation_weights = torch.zeros(len(space.decisions), len(space.decisions[0].relaxed))
+    operation_weights = torch.zeros(len(space.decisions), max(len(decision.relaxed) for decision in space.decisions))
     edge_weights = torch.zeros(len(space.decisions))
     for group in space.groups:
         for d in group.decisions:

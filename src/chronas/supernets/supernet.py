@@ -1,6 +1,6 @@
 """The contract of a supernet: images and weights of operations -> logits, whatever the topology of its space.
 
-Letters: `B` images, `C` channels, `D` decisions, `O` relaxed options.
+Letters: `B` images, `C` channels, `D` decisions, `O` the most relaxed options of a decision.
 """
 
 from __future__ import annotations
@@ -16,10 +16,10 @@ class Supernet(nn.Module, ABC):
     """All architectures of a space with shared weights; `build_supernet` makes one.
 
     Attributes:
-        selectable: columns of the options that compute something; a subclass sets it.
+        selectable: for each decision the columns of the options that compute something; a subclass sets it.
     """
 
-    selectable: Sequence[int]
+    selectable: Sequence[Sequence[int]]
 
     def forward(
         self,
@@ -33,12 +33,12 @@ class Supernet(nn.Module, ABC):
 
         Args:
             images: normalised pixels.
-            operation_weights: [D, O]; operations of weight zero are not computed, and so have no slope.
+            operation_weights: [D, O]; operations of weight zero are not computed, and so have no gradient.
             edge_weights: [D], or None where what the decisions bring is taken as it is.
-            computed: [D, O] the operations to compute instead; a gate of zero has a slope among these.
+            computed: [D, O] the operations to compute instead; a gate of zero has a gradient among these.
         """
         chosen = operation_weights.ne(0) if computed is None else computed
-        active = [[o for o in self.selectable if row[o]] for row in chosen.tolist()]
+        active = [[o for o in here if row[o]] for here, row in zip(self.selectable, chosen.tolist(), strict=True)]
         return self._logits(
             images.contiguous(memory_format=torch.channels_last), operation_weights, edge_weights, active
         )

@@ -20,13 +20,14 @@ from numpy.typing import NDArray
 
 from chronas.errors import DataError, ParseError, UsageError, excerpt, unknown_name
 from chronas.files import write_bytes
+from chronas.schemas import upgraded
 from chronas.spaces import Architecture, make_space
 from chronas.tables.parquet import has_metadata, read_parquet
-from chronas.tables.provenance import Additivity, Check, Provenance
-from chronas.tables.repeatability import Repeatability
+from chronas.tables.provenance import Additivity, Check, Provenance, Repeatability
 from chronas.tables.table import CostTable, device_text
 
-BLOCKS_KEY = "chronas.blocks/1"
+BLOCKS_KEY = "chronas.blocks/2"
+EARLIER_KEY = "chronas.blocks/1"  # with other names of some keys; still read
 KEYS: dict[str, pl.DataType] = {"layer": pl.Int64(), "operation": pl.String(), "key": pl.String()}
 
 
@@ -80,7 +81,7 @@ class BlockOrigin:
 
     Attributes:
         space: of the architectures.
-        dataset: whose skeleton the blocks are of, by its name in the space.
+        dataset: whose size the blocks are of, by its name in the space.
         devices: what is known of each device, by its name.
         source: a paper or file with its licence.
         created: date, or date and time (UTC, ISO 8601); empty where that is not known.
@@ -101,7 +102,7 @@ class BlockOrigin:
     @classmethod
     def from_json(cls, text: str) -> BlockOrigin:
         """The origin whose JSON this is; ValueError, TypeError or KeyError where it is none."""
-        content = dict(json.loads(text))
+        content = dict(upgraded(json.loads(text)))
         quality = {name: BlockQuality.of_json(known) for name, known in dict(content.get("quality", {})).items()}
         return cls(**{**content, "quality": quality})
 
@@ -201,7 +202,7 @@ class BlockTable:
         space = make_space(self.origin.space)
         provenance = Provenance(
             space=space.name,
-            skeleton=space.skeletons[self.origin.dataset],
+            size=space.sizes[self.origin.dataset],
             device=self.origin.devices[device],
             created=self.origin.created,
             version=self.origin.version,
@@ -247,12 +248,13 @@ class BlockTable:
             DataError: the file is missing, damaged or something else.
         """
         frame, metadata = read_parquet(path)
-        if BLOCKS_KEY not in metadata:
+        origin_text = metadata.get(BLOCKS_KEY, metadata.get(EARLIER_KEY))
+        if origin_text is None:
             raise DataError(f"{path} is no table of blocks ({BLOCKS_KEY}): import it first")
-        if metadata.get("chronas.sha256") != _checksum(frame, metadata[BLOCKS_KEY]):
+        if metadata.get("chronas.sha256") != _checksum(frame, origin_text):
             raise DataError(f"{path} is damaged: its numbers do not match their checksum; use a copy or make it again")
         try:
-            origin = BlockOrigin.from_json(metadata[BLOCKS_KEY])
+            origin = BlockOrigin.from_json(origin_text)
         except (ValueError, TypeError, KeyError) as error:
             raise DataError(f"{path} is damaged: its origin cannot be read ({error})") from error
         return cls(frame, origin)
@@ -260,7 +262,7 @@ class BlockTable:
 
 def is_block_table(path: Path) -> bool:
     """Whether a file is Parquet that says it is a table of blocks; `BlockTable.load` says what is wrong with it."""
-    return has_metadata(path, BLOCKS_KEY)
+    return has_metadata(path, BLOCKS_KEY) or has_metadata(path, EARLIER_KEY)
 
 
 def _checksum(frame: pl.DataFrame, origin: str) -> str:

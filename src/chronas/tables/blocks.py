@@ -17,11 +17,10 @@ import polars as pl
 from numpy.typing import NDArray
 
 from chronas.errors import DataError, UsageError
-from chronas.networks import chain, closed_form
-from chronas.spaces import Architecture, LayerTopology, Skeleton, Space
+from chronas.networks import space_counts
+from chronas.spaces import Architecture, NetworkSize, Space
 from chronas.tables.block_table import KEYS, BlockOrigin, BlockQuality, BlockTable
-from chronas.tables.provenance import Additivity
-from chronas.tables.repeatability import Repeatability
+from chronas.tables.provenance import Additivity, Repeatability
 from chronas.tables.table import CostTable
 
 OUTSIDE = (0.025, 0.975)  # of an interval of 95 %
@@ -42,14 +41,14 @@ class BlockNetworks:
     single: Mapping[tuple[int, int], Architecture]
 
     @classmethod
-    def of(cls, space: Space, skeleton: Skeleton) -> BlockNetworks:
-        """The networks for a space of layers in a skeleton: 97 for FBNet.
+    def of(cls, space: Space, size: NetworkSize) -> BlockNetworks:
+        """The networks for a space of layers in a size: 97 for FBNet.
 
         Raises:
-            UsageError: the space has no layers, or not the skeleton's stem.
+            UsageError: the space is no chain of layers with the same options, or does not have the size's stem.
         """
-        places, options = _places(space, skeleton), range(len(space.decisions[0].options))
-        macs = closed_form(space, skeleton).slot_macs.reshape(len(space.decisions), len(options))
+        places, options = _places(space, size), range(len(space.decisions[0].options))
+        macs = space_counts(space, size).slot_macs.reshape(len(space.decisions), len(options))
         cheapest = int(macs.sum(axis=0).argmin())
 
         def network(places: tuple[int, ...], option: int) -> Architecture:
@@ -92,7 +91,7 @@ class BlockCosts:
         if missing:
             raise DataError(f"{len(missing)} networks of single blocks were not measured, such as {missing[0]}")
         space, base = networks.plain.space, costs[networks.plain]
-        slots = np.zeros(space.width)
+        slots = np.zeros(space.encoding_length)
         for (number, option), network in networks.single.items():
             place = networks.places[number]
             for decision in place:
@@ -113,7 +112,7 @@ def added_up(table: CostTable, networks: BlockNetworks) -> tuple[BlockCosts, Cos
 
     Args:
         table: of the networks and of at least two others.
-        networks: of its space and skeleton.
+        networks: of its space and size.
 
     Raises:
         DataError: a network of single blocks is missing, or there are fewer than two others.
@@ -146,8 +145,8 @@ def as_block_table(table: CostTable, networks: BlockNetworks, dataset: str) -> B
 
     Args:
         table: of the networks and of at least two others.
-        networks: of its space and skeleton.
-        dataset: whose skeleton it is.
+        networks: of its space and size.
+        dataset: whose size it is.
 
     Raises:
         DataError: as `added_up`, or blocks that cost less than nothing.
@@ -193,20 +192,12 @@ def _quality(table: CostTable, networks: BlockNetworks, additivity: Additivity) 
     return BlockQuality(rounds, table.repeatability(), additivity, float(low), float(high), checks)
 
 
-def _places(space: Space, skeleton: Skeleton) -> tuple[tuple[int, ...], ...]:
-    """Decisions by the shapes that enter and leave their layers."""
-    if not isinstance(space.topology, LayerTopology):
+def _places(space: Space, size: NetworkSize) -> tuple[tuple[int, ...], ...]:
+    """Decisions whose layers have the same shape."""
+    if space.topology.cells or len({decision.options for decision in space.decisions}) > 1:
         raise UsageError(
-            f"space {space.name} has cells, and a look-up of blocks is for a chain of layers, such as fbnet: "
-            f"measure whole networks, and fit a look-up table to them by `chronas fit --predictor lookup`"
+            f"a look-up of blocks is for a chain of layers with the same options, such as fbnet, and space "
+            f"{space.name} is none: measure whole networks, and fit a look-up table to them by "
+            f"`chronas fit --predictor lookup`"
         )
-    layers = chain(space, space.topology, skeleton, [decision.options[0] for decision in space.decisions]).layers
-    found: dict[tuple[int, int, int, int], list[int]] = {}
-    reduction = space.topology.strides[skeleton.stem][0]
-    for decision in range(len(space.decisions)):
-        first = layers[decision * skeleton.depth]
-        last = layers[(decision + 1) * skeleton.depth - 1]
-        shape = (first.channels_in, last.channels_out, first.stride, reduction)
-        found.setdefault(shape, []).append(decision)
-        reduction *= first.stride
-    return tuple(tuple(decisions) for decisions in found.values())
+    return tuple(tuple(places) for places in space.topology.alike(space, size))

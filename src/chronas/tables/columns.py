@@ -53,7 +53,7 @@ COST_COLUMNS = {
         "energy_low_mj",
         "energy_high_mj",
         "round_energies_mj",
-        {"idle_mw": "energy_idle_mw", "foreign_cores": "energy_foreign_cores"},
+        {"idle_mw": "energy_idle_mw", "background_cores": "energy_background_cores"},
     ),
     "peak_memory_mib": CostColumns("peak_memory_low_mib", "peak_memory_high_mib", "round_peak_memories_mib", {}),
 }

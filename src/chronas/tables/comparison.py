@@ -1,4 +1,9 @@
-"""How devices differ: whether they rank architectures alike, and what the best one for each costs on all others.
+"""Whether two devices rank architectures alike, pair by pair.
+
+LA-DARTS (Xu et al., arXiv 2001.06392) found that a GPU and a CPU agree on the order of 69 % of pairs of random
+networks. Chance alone agrees on half of them.
+
+How devices differ: whether they rank architectures alike, and what the best one for each costs on all others.
 
 HW-NAS-Bench's point (Li et al., https://arxiv.org/abs/2103.10584): costs of devices, and multiplications, are
 poor stand-ins for each other. Multiplications and parameters are counted from the networks themselves.
@@ -16,11 +21,50 @@ from numpy.typing import NDArray
 from scipy.stats import kendalltau, spearmanr
 
 from chronas.errors import DataError, UsageError
-from chronas.networks import closed_form
-from chronas.spaces import Skeleton
+from chronas.networks import space_counts
+from chronas.spaces import NetworkSize
+from chronas.tables.provenance import FEWEST, Repeatability
 from chronas.tables.query import Query
+from chronas.tables.table import CostTable
 
-FEWEST = 3  # architectures that a rank correlation is of
+
+@dataclass(frozen=True)
+class RankAgreement:
+    """How two tables rank the architectures that both have.
+
+    Attributes:
+        architectures: how many both have.
+        pairs_percent: of all pairs that neither device finds equal, how many both rank the same way; None where there
+            are none.
+        kendall: rank correlation tau-b; None where it is not defined.
+    """
+
+    architectures: int
+    pairs_percent: float | None
+    kendall: float | None
+
+
+def rank_agreement(first: CostTable, second: CostTable) -> RankAgreement:
+    """Compare the orders that the costs of two tables of one space put architectures into."""
+    left, right = (
+        table.frame.select("architecture", pl.col(table.provenance.cost).alias(name))
+        for name, table in (("first", first), ("second", second))
+    )
+    both = left.join(right, on="architecture", maintain_order="left")
+    costs = both["first"].to_numpy(), both["second"].to_numpy()
+    kendall = Repeatability.between(*costs).kendall if len(both) >= FEWEST else None
+    return RankAgreement(len(both), _pairs_percent(*costs), kendall)
+
+
+def _pairs_percent(first: NDArray[np.float64], second: NDArray[np.float64]) -> float | None:
+    same = ranked = 0
+    for row in range(len(first) - 1):
+        signs = np.sign(first[row + 1 :] - first[row]) * np.sign(second[row + 1 :] - second[row])
+        same += int((signs > 0).sum())
+        ranked += int((signs != 0).sum())
+    return 100.0 * same / ranked if ranked else None
+
+
 MACS, PARAMETERS = "MACs", "parameters"
 
 
@@ -96,13 +140,13 @@ class Comparison:
 
 
 def compare(
-    query: Query, skeleton: Skeleton, *, accuracy: str | None = None, share: float = 0.25, limit_ms: float | None = None
+    query: Query, size: NetworkSize, *, accuracy: str | None = None, share: float = 0.25, limit_ms: float | None = None
 ) -> Comparison:
     """Compare the devices of a query.
 
     Args:
         query: of at least one column of costs.
-        skeleton: of the tables; multiplications and parameters are of it.
+        size: of the tables; multiplications and parameters are of it.
         accuracy: name of the joined column that the best are chosen by; None leaves them out.
         share: a column's limit is what this share of its architectures keeps.
         limit_ms: a limit for all latencies in place of `share`; energies then have none.
@@ -118,7 +162,7 @@ def compare(
         raise UsageError(f"{accuracy} is no column of accuracies; known are {known}")
     columns: dict[str, NDArray[np.float64]] = {name: query.frame[name].to_numpy() for name in query.costs}
     codes = query.space.encode([query.space.parse(text) for text in query.frame["architecture"]])
-    form = closed_form(query.space, skeleton)
+    form = space_counts(query.space, size)
     columns |= {MACS: form.macs(codes), PARAMETERS: form.parameters(codes)}
     pairs = itertools.combinations(columns, 2)
     agreements = [_agreement(first, second, columns[first], columns[second]) for first, second in pairs]

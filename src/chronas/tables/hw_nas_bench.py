@@ -1,4 +1,9 @@
-"""HW-NAS-Bench v1.0: costs of two search spaces on six devices, read from the official pickle, which the user brings.
+"""The blocks that HW-NAS-Bench's look-up tables are keyed by: what an FBNet architecture's cost is the sum of.
+
+Keys as in `fbnet_get_metrics` of https://github.com/GATECH-EIC/HW-NAS-Bench (MIT), arXiv 2103.10584: stem, 22 layers,
+1x1 header, average pooling and classifier. H and W in a key are the sides of the block's input.
+
+HW-NAS-Bench v1.0: costs of two search spaces on six devices, read from the official pickle, which the user brings.
 
 Li et al., HW-NAS-Bench, ICLR 2021, https://arxiv.org/abs/2103.10584; file and layout of
 https://github.com/GATECH-EIC/HW-NAS-Bench (MIT). Where we differ from its API: the file is read without running
@@ -11,30 +16,68 @@ raspi4 = bench.tables("cifar10")["raspi4"]
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
 from chronas.errors import DataError, excerpt, unknown_name
-from chronas.spaces import make_space
+from chronas.spaces import LayerTopology, NetworkSize, make_space
 from chronas.tables.block_table import BlockOrigin, BlockTable
-from chronas.tables.fbnet_blocks import DATASETS as FBNET_DATASETS
-from chronas.tables.fbnet_blocks import OPERATIONS, block_keys
 from chronas.tables.provenance import Provenance
 from chronas.tables.table import CostTable
 from chronas.tables.unpickler import read_pickle
+
+FBNET_DATASETS = {"cifar100": "cifar100", "ImageNet": "imagenet"}  # official name -> size
+OPERATIONS = make_space("fbnet").decisions[0].options  # in the order of HW-NAS-Bench's numbers
+LAYERS = len(make_space("fbnet").decisions)
+BLOCK = re.compile(r"k(?P<kernel>\d+)_e(?P<expansion>\d+)(?:_g(?P<groups>\d+))?")
+
+
+def block_keys(size: NetworkSize) -> tuple[dict[str, str], list[list[str]]]:
+    """The keys of the parts that all architectures have, by name, and of the operations of each layer."""
+    topology = cast("LayerTopology", make_space("fbnet").topology)
+    colours, side, _ = size.input_shape
+    stride, *strides = topology.strides[size.stem]
+    channels, header = topology.width, topology.heads[size.stem]
+    fixed = {"stem": _convolution(side, colours, channels, 3, stride)}
+    side //= stride
+    layers = []
+    for width, stride in zip(topology.widths, strides, strict=True):
+        shape = f"H{side}_W{side}_Cin{channels}_Cout{width}"
+        layers.append([_layer(operation, shape, stride) for operation in OPERATIONS])
+        side, channels = side // stride, width
+    fixed |= {
+        "header": _convolution(side, channels, header, 1, 1),
+        "average_pool": f"AvgP_H{side}_W{side}_Cin{header}_Cout{header}_kernel{side}_stride1",
+        "classifier": f"FC_Cin{header}_Cout{size.outputs}",
+    }
+    return fixed, layers
+
+
+def _convolution(side: int, inputs: int, outputs: int, kernel: int, stride: int) -> str:
+    return f"ConvNorm_H{side}_W{side}_Cin{inputs}_Cout{outputs}_kernel{kernel}_stride{stride}_group1"
+
+
+def _layer(operation: str, shape: str, stride: int) -> str:
+    block = BLOCK.fullmatch(operation)
+    if block is None:
+        return f"Skip_{shape}_stride{stride}"
+    rest = f"exp{block['expansion']}_kernel{block['kernel']}_stride{stride}_group{block['groups'] or 1}"
+    return f"ConvBlock_{shape}_{rest}"
+
 
 SOURCE = "HW-NAS-Bench v1.0 (arXiv 2103.10584, MIT)"
 DATASETS = {
     "cifar10": "cifar10",
     "cifar100": "cifar100",
     "ImageNet16-120": "imagenet16-120",
-}  # official name -> skeleton
+}  # official name -> size
 # What the paper and its repository say of a device, and no more; batch 1 is in the README (issue 7)
 DEVICES: dict[str, dict[str, str | int | float]] = {
     "edgegpu": {"name": "edgegpu", "hardware": "NVIDIA Jetson TX2", "runtime": "TensorRT by torch2trt", "batch": 1},
@@ -122,7 +165,7 @@ class HwNasBench:
             known = frame.select("architecture", "index", *columns).rename(columns).drop_nulls("latency_ms")
             provenance = Provenance(
                 space=space.name,
-                skeleton=space.skeletons[DATASETS[dataset]],
+                size=space.sizes[DATASETS[dataset]],
                 device=device,
                 source=SOURCE,
                 missing="" if len(known) == len(frame) else MISSING.get(name, NO_VALUE),
@@ -159,8 +202,8 @@ class HwNasBench:
         """
         if dataset not in FBNET_DATASETS:
             raise unknown_name("data set", dataset, FBNET_DATASETS)
-        skeleton = FBNET_DATASETS[dataset]
-        fixed, layers = block_keys(make_space("fbnet").skeletons[skeleton])
+        size = FBNET_DATASETS[dataset]
+        fixed, layers = block_keys(make_space("fbnet").sizes[size])
         rows: list[tuple[int | None, str, str]] = [(None, name, key) for name, key in fixed.items()]
         rows += [(n, name, key) for n, keys in enumerate(layers) for name, key in zip(OPERATIONS, keys, strict=True)]
         costs = {
@@ -172,7 +215,7 @@ class HwNasBench:
             **{n: pl.Series(c) for n, c in costs.items()}
         )
         devices = {name: facts for name, facts in DEVICES.items() if f"{name}.latency_ms" in costs}
-        return BlockTable(frame, BlockOrigin("fbnet", skeleton, devices, SOURCE, runs=RUNS))
+        return BlockTable(frame, BlockOrigin("fbnet", size, devices, SOURCE, runs=RUNS))
 
 
 def _mapping(content: object, where: str, keys: Sequence[str] | Mapping[str, str]) -> Mapping[str, Any]:
@@ -192,7 +235,7 @@ def _configs(columns: object, dataset: str) -> Sequence[Mapping[str, Any]]:
     space = make_space("nasbench201")
     for index, config in enumerate(configs):
         text = config.get("arch_str") if isinstance(config, dict) else config
-        if index >= space.size or text != str(space.from_index(index)):
+        if index >= space.cardinality or text != str(space.from_index(index)):
             raise DataError(
                 f"{dataset}/config {index} should be NAS-Bench-201's cell {index}, got {excerpt(str(text))}"
             )

@@ -19,9 +19,17 @@ import numpy as np
 from chronas.errors import UsageError, unknown_name
 from chronas.spaces import make_space
 from chronas.tables.block_table import BlockTable
-from chronas.tables.fbnet_blocks import DATASETS as FBNET_DATASETS
-from chronas.tables.fbnet_blocks import LAYERS, OPERATIONS
-from chronas.tables.hw_nas_bench import DATASETS, FACTORS, FBNET_METRICS, METRICS, HwNasBench, device_and_column
+from chronas.tables.hw_nas_bench import (
+    DATASETS,
+    FACTORS,
+    FBNET_DATASETS,
+    FBNET_METRICS,
+    LAYERS,
+    METRICS,
+    OPERATIONS,
+    HwNasBench,
+    device_and_column,
+)
 
 SPACES = ("nasbench201", "fbnet")
 
@@ -82,9 +90,9 @@ class HWNASBenchAPI:
         if self._is_cells:
             return dict(self._bench.configs[_dataset(dataname, DATASETS)][self._index(arch_index, dataname)])
         numbers = _numbers(arch_index)
-        skeleton = make_space("fbnet").skeletons[FBNET_DATASETS[_dataset(dataname, FBNET_DATASETS)]]
+        size = make_space("fbnet").sizes[FBNET_DATASETS[_dataset(dataname, FBNET_DATASETS)]]
         names = [OPERATIONS[number] for number in numbers]
-        return {"dataset": dataname, "num_classes": skeleton.classes, "op_idx_list": numbers, "arch_str": names}
+        return {"dataset": dataname, "num_classes": size.outputs, "op_idx_list": numbers, "arch_str": names}
 
     def get_op_lookup_tables(self) -> dict[str, dict[str, float]]:
         """The cost of each block of FBNet by its key, for each metric.

@@ -1,10 +1,10 @@
 """Asking tables of several devices at once: by architecture, by index, by filter, by Pareto front, or for all.
 
-Tables of one space and skeleton stand side by side, a row for each architecture; what a table does not have is null.
+Tables of one space and size stand side by side, a row for each architecture; what a table does not have is null.
 Every answer says how it came about, and null where that is not known: nothing is invented.
 
 query = Query([CostTable.load(path) for path in paths])
-print(query.answers("|nor_conv_3x3~0|+|none~0|none~1|+|none~0|none~1|skip_connect~2|"))
+print(query.records("|nor_conv_3x3~0|+|none~0|none~1|+|none~0|none~1|skip_connect~2|"))
 print(query.where(["raspi4.latency_ms <= 10"]).sort("edgegpu.energy_mj"))
 """
 
@@ -18,9 +18,9 @@ import numpy as np
 import polars as pl
 
 from chronas.errors import MismatchError, ParseError, UsageError, excerpt, unknown_name
+from chronas.pareto import non_dominated
 from chronas.spaces import Architecture, Space
-from chronas.tables.answer import Answer, answer_columns
-from chronas.tables.pareto import pareto_front
+from chronas.tables.cost_record import CostRecord, record_columns
 from chronas.tables.table import CostTable
 
 CONDITION = re.compile(r"\s*([^\s<>=!]+)\s*(<=|>=|==|!=|<|>)\s*([-+]?[0-9]+(?:\.[0-9]*)?(?:[eE][-+]?[0-9]+)?)\s*")
@@ -29,7 +29,7 @@ KEYS = ("index", "architecture")
 
 
 class Query:
-    """What several tables know of the architectures of one space and skeleton.
+    """What several tables know of the architectures of one space and size.
 
     Attributes:
         space: of the architectures.
@@ -43,24 +43,24 @@ class Query:
         """Put tables side by side.
 
         Args:
-            tables: of one space and skeleton.
+            tables: of one space and size.
             joined: other columns of architectures, such as `read_accuracies` gives; the first is `architecture`.
 
         Raises:
             UsageError: there is no table.
-            MismatchError: the tables are of several spaces or skeletons.
+            MismatchError: the tables are of several spaces or sizes.
         """
         if not tables:
             raise UsageError("there is no table to ask: give at least one")
         first = tables[0].provenance
         for table in tables[1:]:
-            table.require(space=tables[0].space, skeleton=first.skeleton)
+            table.require(space=tables[0].space, size=first.size)
         self.space: Space = tables[0].space
         rows = _rows(tables)
         self._columns = [
             column
             for table, name in zip(tables, _names(tables), strict=True)
-            for column in answer_columns(table, name, rows.select("architecture"))
+            for column in record_columns(table, name, rows.select("architecture"))
         ]
         self.costs = [column.name for column in self._columns]
         values = {column.name: pl.Series(column.values, nan_to_null=True) for column in self._columns}
@@ -73,7 +73,7 @@ class Query:
         self.joined = [name for name in self.frame.columns if name not in {*KEYS, *self.costs}]
         self._numbers = {text: number for number, text in enumerate(rows["architecture"])}
 
-    def answers(self, architecture: Architecture | str) -> list[Answer]:
+    def records(self, architecture: Architecture | str) -> list[CostRecord]:
         """All costs of an architecture, in the order of tables.
 
         Raises:
@@ -144,7 +144,7 @@ class Query:
         columns = [self.column(name) for name in names]
         known = (self.frame if frame is None else frame).drop_nulls(columns)
         signs = [-1.0 if self.more_is_better(name) else 1.0 for name in columns]
-        return known.filter(pareto_front(known.select(columns).to_numpy().astype(np.float64) * signs))
+        return known.filter(non_dominated(known.select(columns).to_numpy().astype(np.float64) * signs))
 
     def more_is_better(self, name: str) -> bool:
         """Whether a column is an accuracy: a joined one with "acc" in its name."""
@@ -167,7 +167,7 @@ class Query:
         raise unknown_name("column", name, valid)
 
     def everything(self, frame: pl.DataFrame | None = None) -> pl.DataFrame:
-        """All answers as one frame: a row for each architecture and cost, with the fields of `Answer` as columns.
+        """All answers as one frame: a row for each architecture and cost, with the fields of `CostRecord` as columns.
 
         Args:
             frame: rows of `frame` to answer for; None means all.

@@ -20,24 +20,25 @@ from numpy.typing import NDArray
 
 from chronas.errors import ChronasError, DataError, MismatchError
 from chronas.files import write_bytes
-from chronas.spaces import Architecture, Skeleton, Space, make_space
+from chronas.spaces import Architecture, NetworkSize, Space, make_space
 from chronas.tables.columns import COLUMNS, COST_COLUMNS, ROUNDS, cost_text, interval_text, with_estimates
 from chronas.tables.parquet import has_metadata, read_parquet
-from chronas.tables.provenance import Provenance
-from chronas.tables.repeatability import Repeatability
+from chronas.tables.provenance import Provenance, Repeatability
 from chronas.units import LATENCY
 
 if TYPE_CHECKING:
     from chronas.devices import Device
 
 MEASURED_AS = "measured_as"  # the architecture that was measured for a row, where one stands for several
-PROVENANCE_KEY = "chronas.provenance/1"
+PROVENANCE_KEY = "chronas.provenance/2"
+EARLIER_KEY = "chronas.provenance/1"  # with other names of some keys; still read
 CHECKSUM_KEY = "chronas.sha256"
-MAY_BE_BELOW_ZERO = {"energy_foreign_cores", *(columns.low for columns in COST_COLUMNS.values())}
+RENAMED_COLUMNS = {"energy_foreign_cores": "energy_background_cores"}  # of tables of earlier versions
+MAY_BE_BELOW_ZERO = {"energy_background_cores", *(columns.low for columns in COST_COLUMNS.values())}
 
 
 class CostTable:
-    """Costs of distinct architectures of one space and skeleton on one device. It does not change once it is made.
+    """Costs of distinct architectures of one space and size on one device. It does not change once it is made.
 
     Attributes:
         frame: the columns of `COLUMNS` (without the latency's where the cost is another and no latency is known), those
@@ -69,30 +70,30 @@ class CostTable:
         """
         from chronas.measurement import read_journal  # brings torch, which reading and querying tables do without
 
-        contents = read_journal(path)
-        latencies = contents.latencies()
+        state = read_journal(path)
+        latencies = state.latencies()
         if not latencies:
-            rounds = contents.header.plan.rounds
+            rounds = state.header.plan.rounds
             raise DataError(f"no network in {path} has its {rounds} rounds yet: let the campaign go on")
         rows = [
             (text, lat.value_ms, lat.low_ms, lat.high_ms, lat.median_ms, lat.p95_ms, list(lat.rounds))
             for text, lat in latencies.items()
         ]
-        header = contents.header
+        header = state.header
         provenance = Provenance(
             space=header.space,
-            skeleton=header.skeleton,
+            size=header.size,
             device=header.device,
             plan=header.plan.model_dump(mode="json"),
             created=header.created,
             version=header.version,
-            drift_percent=contents.drift_percent(),
-            foreign_cores=contents.foreign_cores(),
-            priority=contents.priority(),
-            sources={cost: readings.source for cost, readings in contents.readings.items()},
+            drift_percent=state.drift_percent(),
+            background_cores=state.background_cores(),
+            priority=state.priority(),
+            sources={cost: readings.source for cost, readings in state.readings.items()},
         )
         frame = pl.DataFrame(rows, schema=COLUMNS, orient="row")
-        for cost, readings in contents.readings.items():
+        for cost, readings in state.readings.items():
             frame = with_estimates(frame, cost, readings.estimates())
         return cls(frame, provenance)
 
@@ -100,7 +101,7 @@ class CostTable:
     def from_rows(
         cls,
         space: Space,
-        skeleton: Skeleton,
+        size: NetworkSize,
         device: Device,
         rows: Sequence[tuple[Architecture, float]],
         source: str = "given",
@@ -109,7 +110,7 @@ class CostTable:
 
         Args:
             space: of the architectures.
-            skeleton: what they were built into.
+            size: what they were built into.
             device: where the latencies are from.
             rows: architectures with their latency in ms.
             source: where the numbers come from, in words.
@@ -119,7 +120,7 @@ class CostTable:
         """
         known = {"architecture": pl.String(), "latency_ms": pl.Float64()}
         frame = pl.DataFrame([(str(one), latency_ms) for one, latency_ms in rows], schema=known, orient="row")
-        return cls.from_values(frame, Provenance(space.name, skeleton, device.fingerprint(), source=source))
+        return cls.from_values(frame, Provenance(space.name, size, device.fingerprint(), source=source))
 
     @classmethod
     def from_values(cls, frame: pl.DataFrame, provenance: Provenance) -> CostTable:
@@ -156,13 +157,14 @@ class CostTable:
         frame, metadata = read_parquet(path)
         if any(key.startswith("chronas.blocks/") for key in metadata):
             raise DataError(f"{path} has costs of blocks: give the table of whole networks that was measured beside it")
-        if PROVENANCE_KEY not in metadata:
+        provenance = metadata.get(PROVENANCE_KEY, metadata.get(EARLIER_KEY))
+        if provenance is None:
             raise DataError(f"{path} has no provenance ({PROVENANCE_KEY}): it is no table of chronas, import it first")
         try:
-            table = cls(frame, Provenance.from_json(metadata[PROVENANCE_KEY]))
+            table = cls(frame.rename(RENAMED_COLUMNS, strict=False), Provenance.from_json(provenance))
         except DataError as error:
             raise DataError(f"{path} is damaged: {error}") from error
-        if metadata.get(CHECKSUM_KEY) != _checksum(table, metadata[PROVENANCE_KEY]):
+        if metadata.get(CHECKSUM_KEY) != _checksum(table, provenance, frame.columns):
             raise DataError(f"{path} is damaged: its numbers do not match their checksum; use a copy or make it again")
         return table
 
@@ -174,7 +176,7 @@ class CostTable:
         """
         buffer = io.BytesIO()
         provenance = self.provenance.to_json()
-        metadata = {PROVENANCE_KEY: provenance, CHECKSUM_KEY: _checksum(self, provenance)}
+        metadata = {PROVENANCE_KEY: provenance, CHECKSUM_KEY: _checksum(self, provenance, self.frame.columns)}
         self.frame.write_parquet(buffer, metadata=metadata)
         write_bytes(path, buffer.getvalue())
 
@@ -260,11 +262,11 @@ class CostTable:
     def require(
         self,
         space: Space | None = None,
-        skeleton: Skeleton | None = None,
+        size: NetworkSize | None = None,
         device: Device | None = None,
         cost: str | None = None,
     ) -> None:
-        """Hold that the table is of this space, skeleton, device and cost; None asks for nothing.
+        """Hold that the table is of this space, size, device and cost; None asks for nothing.
 
         Raises:
             MismatchError: it is not; the message says what differs.
@@ -272,8 +274,8 @@ class CostTable:
         found = []
         if space is not None and space.name != self.provenance.space:
             found.append(f"space is {self.provenance.space} there, {space.name} here")
-        if skeleton is not None and skeleton != self.provenance.skeleton:
-            found.append(f"skeleton is {self.provenance.skeleton} there, {skeleton} here")
+        if size is not None and size != self.provenance.size:
+            found.append(f"size is {self.provenance.size} there, {size} here")
         if cost is not None and cost != self.provenance.cost:
             found.append(f"cost is {self.provenance.cost} there, {cost} here")
         if device is not None:
@@ -289,7 +291,7 @@ class CostTable:
         device = provenance.device
         return [
             ("space", provenance.space),
-            ("skeleton", str(provenance.skeleton)),
+            ("size", str(provenance.size)),
             ("device", device_text(device)),
             ("batch", str(device.get("batch", "unknown"))),
             ("source", f"{provenance.source} {provenance.created}".strip()),
@@ -319,7 +321,7 @@ class CostTable:
 
 def is_table(path: Path) -> bool:
     """Whether a file is Parquet with the provenance of a table; `CostTable.load` says what is wrong with it."""
-    return has_metadata(path, PROVENANCE_KEY)
+    return has_metadata(path, PROVENANCE_KEY) or has_metadata(path, EARLIER_KEY)
 
 
 def _check_columns(frame: pl.DataFrame, cost: str) -> None:
@@ -359,9 +361,10 @@ def _cost_columns(frame: pl.DataFrame) -> list[str]:
     return [name for names in every for name in names if name in frame.columns]
 
 
-def _checksum(table: CostTable, provenance: str) -> str:
-    """SHA-256 of the provenance, of what `COLUMNS` hold, and of other costs."""
+def _checksum(table: CostTable, provenance: str, columns: Sequence[str]) -> str:
+    """SHA-256 of the provenance, of what `COLUMNS` hold, and of other costs, with the columns' names in the file."""
     frame = table.frame
+    in_file = dict(zip(frame.columns, columns, strict=True))
     digest = hashlib.sha256("\n".join([provenance, *frame["architecture"]]).encode())
     for name, dtype in COLUMNS.items():
         if dtype == pl.Float64() and name in frame.columns:
@@ -372,7 +375,7 @@ def _checksum(table: CostTable, provenance: str) -> str:
     known = _cost_columns(frame)
     for name in (*known, *(cost for cost in table.others() if cost not in known)):
         values: list[float | None] | list[list[float] | None] = frame[name].to_list()
-        digest.update(json.dumps([name, values]).encode())
+        digest.update(json.dumps([in_file[name], values]).encode())
     if not {table.provenance.cost} & {*COLUMNS, *known}:
         digest.update(frame[table.provenance.cost].to_numpy().tobytes())
     return digest.hexdigest()
@@ -386,7 +389,7 @@ def device_text(device: Mapping[str, str | int | float]) -> str:
 
 def _load_text(provenance: Provenance) -> str:
     """How busy the machine was with other things, and whether they could get in between."""
-    if provenance.foreign_cores is None:
+    if provenance.background_cores is None:
         return "unknown"
-    cores = f"{provenance.foreign_cores:.1f} of {provenance.device.get('cores')} cores"
+    cores = f"{provenance.background_cores:.1f} of {provenance.device.get('cores')} cores"
     return f"{cores}, timed at {provenance.priority} priority"

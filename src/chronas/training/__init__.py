@@ -9,19 +9,19 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from chronas.names import named
-from chronas.training.checkpoint import BEST, load_best
+from chronas.training.checkpoints import BEST, load_best
 from chronas.training.evaluation import Verdict, evaluate, judge
-from chronas.training.group import ALONE, LAUNCHED, Group, launched_group
+from chronas.training.process_group import LAUNCHED, SINGLE_PROCESS, ProcessGroup, launched_group
 from chronas.training.recipe import Recipe
+from chronas.training.sync_batch_norm import normalised, synced_batch_norm
 from chronas.training.trainer import Training, train
-from chronas.training.whole_batch import normalised, of_whole_batches
 
 __all__ = [
-    "ALONE",
+    "SINGLE_PROCESS",
     "BEST",
     "RECIPES",
     "LAUNCHED",
-    "Group",
+    "ProcessGroup",
     "Recipe",
     "Training",
     "Verdict",
@@ -31,7 +31,7 @@ __all__ = [
     "load_best",
     "make_recipe",
     "normalised",
-    "of_whole_batches",
+    "synced_batch_norm",
     "train",
 ]
 

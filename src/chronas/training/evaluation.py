@@ -11,7 +11,7 @@ from torch.nn import functional
 
 from chronas.data import Images, Normalisation, every_batch
 from chronas.errors import DataError
-from chronas.training.group import ALONE, Group
+from chronas.training.process_group import SINGLE_PROCESS, ProcessGroup
 
 
 class Verdict(NamedTuple):
@@ -27,14 +27,24 @@ class Verdict(NamedTuple):
 
 
 def evaluate(
-    network: nn.Module, images: Images, normalisation: Normalisation, *, batch: int = 500, group: Group = ALONE
+    network: nn.Module,
+    images: Images,
+    normalisation: Normalisation,
+    *,
+    batch: int = 500,
+    group: ProcessGroup = SINGLE_PROCESS,
 ) -> float:
     """Accuracy in percent of a network in `eval()`; arguments and errors are those of `judge`."""
     return judge(network, images, normalisation, batch=batch, group=group).accuracy
 
 
 def judge(
-    network: nn.Module, images: Images, normalisation: Normalisation, *, batch: int = 500, group: Group = ALONE
+    network: nn.Module,
+    images: Images,
+    normalisation: Normalisation,
+    *,
+    batch: int = 500,
+    group: ProcessGroup = SINGLE_PROCESS,
 ) -> Verdict:
     """Accuracy and loss of a network in `eval()`; it is left in the mode it had.
 

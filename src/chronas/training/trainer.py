@@ -19,19 +19,19 @@ from typing import Any
 
 import numpy as np
 import torch
-from torch import Tensor, fx, nn
+from torch import Tensor, nn
 from torch.nn import functional
 
 from chronas.data import Batches, Images, Normalisation
 from chronas.errors import UsageError
 from chronas.files import fingerprint
-from chronas.networks import AnyNetwork
+from chronas.networks import set_drop_path, wiring
 from chronas.progress import Progress, silent
-from chronas.training.checkpoint import load_best, load_last, save_best, save_last
+from chronas.training.checkpoints import load_best, load_last, save_best, save_last
 from chronas.training.evaluation import judge
-from chronas.training.group import ALONE, Group
+from chronas.training.process_group import SINGLE_PROCESS, ProcessGroup
 from chronas.training.recipe import Recipe
-from chronas.training.whole_batch import of_whole_batches
+from chronas.training.sync_batch_norm import synced_batch_norm
 
 
 @dataclass(frozen=True)
@@ -53,7 +53,7 @@ class Training:
 
 
 def train(
-    network: AnyNetwork,
+    network: nn.Module,
     images: Images,
     validation: Images | None,
     normalisation: Normalisation,
@@ -62,12 +62,13 @@ def train(
     folder: Path,
     seed: int,
     progress: Progress = silent,
-    group: Group = ALONE,
+    group: ProcessGroup = SINGLE_PROCESS,
 ) -> Training:
     """Train a network, or go on where a training in the same folder stopped; the network ends with the best weights.
 
     Args:
-        network: in the state to start from; an auxiliary head takes part if it has one.
+        network: images [B, C, H, W] -> logits [B, classes], in the state to start from; in training it may also return
+            a tuple with an auxiliary head's logits. Its `DropPath` modules, if any, follow the recipe.
         images: to learn from; never the test split.
         validation: to choose the epoch by, or None.
         normalisation: of the training images.
@@ -96,7 +97,7 @@ def train(
     if saved:
         batches.restore(saved["batches"])
     group.require_same(len(history), "epochs in the folder")  # nobody writes before all have read
-    with of_whole_batches(network, group) as tell:
+    with synced_batch_norm(network, group) as tell:
         for epoch in range(len(history), recipe.epochs):
             start_s = time.perf_counter()
             with _drawn_from(seed, epoch, parameters[0].device):
@@ -121,7 +122,7 @@ def _optimiser(parameters: list[nn.Parameter], recipe: Recipe) -> torch.optim.SG
     )
 
 
-def _require_shareable(batch: int, group: Group) -> None:
+def _require_shareable(batch: int, group: ProcessGroup) -> None:
     """Hold that each process gets an image of every batch."""
     if batch < group.size:
         raise UsageError(
@@ -130,18 +131,18 @@ def _require_shareable(batch: int, group: Group) -> None:
 
 
 def _epoch(
-    network: AnyNetwork,
+    network: nn.Module,
     optimiser: torch.optim.SGD,
     batches: Batches,
     recipe: Recipe,
     epoch: int,
     progress: Progress,
-    group: Group,
+    group: ProcessGroup,
     tell: Callable[[int], None],
 ) -> dict[str, Any]:
     """Every image once; the epoch's row of the history without validation."""
     network.train()
-    network.set_drop_path(recipe.drop_path * epoch / recipe.epochs)
+    set_drop_path(network, recipe.drop_path * epoch / recipe.epochs)
     total = recipe.epochs * batches.steps_per_epoch
     loss_sum, correct, seen = 0.0, 0, 0
     for step in range(epoch * batches.steps_per_epoch, (epoch + 1) * batches.steps_per_epoch):
@@ -165,7 +166,7 @@ def _epoch(
 
 
 def _step(
-    network: AnyNetwork, optimiser: torch.optim.SGD, batch: tuple[Tensor, Tensor], recipe: Recipe, group: Group
+    network: nn.Module, optimiser: torch.optim.SGD, batch: tuple[Tensor, Tensor], recipe: Recipe, group: ProcessGroup
 ) -> tuple[float, int, int]:
     """One descent: the loss (NaN where loss or gradient is not finite), how many were right, and of how many."""
     parameters = optimiser.param_groups[0]["params"]
@@ -201,24 +202,16 @@ def _best(history: list[dict[str, Any]], validation: Images | None) -> dict[str,
 
 
 def _identity(
-    network: AnyNetwork, images: Images, validation: Images | None, recipe: Recipe, seed: int
+    network: nn.Module, images: Images, validation: Images | None, recipe: Recipe, seed: int
 ) -> dict[str, Any]:
     """What a checkpoint belongs to, as JSON."""
     return {
-        "network": fingerprint([repr(network), _wiring(network)]),
+        "network": fingerprint([repr(network), wiring(network)]),
         "images": images.checksum(),
         "validation": None if validation is None else validation.checksum(),
         "recipe": recipe.model_dump(mode="json"),
         "seed": seed,
     }
-
-
-def _wiring(network: AnyNetwork) -> str:
-    """Which layer feeds which, as text: networks can differ in this alone."""
-    mode = network.training
-    text = str(fx.symbolic_trace(network.eval()).graph)
-    network.train(mode)
-    return text
 
 
 @contextmanager

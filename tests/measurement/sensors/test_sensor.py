@@ -10,7 +10,7 @@ from chronas.devices import DEVICES, device_class, make_device
 from chronas.devices.simulated import IDLE_MW, Simulated, SimulatedConfig
 from chronas.errors import DeviceError, UsageError
 from chronas.measurement.sensors import SENSORS, mean_power_mw, sensor_class, sensor_of
-from chronas.spaces import Skeleton, make_space
+from chronas.spaces import NetworkSize, make_space
 
 
 @pytest.mark.parametrize("name", SENSORS)
@@ -38,23 +38,23 @@ def test_a_device_that_no_sensor_sees_says_so(monkeypatch: pytest.MonkeyPatch) -
 
 
 def test_the_simulated_sensor_tells_idle_power_and_work() -> None:
-    device, skeleton = (
+    device, size = (
         Simulated(SimulatedConfig(noise=0.0)),
-        Skeleton(input_shape=(3, 32, 32), classes=10, width=16, depth=8),
+        NetworkSize(input_shape=(3, 32, 32), outputs=10, width=16, depth=8),
     )
     architecture = make_space("darts").sample(1, seed=0)[0]
     sensor = sensor_of(device)
     sensor.begin()
     sensor.wait(2.0)
     assert sensor.end().energy_mj == pytest.approx(2 * IDLE_MW)
-    runner = device.prepare(architecture, skeleton)
+    runner = device.prepare(architecture, size)
     sensor.begin()
     before_s = device.now_s()
     runner.run(5)
-    expected = 5 * device.true_work_mj(architecture, skeleton) + IDLE_MW * (device.now_s() - before_s)
+    expected = 5 * device.true_work_mj(architecture, size) + IDLE_MW * (device.now_s() - before_s)
     drawn = sensor.end()
     assert drawn.energy_mj == pytest.approx(expected)
-    assert drawn.foreign_cores is None
+    assert drawn.background_cores is None
     with pytest.raises(DeviceError, match="simulated sensor is the simulated device's, got eager-cpu"):
         sensor_class("simulated")(make_device("eager-cpu"))
 

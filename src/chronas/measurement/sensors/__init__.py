@@ -18,7 +18,7 @@ SENSORS = {
     "rapl": "chronas.measurement.sensors.rapl:Rapl",
     "nvml": "chronas.measurement.sensors.nvml:Nvml",
     "tegrastats": "chronas.measurement.sensors.tegrastats:Tegrastats",
-    "simulated": "chronas.measurement.sensors.simulated:SimulatedSensor",
+    "simulated": "chronas.measurement.sensors.sensor:SimulatedSensor",
 }
 
 

@@ -1,6 +1,8 @@
 """The contract of a sensor of energy: told when an interval begins and ends, it says what the hardware took meanwhile.
 
 Two kinds: a counter that the hardware keeps is read twice; a sensor of power is read again and again, and integrated.
+
+The energy that the simulated device draws, exactly: it does not pass through a counter that is rounded.
 """
 
 from __future__ import annotations
@@ -10,7 +12,7 @@ import time
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import ClassVar
+from typing import ClassVar, Protocol, runtime_checkable
 
 import numpy as np
 
@@ -27,12 +29,12 @@ class Drawn:
     Attributes:
         energy_mj: energy in mJ.
         duration_s: length of the interval in s, by the device's clock.
-        foreign_cores: how many CPU cores others used meanwhile; None where the device does not know.
+        background_cores: how many CPU cores others used meanwhile; None where the device does not know.
     """
 
     energy_mj: float
     duration_s: float
-    foreign_cores: float | None
+    background_cores: float | None
 
     @property
     def power_mw(self) -> float:
@@ -71,7 +73,7 @@ class Sensor(ABC):
         Raises:
             DeviceError: the sensor cannot be read.
         """
-        self.device.foreign_cores()  # asked at both ends, since it tells of the time between two questions
+        self.device.background_cores()  # asked at both ends, since it tells of the time between two questions
         self._begin()
         self._begin_s = self.device.now_s()
 
@@ -86,7 +88,7 @@ class Sensor(ABC):
         if not (energy_mj > 0 and duration_s > 0):
             got = f"{energy_mj:g} mJ in {duration_s:g} s"
             raise DeviceError(f"sensor {self.name} should tell an energy above zero, got {got}: does it really count?")
-        return Drawn(energy_mj, duration_s, self.device.foreign_cores())
+        return Drawn(energy_mj, duration_s, self.device.background_cores())
 
     def wait(self, duration_s: float) -> None:
         """Let the hardware be idle for `duration_s` seconds."""
@@ -147,3 +149,49 @@ def mean_power_mw(readings: Sequence[tuple[float, float]]) -> float:
         raise DeviceError(f"expected at least {FEWEST_READINGS} readings of power, got {len(readings)}: measure longer")
     times_s, powers_mw = np.array(readings, dtype=np.float64).T
     return float(np.trapezoid(powers_mw, times_s) / (times_s[-1] - times_s[0]))
+
+
+@runtime_checkable
+class KnowsItsEnergy(Protocol):
+    """A device that knows what it draws.
+
+    Attributes:
+        idle_mw: all the time.
+        work_mj: by runs, since whoever reads it put it to zero.
+    """
+
+    idle_mw: float
+    work_mj: float
+
+
+class SimulatedSensor(Sensor):
+    """What the simulated device draws on its virtual clock."""
+
+    name: ClassVar[str] = "simulated"
+    period_s: ClassVar[float] = 0.001
+
+    def __init__(self, device: Device) -> None:
+        if not isinstance(device, KnowsItsEnergy):
+            raise DeviceError(f"the simulated sensor is the simulated device's, got {device.name}: take another")
+        super().__init__(device)
+        self._knows: KnowsItsEnergy = device
+
+    @classmethod
+    def unavailable(cls) -> str | None:
+        """None: it is everywhere."""
+        return None
+
+    @property
+    def scope(self) -> str:
+        """The device."""
+        return "simulated device"
+
+    def wait(self, duration_s: float) -> None:
+        """Let virtual time pass."""
+        self.device.resume_at(self.device.now_s() + duration_s)
+
+    def _begin(self) -> None:
+        self._knows.work_mj = 0.0  # so that what came before leaves no rounding in the reading
+
+    def _end(self, duration_s: float) -> float:
+        return self._knows.work_mj + self._knows.idle_mw * duration_s

@@ -1,0 +1,159 @@
+"""Devices that are not timed: what a network costs there is the sum over its layers of what a model says.
+
+Each different layer is costed once, and all networks of a space are counted by one matrix product. A run takes
+exactly what the model says, on a virtual clock, without noise: such a device can stand wherever a real one can.
+N architectures, W slots.
+"""
+
+from __future__ import annotations
+
+from abc import abstractmethod
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import ClassVar
+
+import numpy as np
+from numpy.typing import NDArray
+from pydantic import BaseModel
+
+from chronas.devices.device import AnalyticalDevice, Fingerprint, Runner
+from chronas.errors import DeviceError, UsageError
+from chronas.networks import Layer, space_work
+from chronas.spaces import Architecture, NetworkSize, Space
+from chronas.units import MS_PER_S
+
+Counted = tuple[list[Layer], NDArray[np.int64]]  # layers, and how often each stands in each slot
+
+
+@dataclass(frozen=True)
+class LayerCost:
+    """What one layer costs for one image."""
+
+    latency_ms: float
+    energy_mj: float
+
+
+class LayerCostDevice(AnalyticalDevice):
+    """Base of devices whose costs are a sum over layers; weights do not matter to them, and the batch is one image.
+
+    Attributes:
+        chip: what is estimated, in words.
+        model_version: goes up when the same config comes to tell other costs.
+    """
+
+    prunes_dead_nodes = False
+    estimates: ClassVar[tuple[str, ...]] = ("latency_ms", "energy_mj")
+    chip: ClassVar[str]
+    model_version: ClassVar[str]
+
+    def __init__(self, config: BaseModel) -> None:
+        super().__init__(config)
+        self._now_s = 0.0
+        self._layers: dict[Layer, LayerCost] = {}
+        self._slots: dict[tuple[str, NetworkSize], Counted] = {}
+
+    @classmethod
+    def unavailable(cls) -> str | None:
+        """None: it is everywhere."""
+        return None
+
+    @abstractmethod
+    def _layer_cost(self, layer: Layer) -> LayerCost:
+        """What a layer costs; asked once for each different layer."""
+
+    def layer_cost(self, layer: Layer) -> LayerCost:
+        """What a layer costs for one image.
+
+        Raises:
+            DeviceError: the layer does not fit the accelerator, or is of a kind that it has no model of.
+        """
+        if layer.kind == "other":
+            raise DeviceError(
+                f"{self.name} has a model of convolutions, fully connected layers and poolings, not of {layer.name}: "
+                f"choose another device"
+            )
+        if layer not in self._layers:
+            self._layers[layer] = self._layer_cost(layer)
+        return self._layers[layer]
+
+    def costs(self, architectures: Sequence[Architecture], size: NetworkSize) -> Mapping[str, NDArray[np.float64]]:
+        """`latency_ms` and `energy_mj` [N] of architectures of one space; see `AnalyticalDevice.costs`."""
+        spaces = {architecture.space.name: architecture.space for architecture in architectures}
+        if len(spaces) != 1:
+            raise UsageError(f"costs are of architectures of one space, got {len(architectures)} of {sorted(spaces)}")
+        (space,) = spaces.values()
+        layers, slots = self._slot_counts(space, size)
+        counts = slots[0] + space.encode(architectures).astype(np.int64) @ slots[1:]
+        both = np.zeros((len(counts), 2))
+        for number, layer in enumerate(layers):  # one order for all: equal work costs the same to the bit
+            cost = self.layer_cost(layer)
+            both += counts[:, [number]] * np.array([cost.latency_ms, cost.energy_mj])
+        return {"latency_ms": both[:, 0], "energy_mj": both[:, 1]}
+
+    def _slot_counts(self, space: Space, size: NetworkSize) -> Counted:
+        """How often each layer stands in what all networks have, then in each slot [1 + W, layers]."""
+        key = (space.name, size)
+        if key not in self._slots:
+            work = space_work(space, size)
+            parts = [each.layers for each in (work.base, *work.slots)]
+            layers = list(dict.fromkeys(layer for part in parts for layer in part))
+            counts = np.array([[part[layer] for layer in layers] for part in parts], dtype=np.int64)
+            self._slots[key] = layers, counts
+        return self._slots[key]
+
+    @property
+    def hardware(self) -> str:
+        """The chip or board that is estimated."""
+        return self.chip
+
+    def fingerprint(self) -> Fingerprint:
+        """The config and what all fingerprints have; the machine that computes does not matter."""
+        described: Fingerprint = {
+            "name": self.name,
+            "hardware": self.hardware,
+            "cores": 1,
+            "os": "none",
+            "runtime": "estimated",
+            "version": self.model_version,
+            "threads": 1,
+            "batch": 1,
+            "dtype": "int16",
+        }
+        return described | self.config.model_dump()
+
+    def now_s(self) -> float:
+        """Seconds that runs on this object have taken, since 0 or since `resume_at`."""
+        return self._now_s
+
+    def resume_at(self, now_s: float) -> None:
+        """Put the virtual clock to `now_s` seconds."""
+        self._now_s = now_s
+
+    def prepare(self, architecture: Architecture, size: NetworkSize, *, weights: Path | None = None) -> Runner:  # noqa: ARG002
+        """A runner that takes what the model says; weights do not matter to it."""
+        (latency_ms,) = self.costs([architecture], size)["latency_ms"].tolist()
+        return _EstimatedRunner(self, size, latency_ms)
+
+    def pass_ms(self, duration_ms: float) -> None:
+        """Let `duration_ms` pass on the virtual clock."""
+        self._now_s += duration_ms / MS_PER_S
+
+
+class _EstimatedRunner(Runner):
+    """One architecture's latency, and the clock of its device."""
+
+    def __init__(self, device: LayerCostDevice, size: NetworkSize, latency_ms: float) -> None:
+        self.input_shape = (1, *size.input_shape)
+        self.device = device
+        self.latency_ms = latency_ms
+
+    def _round(self, index: int, warmup: int, repeats: int) -> list[float]:  # noqa: ARG002 - all rounds are the same
+        self.device.pass_ms((warmup + repeats) * self.latency_ms)
+        return [self.latency_ms] * repeats
+
+    def _run_times(self, times: int) -> None:
+        self.device.pass_ms(times * self.latency_ms)
+
+    def close(self) -> None:
+        """Nothing is held."""

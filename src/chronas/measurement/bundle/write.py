@@ -1,0 +1,205 @@
+"""A bundle: a folder that times networks where chronas cannot be, with numpy and onnxruntime alone.
+
+    write_bundle(Path("bundle"), size, space.sample(200, seed=0), Plan())
+
+Its networks share one file of random weights (`external_weights.py`), `run.py` and what it imports are the
+folder `runner`, and `manifest.json` says what is measured and how. What comes back is read by `results.py`.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import re
+import shutil
+import tempfile
+from collections.abc import Sequence
+from datetime import UTC, datetime
+from importlib import resources
+from pathlib import Path
+from typing import Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+from scipy.special import stdtrit
+
+from chronas import __version__
+from chronas.errors import DataError, UsageError
+from chronas.files import sha256, write_text
+from chronas.measurement.bundle.external_weights import ExternalWeights
+from chronas.measurement.bundle.runner.run import BUNDLE_SCHEMA
+from chronas.measurement.state import reference_of
+from chronas.measurement.timing import CONFIDENCE, Plan
+from chronas.networks import build, onnx_bytes
+from chronas.progress import Progress, silent
+from chronas.spaces import Architecture, NetworkSize
+
+NETWORKS = "networks"
+WEIGHTS = "weights.bin"
+# Where the files of chronas that a bundle runs lie in it, by package.
+COPIED = {
+    "chronas.measurement.bundle.runner": ("run.py", "schedule.py", "timer.py", "lines.py"),
+    "chronas.measurement": ("drift.py",),
+    "chronas.devices": ("hardware.py", "priority.py"),
+}
+COPIED_IMPORT = re.compile(r"from chronas\.measurement(?:\.bundle\.runner)?\.(\w+) import")
+MACHINE = """\"\"\"What this machine is, and how to keep other programs out while timing.\"\"\"
+
+from program.hardware import cpu_model, operating_system, usable_cores
+from program.priority import NORMAL, realtime_priority
+
+__all__ = ["NORMAL", "cpu_model", "operating_system", "realtime_priority", "usable_cores"]
+"""
+README = """\
+{count} networks of the space {space} ({size}), to be timed on any machine.
+
+1. Copy this folder to that machine. It needs Python 3.9 or newer: pip install numpy onnxruntime
+2. There: python run.py
+   It shows the time left. Stopped or killed, it goes on with the same command. Let nothing else run meanwhile; on
+   Linux, root (sudo) may also keep other programs out by real-time priority.
+3. Copy results.jsonl back, and where chronas is: chronas table import results.jsonl
+
+Up to {block} networks are held in memory at a time. Too many? Make the bundle again with a smaller --plan.block.
+`python run.py --help` tells of threads and of other execution providers.
+"""
+
+
+class BundleFile(BaseModel):
+    """A file of a bundle."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    file: str = Field(description="its path in the bundle")
+    sha256: str = Field(description="of its bytes, in hexadecimal digits")
+
+
+class BundleNetwork(BundleFile):
+    """A network of a bundle."""
+
+    architecture: str = Field(description="its text form")
+
+
+class Manifest(BaseModel):
+    """What a bundle is: `manifest.json`, and part of its results."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
+
+    schema_name: Literal["chronas.bundle/1", "chronas.bundle/2"] = Field(alias="schema", description="of this file")
+    version: str = Field(description="of chronas")
+    created: str = Field(description="date and time (UTC, ISO 8601)")
+    space: str = Field(description="name of the space")
+    size: NetworkSize = Field(description="what the networks are built into")
+    plan: Plan = Field(description="how they are measured")
+    quantiles: tuple[float, ...] = Field(
+        description="97.5 % quantiles of Student's t with 1, 2, ... degrees of freedom"
+    )
+    threads: int = Field(ge=1, le=1024, description="threads that a network may use")
+    batch: int = Field(ge=1, le=4096, description="images in one timed run")
+    weights: BundleFile = Field(description="the weights that all networks share")
+    reference: BundleNetwork = Field(description="the network that shows drift")
+    networks: tuple[BundleNetwork, ...] = Field(min_length=1, description="what is measured, in the order of blocks")
+
+
+def write_bundle(
+    folder: Path,
+    size: NetworkSize,
+    architectures: Sequence[Architecture],
+    plan: Plan,
+    *,
+    threads: int = 1,
+    batch: int = 1,
+    progress: Progress = silent,
+) -> Manifest:
+    """Write a bundle: the folder is there whole or not at all.
+
+    Args:
+        folder: to make.
+        size: what to build the architectures into.
+        architectures: of one space; one that is given twice is measured once.
+        plan: rounds, repeats, and when a latency is known well enough.
+        threads: that a network may use; `run.py --threads` can ask for others.
+        batch: images in one timed run.
+        progress: told after each network ("bundle").
+
+    Raises:
+        UsageError: the folder exists, no architecture, architectures of several spaces, or the size does not fit.
+        DataError: the folder cannot be written.
+    """
+    if folder.exists():
+        raise UsageError(f"{folder} exists; choose another --bundle, nothing is overwritten")
+    spaces = {architecture.space.name: architecture.space for architecture in architectures}
+    if len(spaces) != 1:
+        raise UsageError(f"a bundle has architectures of one space, got {len(architectures)} of {sorted(spaces)}")
+    (space,) = spaces.values()
+    try:
+        folder.parent.mkdir(parents=True, exist_ok=True)
+        unfinished = Path(tempfile.mkdtemp(dir=folder.parent, prefix=f".{folder.name}."))
+        try:
+            writer = _Writer(unfinished, size, batch)
+            distinct = list(dict.fromkeys(architectures))
+            networks = []
+            for number, architecture in enumerate(distinct):
+                networks.append(writer.add(architecture, f"{number:05d}"))
+                progress("bundle", number + 1, len(distinct), "writing networks")
+            manifest = Manifest(
+                schema=BUNDLE_SCHEMA,
+                version=__version__,
+                created=datetime.now(UTC).isoformat(timespec="seconds"),
+                space=space.name,
+                size=size,
+                plan=plan,
+                quantiles=tuple(float(stdtrit(n, (1 + CONFIDENCE) / 2)) for n in range(1, plan.max_rounds)),
+                threads=threads,
+                batch=batch,
+                reference=writer.add(reference_of(space), "reference"),
+                weights=writer.weights(),
+                networks=tuple(networks),
+            )
+            writer.finish(manifest)
+            unfinished.chmod(0o755)
+            unfinished.rename(folder)
+        finally:
+            shutil.rmtree(unfinished, ignore_errors=True)
+    except OSError as error:
+        raise DataError(f"cannot write {folder}: {error.strerror}; free space or choose another folder") from error
+    return manifest
+
+
+class _Writer:
+    """A bundle as it is written."""
+
+    def __init__(self, folder: Path, size: NetworkSize, batch: int) -> None:
+        self.folder, self.size, self.batch = folder, size, batch
+        self.shared = ExternalWeights(WEIGHTS)
+        (folder / NETWORKS).mkdir()
+
+    def add(self, architecture: Architecture, name: str) -> BundleNetwork:
+        """Write a network without its weights."""
+        network = build(architecture, self.size).eval()
+        model = self.shared.share(onnx_bytes(network, self.size.input_shape, batch=self.batch))
+        file = f"{NETWORKS}/{name}.onnx"
+        (self.folder / file).write_bytes(model)
+        return BundleNetwork(file=file, sha256=hashlib.sha256(model).hexdigest(), architecture=str(architecture))
+
+    def weights(self) -> BundleFile:
+        """Write the weights of all networks so far."""
+        path = self.shared.write(self.folder / NETWORKS)
+        return BundleFile(file=f"{NETWORKS}/{WEIGHTS}", sha256=sha256(path))
+
+    def finish(self, manifest: Manifest) -> None:
+        """Write what tells people and `run.py` about the networks."""
+        write_text(self.folder / "manifest.json", manifest.model_dump_json(by_alias=True, indent=1) + "\n")
+        for name, content in program().items():
+            write_text(self.folder / name, content)
+        what = {"count": len(manifest.networks), "space": manifest.space, "size": manifest.size}
+        write_text(self.folder / "README.txt", README.format(**what, block=manifest.plan.block))
+
+
+def program() -> dict[str, str]:
+    """The texts of `run.py` and of what it imports, by path in the bundle: they need numpy and onnxruntime alone."""
+    found = {"program/machine.py": MACHINE}
+    for package, names in COPIED.items():
+        for name in names:
+            text = resources.files(package).joinpath(name).read_text(encoding="utf-8")
+            text = text.replace("from chronas.devices import", "from program.machine import")
+            text = COPIED_IMPORT.sub(r"from program.\1 import", text)
+            found[name if name == "run.py" else f"program/{name}"] = text
+    return found

@@ -1,0 +1,62 @@
+"""Encodings without the edges that lead nowhere, as polynomials: what is left of a cell on a runtime that drops them.
+
+An edge is needed if some path leads from it to the cell's output, and live if also some path leads to it from an input.
+Runtimes drop what is not needed (`Architecture.pruned`); what comes out of a zero node some drop, others compute,
+as the bias of a batch norm remains. So a predictor is given all forms, and what was measured decides between them.
+
+Valid encodings give exact zeros and ones, relaxed ones something smooth between: the gradient is that of a polynomial.
+
+Letters: B batch, W slots of the encoding, E edges of a cell.
+"""
+
+from __future__ import annotations
+
+import functools
+
+import torch
+from torch import Tensor
+
+from chronas.spaces import NOTHING, Cell, Space, needed_states, reached_states
+
+
+def forms(space: Space, codes: Tensor) -> list[Tensor]:
+    """The encodings [B, W] as they are, with needed edges alone, with live edges alone.
+
+    Only the first, where no decision has the option to be nothing: all edges are live then.
+    """
+    if not has_dead_edges(space):
+        return [codes]
+    needed, live = torch.ones_like(codes), torch.ones_like(codes)
+    for cell in space.topology.cells:
+        present = (codes @ _present(space, cell).to(codes)).unbind(dim=1)
+        use, reach = needed_states(cell, present), reached_states(cell, present)
+        slots = _slots(space, cell).to(codes)
+        used = torch.stack([use[target] for _, target in cell.edges], dim=1)
+        reached = torch.stack([reach[source] for source, _ in cell.edges], dim=1)
+        others = 1 - slots.sum(dim=0)
+        needed = needed * (used @ slots + others)
+        live = live * ((used * reached) @ slots + others)
+    return [codes, codes * needed, codes * live]
+
+
+def has_dead_edges(space: Space) -> bool:
+    """Whether an architecture of this space can have edges that lead nowhere."""
+    return bool(space.topology.cells) and any(NOTHING in decision.options for decision in space.decisions)
+
+
+@functools.cache
+def _slots(space: Space, cell: Cell) -> Tensor:
+    """Which slots belong to which edge of a cell [E, W]."""
+    found = torch.zeros(len(cell.edges), space.encoding_length, dtype=torch.float64)
+    for edge in range(len(cell.edges)):
+        decision = cell.decision(edge)
+        first = space.offsets[decision]
+        found[edge, first : first + len(space.decisions[decision].options)] = 1.0
+    return found
+
+
+@functools.cache
+def _present(space: Space, cell: Cell) -> Tensor:
+    """Which slots put something on which edge of a cell [W, E]."""
+    something = [space.decisions[decision].options[option] != NOTHING for decision, option in space.slots]
+    return _slots(space, cell).T * torch.tensor(something, dtype=torch.float64)[:, None]

@@ -1,0 +1,193 @@
+"""Which networks to measure on a new device, if only a few are: at random, spread out, or one after the other.
+
+`spread` needs no cost at all, so that all samples can be measured at once: each is the one that takes most from the
+variance over all candidates under the prior of `transfer.py` (the active learning of Cohn, Ghahramani and Jordan,
+https://arxiv.org/abs/cs/9603104, for a linear model). `sequential` fits the predictor after each sample and takes the
+network whose cost it is least sure of next.
+
+Letters: N candidates, W slots of the encoding, D columns of a design.
+
+A predictor that is fitted on few networks of a table and judged on all others, as a new device's would be.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TYPE_CHECKING, Literal
+
+import numpy as np
+import torch
+from pydantic import BaseModel
+from torch import Tensor
+
+from chronas import predictors
+from chronas.errors import DataError
+from chronas.predictors.evaluation import BASELINES, DEGENERATE_SHARE, PredictorReport, curve_of, report_on, twins
+from chronas.predictors.predictor import Predictor
+from chronas.predictors.transfer import Transfer, basis, with_level
+from chronas.tables import CostTable
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+
+Choose = Literal["random", "spread", "sequential"]
+CANDIDATES = 1000  # as many random rows of a large table are enough to choose ten among
+BEGINNING = 0.3  # share of a sequence that is spread, before a fit knows what it is not sure of
+
+
+def choose_samples(
+    how: Choose, predictor: Predictor, codes: NDArray[np.float32], costs: NDArray[np.float64], count: int, seed: int
+) -> NDArray[np.int64]:
+    """The rows to fit on, in the order in which they are to be measured.
+
+    Args:
+        how: `random`, `spread` or `sequential`.
+        predictor: of the space; one that has sources lets these tell what differs.
+        codes: encodings [N, W].
+        costs: of these [N]; `sequential` looks at those of the rows that it took before, the others at none.
+        count: how many, at most N.
+        seed: of the candidates and the fits.
+    """
+    drawn = np.random.default_rng(seed).permutation(len(codes))
+    return WAYS[how](predictor, codes, costs, drawn, count)
+
+
+def _first(
+    predictor: Predictor,  # noqa: ARG001 - all ways are called alike
+    codes: NDArray[np.float32],  # noqa: ARG001
+    costs: NDArray[np.float64],  # noqa: ARG001
+    drawn: NDArray[np.int64],
+    count: int,
+) -> NDArray[np.int64]:
+    return drawn[:count]
+
+
+def _spread(
+    predictor: Predictor,
+    codes: NDArray[np.float32],
+    costs: NDArray[np.float64],  # noqa: ARG001 - all ways are called alike
+    drawn: NDArray[np.int64],
+    count: int,
+) -> NDArray[np.int64]:
+    candidates = drawn[: max(CANDIDATES, count)]
+    return candidates[spread_out(*_design(predictor, codes[candidates]), count)]
+
+
+def _one_by_one(
+    predictor: Predictor,
+    codes: NDArray[np.float32],
+    costs: NDArray[np.float64],
+    drawn: NDArray[np.int64],
+    count: int,
+) -> NDArray[np.int64]:
+    first = min(count, max(predictor.minimum, round(BEGINNING * count)))
+    chosen = _spread(predictor, codes, costs, drawn, first).tolist()
+    while len(chosen) < count:
+        learner = predictors.make_predictor(predictor.name, predictor.space, predictor.size, predictor.config)
+        learner.fit(codes[chosen], costs[chosen], seed=len(chosen))
+        left = np.setdiff1d(drawn[: max(CANDIDATES, count)], chosen)
+        chosen.append(int(left[relative_width(learner, codes[left]).argmax()]))
+    return np.array(chosen)
+
+
+WAYS = {"random": _first, "spread": _spread, "sequential": _one_by_one}
+
+
+def relative_width(predictor: Predictor, codes: NDArray[np.float32]) -> NDArray[np.float64]:
+    """How unsure a fitted predictor is of networks [N], over what it thinks that they cost."""
+    prediction = predictor.predict(codes)
+    return prediction.std / np.maximum(np.abs(prediction.mean), np.finfo(np.float64).tiny)
+
+
+def spread_out(design: Tensor, weights: Tensor, noise: Tensor, count: int) -> list[int]:
+    """Rows that leave the least variance over all rows, found one by one.
+
+    Args:
+        design: of the candidates [N, D].
+        weights: prior variances [D].
+        noise: variance of a measurement [].
+        count: how many rows, at most N.
+    """
+    covariance, every = weights.diag(), design.T @ design
+    taken = torch.zeros(len(design), dtype=torch.bool)
+    rows: list[int] = []
+    for _ in range(count):
+        reach = design @ covariance
+        spoken = noise + (reach * design).sum(dim=1)
+        gain = ((reach @ every) * reach).sum(dim=1) / spoken
+        row = int(gain.masked_fill(taken, -1.0).argmax())
+        covariance = covariance - torch.outer(reach[row], reach[row]) / spoken[row]
+        taken[row] = True
+        rows.append(row)
+    return rows
+
+
+def _design(predictor: Predictor, codes: NDArray[np.float32]) -> tuple[Tensor, Tensor, Tensor]:
+    """Design [N, D], variances [D] and noise [] of the prior, each the geometric mean of what is tried."""
+    space, size = predictor.space, predictor.size
+    knowing = predictor if isinstance(predictor, Transfer) else Transfer(space, size)
+    prior = knowing.prior(torch.ones((), dtype=torch.float64))
+    design = with_level(prior.features(basis(space, size, torch.from_numpy(codes).double())))
+    return design, prior.weights.mean(dim=0), prior.noises.log().mean().exp()
+
+
+FEWEST_LEFT = 5  # networks to judge on
+
+
+def fit_on_samples(
+    name: str,
+    table: CostTable,
+    *,
+    samples: int,
+    choose: Choose = "spread",
+    config: BaseModel | None = None,
+    seed: int = 0,
+) -> tuple[Predictor, PredictorReport]:
+    """Fit a predictor on some networks of a table, and report how it does on those that are left.
+
+    Twins of the samples (isomorphic, or the same graph) are not judged on.
+
+    Args:
+        name: a key of `PREDICTORS`.
+        table: of one space, size and device.
+        samples: how many networks to fit on.
+        choose: which ones, as `choose_samples` has it.
+        config: of the predictor's own `Config` class; None means its defaults.
+        seed: of the choice and the fits.
+
+    Returns:
+        The predictor fitted on the samples, and the report on the others.
+
+    Raises:
+        UsageError: no such predictor, or another's config.
+        DataError: fewer samples than the predictor needs, or more than the table has to spare, or costs that nothing
+            can be learned from.
+    """
+    predictor = predictors.make_predictor(name, table.space, table.provenance.size, config)
+    if samples < predictor.minimum:
+        raise DataError(f"{name} needs at least {predictor.minimum} samples, asked for {samples}: ask for more")
+    if samples + FEWEST_LEFT > len(table):
+        raise DataError(
+            f"{samples} samples and {FEWEST_LEFT} networks to judge on need a table of {samples + FEWEST_LEFT}, "
+            f"got {len(table)}: ask for fewer, or fit on all of them"
+        )
+    architectures, measured = table.architectures(), table.costs()
+    codes = table.space.encode(architectures)
+    rows = choose_samples(choose, predictor, codes, measured, samples, seed)
+    cost = table.provenance.cost
+    predictor.fit(codes[rows], measured[rows], seed=seed, cost=cost)
+    alike = twins(architectures)
+    left = np.flatnonzero(~np.isin(alike, alike[rows]))
+    if len(left) < FEWEST_LEFT:
+        raise DataError(f"all but {len(left)} networks are twins of the samples: ask for fewer samples than {samples}")
+    others = {}
+    for baseline in BASELINES:
+        other = predictors.make_predictor(baseline, predictor.space, predictor.size)
+        if samples >= other.minimum:
+            other.fit(codes[rows], measured[rows], seed=seed, cost=cost)
+            others[baseline] = other.predict(codes[left]).mean
+    texts = [str(architectures[row]) for row in left]
+    report = report_on(table, texts, measured[left], predictor, predictor.predict(codes[left]), others, samples=samples)
+    judged = left[measured[left] >= DEGENERATE_SHARE * np.median(measured)]
+    return predictor, replace(report, curve=curve_of(predictor, codes, measured, rows, judged, seed))

@@ -1,0 +1,292 @@
+"""What every figure of a report shares: its plotly JSON, axes, layout, marks and colours.
+
+Figures are plain dicts, drawn by plotly.js in the page. Backgrounds are transparent and text and grid take the page's
+colours by CSS, so figures follow its light or dark theme. Colours are of Okabe and Ito's colour-blind safe set
+(https://jfly.uni-koeln.de/color/), moved to middle lightness; no meaning rests on colour alone.
+
+Figures of networks: the accuracy-latency plane, predicted against measured, the same supernet's scores.
+
+The learning curve of a run's predictor.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from html import escape
+from typing import Any
+
+from chronas.predictors import PredictorReport
+from chronas.reports.data import SearchSummary, TrainedNetwork
+from chronas.reports.sentences import interval_text, number_text
+
+Json = dict[str, Any]
+
+
+@dataclass(frozen=True)
+class Figure:
+    """One figure of the page.
+
+    Attributes:
+        title: short, above the figure.
+        description: what it shows, for the caption and for those who cannot see it.
+        data: plotly traces.
+        layout: plotly layout.
+    """
+
+    title: str
+    description: str
+    data: list[Json]
+    layout: Json
+
+
+@dataclass(frozen=True)
+class Mark:
+    """How the networks of a role are shown."""
+
+    label: str
+    colour: str
+    symbol: str
+    dash: str
+
+
+MARKS = {
+    "limit": Mark("search within the limit", "#0f9d74", "star", "solid"),
+    "latency-term": Mark("search with a weight on costs", "#2a8ccb", "square", "longdash"),
+    "weight-0": Mark("search for accuracy alone", "#d55e00", "circle", "dash"),
+    "random-search": Mark("random search", "#c2649a", "diamond", "dot"),
+    "random": Mark("random", "#858b94", "x", "dashdot"),
+}
+LIMIT_COLOUR = "#dc4a3d"
+
+
+def axis(title: str) -> Json:
+    """An axis with our look."""
+    return {
+        "title": {"text": title, "standoff": 8, "font": {"size": 13}},
+        "automargin": True,
+        "zeroline": False,
+        "ticks": "outside",
+    }
+
+
+def layout(x: Json, y: Json) -> Json:
+    """A layout with our look around two axes."""
+    return {
+        "autosize": True,
+        "margin": {"l": 48, "r": 16, "t": 16, "b": 44},
+        "paper_bgcolor": "rgba(0,0,0,0)",
+        "plot_bgcolor": "rgba(0,0,0,0)",
+        "font": {"family": "system-ui, -apple-system, Segoe UI, Roboto, sans-serif", "size": 13},
+        "hoverlabel": {"bgcolor": "#20262e", "bordercolor": "#20262e", "font": {"color": "#ffffff"}},
+        "legend": {"orientation": "h", "yanchor": "bottom", "y": 1.02, "x": 0, "xanchor": "left"},
+        "dragmode": False,
+        "xaxis": x,
+        "yaxis": y,
+    }
+
+
+def limit_line(limit: float, unit: str, *, vertical: bool) -> Json:
+    """Shapes and annotations of a line at the limit, to be merged into a layout."""
+    across, along = ("x", "y") if vertical else ("y", "x")
+    ends = {f"{across}0": limit, f"{across}1": limit, f"{along}0": 0, f"{along}1": 1}
+    where = {"x": limit, "y": 0.02, "yref": "paper", "xanchor": "left", "yanchor": "bottom"}
+    flat = {"y": limit, "x": 0.99, "xref": "paper", "xanchor": "right", "yanchor": "bottom"}
+    text = {
+        "text": f"limit {number_text(limit)} {unit}",
+        "showarrow": False,
+        "font": {"color": LIMIT_COLOUR, "size": 12},
+    }
+    line = {"color": LIMIT_COLOUR, "dash": "dash", "width": 1.5}
+    return {
+        "shapes": [{"type": "line", f"{along}ref": "paper", "line": line, **ends}],
+        "annotations": [{**text, **(where if vertical else flat)}],
+    }
+
+
+def padded(values: Sequence[float], share: float) -> tuple[float, float]:
+    """The range of `values` with a margin of `share` of its length on both sides; never empty."""
+    low, high = min(values), max(values)
+    margin = share * (high - low) or 0.02 * abs(high) or 1.0
+    return low - margin, high + margin
+
+
+Box = tuple[float, float, float, float]  # left, bottom, right, top
+LABEL_WIDTH, LABEL_HEIGHT = (
+    0.026,
+    0.06,
+)  # of a letter and a line, as shares of a figure at its smallest (300 x 260 pixels)
+SIDES = {  # where a name starts from its point, in widths to the right and heights up; the first that is free is taken
+    "top center": (-0.5, 0.6),
+    "bottom center": (-0.5, -1.6),
+    "top right": (0.0, 0.6),
+    "top left": (-1.0, 0.6),
+    "bottom right": (0.0, -1.6),
+    "bottom left": (-1.0, -1.6),
+}
+POINT = 0.022  # half of a mark's size, as a share of the figure
+
+
+def plane(networks: Sequence[TrainedNetwork], limit_ms: float | None) -> Figure:
+    """Accuracy over measured latency of every trained network, with intervals and the limit."""
+    xs = [x for n in networks for x in (n.measured.low_ms, n.measured.high_ms)]
+    x_range = padded([*xs, *([] if limit_ms is None else [limit_ms])], 0.08)
+    y_range = padded([n.accuracy_percent for n in networks], 0.2)
+    sides = label_sides(networks, x_range, y_range)
+    data = [
+        role_trace(role, [(n, side) for n, side in zip(networks, sides, strict=True) if n.role == role])
+        for role in MARKS
+        if any(n.role == role for n in networks)
+    ]
+    marks = {} if limit_ms is None else limit_line(limit_ms, "ms", vertical=True)
+    frame = layout(axis("measured latency (ms)") | {"range": x_range}, axis("test accuracy (%)") | {"range": y_range})
+    return Figure(
+        "Every trained network",
+        "Test accuracy and measured latency of every trained network; horizontal bars are 95 % intervals of the "
+        "latency. Up and to the left is better.",
+        data,
+        frame | marks,
+    )
+
+
+def role_trace(role: str, networks: Sequence[tuple[TrainedNetwork, str]]) -> Json:
+    """The trace of the networks of one role, each with the side that its label is on ("" for none)."""
+    mark = MARKS[role]
+    found = [n for n, _ in networks]
+    return {
+        "type": "scatter",
+        "mode": "markers+text",
+        "name": mark.label,
+        "x": [n.measured.value_ms for n in found],
+        "y": [n.accuracy_percent for n in found],
+        "error_x": {
+            "type": "data",
+            "symmetric": False,
+            "array": [n.measured.high_ms - n.measured.value_ms for n in found],
+            "arrayminus": [n.measured.value_ms - n.measured.low_ms for n in found],
+            "color": mark.colour,
+            "thickness": 1.5,
+        },
+        "marker": {"size": 14 if mark.symbol == "star" else 11, "color": mark.colour, "symbol": mark.symbol},
+        "text": [escape(n.name) if side else "" for n, side in networks],
+        "textposition": [side or "top center" for _, side in networks],
+        "textfont": {"size": 12},
+        "cliponaxis": False,
+        "customdata": [[escape(n.name), interval_text(n.measured)] for n in found],
+        "hovertemplate": "%{customdata[0]}<br>%{y:.2f} % at %{x:.3f} ms (%{customdata[1]})<extra></extra>",
+    }
+
+
+def label_sides(
+    networks: Sequence[TrainedNetwork], x_range: tuple[float, float], y_range: tuple[float, float]
+) -> list[str]:
+    """For each network the first side of its point on which its name overlaps no interval and no other name.
+
+    "" where there is none: the name is then in the table and on hover only.
+    """
+
+    def across(latency_ms: float) -> float:
+        return (latency_ms - x_range[0]) / (x_range[1] - x_range[0])
+
+    heights = [(n.accuracy_percent - y_range[0]) / (y_range[1] - y_range[0]) for n in networks]
+    taken = [
+        (across(n.measured.low_ms) - POINT, y - POINT, across(n.measured.high_ms) + POINT, y + POINT)
+        for n, y in zip(networks, heights, strict=True)
+    ]
+    sides: list[str] = []
+    for network, y in zip(networks, heights, strict=True):
+        boxes = {side: label_box(network, across(network.measured.value_ms), y, side) for side in SIDES}
+        free = (side for side, box in boxes.items() if is_free(box, taken))
+        sides.append(next(free, ""))
+        if sides[-1]:
+            taken.append(boxes[sides[-1]])
+    return sides
+
+
+def label_box(network: TrainedNetwork, x: float, y: float, side: str) -> Box:
+    """Where a network's name stands, as shares of a small figure, if it is on this side of the point (x, y)."""
+    width = LABEL_WIDTH * len(network.name)
+    left, bottom = x + SIDES[side][0] * width, y + SIDES[side][1] * LABEL_HEIGHT
+    return left, bottom, left + width, bottom + LABEL_HEIGHT
+
+
+def is_free(box: Box, taken: Sequence[Box]) -> bool:
+    """Whether a box (left, bottom, right, top) is inside the unit square and overlaps none of the others."""
+    inside = box[0] >= 0 and box[1] >= 0 and box[2] <= 1 and box[3] <= 1
+    return inside and not any(
+        box[0] < other[2] and other[0] < box[2] and box[1] < other[3] and other[1] < box[3] for other in taken
+    )
+
+
+def predicted_against_measured(report: PredictorReport) -> Figure:
+    """Out-of-fold predictions over measured latencies, with the diagonal."""
+    measured, predicted = [float(v) for v in report.measured], [float(v) for v in report.predicted]
+    low, high = padded([*measured, *predicted], 0.04)
+    same = {"range": [low, high]}
+    diagonal = {"type": "scatter", "mode": "lines", "x": [low, high], "y": [low, high], "name": "predicted = measured"}
+    points = {
+        "type": "scatter",
+        "mode": "markers",
+        "name": "architecture",
+        "x": measured,
+        "y": predicted,
+        "marker": {"size": 6, "color": "#2a8ccb", "opacity": 0.65},
+        "hovertemplate": "measured %{x:.3f} ms, predicted %{y:.3f} ms<extra></extra>",
+    }
+    return Figure(
+        "Predicted against measured latency",
+        "Each point is an architecture that the predictor had not seen when it predicted it (out of fold). "
+        "On the line, prediction and measurement agree.",
+        [{**diagonal, "line": {"color": "#858b94", "width": 1.5, "dash": "dash"}, "hoverinfo": "skip"}, points],
+        layout(axis("measured latency (ms)") | same, axis("predicted latency (ms)") | same) | {"showlegend": False},
+    )
+
+
+def supernet_scores(search: SearchSummary) -> Figure | None:
+    """Found and random architectures by the same supernet: accuracy over latency; None where nothing was scored."""
+    if not search.scored:
+        return None
+    found, *others = search.scored
+    data = [
+        {
+            "type": "scatter",
+            "mode": "markers",
+            "name": name,
+            "x": [row.latency_ms for row in rows],
+            "y": [row.accuracy_percent for row in rows],
+            "marker": {"size": 11, "color": mark.colour, "symbol": mark.symbol},
+            "hovertemplate": "%{y:.2f} % at %{x:.3f} ms<extra>" + name + "</extra>",
+        }
+        for name, rows, mark in (("random", others, MARKS["random"]), ("found", [found], MARKS["limit"]))
+    ]
+    return Figure(
+        f"{search.name}: found and random, same supernet",
+        "Validation accuracy with the supernet's shared weights over latency: found beside random architectures.",
+        data,
+        layout(axis("latency (ms)"), axis("accuracy (%)")),
+    )
+
+
+def learning_figure(report: PredictorReport) -> Figure | None:
+    """The error over how many networks it was fitted on, the last point with all; None where there is no curve."""
+    if not report.curve:
+        return None
+    fitted = report.samples or round(len(report.architectures) * (1 - 1 / report.folds))
+    networks = [point.networks for point in report.curve] + [fitted]
+    errors = [point.mape_percent for point in report.curve] + [report.scores.mape_percent]
+    trace = {
+        "type": "scatter",
+        "mode": "lines+markers",
+        "name": report.predictor,
+        "x": networks,
+        "y": errors,
+        "line": {"color": "#2a8ccb", "width": 2},
+        "hovertemplate": "%{y:.1f} % with %{x} networks<extra></extra>",
+    }
+    return Figure(
+        "Error over networks measured",
+        "Mean absolute error on architectures not seen, by a fit on fewer of the networks. Where it is still falling, "
+        "measuring more helps.",
+        [trace],
+        layout(axis("networks") | {"type": "log"}, axis("mean error (%)")) | {"showlegend": False},
+    )

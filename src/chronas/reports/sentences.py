@@ -1,0 +1,180 @@
+"""What the numbers of a report mean, in sentences: the verdict, comparisons of networks, quality of the predictor."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+
+from chronas.measurement import Latency
+from chronas.predictors import PredictorReport, Scores
+from chronas.reports.data import NetworkCost, TrainedNetwork, Verdict
+from chronas.units import unit_of
+
+NORMAL_975 = 1.959964  # the normal distribution's 0.975 quantile
+AS_WELL = (
+    0.03  # Kendall's tau within this of the repeatability counts as equal: about one standard error at 400 networks
+)
+SOURCE_WORDS: dict[str, str] = {
+    "table": "not measured here, as the device is not on this machine: the costs are the table's own",
+    "predicted": "not measured here, as the device is not on this machine, nor in its table: the costs are predicted",
+}
+ROLE_WORDS = {
+    "weight-0": "the network searched for accuracy alone",
+    "latency-term": "the network searched with a weight on costs",
+    "limit": "the network searched within the limit",
+    "random": "a random network of about equal latency",
+    "random-search": "the best of random search",
+}
+
+
+def number_text(value: float) -> str:
+    """Three significant digits, never an exponent: `0.512`, `4.21`, `12.3`, `1234`."""
+    digits = 2 if value == 0 else max(0, 2 - math.floor(math.log10(abs(value))))
+    return f"{value:.{digits}f}"
+
+
+def interval_text(latency: Latency) -> str:
+    """The 95 % interval of a latency: `2.37 to 2.51 ms`."""
+    return f"{number_text(latency.low_ms)} to {number_text(latency.high_ms)} ms"
+
+
+def cost_text(cost: str, value: float) -> str:
+    """A cost with its unit: `2.4 mJ`."""
+    return f"{number_text(value)} {unit_of(cost)}"
+
+
+def cost_interval_text(cost: str, found: NetworkCost) -> str:
+    """The 95 % interval of a cost: `2.37 to 2.51 mJ`."""
+    return f"{number_text(found.low)} to {number_text(found.high)} {unit_of(cost)}"
+
+
+def count_text(value: float) -> str:
+    """A large count: `412 k`, `3.35 M`, `1.20 G`."""
+    for size, unit in ((1e9, "G"), (1e6, "M"), (1e3, "k")):
+        if value >= size:
+            return f"{number_text(value / size)} {unit}"
+    return f"{value:g}"
+
+
+def chance_points(network: TrainedNetwork, other: TrainedNetwork, test_images: int) -> float:
+    """Half-width in points of the 95 % interval of an accuracy difference, each on `test_images` images."""
+    shares = [n.accuracy_percent / 100 for n in (network, other)]
+    return 100 * NORMAL_975 * math.sqrt(sum(p * (1 - p) for p in shares) / test_images)
+
+
+def compare_latency(network: TrainedNetwork, other: TrainedNetwork) -> str:
+    """`31 % faster than`, `4 % slower than`, or `as fast as` where the intervals overlap."""
+    a, b = network.measured, other.measured
+    if a.low_ms <= b.high_ms and b.low_ms <= a.high_ms:
+        return "as fast as"
+    change = 100 * (1 - a.value_ms / b.value_ms)
+    return f"{abs(change):.0f} % {'faster' if change > 0 else 'slower'} than"
+
+
+def compare_accuracy(network: TrainedNetwork, other: TrainedNetwork, test_images: int | None) -> str:
+    """`0.3 points less accurate`, with a word where the difference is within chance of the test images."""
+    difference = network.accuracy_percent - other.accuracy_percent
+    if abs(difference) < 0.005:
+        return "equally accurate"
+    text = f"{abs(difference):.2f} points {'more' if difference > 0 else 'less'} accurate"
+    if test_images is not None and abs(difference) <= chance_points(network, other, test_images):
+        text += " (within chance)"
+    return text
+
+
+def judge(
+    networks: Sequence[TrainedNetwork],
+    found: str,
+    limits: Mapping[str, float] | None = None,
+    test_images: int | None = None,
+) -> Verdict:
+    """The verdict on the network called `found`: limits, accuracy, costs, beside the comparisons' networks.
+
+    A limit is met if the upper end of the cost's interval is within it (DESIGN 8); limits are by cost, in its unit.
+    """
+    network = next(n for n in networks if n.name == found)
+    limits = limits or {}
+    met = [cost for cost, limit in limits.items() if network.costs[cost].high <= limit]
+    missed = [cost for cost in limits if cost not in met]
+    judged = [
+        f"limit of {' and '.join(cost_text(cost, limits[cost]) for cost in costs)} {word}"
+        for costs, word in ((met, "met"), (missed, "missed"))
+        if costs
+    ]
+    start = " and ".join(judged) if judged else "Found"
+    costs = [
+        f"{cost_text(cost, each.value)} (95 % interval {cost_interval_text(cost, each)})"
+        for cost, each in network.costs.items()
+    ]
+    parts = [f"{start[0].upper()}{start[1:]}: {network.accuracy_percent:.2f} % test accuracy at {' and '.join(costs)}"]
+    parts += [SOURCE_WORDS[network.source]] if network.source in SOURCE_WORDS else []
+    for role in ("weight-0", "random-search"):
+        for other in networks:
+            if other.role == role and other is not network:
+                parts.append(
+                    f"{compare_latency(network, other)} {ROLE_WORDS[role]} "
+                    f"and {compare_accuracy(network, other, test_images)}"
+                )
+    return Verdict(not missed if limits else None, "; ".join(parts) + ".")
+
+
+def predictor_words(predictor: PredictorReport) -> list[str]:
+    """What a predictor's scores mean, each beside what it must be compared with."""
+    scores = predictor.scores
+    sentences = [
+        ranking_words(scores.kendall, predictor.repeatability.kendall),
+        *baseline_words(scores.kendall, predictor.baselines),
+        error_words(scores, predictor.repeatability.median_difference_percent),
+        f"Intervals that should hold 90 % of measured costs hold {predictor.coverage_90_percent:.0f} %.",
+    ]
+    if predictor.curve:
+        sentences.append(curve_words(predictor))
+    if predictor.degenerate:
+        count = len(predictor.degenerate)
+        sentences.append(f"{count} degenerate architectures (next to no cost) are left out of these scores.")
+    return sentences
+
+
+def curve_words(predictor: PredictorReport) -> str:
+    """What fewer networks would have given."""
+    points = [f"{point.mape_percent:.1f} % with {point.networks}" for point in predictor.curve]
+    return f"Fitted on fewer networks it is off by {', '.join(points)}."
+
+
+def ranking_words(kendall: float, again: float | None) -> str:
+    """How well the predictor ranks, beside how well a second measurement would."""
+    if again is None:
+        return (
+            f"Kendall's tau is {kendall:.2f}; too few networks were measured twice to say what measuring again gives."
+        )
+    word = against(kendall, again, ("better than", "as well as", "not as well as"))
+    return (
+        f"It ranks architectures {word} measuring them again would: Kendall's tau {kendall:.2f} against the measured "
+        f"costs, {again:.2f} between two halves of the measurements (first and last rounds)."
+    )
+
+
+def baseline_words(kendall: float, baselines: Mapping[str, Scores]) -> list[str]:
+    """One sentence on the baseline that ranks best, none where there is no baseline."""
+    if not baselines:
+        return []
+    name, best = max(baselines.items(), key=lambda item: item[1].kendall)
+    word = against(kendall, best.kendall, ("better than", "no better than", "worse than"))
+    return [f"It ranks {word} the best simple baseline ({name}, {best.kendall:.2f})."]
+
+
+def error_words(scores: Scores, difference_percent: float | None) -> str:
+    """How far predictions are off, beside how far two measurements are apart."""
+    again = ""
+    if difference_percent is not None:
+        again = f"; two halves of the measurements differ by {difference_percent:.1f} % (median)"
+    return (
+        f"A prediction is off by {scores.mape_percent:.1f} % on average{again}. {scores.within_5_percent:.0f} % of "
+        f"predictions are within 5 %, {scores.within_10_percent:.0f} % within 10 %."
+    )
+
+
+def against(value: float, other: float, words: tuple[str, str, str]) -> str:
+    """The word for above, about equal (`AS_WELL`) and below."""
+    difference = value - other
+    return words[0] if difference > AS_WELL else words[1] if difference >= -AS_WELL else words[2]

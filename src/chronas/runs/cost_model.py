@@ -1,0 +1,77 @@
+"""The steps that measure and learn: the table of random networks, and a predictor of each cost that matters."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from chronas.files import read_as, write_json
+from chronas.measurement import run_campaign
+from chronas.predictors import Predictor, PredictorReport, fit_and_report, load_predictor
+from chronas.progress import Progress, silent
+from chronas.runs.run import Run
+from chronas.tables import CostTable
+
+REPORT_SCHEMA = "chronas.predictor-report/1"
+LATENCY = "latency_ms"
+
+
+def measure(run: Run, progress: Progress = silent) -> CostTable:
+    """Measure random architectures of the run's space on its device; goes on where an earlier attempt stopped.
+
+    Raises:
+        MismatchError: the folder's table or journal is of another space, size, device, plan or cost.
+        DataError: the folder's table lacks a cost with a limit or weight.
+    """
+    path = run.folder / "costs.parquet"
+    if not path.exists():
+        architectures = run.space.sample(run.config.networks, run.config.seed)
+        journal = run.folder / "journal.sqlite"
+        with run.timed("measure", progress) as told:
+            plan, costs = run.config.plan, run.config.costs
+            run_campaign(run.device, run.size, architectures, plan, journal, told, costs=costs)
+        CostTable.from_journal(journal).save(path)
+    table = CostTable.load(path)
+    run.require(table)
+    return table
+
+
+def fit(run: Run, table: CostTable, progress: Progress = silent) -> tuple[Predictor, PredictorReport]:
+    """Fit the run's predictor on its table, with a report from cross-validation.
+
+    The predictor of the latency lies in `predictor/`, that of another cost of the table in `predictor/<cost>/`.
+    """
+    cost = table.provenance.cost
+    folder = predictor_folder(run, cost)
+    if not all((folder / name).exists() for name in ("predictor.safetensors", "report.json")):
+        progress("fit", 0, 1, f"{run.config.predictor} on {cost} of {len(table)} networks")
+        with run.timed("fit" if cost == LATENCY else f"fit {cost}"):
+            predictor, report = fit_and_report(
+                run.config.predictor, table, config=run.config.predictor_config, seed=run.config.seed
+            )
+        predictor.save(folder / "predictor.safetensors")
+        write_json(folder / "report.json", REPORT_SCHEMA, report.to_json())
+        progress("fit", 1, 1, f"Kendall {report.scores.kendall:.2f}, error {report.scores.mape_percent:.1f} %")
+    report = read_as(folder / "report.json", REPORT_SCHEMA, PredictorReport)
+    return load_predictor(folder / "predictor.safetensors"), report
+
+
+def fit_all(run: Run, table: CostTable, progress: Progress = silent) -> dict[str, Predictor]:
+    """Fit a predictor of the latency and of each other cost that has a limit or weight, by the cost's name."""
+    return {cost: fit(run, table.of(cost), progress)[0] for cost in (LATENCY, *run.config.costs)}
+
+
+def saved_predictors(run: Run) -> dict[str, Predictor]:
+    """What `fit_all` left in the folder.
+
+    Raises:
+        DataError: one is missing or damaged.
+    """
+    return {
+        cost: load_predictor(predictor_folder(run, cost) / "predictor.safetensors")
+        for cost in (LATENCY, *run.config.costs)
+    }
+
+
+def predictor_folder(run: Run, cost: str) -> Path:
+    """Where the predictor of a cost lies."""
+    return run.folder / "predictor" / ("" if cost == LATENCY else cost)

@@ -1,0 +1,103 @@
+"""What was found for two devices, each network measured on both, and how alike the devices rank random networks."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+from pathlib import Path
+
+from chronas.devices import described, device_differences
+from chronas.errors import DeviceError
+from chronas.files import read_as, write_json
+from chronas.progress import Progress, silent
+from chronas.reports import NetworkOnBoth, SearchedDevice, TwoDevices
+from chronas.runs.network_costs import NetworkCosts, costs_of, recorded
+from chronas.runs.run import Run
+from chronas.runs.selection import read_choice
+from chronas.runs.training import read_trained, trained_weights
+from chronas.spaces import Architecture
+from chronas.tables import CostTable, rank_agreement
+
+SCHEMA = "chronas.two-devices/1"
+DEVICES_FILE = "devices.json"
+CAMPAIGN = "both"
+
+
+def compare_devices(run: Run, progress: Progress = silent) -> None:
+    """Measure the networks of a run and of the one that it reuses on both devices, and write `devices.json`.
+
+    Both networks are measured in one campaign on each device, so that drift does not come between them. A device that
+    is not here gives its table's values or, where that lacks a network, predictions.
+    """
+    source = run.reused
+    assert source is not None
+    runs = (source, run)
+    found = [each.space.parse(read_choice(network_of(each)).architecture) for each in runs]
+    weights = {
+        network: trained_weights(each, each.role)
+        for network, each in zip(found, runs, strict=True)
+        if trained_weights(each, each.role).exists()
+    }
+    costs = [
+        costs_of(each, CAMPAIGN, found, progress, weights=weights) if is_here(each) else recorded(each, found)
+        for each in runs
+    ]
+    order = rank_agreement(*(CostTable.load(each.folder / "costs.parquet") for each in runs))
+    report = TwoDevices(
+        space=run.space.name,
+        devices=[searched_device(each, other) for each, other in (runs, runs[::-1])],
+        networks=[on_both(each, network, costs) for each, network in zip(runs, found, strict=True)],
+        architectures=order.architectures,
+        pairs_percent=order.pairs_percent,
+        kendall=order.kendall,
+    )
+    write_json(run.folder / DEVICES_FILE, SCHEMA, asdict(report))
+
+
+def read_devices(run: Run) -> TwoDevices | None:
+    """What `compare_devices` left in a run's folder; None where it has not come to that."""
+    path = run.folder / DEVICES_FILE
+    return read_as(path, SCHEMA, TwoDevices) if path.exists() else None
+
+
+def network_of(run: Run) -> Path:
+    """The folder of the network that a run's own search found."""
+    return run.folder / "networks" / run.role
+
+
+def is_here(run: Run) -> bool:
+    """Whether the very device of a run, as it was then, is on this machine now."""
+    if run.recorded:
+        return False
+    try:
+        return not device_differences(run.device.fingerprint(), run.facts.device)
+    except DeviceError:
+        return False
+
+
+def searched_device(run: Run, other: Run) -> SearchedDevice:
+    """What is to be told of the device of a run; where the other run's has the same name, with what differs."""
+    mine, theirs = run.facts.device, other.facts.device
+    name = str(mine["name"]) if not run.recorded else described(mine)
+    if mine["name"] == theirs["name"]:
+        differing = [key for key in mine if mine[key] != theirs.get(key)]
+        name += f" ({', '.join(f'{key} {mine[key]}' for key in differing)})"
+    table = CostTable.load(run.folder / "costs.parquet")
+    return SearchedDevice(
+        name=name,
+        limits=run.config.limits,
+        search_s=run.timings.get(f"search {run.role}"),
+        kendall_again=table.repeatability().kendall,
+    )
+
+
+def on_both(run: Run, network: Architecture, costs: list[dict[str, NetworkCosts]]) -> NetworkOnBoth:
+    """A network that a run found, with its costs on each device."""
+    folder = network_of(run)
+    trained = read_trained(folder) if (folder / "result.json").exists() else None
+    known = [each[str(network)] for each in costs]
+    return NetworkOnBoth(
+        architecture=str(network),
+        accuracy_percent=None if trained is None else trained.accuracy_percent,
+        costs=[each.told({}) for each in known],
+        sources=[each.source for each in known],
+    )

@@ -1,0 +1,174 @@
+"""The step that searches, and the choice of one architecture that keeps all limits when it is measured (DESIGN 8)."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import torch
+
+from chronas.errors import LimitMissedError, UsageError
+from chronas.predictors import Predictor
+from chronas.progress import Progress, silent
+from chronas.runs.compatibility import search_costs
+from chronas.runs.cost_model import saved_predictors
+from chronas.runs.network_costs import SAID, Interval, NetworkCosts, costs_of
+from chronas.runs.run import Run
+from chronas.runs.warm_start import warm_start_file_of
+from chronas.search import (
+    Candidate,
+    ObjectiveConfig,
+    Ranked,
+    Reranker,
+    Searcher,
+    SearchResult,
+    Task,
+    amounts_text,
+    make_searcher,
+)
+from chronas.spaces import Architecture
+from chronas.training import ProcessGroup
+from chronas.units import COST_UNITS, cost_word
+
+RESERVE = 0.02  # share of a limit that is left free: halves of a campaign differ by about 1 % (docs/log.md)
+TRIES = 4  # the first choice and three more, each with limits tightened by the error seen
+
+
+@dataclass(frozen=True)
+class Choice:
+    """An architecture that was chosen, its costs, what was tried before it, and all that it was chosen among."""
+
+    candidate: Candidate
+    costs: NetworkCosts
+    tried: tuple[str, ...]
+    judged: tuple[Ranked, ...]
+
+
+def search(
+    run: Run,
+    name: str,
+    objective: ObjectiveConfig,
+    predictors: Mapping[str, Predictor],
+    *,
+    searcher: Searcher | None = None,
+    progress: Progress = silent,
+) -> SearchResult:
+    """Search with the run's searcher (or another), under `search/<name>`; resumes from its last checkpoint.
+
+    A run that reuses another one's supernet begins with that, in its own searcher.
+
+    Args:
+        run: the run.
+        name: of the search, for example "latency-term".
+        objective: weights or limits.
+        predictors: by the cost that each gives, which is descended on, and divided by the median of its table.
+        searcher: another searcher than the run's own.
+        progress: told of each step.
+
+    Raises:
+        UsageError: a cost has a part in a search by gradient but its predictor is not differentiable.
+    """
+    own = searcher is None
+    searcher, task = _prepared(run, name, objective, predictors, searcher)
+
+    def shown(_: str, done: int, total: int, note: str) -> None:
+        told(f"search {name}", done, total, note)
+
+    with run.timed(f"search {name}", progress) as told:
+        if own and run.group.size > 1:
+            asked = {"folder": str(run.folder), "name": name, "objective": objective.model_dump(mode="json")}
+            run.group.broadcast(json.dumps(asked))
+            searcher.search(replace(task, group=run.group), shown)  # what is finished is only loaded below
+        return searcher.search(task, shown)
+
+
+def help_searches(group: ProcessGroup) -> None:
+    """Take part in the searches of a run that the first process works on, until that one broadcasts "" or ends."""
+    while text := _told(group):
+        asked = json.loads(text)
+        run = Run.open(Path(asked["folder"]))
+        torch.set_num_threads(run.config.threads)
+        objective = ObjectiveConfig.model_validate(asked["objective"])
+        searcher, task = _prepared(run, asked["name"], objective, saved_predictors(run), None)
+        searcher.search(replace(task, group=group))
+
+
+def _told(group: ProcessGroup) -> str:
+    try:
+        return group.broadcast()
+    except RuntimeError:  # gloo's: the connection is closed; why the first one has ended it says itself
+        return ""
+
+
+def _prepared(
+    run: Run,
+    name: str,
+    objective: ObjectiveConfig,
+    predictors: Mapping[str, Predictor],
+    searcher: Searcher | None,
+) -> tuple[Searcher, Task]:
+    trained = warm_start_file_of(run.reused) if searcher is None and run.reused is not None else None
+    searcher = searcher or make_searcher(run.config.searcher, run.config.searcher_config)
+    costs = search_costs(objective, predictors, type(searcher))
+    return searcher, run.task(name, objective, costs, trained)
+
+
+def choose(run: Run, name: str, reranker: Reranker, limits: Mapping[str, float], progress: Progress = silent) -> Choice:
+    """The best candidate of a search whose costs are inside all limits, or the best of all without limits.
+
+    A candidate that misses a limit tightens that limit for the next by the error that was seen. One that is inside with
+    less than `RESERVE` to spare is kept for the case that no other has more: measured again, it may well be outside. A
+    cost that is known exactly needs nothing to spare.
+
+    Raises:
+        LimitMissedError: no candidate of `TRIES` was inside; the message tells which limits were missed by what.
+        UsageError: the limits are below anything that is predicted to be reachable.
+    """
+    tried: list[str] = []
+    wanted = dict(limits)
+    excluded: set[Architecture] = set()
+    close: Choice | None = None
+    for _ in range(TRIES):
+        try:
+            with run.timed(f"judge {name}"):
+                judged = reranker.ranked(wanted, excluded)
+        except UsageError:
+            if not tried:
+                raise
+            break
+        if not judged:
+            break
+        candidate = judged[0].candidate
+        costs = costs_of(run, f"choose {name}", [candidate.architecture], progress)[str(candidate.architecture)]
+        choice = Choice(candidate, costs, tuple(tried), tuple(judged))
+        found = {cost: costs.of(cost) for cost in limits}
+        tight = [cost for cost, limit in limits.items() if found[cost].high > limit * (1 - _reserve(found[cost]))]
+        if not tight:
+            return choice
+        inside = all(found[cost].high <= limit for cost, limit in limits.items())
+        close = close or (choice if inside else None)
+        tried.append(" and ".join(_miss(cost, candidate, costs) for cost in tight))
+        excluded.add(candidate.architecture)
+        for cost in tight:
+            goal = limits[cost] * (1 - _reserve(found[cost]))
+            predicted = candidate.predicted[cost]  # below zero for a degenerate network: it says nothing of an error
+            wanted[cost] = (predicted if 0 < predicted < wanted[cost] else wanted[cost]) * goal / found[cost].high
+    if close is not None:
+        return close
+    raise LimitMissedError(
+        f"no architecture within {amounts_text(limits)}: {'; '.join(tried) or 'none is predicted inside'}"
+    )
+
+
+def _reserve(interval: Interval) -> float:
+    return RESERVE if interval.high > interval.low else 0.0
+
+
+def _miss(cost: str, candidate: Candidate, costs: NetworkCosts) -> str:
+    unit = COST_UNITS[cost]
+    return (
+        f"{cost_word(cost)} predicted {candidate.predicted[cost]:.3f} {unit}, "
+        f"{SAID[costs.source]} {costs.of(cost).high:.3f} {unit}"
+    )

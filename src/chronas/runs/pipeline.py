@@ -1,0 +1,81 @@
+"""The loop, callable from Python: measure, fit, search, train, export, measure again, report.
+
+config = make_preset("digits-cpu")
+report = execute(Run.create(Path("runs/demo"), config, command="chronas demo"))
+print(report.verdict.text)
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from chronas.errors import LimitMissedError
+from chronas.progress import Progress, silent
+from chronas.reports import Report, write_page
+from chronas.runs.cost_model import fit_all, measure
+from chronas.runs.device_comparison import compare_devices
+from chronas.runs.front import search_front
+from chronas.runs.network_costs import costs_of
+from chronas.runs.run import Run
+from chronas.runs.selection import Finder
+from chronas.runs.summary import FINAL, summarise, write_missed
+from chronas.runs.training import export_own, train_network, trained_weights
+from chronas.spaces import Architecture
+
+
+def execute(run: Run, progress: Progress = silent) -> Report:
+    """Do what the run's config asks, going on where an earlier attempt stopped; ends in `report.html`.
+
+    Args:
+        run: the folder and its config.
+        progress: told of each step.
+
+    Raises:
+        LimitMissedError: no architecture keeps the limit; the report, which says so, is written all the same.
+        ChronasError: anything that the user can mend; what is already done stays.
+    """
+    with run.working():
+        table = measure(run, progress)
+        predictors = fit_all(run, table, progress)
+        try:
+            networks = find(run, Finder(run, predictors, table, progress))
+        except LimitMissedError as missed:
+            write_missed(run, missed)
+            show(run)
+            raise
+        if run.config.front is not None:
+            search_front(run, predictors, table, progress)
+        for role, architecture in networks.items():
+            train_network(run, role, architecture, progress)
+        export_own(run)
+        measure_found(run, networks, progress)
+        return show(run)
+
+
+def measure_found(run: Run, networks: Mapping[str, Architecture], progress: Progress = silent) -> None:
+    """Measure all networks with their trained weights, in one campaign: together, so that they can be compared.
+
+    Where the device is not here there is nothing to do. A run over another one's supernet is compared with that.
+    """
+    weights = {architecture: trained_weights(run, role) for role, architecture in networks.items()}
+    costs_of(run, FINAL, list(weights), progress, weights=weights)
+    if run.reused is not None:
+        compare_devices(run, progress)
+
+
+def find(run: Run, finder: Finder) -> dict[str, Architecture]:
+    """The architectures to train, by role: the run's own, and with `baseline` those it is compared with."""
+    networks: dict[str, Architecture] = {run.role: finder.own()}
+    if run.config.baseline:
+        if run.role != "weight-0":
+            networks["weight-0"] = finder.weight_zero()
+        networks["random"] = finder.random()
+        networks["random-search"] = finder.random_search()
+    return networks
+
+
+def show(run: Run) -> Report:
+    """Write `report.html` from what the folder holds, and return what it shows."""
+    report = summarise(run)
+    write_page(run.folder / "report.html", report)
+    return report

@@ -1,0 +1,217 @@
+"""Where each network of a run comes from: its own search, and the three that it is compared with.
+
+Each of them ends in `networks/<role>/choice.json`; one that is there is taken as it is, so a killed run goes on.
+"""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+import numpy as np
+
+from chronas.errors import UsageError
+from chronas.files import read_as, write_json
+from chronas.predictors import Predictor
+from chronas.progress import Progress, silent
+from chronas.reports import JudgedCandidate, NetworkCost, Source
+from chronas.runs.limit_loop import Choice, choose, search
+from chronas.runs.network_costs import NetworkCosts, of_row
+from chronas.runs.run import Run
+from chronas.search import ObjectiveConfig, Ranked, Reranker, Searcher, SearchResult, make_searcher, searcher_class
+from chronas.spaces import Architecture
+from chronas.tables import CostTable
+
+CHOICE_SCHEMA = "chronas.choice/2"
+HISTORY_SCHEMA = "chronas.history/2"
+SCORED_SCHEMA = "chronas.scored/1"
+BRIEF = 4  # random search trains each network for a fourth of the recipe's epochs
+FASTEST = 0.1  # share of random networks that random search can always draw from
+MOST = 1000  # networks that random search trains at most, whatever the time
+SCORED = 10  # random architectures that the supernet scores beside the found one
+
+
+@dataclass(frozen=True)
+class Chosen:
+    """What `choice.json` says: an architecture, its costs, what was tried before, and what it was chosen among.
+
+    Attributes:
+        architecture: text form.
+        costs: as predicted and as found, by name.
+        source: how the costs were found.
+        tried: candidates before it, in words.
+        margin: standard deviations that it was predicted to stay below the limits; None where there was no choice.
+        judged: the candidates, the chosen one first.
+    """
+
+    architecture: str
+    costs: dict[str, NetworkCost]
+    source: Source
+    tried: tuple[str, ...]
+    margin: float | None
+    judged: tuple[JudgedCandidate, ...]
+
+    @property
+    def predicted(self) -> dict[str, float]:
+        """Each predicted cost, by name."""
+        return {cost: each.predicted for cost, each in self.costs.items() if each.predicted is not None}
+
+    @property
+    def latency_ms(self) -> float:
+        """The latency that was found."""
+        return self.costs["latency_ms"].value
+
+
+@dataclass(frozen=True)
+class Finder:
+    """The parts that all four ways of finding share; `predictors` by the cost that each gives."""
+
+    run: Run
+    predictors: Mapping[str, Predictor]
+    table: CostTable
+    progress: Progress = silent
+
+    def own(self) -> Architecture:
+        """What the run was asked for; the same supernet also scores random architectures that the table has measured.
+
+        Raises:
+            LimitMissedError: nothing that was derived keeps the limit when it is measured.
+            UsageError: the limit is below anything that is predicted to be reachable.
+        """
+        return self._searched(self.run.role, self.run.config.objective)
+
+    def weight_zero(self) -> Architecture:
+        """The same search with the same seed, for accuracy alone."""
+        return self._searched("weight-0", ObjectiveConfig())
+
+    def random(self) -> Architecture:
+        """The random architecture of the table whose latency is nearest to the run's own network's."""
+        if not (self._folder("random") / "choice.json").exists():
+            wanted_ms = read_choice(self._folder(self.run.role)).latency_ms
+            row = int(np.argmin(np.abs(self.table.costs() - wanted_ms)))
+            costs = of_row(self.table, row, [])
+            assert costs is not None  # a table has every latency
+            self._keep("random", self.table.architectures()[row], costs)
+        return self._chosen("random")
+
+    def random_search(self) -> Architecture:
+        """Random search for as long as the run's own search took, within its limits or about as fast as its network.
+
+        Where hardly any random network is inside, all limits are widened alike, until a tenth of the table is.
+        """
+        own = read_choice(self._folder(self.run.role))
+        limits = self.run.config.limits or {"latency_ms": max(own.predicted["latency_ms"], own.latency_ms)}
+        known = [self.table.of(cost).frame.select("architecture", cost) for cost in limits]
+        together = functools.reduce(lambda left, right: left.join(right, on="architecture"), known)
+        over = np.max([together[cost].to_numpy() / limit for cost, limit in limits.items()], axis=0)
+        wider = max(1.0, float(np.quantile(over, FASTEST)))
+        limits = {cost: wider * limit for cost, limit in limits.items()}
+        recipe, timings = self.run.config.recipe, self.run.timings
+        seconds = timings[f"search {self.run.role}"] + timings.get(f"judge {self.run.role}", 0.0)
+        config = {
+            "architectures": MOST,
+            "seconds": seconds,
+            "epochs": max(1, recipe.epochs // BRIEF),
+            "batch": recipe.batch,
+            "learning_rate": recipe.learning_rate,
+            "crop_padding": recipe.crop_padding,
+            "flip": recipe.flip,
+            "workers": getattr(self.run.config.searcher_config, "workers", 1),  # as many processes as the search had
+        }
+        searcher = make_searcher("random", searcher_class("random").Config.model_validate(config))
+        return self._searched("random-search", ObjectiveConfig(limits=limits), searcher)
+
+    def _searched(self, role: str, objective: ObjectiveConfig, searcher: Searcher | None = None) -> Architecture:
+        if not (self._folder(role) / "choice.json").exists():
+            found = search(self.run, role, objective, self.predictors, searcher=searcher, progress=self.progress)
+            write_json(self._search(role) / "history.json", HISTORY_SCHEMA, {"epochs": found.history})
+            limits = self.run.config.limits if role == self.run.role else {}
+            choice = choose(self.run, role, self._reranker(role, found, objective), limits, self.progress)
+            self._score(role, found, choice)
+            self._keep(role, choice.candidate.architecture, choice.costs, choice)
+        return self._chosen(role)
+
+    def _reranker(self, role: str, found: SearchResult, objective: ObjectiveConfig) -> Reranker:
+        penalty = functools.partial(self._penalty, objective) if objective.weights else None
+        return Reranker(
+            found,
+            self.run.config.choice,
+            deviations=self._deviations,
+            penalty=penalty,
+            progress=lambda _, done, total, note: self.progress(f"judge {role}", done, total, note),
+        )
+
+    def _penalty(self, objective: ObjectiveConfig, costs: Mapping[str, float]) -> float:
+        return sum(weight * costs[cost] / self.predictors[cost].median for cost, weight in objective.weights.items())
+
+    def _deviations(self, architectures: Sequence[Architecture]) -> list[dict[str, float]]:
+        codes = self.run.space.encode(architectures)
+        columns = {cost: each.predict(codes).std.tolist() for cost, each in self.predictors.items()}
+        return [{cost: column[row] for cost, column in columns.items()} for row in range(len(architectures))]
+
+    def _score(self, role: str, found: SearchResult, choice: Choice) -> None:
+        """Accuracy by the supernet's shared weights: the found architecture first, then random ones of the table."""
+        architectures = [choice.candidate.architecture, *self.table.architectures()[:SCORED]]
+        scores = found.score(architectures)
+        if scores is not None:
+            costs = [choice.costs.latency.value_ms, *map(float, self.table.costs()[:SCORED])]
+            rows = [
+                {"architecture": str(architecture), "accuracy_percent": score, "latency_ms": cost}
+                for architecture, score, cost in zip(architectures, scores, costs, strict=True)
+            ]
+            write_json(self._search(role) / "scored.json", SCORED_SCHEMA, {"rows": rows})
+
+    def _keep(self, role: str, architecture: Architecture, costs: NetworkCosts, choice: Choice | None = None) -> None:
+        chosen = Chosen(
+            architecture=str(architecture),
+            costs=costs.told(self._predicted(architecture)),
+            source=costs.source,
+            tried=() if choice is None else choice.tried,
+            margin=None if choice is None else choice.judged[0].margin,
+            judged=() if choice is None else tuple(map(told, choice.judged)),
+        )
+        write_json(self._folder(role) / "choice.json", CHOICE_SCHEMA, asdict(chosen))
+
+    def _predicted(self, architecture: Architecture) -> dict[str, float]:
+        code = self.run.space.encode([architecture])
+        return {cost: float(each.predict(code).mean[0]) for cost, each in self.predictors.items()}
+
+    def _chosen(self, role: str) -> Architecture:
+        return self.run.space.parse(read_choice(self._folder(role)).architecture)
+
+    def _folder(self, role: str) -> Path:
+        return self.run.folder / "networks" / role
+
+    def _search(self, role: str) -> Path:
+        return self.run.folder / "search" / role
+
+
+def told(judged: Ranked) -> JudgedCandidate:
+    """A judged candidate for files and reports."""
+    candidate = judged.candidate
+    return JudgedCandidate(
+        architecture=str(candidate.architecture),
+        place=judged.place,
+        accuracy_percent=judged.accuracy_percent,
+        rank=judged.rank,
+        predicted=dict(candidate.predicted),
+    )
+
+
+def read_choice(folder: Path) -> Chosen:
+    """The choice that `Finder` left in `networks/<role>`; raises `DataError` where it is missing or damaged."""
+    return read_as(folder / "choice.json", CHOICE_SCHEMA, Chosen)
+
+
+def read_choices(run: Run) -> dict[str, Architecture]:
+    """The architectures that a run has chosen so far, by role.
+
+    Raises:
+        UsageError: there is none yet.
+    """
+    found = sorted(path.parent for path in (run.folder / "networks").glob("*/choice.json"))
+    if not found:
+        raise UsageError(f"{run.folder} has chosen no architecture yet: run `chronas search {run.folder}` first")
+    return {folder.name: run.space.parse(read_choice(folder).architecture) for folder in found}

@@ -1,0 +1,355 @@
+"""Bayesian optimisation: networks are trained briefly, and a regression over their features says which to train next.
+
+After BANANAS (White et al., arXiv 1910.11858) and NAS-BOWL (Ru et al., arXiv 2006.07556), which put a regression over
+whole architectures into the loop; the choice of the next one is by expected improvement (Jones et al., doi
+10.1023/A:1008306431147), several at a time by believing the regression's own mean of those before (Ginsbourger et al.,
+doi 10.1007/978-3-642-10701-6_6). Ours: what the regression learns, and what counts beside it (`surrogate`); isomorphic
+cells are trained once; the answer is what the regression says is worth most among those that were trained, not the
+luckiest training. What one search has trained, another one with other limits or costs can take as known.
+"""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any, ClassVar, Self
+
+import numpy as np
+from pydantic import Field
+from scipy.stats import rankdata
+
+from chronas.errors import OutOfReachError
+from chronas.files import fingerprint, read_json
+from chronas.progress import Progress, silent
+from chronas.search.blackbox.loop import (
+    FILE,
+    SCHEMA,
+    STREAM,
+    BlackBoxConfig,
+    BlackBoxResult,
+    BlackBoxSearcher,
+    Proposals,
+    Trial,
+    read_trials,
+)
+from chronas.search.blackbox.proxy_training import ProxyConfig, ProxyTraining
+from chronas.search.blackbox.surrogate import Surrogate, Weights
+from chronas.search.derive import Candidate, Contender, require_costs
+from chronas.search.feasible import FeasibleSet
+from chronas.search.gradient.config import AGAIN
+from chronas.search.mutation import neighbours
+from chronas.search.objective import Objective
+from chronas.search.searcher import Task
+from chronas.spaces import Architecture
+
+AT_ONCE = 4  # random networks for each worker that are begun with together, so that few wait for the last one
+BEST = 8  # whose neighbours are looked at
+CLIMBS = 4  # times that this is done anew, from the best that were seen
+DRAWS = 256  # random architectures that are looked at for one batch
+LADDER = 1.3  # times as many networks as a search has are trained for a front
+FRONT = "front"  # folder of its searches
+OTHERS = 64  # networks that were not trained and are candidates after those that were
+
+
+class BayesianConfig(BlackBoxConfig, ProxyConfig):
+    """Settings of Bayesian optimisation and of its brief trainings; a task's own evaluator does without the latter."""
+
+    architectures: int = Field(default=64, ge=1, le=100_000, description="networks to train, at most")
+    seconds: float | None = Field(default=None, gt=0, description="time for all trainings; at least one is done")
+    initial: int = Field(default=24, ge=2, le=100_000, description="random networks before the regression is asked")
+    together: int = Field(default=2, ge=1, le=1024, description="networks that are chosen at once, best for workers")
+    capacity: float = Field(
+        default=1.5, ge=0, le=10, description="weight of MACs beside what was learned in brief, in standard deviations"
+    )
+    gain: float = Field(default=1.0, ge=0, le=10, description="the same of the gain of the cells' paths")
+    dilution: float = Field(
+        default=1.5, ge=0, le=10, description="weight against plain paths that multiply in every cell (their logarithm)"
+    )
+    drawn: int = Field(default=1024, ge=1, le=1_000_000, description="random architectures that a choice looks at")
+
+    @classmethod
+    def digits(cls) -> Self:
+        """Small and brief, for 8x8 digits in a minute on a CPU core."""
+        return cls(
+            architectures=32, initial=12, epochs=3, batch=64, learning_rate=0.1, crop_padding=1, flip=False,
+            width=8, depth=3,
+        )  # fmt: skip
+
+    @classmethod
+    def cifar10_cpu(cls) -> Self:
+        """Small and brief, for some thousand 32x32 images on a CPU in minutes; for a final training of few epochs.
+
+        All the deployed cells, as networks of fewer are good for other reasons (docs/log.md). Size counts little: six
+        epochs are too few for large networks to gain from it.
+        """
+        return cls(
+            architectures=40, initial=16, epochs=3, batch=64, learning_rate=0.1, crop_padding=2, width=8,
+            image_stride=2, workers=2, capacity=0.25, gain=0.0,
+        )  # fmt: skip
+
+    @classmethod
+    def nasbench201(cls) -> Self:
+        """Six minutes of two cores for a network that is trained for 200 epochs, so that size and gain count.
+
+        Chosen on NAS-Bench-201's validation accuracies (docs/log.md); what they find: results/truth-nasbench201.md.
+        """
+        return cls(
+            architectures=36, initial=16, epochs=1, batch=64, learning_rate=0.1, images=25_600, crop_padding=2,
+            width=8, depth=3, image_stride=2, workers=2,
+        )  # fmt: skip
+
+    @property
+    def weights(self) -> Weights:
+        """Of what is known beside brief trainings."""
+        return Weights(self.capacity, self.gain, self.dilution)
+
+    def for_warm_start(self) -> Self:
+        """Where networks are trained already: a third of their number, each chosen by what those before say."""
+        return self.shorter(1 / AGAIN)
+
+    def shorter(self, share: float) -> Self:
+        """With a share of the networks and, where they are bounded, of the seconds."""
+        seconds = None if self.seconds is None else share * self.seconds
+        return self.model_copy(update={"architectures": max(1, round(share * self.architectures)), "seconds": seconds})
+
+
+class BayesianResult(BlackBoxResult):
+    """All networks that were trained, what the regression says of others, and the way to train more for a front."""
+
+    def __init__(self, found: BlackBoxResult, searcher: Bayesian, task: Task) -> None:
+        super().__init__(found.history, found.judged, found.evaluator, found.accuracies)
+        self._searcher, self._task = searcher, task
+
+    def candidates(self, limits: Mapping[str, float]) -> Iterator[Candidate]:
+        """What was trained, best first, then others by what the regression says; all predicted inside the limits.
+
+        A predictor that was wrong tightens a limit until few of what was trained are left, or none.
+
+        Raises:
+            UsageError: a limit without a predictor, or below anything that is reachable.
+        """
+        require_costs(self.judged[0].candidate.predicted, limits)
+        inside = [each.candidate for each in self.judged if each.candidate.violation(limits) == 0]
+        yield from inside
+        yield from self._others(limits, none_yet=not inside)
+
+    def _others(self, limits: Mapping[str, float], *, none_yet: bool) -> list[Candidate]:
+        """At most `OTHERS` that were not trained, by the regression's mean; raises as `candidates` where none are."""
+        objective = self._task.objective.model_copy(update={"limits": dict(limits)})
+        task = replace(self._task, objective=objective)
+        feasible = FeasibleSet(task, np.random.default_rng([task.seed, STREAM]))
+        feasible.known([each.candidate.architecture for each in self.judged])
+        surrogate = Surrogate(task.space, task.size, self.judged, self._searcher.config.weights)
+        drawn = _drawn(feasible, OTHERS, {graph(each.candidate.architecture) for each in self.judged})
+        if none_yet and not drawn:
+            raise feasible.out_of_reach()
+        penalties = [feasible.penalty(each) for each in drawn]
+        means = (
+            surrogate.means(surrogate.rows([each.architecture for each in drawn]), penalties) if drawn else np.empty(0)
+        )
+        return [drawn[n] for n in np.argsort(-means, kind="stable")]
+
+    def contenders(self, limits: Sequence[Mapping[str, float]], progress: Progress = silent) -> list[Contender]:
+        """All that was trained, after going down the ladder: some more inside each limit, knowing all before them."""
+        task, config = self._task, self._searcher.config
+        known = {each.candidate.architecture: each for each in self.judged}
+        for number, rung in enumerate(limits):
+
+            def tell(_: str, done: int, total: int, note: str, number: int = number) -> None:
+                progress("front", number * total + done, len(limits) * total, f"rung {number + 1}, {note}")
+
+            inside = task.objective.model_copy(update={"limits": dict(rung)})
+            searcher = Bayesian(config.shorter(LADDER / len(limits)), list(known.values()))
+            try:
+                found = searcher.search(
+                    replace(task, objective=inside, warm_start=None, folder=task.folder / FRONT / str(number)), tell
+                )
+            except OutOfReachError:  # nothing was found that is this cheap and lets images through
+                continue
+            assert isinstance(found, BlackBoxResult)
+            known |= {each.candidate.architecture: each for each in found.judged}
+        judged = list(known.values())
+        surrogate = Surrogate(task.space, task.size, judged, config.weights)
+        return [
+            Contender(each.candidate, value, value)
+            for each, value in zip(judged, rank_smoothed(surrogate, judged), strict=True)
+        ]
+
+
+class Bayesian(BlackBoxSearcher):
+    """Train some, learn what their architecture_features say, train what should be best or is least known."""
+
+    name: ClassVar[str] = "bayesian"
+    Config: ClassVar[type[BayesianConfig]] = BayesianConfig
+    warm_start_file: ClassVar[str | None] = FILE
+    warm_start_keys: ClassVar[frozenset[str]] = frozenset(ProxyConfig.model_fields) - {"workers"}
+    supernet: ClassVar[bool] = False
+
+    def __init__(self, config: BayesianConfig | None = None, known: Sequence[Trial] = ()) -> None:
+        """Take the settings, and what an earlier search of the same images, frame and recipe has found out.
+
+        Args:
+            config: the defaults where none is given.
+            known: `BlackBoxResult.judged` of the earlier search, which count as initial networks; only their costs are
+                predicted anew.
+        """
+        self.config: BayesianConfig = config or BayesianConfig()
+        self._known = tuple(known)
+
+    def _identity(self) -> dict[str, Any]:
+        known = [[str(each.candidate.architecture), each.accuracy, *each.losses] for each in self._known]
+        return {**super()._identity(), "known": fingerprint(known)}
+
+    def _warm_start_size(self) -> Sequence[str]:
+        """With the size of what is deployed, where that is what is trained."""
+        as_deployed = [key for key in ("width", "depth") if getattr(self.config, key) is None]
+        return (*super()._warm_start_size(), *as_deployed)
+
+    def _warm_start_identity(self, path: Path) -> Any:
+        return read_json(path, SCHEMA, oldest=1).get("identity")
+
+    def _known_rows(self) -> list[dict[str, Any]]:
+        keys = ("train_loss", "validation_loss")
+        return [
+            {
+                "mode": str(each.candidate.architecture),
+                "validation_accuracy": each.accuracy,
+                **dict(zip(keys, each.losses, strict=False)),
+            }
+            for each in self._known
+        ]
+
+    def _search(self, task: Task, objective: Objective, progress: Progress) -> BayesianResult:
+        searcher = self
+        if task.warm_start is not None:
+            searcher = Bayesian(self.config, [*self._known, *read_trials(task.warm_start, task.space)])
+        return BayesianResult(super(Bayesian, searcher)._search(task, objective, progress), searcher, task)
+
+    def _own_evaluator(self, task: Task) -> ProxyTraining:
+        return ProxyTraining(task, self.config)
+
+    def _proposals(self, feasible: FeasibleSet) -> Proposals:
+        judged = self._reconsidered(feasible)
+        seen = {graph(each.candidate.architecture) for each in judged}
+        workers = self.config.workers
+        at_once = self.config.together if workers == 1 else AT_ONCE * workers
+        while len(judged) < self.config.initial:
+            drawn = _drawn(feasible, min(at_once, self.config.initial - len(judged)), seen)
+            if not drawn:
+                break
+            judged += yield drawn
+        while judged and (chosen := self._chosen(feasible, judged)):
+            judged += yield chosen
+
+    def _reconsidered(self, feasible: FeasibleSet) -> list[Trial]:
+        """What is known, with the costs and penalties of this search."""
+        candidates = feasible.known([each.candidate.architecture for each in self._known])
+        penalties = [feasible.penalty(candidate) for candidate in candidates]
+        return [
+            replace(each, candidate=candidate, value=each.value - each.penalty + penalty, penalty=penalty)
+            for each, candidate, penalty in zip(self._known, candidates, penalties, strict=True)
+        ]
+
+    def _chosen(self, feasible: FeasibleSet, judged: list[Trial]) -> list[Candidate]:
+        """The next to train: the largest expected improvements, one after the other; given out by the feasible set."""
+        surrogate = self._surrogate(feasible, judged)
+        order = np.argsort(-surrogate.posterior_means(), kind="stable")[:BEST]
+        trained = {graph(each.candidate.architecture) for each in judged if feasible.inside(each.candidate)}
+        pool = Pool(feasible, surrogate, trained)
+        draws = [feasible.space.draw(feasible.generator) for _ in range(self.config.drawn)]
+        near = [each for n in order for each in neighbours(judged[n].candidate.architecture)]
+        climbs = 0
+        while pool.add([*near, *draws]) and climbs < CLIMBS:
+            near, draws = [each for best in pool.best(BEST) for each in neighbours(best.architecture)], []
+            climbs += 1
+        chosen = [best for _ in range(self.config.together) if (best := pool.take()) is not None]
+        return feasible.take(chosen) if chosen else _drawn(feasible, self.config.together, trained)
+
+    def _ranked(self, feasible: FeasibleSet, judged: list[Trial]) -> list[Trial]:
+        """By what each is worth, which luck moves less than it moves an accuracy; what is known takes part."""
+        everything = [*self._reconsidered(feasible), *judged]
+        if len(everything) <= 2:
+            return super()._ranked(feasible, [each for each in everything if feasible.inside(each.candidate)])
+        posterior_means = self._surrogate(feasible, everything).posterior_means()
+        order = np.argsort(-posterior_means, kind="stable")
+        return [everything[n] for n in order if feasible.inside(everything[n].candidate)]
+
+    def _accuracies(self, feasible: FeasibleSet, judged: list[Trial]) -> list[float]:
+        """Those that were seen, rank_smoothed out anew, for the same reason."""
+        if len(judged) <= 2:
+            return super()._accuracies(feasible, judged)
+        return rank_smoothed(self._surrogate(feasible, judged), judged)
+
+    def _surrogate(self, feasible: FeasibleSet, judged: Sequence[Trial]) -> Surrogate:
+        inside = [feasible.inside(each.candidate) for each in judged]
+        return Surrogate(feasible.space, feasible.size, judged, self.config.weights, inside)
+
+
+class Pool:
+    """What a choice looks at: one architecture of each graph that was not trained."""
+
+    def __init__(self, feasible: FeasibleSet, surrogate: Surrogate, trained: set[Architecture]) -> None:
+        self._feasible, self._surrogate = feasible, surrogate
+        self._graphs = set(trained)
+        self._candidates: list[Candidate] = []
+        self._penalties: list[float] = []
+        self._rows = np.empty((0, 0))
+
+    def add(self, architectures: Sequence[Architecture]) -> bool:
+        """Take in those that are inside and not known yet; whether there were any."""
+        fresh = [each for each in self._feasible.new(architectures) if graph(each.architecture) not in self._graphs]
+        fresh = list({graph(each.architecture): each for each in fresh}.values())
+        if not fresh:
+            return False
+        rows = self._surrogate.rows([each.architecture for each in fresh])
+        self._graphs |= {graph(each.architecture) for each in fresh}
+        self._candidates += fresh
+        self._penalties += [self._feasible.penalty(each) for each in fresh]
+        self._rows = np.concatenate([self._rows, rows]) if self._rows.size else rows
+        return True
+
+    def best(self, count: int) -> list[Candidate]:
+        """So many of the largest expected improvement."""
+        if not self._candidates:
+            return []
+        order = np.argsort(-self._surrogate.expected_improvement(self._rows, self._penalties), kind="stable")
+        return [self._candidates[n] for n in order[:count]]
+
+    def take(self) -> Candidate | None:
+        """The best one, out of the pool, believed to be as good as its mean; None: nothing is left."""
+        if not self._candidates:
+            return None
+        n = int(self._surrogate.expected_improvement(self._rows, self._penalties).argmax())
+        self._surrogate.fantasize(self._rows[n], self._penalties[n])
+        self._rows = np.delete(self._rows, n, axis=0)
+        del self._penalties[n]
+        return self._candidates.pop(n)
+
+
+def _drawn(feasible: FeasibleSet, count: int, seen: set[Architecture]) -> list[Candidate]:
+    """At most `count` random ones of graphs that were not seen, which are seen from now on."""
+    found: list[Candidate] = []
+    for _ in range(DRAWS):
+        candidate = feasible.draw() if len(found) < count else None
+        if candidate is None:
+            break
+        shape = graph(candidate.architecture)
+        if shape not in seen:
+            seen.add(shape)
+            found.append(candidate)
+    return found
+
+
+@functools.lru_cache(maxsize=65_536)
+def graph(architecture: Architecture) -> Architecture:
+    """By what architectures of the same graph are known: pruned, then canonical."""
+    return architecture.pruned().canonical()
+
+
+def rank_smoothed(surrogate: Surrogate, judged: Sequence[Trial]) -> list[float]:
+    """The accuracies that were seen, rank_smoothed out by what each is worth without its penalty; in percent."""
+    seen = np.sort([each.accuracy for each in judged])
+    found: list[float] = seen[rankdata(surrogate.posterior_means(penalised=False), "ordinal") - 1].tolist()
+    return found

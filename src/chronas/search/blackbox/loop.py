@@ -1,0 +1,320 @@
+"""The loop that all sampling searchers share: candidates are proposed, assessed and told back.
+
+A searcher is a generator: it yields candidates that are new and inside the limits, and is sent what they were worth.
+It draws from one generator of random numbers alone, so the journal of assessments in `search.json` is its whole state:
+a search that was stopped proposes the same again, is answered from the journal, and goes on where that ends.
+"""
+
+from __future__ import annotations
+
+import math
+import time
+from abc import abstractmethod
+from collections.abc import Generator, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from pydantic import Field
+
+from chronas.errors import DataError, UsageError
+from chronas.files import read_json, write_json
+from chronas.pareto import non_dominated
+from chronas.progress import Progress, silent
+from chronas.search.derive import Candidate, Contender, amounts_text, require_costs
+from chronas.search.evaluators import Evaluator, FunctionEvaluator
+from chronas.search.feasible import FeasibleSet
+from chronas.search.objective import Objective
+from chronas.search.searcher import Searcher, SearcherConfig, SearchResult, Task, check_same, skip_connections
+from chronas.spaces import Architecture, Space
+
+SCHEMA = "chronas.sampling-search/2"
+FILE = "search.json"
+SAVE_EVERY_S = 1.0  # what a killed search has to evaluate again, at most
+STREAM = 1  # its own draws: those of the seed alone are the networks that a table of the same seed measures
+
+
+class BlackBoxConfig(SearcherConfig):
+    """How long to search; it ends when either budget is spent, or when no new architecture is left."""
+
+    architectures: int = Field(default=1000, ge=1, le=1_000_000, description="architectures to evaluate, at most")
+    seconds: float | None = Field(
+        default=None, gt=0, description="time for all assessments (a supernet's training aside); at least one is done"
+    )
+
+
+@dataclass(frozen=True)
+class Trial:
+    """What a candidate was worth.
+
+    Attributes:
+        candidate: with its predicted costs.
+        accuracy: in percent, from the evaluator.
+        value: what the search minimises: the share of wrong images, plus each weight * predicted cost / median.
+        penalty: the second part of it.
+        losses: of training and of validation, where they are known.
+    """
+
+    candidate: Candidate
+    accuracy: float
+    value: float
+    penalty: float = 0.0
+    losses: tuple[float, ...] = ()
+
+
+def read_trials(path: Path, space: Space) -> list[Trial]:
+    """What a search's journal says of each architecture that it knew or assessed; costs and penalties are left out.
+
+    Raises:
+        DataError: it is damaged, or of another space.
+    """
+    try:
+        content = read_json(path, SCHEMA, oldest=1)
+        rows = [*content.get("known", []), *content["history"]]
+        return [
+            Trial(
+                Candidate(space.parse(row["mode"]), -math.log(space.cardinality), {}),
+                row["validation_accuracy"],
+                1.0 - row["validation_accuracy"] / 100.0,
+                losses=_losses(row),
+            )
+            for row in rows
+        ]
+    except (KeyError, TypeError) as error:
+        raise DataError(f"{path} is no whole journal of a search: {error}") from error
+
+
+def _losses(row: Mapping[str, Any]) -> tuple[float, ...]:
+    return tuple(row[key] for key in ("train_loss", "validation_loss") if row.get(key) is not None)
+
+
+Proposals = Generator[list[Candidate], list[Trial], None]
+
+
+class BlackBoxResult(SearchResult):
+    """All architectures that were assessed.
+
+    Attributes:
+        judged: best first.
+        evaluator: what judged them.
+        accuracies: of each in percent, as the search believes it.
+    """
+
+    def __init__(
+        self,
+        history: list[dict[str, Any]],
+        judged: Sequence[Trial],
+        evaluator: Evaluator,
+        accuracies: Sequence[float],
+    ) -> None:
+        self.history = history
+        self.judged = list(judged)
+        self.evaluator = evaluator
+        self.accuracies = accuracies
+
+    def candidates(self, limits: Mapping[str, float]) -> Iterator[Candidate]:
+        """What was assessed, best first, all predicted inside the limits; raises as `SearchResult.candidates`."""
+        found = [each.candidate for each in self.judged]
+        require_costs(found[0].predicted, limits)
+        inside = [each for each in found if each.violation(limits) == 0]
+        if not inside:
+            nearest = min(found, key=lambda each: each.violation(limits))
+            raise UsageError(
+                f"of {len(found)} assessed architectures none is predicted within {amounts_text(limits)}; the "
+                f"nearest is predicted at {amounts_text({name: nearest.predicted[name] for name in limits})}: search "
+                f"with these limits, or give at least that"
+            )
+        yield from inside
+
+    def front(self, costs: Sequence[str]) -> list[Trial]:
+        """Those that no other one beats in accuracy and all these costs, by falling accuracy.
+
+        Raises:
+            UsageError: a cost that the search could not predict.
+        """
+        require_costs(self.judged[0].candidate.predicted, dict.fromkeys(costs, math.inf))
+        points = [[-each.accuracy, *(each.candidate.predicted[name] for name in costs)] for each in self.judged]
+        best = [each for each, on_front in zip(self.judged, non_dominated(np.array(points)), strict=True) if on_front]
+        return sorted(best, key=lambda each: -each.accuracy)
+
+    def contenders(self, limits: Sequence[Mapping[str, float]], progress: Progress = silent) -> list[Contender]:  # noqa: ARG002
+        """All that was assessed: what the search judged serves every limit."""
+        return [
+            Contender(each.candidate, value, value) for each, value in zip(self.judged, self.accuracies, strict=True)
+        ]
+
+    def score(self, architectures: Sequence[Architecture]) -> list[float] | None:
+        """Accuracy in percent of each by the supernet, where the search has one."""
+        return self.evaluator.score(architectures)
+
+
+class BlackBoxSearcher(Searcher):
+    """Proposes candidates; the base assesses them, keeps the journal and ends in time."""
+
+    config: BlackBoxConfig
+
+    @abstractmethod
+    def _own_evaluator(self, task: Task) -> Evaluator:
+        """What assesses architectures where the task brings no evaluator."""
+
+    @abstractmethod
+    def _proposals(self, feasible: FeasibleSet) -> Proposals:
+        """Yield candidates of the feasible, and be sent what each was worth; ends when none is left."""
+
+    def _identity(self) -> dict[str, Any]:
+        """What of the searcher a journal must have been made with, as JSON."""
+        return {"searcher": self.name, "config": self.config.model_dump(mode="json")}
+
+    def _known_rows(self) -> list[dict[str, Any]]:
+        """What the searcher knew of other architectures when it began, for the journal; nothing by default."""
+        return []
+
+    def _ranked(self, feasible: FeasibleSet, judged: list[Trial]) -> list[Trial]:  # noqa: ARG002 - see `Bayesian`
+        """All that was judged, best first."""
+        return sorted(judged, key=lambda each: each.value)
+
+    def _accuracies(self, feasible: FeasibleSet, judged: list[Trial]) -> list[float]:  # noqa: ARG002 - see `Bayesian`
+        """The accuracy of each in percent, as the search believes it."""
+        return [each.accuracy for each in judged]
+
+    def _search(self, task: Task, objective: Objective, progress: Progress) -> BlackBoxResult:
+        given = task.evaluate
+        evaluator = (
+            self._own_evaluator(task)
+            if given is None
+            else given
+            if isinstance(given, Evaluator)
+            else FunctionEvaluator(given)
+        )
+        identity = {**self._identity(), **task.identity()}
+        trials = TrialLog(task, self.config, evaluator, objective, identity, self._known_rows(), progress)
+        feasible = FeasibleSet(task, np.random.default_rng([task.seed, STREAM]))
+        proposals = self._proposals(feasible)
+        batch = next(proposals, [])
+        try:
+            while batch and (judged := trials.judge(batch)) is not None:
+                batch = _after(proposals, judged)
+        finally:
+            evaluator.close()
+        ranked = self._ranked(feasible, trials.judged)
+        if not ranked:
+            raise feasible.out_of_reach()
+        trials.save()
+        return BlackBoxResult(trials.history, ranked, evaluator, self._accuracies(feasible, ranked))
+
+
+def _after(proposals: Proposals, judged: list[Trial]) -> list[Candidate]:
+    """The next proposals; none where the searcher has ended."""
+    try:
+        return proposals.send(judged)
+    except StopIteration:
+        return []
+
+
+class TrialLog:
+    """The journal of a search and its budget.
+
+    Attributes:
+        history: a row for each assessment; `search.json` has them all.
+        judged: the same, as this search has come to them so far.
+    """
+
+    def __init__(
+        self,
+        task: Task,
+        config: BlackBoxConfig,
+        evaluator: Evaluator,
+        objective: Objective,
+        identity: dict[str, Any],
+        known: list[dict[str, Any]],
+        progress: Progress,
+    ) -> None:
+        """Take up the folder's journal, if there is one.
+
+        Raises:
+            DataError: it is damaged.
+            MismatchError: it is of another search.
+        """
+        self.history: list[dict[str, Any]] = []
+        self.judged: list[Trial] = []
+        self._path = task.folder / FILE
+        self._config, self._evaluator, self._objective = config, evaluator, objective
+        self._identity, self._known, self._progress = identity, known, progress
+        self._saved_s = time.perf_counter()
+        if self._path.exists():
+            saved = read_json(self._path, SCHEMA, oldest=1)
+            check_same(saved["identity"], identity, self._path)
+            self.history = saved["history"]
+
+    def judge(self, batch: Sequence[Candidate]) -> list[Trial] | None:
+        """What each candidate is worth, from the journal where it has it; None: the budget ended before all were."""
+        start = len(self.judged)
+        for candidate, row in zip(batch, self.history[start:], strict=False):
+            if row["mode"] != str(candidate.architecture):
+                raise DataError(
+                    f"{self._path} has {row['mode']} where this version of chronas proposes {candidate.architecture}: "
+                    "search again in a new folder"
+                )
+            self._note(candidate, row)
+        while (left := batch[len(self.judged) - start :]) and (count := self._affordable(len(left))):
+            self._evaluate(left[:count])
+        return None if left else self.judged[start:]
+
+    def _affordable(self, wanted: int) -> int:
+        """How many more may be assessed, at least one ever; those that would probably not end in time are not begun."""
+        left = min(wanted, self._config.architectures - len(self.history))
+        if self._config.seconds is None:
+            return left
+        times_s = [row["seconds"] for row in self.history]
+        if not times_s:
+            return 1
+        return max(0, min(left, int((self._config.seconds - sum(times_s)) / max(*times_s, 1e-9))))
+
+    def _evaluate(self, candidates: Sequence[Candidate]) -> None:
+        """Assess some, write them into the journal and judge them."""
+        self._evaluator.prepare(lambda done, note: self._tell(done, note))
+        start_s = time.perf_counter()
+        spent_s, before = sum(row["seconds"] for row in self.history), len(self.history)
+
+        def inner(done: int, note: str) -> None:
+            number = f"architecture {before + min(done // self._evaluator.steps, len(candidates) - 1) + 1}"
+            if self._config.seconds is not None:
+                done = min(int(spent_s + time.perf_counter() - start_s), math.ceil(self._config.seconds))
+            else:
+                done += before * self._evaluator.steps
+            self._tell(self._evaluator.preparation + done, f"{number}, {note}" if note else number)
+
+        assessed = self._evaluator.evaluate([each.architecture for each in candidates], inner)
+        seconds = (time.perf_counter() - start_s) / len(candidates)
+        for candidate, each in zip(candidates, assessed, strict=True):
+            row = {
+                "epoch": len(self.history) + 1,
+                "train_loss": each.train_loss,
+                "validation_loss": each.validation_loss,
+                "validation_accuracy": each.accuracy,
+                **{f"expected_{name}": value for name, value in candidate.predicted.items()},
+                "skip_connections": skip_connections(candidate.architecture),
+                "mode": str(candidate.architecture),
+                "seconds": seconds,
+            }
+            self.history.append(row)
+            self._note(candidate, row)
+        if time.perf_counter() - self._saved_s > SAVE_EVERY_S:
+            self.save()
+
+    def save(self) -> None:
+        """Write the journal; raises `DataError` where that cannot be done."""
+        content = {"identity": self._identity, "known": self._known, "history": self.history}
+        write_json(self._path, SCHEMA, content)
+        self._saved_s = time.perf_counter()
+
+    def _note(self, candidate: Candidate, row: Mapping[str, Any]) -> None:
+        accuracy = row["validation_accuracy"]
+        penalty = self._objective.cost_penalty(candidate.predicted)
+        self.judged.append(Trial(candidate, accuracy, 1.0 - accuracy / 100.0 + penalty, penalty, _losses(row)))
+
+    def _tell(self, done: int, note: str) -> None:
+        each = self._evaluator.steps * self._config.architectures
+        total = each if self._config.seconds is None else math.ceil(self._config.seconds)
+        self._progress("search", done, self._evaluator.preparation + total, note)

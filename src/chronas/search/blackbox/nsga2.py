@@ -1,0 +1,80 @@
+"""NSGA-II (Deb et al. 2002, doi 10.1109/4235.996017): a population that spreads along the front of accuracy and costs.
+
+The objectives are the share of wrong images and the costs that the task can predict; one that only has a limit is a
+constraint and no objective. Parents win tournaments of two by
+front and, on the same front, by crowding distance; children cross over group by group and mutate; of parents and
+children the better half lives. Deb's constraint domination ranks what violates limits by how much; here costs are
+predicted before anything is assessed, so children outside are varied again or repaired, and no such individual exists.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import ClassVar
+
+import numpy as np
+from pydantic import Field
+
+from chronas.pareto import Points, crowding_distance, non_dominated_ranks
+from chronas.search.blackbox.loop import Proposals, Trial
+from chronas.search.blackbox.single_path import SinglePathSearchConfig, SinglePathSearcher
+from chronas.search.derive import Candidate
+from chronas.search.feasible import FeasibleSet
+from chronas.search.mutation import crossover, mutate_group
+from chronas.spaces import Architecture
+
+
+class Nsga2Config(SinglePathSearchConfig):
+    """Settings of NSGA-II; crossover and mutation are Deb's for binary strings, of groups instead of bits."""
+
+    population: int = Field(default=30, ge=2, le=100_000, description="architectures of a generation")
+    crossover: float = Field(default=0.9, ge=0, le=1, description="probability that a child has two parents")
+
+
+class Nsga2(SinglePathSearcher):
+    """Non-dominated sorting with crowding."""
+
+    name: ClassVar[str] = "nsga2"
+    Config: ClassVar[type[Nsga2Config]] = Nsga2Config
+    config: Nsga2Config
+
+    def _proposals(self, feasible: FeasibleSet) -> Proposals:
+        size = self.config.population
+        drawn = [candidate for _ in range(size) if (candidate := feasible.draw()) is not None]
+        population = (yield drawn) if drawn else []
+        while population:
+            order = better_first(points(population, feasible.objectives))
+            children = self._children([population[n].candidate.architecture for n in order], feasible)
+            if not children:
+                return
+            everyone = [*population, *(yield children)]
+            population = [everyone[n] for n in better_first(points(everyone, feasible.objectives))[:size]]
+
+    def _children(self, parents: Sequence[Architecture], feasible: FeasibleSet) -> list[Candidate]:
+        """A generation of new candidates, fewer where few are left; parents stand best first."""
+        made = (feasible.vary(lambda: self._child(parents, feasible.generator)) for _ in range(self.config.population))
+        return [candidate for candidate in made if candidate is not None]
+
+    def _child(self, parents: Sequence[Architecture], generator: np.random.Generator) -> Architecture:
+        first, second = (parents[int(generator.integers(len(parents), size=2).min())] for _ in range(2))
+        child = crossover(first, second, generator) if generator.random() < self.config.crossover else first
+        groups = len(child.space.groups)
+        for group in np.flatnonzero(generator.random(groups) < 1 / groups):
+            child = mutate_group(child, int(group), generator)
+        return child
+
+
+def better_first(of: Points) -> list[int]:
+    """Numbers of points [N, K] by front, then by falling crowding distance within it."""
+    rank = non_dominated_ranks(of)
+    distance = np.zeros(len(of))
+    for number in range(rank.max() + 1):
+        distance[rank == number] = crowding_distance(of[rank == number])
+    order: list[int] = np.lexsort((-distance, rank)).tolist()
+    return order
+
+
+def points(population: Sequence[Trial], costs: Sequence[str]) -> Points:
+    """[N, 1 + costs] what is to be small: the share of wrong images, and each of these costs."""
+    rows = [[1 - each.accuracy / 100, *(each.candidate.predicted[name] for name in costs)] for each in population]
+    return np.array(rows, dtype=np.float64)

@@ -1,0 +1,268 @@
+"""A supernet trained by sampled paths, which then says how good each architecture is with the shared weights.
+
+Uniform single paths (SPOS, Guo et al., arXiv 1904.00420): each step trains one architecture, drawn uniformly. Strict
+fairness (FairNAS, Chu et al., arXiv 1907.01845): each step trains as many as a decision has options, such that each
+option of each decision comes once, adds their gradients and moves the weights once. Where a group keeps some of its
+decisions (DARTS), which are kept is drawn uniformly, and each decision deals its options in turn: fair up to one.
+
+Where we differ: weights that a step did not use stay, momentum and decay included. Batch norms use the statistics of
+the batch, in scoring that of large validation batches, which is SPOS's recalibration without its extra pass. Images may
+be averaged over squares before the supernet, which makes a step several times cheaper. The defaults are those of
+NAS-Bench-201 for weight sharing by random paths (D-X-Y/AutoDL-Projects, configs/nas-benchmark/algos/RANDOM.config);
+we descend to zero instead of 0.001.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Sequence
+from typing import Any, ClassVar, Self
+
+import numpy as np
+import torch
+from pydantic import Field
+from torch import Tensor
+from torch.nn import functional
+
+from chronas.data import Augment, Batches, every_batch
+from chronas.errors import DataError, UsageError
+from chronas.files import fingerprint
+from chronas.networks import load_state, save_state
+from chronas.schemas import upgraded
+from chronas.search.blackbox.loop import BlackBoxConfig, BlackBoxSearcher
+from chronas.search.evaluators import Evaluator, Score, Steps, unheard
+from chronas.search.searcher import SearcherConfig, Task, check_finite, check_same
+from chronas.spaces import Architecture, Choice, Space
+from chronas.supernets import build_supernet, discrete_weights
+
+FILE = "paths.safetensors"
+SCORED = 500  # images of a batch in scoring; large, as batch norms use the batch's statistics
+STREAM = 2  # draws paths; 1 draws what a search proposes
+
+
+class SinglePathConfig(SearcherConfig):
+    """Settings of a supernet that is trained by sampled paths; a task's own evaluator does without."""
+
+    epochs: int = Field(default=250, ge=1, le=10_000, description="passes over the search's training images")
+    batch: int = Field(default=64, ge=2, le=65_536, description="images of a step")
+    width: int = Field(default=16, ge=2, le=1024, description="channels of the supernet's first cells (C)")
+    depth: int = Field(default=5, ge=1, le=200, description="cells of the supernet (nasbench201: cells a stage)")
+    image_stride: int = Field(default=1, ge=1, le=16, description="images are averaged over squares of so many pixels")
+    fair: bool = Field(default=False, description="train each option of each decision in each step (FairNAS)")
+    learning_rate: float = Field(default=0.025, gt=0, le=10, description="of SGD, at first; falls to zero on a cosine")
+    momentum: float = Field(default=0.9, ge=0, lt=1, description="of SGD (Nesterov's, where above zero)")
+    weight_decay: float = Field(default=5e-4, ge=0, le=1, description="of the weights that a step uses")
+    gradient_clip: float = Field(default=5.0, gt=0, le=1e6, description="largest norm of the gradient")
+    crop_padding: int = Field(default=4, ge=0, le=64, description="pixels around an image before a random crop")
+    flip: bool = Field(default=True, description="mirror every second image")
+
+
+class SinglePathSearchConfig(BlackBoxConfig, SinglePathConfig):
+    """Settings of a search among the paths of a supernet."""
+
+    @classmethod
+    def digits(cls) -> Self:
+        """Much smaller, for 8x8 digits in a minute or two on a CPU core."""
+        return cls(architectures=200, epochs=40, width=8, depth=3, learning_rate=0.1, crop_padding=1, flip=False)
+
+    @classmethod
+    def cifar10_cpu(cls) -> Self:
+        """Much smaller, for some thousand 32x32 images in ten minutes or so on a CPU."""
+        return cls(architectures=200, epochs=30, width=8, depth=3, image_stride=2, learning_rate=0.1)
+
+
+class SinglePathSearcher(BlackBoxSearcher):
+    """A sampling searcher that brings a supernet of paths."""
+
+    Config: ClassVar[type[SinglePathSearchConfig]] = SinglePathSearchConfig
+    config: SinglePathSearchConfig
+    warm_start_file: ClassVar[str | None] = FILE
+    warm_start_keys: ClassVar[frozenset[str]] = frozenset(SinglePathConfig.model_fields)
+
+    def __init__(self, config: SinglePathSearchConfig | None = None) -> None:
+        self.config = config or self.Config()
+
+    def _own_evaluator(self, task: Task) -> SinglePathSupernet:
+        return SinglePathSupernet(task, self.config)
+
+
+class SinglePathSupernet(Evaluator):
+    """Trains a supernet once, in the task's folder, and scores architectures by it.
+
+    Attributes:
+        history: an object for each epoch of its training: `epoch`, `train_loss`, `learning_rate`.
+    """
+
+    def __init__(self, task: Task, config: SinglePathConfig) -> None:
+        """Make the supernet; nothing is trained yet.
+
+        Raises:
+            UsageError: the space has no supernet, or the images are too small for the stride.
+        """
+        self.history: list[dict[str, Any]] = []
+        self._task, self._config = task, config
+        channels, *sizes = task.size.input_shape
+        if config.image_stride > min(sizes):
+            raise UsageError(f"images of {sizes[0]}x{sizes[1]} pixels have no squares of {config.image_stride}")
+        height, width = (-(-size // config.image_stride) for size in sizes)
+        frame = {"input_shape": (channels, height, width), "width": config.width, "depth": config.depth}
+        self.supernet = build_supernet(task.space, task.size.model_copy(update=frame), seed=task.seed)
+        self._weights = list(self.supernet.parameters())
+        self._optimiser = torch.optim.SGD(
+            self._weights,
+            config.learning_rate,
+            momentum=config.momentum,
+            weight_decay=config.weight_decay,
+            nesterov=config.momentum > 0,
+            foreach=True,
+        )
+        augment = Augment(crop_padding=config.crop_padding, flip=config.flip)
+        self._batches = Batches(
+            task.search_train, config.batch, task.normalisation, seed=2 * task.seed, augment=augment
+        )
+        self.preparation = config.epochs * self._batches.steps_per_epoch
+
+    def identity(self) -> str:
+        """The space, the settings of the supernet and the images."""
+        return f"supernet of paths {fingerprint(self._identity())}"
+
+    def _identity(self) -> dict[str, Any]:
+        task = self._task
+        return {
+            "space": task.space.name,
+            "size": task.size.model_dump(mode="json"),
+            "config": self._config.model_dump(mode="json", include=set(SinglePathConfig.model_fields)),
+            "search_train": task.search_train.checksum(),
+            "search_validation": task.search_validation.checksum(),
+            "seed": task.seed,
+        }
+
+    def prepare(self, progress: Steps = unheard) -> None:
+        """Train, or go on from the checkpoint of the last epoch, to the same bits on a CPU.
+
+        Raises:
+            UsageError: the loss is no longer finite.
+            MismatchError: the folder has another supernet.
+            DataError: its checkpoint is damaged, or cannot be written.
+        """
+        if not self.history:
+            self._restore()
+        steps = self._batches.steps_per_epoch
+        while (epoch := len(self.history)) < self._config.epochs:
+            generator = np.random.default_rng([self._task.seed, STREAM, epoch])
+            paths = fair_paths(self._task.space, generator) if self._config.fair else self._uniform(generator)
+            rate, loss = self._set_learning_rate(epoch * steps), 0.0
+            for step in range(epoch * steps, (epoch + 1) * steps):
+                self._set_learning_rate(step)
+                loss += self._step(next(paths)) / steps
+                note = f"supernet, epoch {epoch + 1} of {self._config.epochs}"
+                progress(step + 1, note)
+            self.history.append({"epoch": epoch + 1, "train_loss": loss, "learning_rate": rate})
+            self._save()
+        if not (self._task.folder / FILE).exists():
+            self._save()  # what another search has trained is this one's too, and a third one may begin with it
+
+    def evaluate(self, architectures: Sequence[Architecture], progress: Steps = unheard) -> list[Score]:
+        """The validation accuracy of each in percent."""
+        found = []
+        for architecture in architectures:
+            found.append(Score(self._accuracy(architecture)))
+            progress(len(found), f"validation {found[-1].accuracy:.1f} %")
+        return found
+
+    def score(self, architectures: Sequence[Architecture]) -> list[float]:
+        """As `evaluate`, after `prepare`: a finished search that was loaded has asked nothing of the supernet."""
+        self.prepare()
+        return [each.accuracy for each in self.evaluate(architectures)]
+
+    def _uniform(self, generator: np.random.Generator) -> Iterator[list[Architecture]]:
+        while True:
+            yield [self._task.space.draw(generator)]
+
+    def _set_learning_rate(self, step: int) -> float:
+        rate = self._config.learning_rate * (1 + math.cos(math.pi * step / self.preparation)) / 2
+        for group in self._optimiser.param_groups:
+            group["lr"] = rate
+        return rate
+
+    def _step(self, paths: Sequence[Architecture]) -> float:
+        """One step on the next batch along some paths; the mean loss."""
+        images, labels = next(self._batches)
+        images = self._shrunk(images)
+        self._optimiser.zero_grad(set_to_none=True)
+        total = 0.0
+        for path in paths:
+            loss = functional.cross_entropy(self.supernet(images, discrete_weights(path)[0]), labels)
+            loss.backward()  # type: ignore[no-untyped-call]
+            total += float(loss.detach())
+        check_finite(total, "train loss", len(self.history) + 1, self._config.learning_rate)
+        used = [weight for weight in self._weights if weight.grad is not None]
+        torch.nn.utils.clip_grad_norm_(used, self._config.gradient_clip, foreach=True)
+        self._optimiser.step()
+        return total / len(paths)
+
+    def _accuracy(self, architecture: Architecture) -> float:
+        images, weights = self._task.search_validation, discrete_weights(architecture)[0]
+        batch = -(-len(images) // -(-len(images) // SCORED))
+        correct = 0
+        with torch.no_grad():
+            for pixels, labels in every_batch(images, batch, self._task.normalisation):
+                correct += int((self.supernet(self._shrunk(pixels), weights).argmax(1) == labels).sum())
+        return 100.0 * correct / len(images)
+
+    def _shrunk(self, images: Tensor) -> Tensor:
+        """[B, C, H, W] -> [B, C, H / stride, W / stride], rounded up."""
+        stride = self._config.image_stride
+        return images if stride == 1 else functional.avg_pool2d(images, stride, ceil_mode=True)
+
+    def _save(self) -> None:
+        tensors = {f"supernet.{name}": value for name, value in self.supernet.state_dict().items()}
+        state = self._optimiser.state
+        tensors |= {
+            f"momentum.{number}": state[weight]["momentum_buffer"]
+            for number, weight in enumerate(self._weights)
+            if weight in state and state[weight]["momentum_buffer"] is not None
+        }
+        content = {"identity": self._identity(), "batches": self._batches.state(), "history": self.history}
+        save_state(self._task.folder / FILE, tensors, content)
+
+    def _restore(self) -> None:
+        path = self._task.folder / FILE
+        if not path.exists():
+            if self._task.warm_start is None:
+                return
+            path = self._task.warm_start
+        tensors, content = load_state(path)
+        if "identity" not in content:
+            raise DataError(f"{path} is no checkpoint of a supernet of paths: use another folder")
+        check_same(upgraded(content["identity"]), self._identity(), path)
+        try:
+            self.supernet.load_state_dict({name: tensors[f"supernet.{name}"] for name in self.supernet.state_dict()})
+        except (KeyError, RuntimeError) as error:
+            raise DataError(f"{path} is of another version of chronas: search again in a new folder") from error
+        for number, weight in enumerate(self._weights):
+            if f"momentum.{number}" in tensors:
+                self._optimiser.state[weight]["momentum_buffer"] = tensors[f"momentum.{number}"]
+        self._batches.restore(content["batches"])
+        self.history[:] = content["history"]
+
+
+def fair_paths(space: Space, generator: np.random.Generator) -> Iterator[list[Architecture]]:
+    """Endless lists of as many architectures as the largest decision has options, each option rank_smoothed in turn."""
+    decks: list[list[int]] = [[] for _ in space.decisions]
+
+    def deal(d: int) -> int:
+        if not decks[d]:
+            decks[d] = generator.permutation(len(space.decisions[d].options)).tolist()
+        return decks[d].pop()
+
+    def path() -> Architecture:
+        choices: list[Choice] = [None] * len(space.decisions)
+        for group in space.groups:
+            for d in generator.permutation(group.decisions)[: group.keep].tolist():
+                choices[d] = deal(d)
+        return space.architecture(choices)
+
+    count = max(len(decision.options) for decision in space.decisions)
+    while True:
+        yield [path() for _ in range(count)]

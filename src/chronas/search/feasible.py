@@ -1,0 +1,163 @@
+"""The architectures of a task that are predicted inside all of its limits, and ways to get new ones.
+
+Costs are predicted before anything is evaluated, so nothing outside a limit is ever trained or scored: what is outside
+is drawn again, or repaired by the steps that take most off the violation; where draws miss, a small space is listed.
+What lets no image through is as good as outside. Each architecture is given out once.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Sequence
+
+import numpy as np
+
+from chronas.errors import OutOfReachError
+from chronas.search.derive import Candidate, out_of_reach
+from chronas.search.mutation import neighbours
+from chronas.search.objective import Objective
+from chronas.search.searcher import Task
+from chronas.spaces import Architecture
+
+CHUNK = 256  # architectures that are predicted at once
+DRAWS = 16  # chunks without anything new inside before all are looked through or, of too many, some are repaired
+REPAIRS = 64  # random architectures that are repaired before there is nothing left
+VARIED = 32  # variations that are tried before one is drawn
+
+
+class FeasibleSet:
+    """Hands out candidates that are new and inside.
+
+    Attributes:
+        space: of the architectures.
+        size: of the deployed network.
+        objectives: names of the costs to trade against accuracy: all but those that a limit alone speaks of.
+        generator: everything random in it and in the searcher that uses it.
+    """
+
+    def __init__(self, task: Task, generator: np.random.Generator) -> None:
+        """Begin with nothing given out; the task's costs are known to fit its limits (`Objective` has checked)."""
+        self.space, self.size = task.space, task.size
+        pressed = {name for name, weight in task.objective.weights.items() if weight > 0}
+        self.objectives = [name for name in task.costs if name in pressed or name not in task.objective.limits]
+        self.generator = generator
+        self._predict = task.predict
+        self._objective = Objective(task.objective, task.costs)
+        self._limits = task.objective.limits
+        self._log_p = -math.log(task.space.cardinality)
+        self._given: set[Architecture] = set()
+        self._pool: list[Candidate] = []
+        self._by_rejection = True
+        self._nearest: Candidate | None = None
+
+    def draw(self) -> Candidate | None:
+        """A new one, uniform over those inside; None: nothing is left.
+
+        By rejection; where that fails, a small space is listed, and random architectures of a large one are repaired,
+        which may miss the last few.
+        """
+        while True:
+            while self._pool:
+                if self._take(candidate := self._pool.pop(0)):
+                    return candidate
+            if self._by_rejection:
+                self._by_rejection = self._fill()
+                if not self._by_rejection and self.space.listable:
+                    self._pool = self._rest()
+            elif self.space.listable:
+                return None
+            else:
+                return self._repaired()
+
+    def vary(self, make: Callable[[], Architecture]) -> Candidate | None:
+        """A new one by `make`: repaired where it is outside, made again where it is known; None: nothing is left."""
+        for _ in range(VARIED):
+            made = make()
+            [candidate] = self._candidates([made])
+            found = candidate if self.inside(candidate) else self.repair(made)
+            if found is not None and self._take(found):
+                return found
+        return self.draw()
+
+    def around(self, architecture: Architecture) -> list[Candidate]:
+        """All neighbours that are new and inside, in random order; they are not given out yet."""
+        found = self.new(neighbours(architecture))
+        return [found[n] for n in self.generator.permutation(len(found))]
+
+    def take(self, candidates: Sequence[Candidate]) -> list[Candidate]:
+        """Give these out; those that were before are left out."""
+        return [candidate for candidate in candidates if self._take(candidate)]
+
+    def known(self, architectures: Sequence[Architecture]) -> list[Candidate]:
+        """Candidates of architectures that need not be given out, inside or not."""
+        self._given.update(architectures)
+        return self._candidates(architectures)
+
+    def penalty(self, candidate: Candidate) -> float:
+        """What the weights add to the share of wrong images: weight * predicted cost / median of each."""
+        return self._objective.cost_penalty(candidate.predicted)
+
+    def inside(self, candidate: Candidate) -> bool:
+        """Whether it is predicted inside all limits and lets images through."""
+        return self._violation(candidate) == 0 and candidate.architecture.connected()
+
+    def new(self, architectures: Sequence[Architecture]) -> list[Candidate]:
+        """Those of some architectures that are inside and were not given out, once each, in their order."""
+        fresh = [each for each in dict.fromkeys(architectures) if each not in self._given]
+        return [each for each in self._candidates(fresh) if self.inside(each)]
+
+    def repair(self, architecture: Architecture) -> Candidate | None:
+        """A new one inside by the steps from an architecture that take most off its violation; None: none is near."""
+        violation = math.inf
+        while True:
+            around = self._candidates(neighbours(architecture))
+            inside = [each for each in around if self.inside(each) and each.architecture not in self._given]
+            if inside:
+                return inside[int(self.generator.integers(len(inside)))]
+            best = min(around, key=self._violation)
+            if not self._violation(best) < violation:
+                return None
+            architecture, violation = best.architecture, self._violation(best)
+
+    def out_of_reach(self) -> OutOfReachError:
+        """The error where not even one was found; tells what came nearest."""
+        assert self._nearest is not None
+        return out_of_reach(self.space.name, self._limits, self._nearest.predicted)
+
+    def _take(self, candidate: Candidate) -> bool:
+        new = candidate.architecture not in self._given
+        self._given.add(candidate.architecture)
+        return new
+
+    def _fill(self) -> bool:
+        """Draw until there is something new inside; False: `DRAWS` chunks had nothing."""
+        for _ in range(DRAWS):
+            self._pool = self.new([self.space.draw(self.generator) for _ in range(CHUNK)])
+            if self._pool:
+                return True
+        return False
+
+    def _rest(self) -> list[Candidate]:
+        """All of a small space that is new and inside, in random order."""
+        rest = self.new(list(self.space.every()))
+        return [rest[n] for n in self.generator.permutation(len(rest))]
+
+    def _repaired(self) -> Candidate | None:
+        for _ in range(REPAIRS):
+            candidate = self.repair(self.space.draw(self.generator))
+            if candidate is not None and self._take(candidate):
+                return candidate
+        return None
+
+    def _candidates(self, architectures: Sequence[Architecture]) -> list[Candidate]:
+        if not architectures:
+            return []
+        found = [
+            Candidate(architecture, self._log_p, predicted)
+            for architecture, predicted in zip(architectures, self._predict(architectures), strict=True)
+        ]
+        self._nearest = min([*found, *([self._nearest] if self._nearest else [])], key=self._violation)
+        return found
+
+    def _violation(self, candidate: Candidate) -> float:
+        return candidate.violation(self._limits)

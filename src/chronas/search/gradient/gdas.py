@@ -1,0 +1,164 @@
+"""One option sampled per decision, and how a gradient passes: straight-through Gumbel-softmax and ReinMax.
+
+Straight-through (Jang et al., arXiv 1611.01144; GDAS, arXiv 1910.04465): the one-hot sample goes forward, the gradient
+is that of the softmax of noisy alphas at a temperature. Its mean is the gradient of another function, unless the
+temperature is low, where it varies much.
+
+ReinMax (Liu et al., arXiv 2304.08612, algorithm 2; https://github.com/microsoft/ReinMax): the gradient is that of
+Heun's method between the sample and the distribution; at temperature 1 its mean is exact for every quadratic function
+of one decision. It needs the gradient of every option, also of those that were not sampled.
+
+Letters: `D` decisions, `O` options.
+
+GDAS: one operation of each edge is sampled in every step, and only it is computed (Dong and Yang, arXiv 1910.04465).
+
+The sample goes through the supernet as it is, the gradient through a Gumbel-softmax whose temperature falls linearly
+with the epochs (`estimators`); ReinMax can take its place. Derivation and costs are those of DARTS, on the softmax of
+the alphas without noise.
+
+Where we differ from the published code (https://github.com/D-X-Y/AutoDL-Projects, exps/NAS-Bench-201-algos/GDAS.py,
+search_model_gdas.py and configs/nas-benchmark/algos/GDAS.config): there an operation that was not sampled adds its
+weight, a zero that carries gradient, to every pixel; here it takes no part. The alphas' step comes first, the weights'
+learning rate changes by epoch and not by batch, and their momentum is not Nesterov's. ReinMax computes all operations
+in the alphas' step, as it needs their gradients; MODNAS (arXiv 2402.18213), whose temperature of 1 is taken, gives it
+those of the sampled ones.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Annotated, ClassVar, Literal
+
+import torch
+from pydantic import Field
+from torch import Tensor
+from torch.nn import functional
+
+from chronas.errors import UsageError
+from chronas.search.gradient.config import BilevelConfig
+from chronas.search.gradient.darts import Darts
+from chronas.search.gradient.loop import BilevelLoop, Mixture
+
+Sample = Callable[[Tensor, Tensor, float], Tensor]  # alphas [D, O], Gumbel noise [D, O], temperature -> one-hot [D, O]
+
+
+@dataclass(frozen=True)
+class Estimator:
+    """How to sample one option per decision.
+
+    Attributes:
+        sample: gives exact one-hot rows, differentiable in the alphas; what is sampled follows softmax(alphas).
+        needs_all: whether the gradient of every option is needed, not of the sampled one alone.
+        temperatures: of the first and of the last epoch where nobody says otherwise.
+        least_temperature: below which it is not meant to be used.
+    """
+
+    sample: Sample
+    needs_all: bool
+    temperatures: tuple[float, float]
+    least_temperature: float
+
+
+def gumbel_noise(shape: Sequence[int], generator: torch.Generator) -> Tensor:
+    """Independent standard Gumbel numbers, all finite."""
+    exponential = torch.empty(tuple(shape)).exponential_(generator=generator)
+    return -exponential.clamp_(min=torch.finfo(exponential.dtype).tiny).log()
+
+
+def straight_through(alphas: Tensor, noise: Tensor, temperature: float) -> Tensor:
+    """[D, O] one-hot rows with the gradient of softmax((alphas + noise) / temperature)."""
+    soft = ((alphas + noise) / temperature).softmax(dim=1)
+    return _sampled(alphas, noise) + (soft - soft.detach())
+
+
+def reinmax(alphas: Tensor, noise: Tensor, temperature: float) -> Tensor:
+    """[D, O] one-hot rows with the gradient of Heun's method; temperatures above 1 trade bias for less variance."""
+    hard = _sampled(alphas, noise)
+    middle = (hard + (alphas / temperature).softmax(dim=1)).detach() / 2
+    at_middle = ((middle.log() - alphas).detach() + alphas).softmax(dim=1)  # its value is `middle`, its gradient there
+    soft = 2 * at_middle - alphas.softmax(dim=1) / 2
+    return hard + (soft - soft.detach())
+
+
+def _sampled(alphas: Tensor, noise: Tensor) -> Tensor:
+    return functional.one_hot((alphas + noise).detach().argmax(dim=1), alphas.shape[1]).to(alphas.dtype)
+
+
+ESTIMATORS = {
+    "straight-through": Estimator(straight_through, needs_all=False, temperatures=(10.0, 0.1), least_temperature=0.0),
+    "reinmax": Estimator(reinmax, needs_all=True, temperatures=(1.0, 1.0), least_temperature=1.0),
+}
+
+
+Temperature = Annotated[float, Field(gt=0, le=1e3)]
+
+
+class GdasConfig(BilevelConfig):
+    """Settings of GDAS; the defaults are those of its authors for NAS-Bench-201."""
+
+    epochs: int = Field(default=240, ge=1, le=10_000, description="passes over the search's training images")
+    depth: int = Field(default=5, ge=1, le=200, description="cells of the supernet (nasbench201: cells a stage)")
+    weight_decay: float = Field(default=5e-4, ge=0, le=1, description="of the weights")
+    estimator: Literal["straight-through", "reinmax"] = Field(
+        default="straight-through", description="how a gradient passes through a sample"
+    )
+    temperatures: tuple[Temperature, Temperature] | None = Field(
+        default=None, description="of the first and the last epoch; none: 10 and 0.1, with ReinMax 1 and 1"
+    )
+
+    @classmethod
+    def _smaller(cls) -> dict[str, int | float]:
+        return {**super()._smaller(), "depth": 3}
+
+
+class GdasLoop(BilevelLoop):
+    """DARTS's steps on a sampled path."""
+
+    config: GdasConfig
+    _noise: Tensor
+
+    @property
+    def estimator(self) -> Estimator:
+        """How a gradient passes."""
+        return ESTIMATORS[self.config.estimator]
+
+    @property
+    def temperature(self) -> float:
+        """Of this epoch; after the search that of the last one."""
+        first, last = self.config.temperatures or self.estimator.temperatures
+        progress = min(len(self.history) / max(self.config.epochs - 1, 1), 1.0)
+        return first + (last - first) * progress
+
+    def draw(self) -> None:
+        """Draw the noise that decides the path."""
+        self._noise = gumbel_noise(self.alphas[0].shape, self.generator)
+
+    def mixture(self) -> Mixture:
+        """The path of this step."""
+        sample = self.estimator.sample(self.operation_alphas, self._noise, self.temperature)
+        computed = torch.ones_like(sample, dtype=torch.bool) if self.estimator.needs_all else None
+        return Mixture(sample, self.edge_weights(), computed)
+
+
+class Gdas(Darts):
+    """DARTS's loop on sampled paths."""
+
+    name: ClassVar[str] = "gdas"
+    Config: ClassVar[type[BilevelConfig]] = GdasConfig
+    loop: ClassVar[type[BilevelLoop]] = GdasLoop
+
+    def __init__(self, config: GdasConfig | None = None) -> None:
+        """Take the settings, the authors' where none are given.
+
+        Raises:
+            UsageError: the warm-up leaves the alphas no epoch, or a temperature is too low for the estimator.
+        """
+        super().__init__(config)
+        assert isinstance(self.config, GdasConfig)
+        least = ESTIMATORS[self.config.estimator].least_temperature
+        if self.config.temperatures is not None and min(self.config.temperatures) < least:
+            raise UsageError(
+                f"{self.config.estimator} needs temperatures of at least {least:g}, got "
+                f"{self.config.temperatures[0]:g} and {self.config.temperatures[1]:g}: raise them or leave them out"
+            )

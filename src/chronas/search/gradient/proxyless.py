@@ -1,0 +1,153 @@
+"""ProxylessNAS: weights on one sampled path, alphas on two (Cai et al., arXiv 1812.00332).
+
+A weights' step trains the one block of each layer that was drawn from the alphas. A alphas' step draws two blocks of
+each layer, without replacement, and which of the two acts from the softmax of these two; both are computed, and the
+gradient of the loss by the binary gates goes to the two alphas through that softmax. After the step both are shifted
+by one amount, so that the probabilities of all other blocks stay. So no step holds more than two paths in memory.
+
+Facts are from the paper and from mode "two" of https://github.com/mit-han-lab/proxylessnas (search/modules/mix_op.py,
+search/nas_manager.py). As there, costs are expected under the same two blocks a layer: exactly, where they are
+linear in the encoding, as those of a look-up table are. Limits are held by the most probable architecture of all.
+
+Where we differ: the weights and limits of `objective` take the place of a power of log latency; a step of the alphas
+goes with each of the weights (the paper's text; in the code with each fifth); warm-up and search share one cosine of
+the learning rate; momentum is not Nesterov's and labels are not smoothed. What was not drawn stays where it is also
+where the alphas have momentum or decay. On cells an edge is what a layer is here.
+
+Letters: `D` decisions, `O` relaxed options.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import ClassVar, Self
+
+import torch
+from pydantic import Field
+from torch import Tensor
+
+from chronas.search.gradient.config import BilevelConfig
+from chronas.search.gradient.darts import Darts
+from chronas.search.gradient.loop import Batch, BilevelLoop, Mixture
+from chronas.search.relaxation import PADDING, Relaxation
+
+TINY = 1e-30  # least chance: softmax may round one to zero, and two are to be drawn
+
+
+class ProxylessConfig(BilevelConfig):
+    """Settings of ProxylessNAS for FBNet on 32x32 images.
+
+    Sources: epochs, warm-up, batch and learning rate are HW-NAS-Bench's for this space (arXiv 2103.10584, appendix);
+    the optimiser of alphas and the decay of weights are those of https://github.com/mit-han-lab/proxylessnas.
+    """
+
+    epochs: int = Field(default=120, ge=1, le=10_000, description="passes over the search's training images")
+    batch: int = Field(default=128, ge=2, le=65_536, description="images of a step, of weights and of alphas")
+    depth: int = Field(default=1, ge=1, le=200, description="times each block stands in a row; cells of the supernet")
+    warmup_epochs: int = Field(default=30, ge=0, le=10_000, description="first epochs, in which the alphas stay")
+    learning_rate: float = Field(default=0.05, gt=0, le=10, description="of SGD on the weights, at first")
+    final_learning_rate: float = Field(default=0.0, ge=0, le=10, description="of SGD on the weights, at last; cosine")
+    weight_decay: float = Field(default=4e-5, ge=0, le=1, description="of the weights")
+    alphas_learning_rate: float = Field(default=1e-3, gt=0, le=10, description="of Adam on the alphas")
+    alphas_beta_1: float = Field(default=0.0, ge=0, lt=1, description="of Adam on the alphas")
+    alphas_weight_decay: float = Field(default=0.0, ge=0, le=1, description="of the alphas")
+
+    @classmethod
+    def digits(cls) -> Self:
+        """Much smaller than the paper's, for 8x8 digits in some minutes on a CPU core; about 600 steps."""
+        return cls.model_validate({**super().digits().model_dump(), "epochs": 30})
+
+    @classmethod
+    def cifar10_cpu(cls) -> Self:
+        """Much smaller than the paper's, for some 4,500 32x32 images on a CPU; about 700 steps."""
+        return cls.model_validate({**super().cifar10_cpu().model_dump(), "epochs": 10})
+
+    @classmethod
+    def _smaller(cls) -> dict[str, int | float]:
+        """More and smaller steps than DARTS's, as each trains one path of many and moves two alphas of a layer."""
+        return {**super()._smaller(), "batch": 32, "depth": 1, "alphas_learning_rate": 0.1}
+
+
+class ProxylessLoop(BilevelLoop):
+    """DARTS's steps on one path and on two."""
+
+    _pair: Tensor
+    _open: Tensor
+
+    def draw(self) -> None:
+        """Draw two paths, and which of them acts."""
+        self._pair = two_paths(self.operation_alphas, self.generator)
+        self._open = one_path(self._among(), self.generator)
+
+    def mixture(self) -> Mixture:
+        """The gates of two paths."""
+        return Mixture(gates(self._among(), self._open), self.relaxation().edge_weights(), self._pair)
+
+    def weights_loss(self, batch: Batch) -> Tensor:
+        """[] of one path."""
+        with torch.no_grad():
+            edges = self.relaxation().edge_weights()
+        return self.loss(batch, Mixture(one_path(self.operation_alphas, self.generator), edges), "train")
+
+    def costs_term(self) -> Tensor:
+        """[] what costs add, among two paths."""
+        among = Relaxation(self.task.space, self._among(), *self.alphas[1:])
+        return self.objective.term(among, self.generator, judged=self.relaxation())
+
+    def update(
+        self, optimiser: torch.optim.Optimizer, parameters: Sequence[Tensor], gradients: Sequence[Tensor | None]
+    ) -> None:
+        """One step of an optimiser, after which the alphas that were not drawn have the probabilities of before."""
+        before = self.alphas[0].detach().clone()
+        super().update(optimiser, parameters, gradients)
+        if optimiser is self.alphas_optimiser:
+            with torch.no_grad():
+                self.alphas[0].copy_(shifted(self.alphas[0], before, self._pair))
+
+    def _step_weights(self, batch: Batch) -> None:
+        """Blocks that were not drawn have no gradient, so that they neither decay nor go on."""
+        own = torch.autograd.grad(self.weights_loss(batch), self.weights, allow_unused=True)
+        gradients = self.task.group.mean(own)
+        self.update(self.weights_optimiser, self.weights, gradients)
+
+    def _among(self) -> Tensor:
+        """[D, O] the alphas of the two paths, minus infinity elsewhere."""
+        return self.operation_alphas.masked_fill(~self._pair, -torch.inf)
+
+
+class Proxyless(Darts):
+    """DARTS's loop on sampled paths."""
+
+    name: ClassVar[str] = "proxyless"
+    Config: ClassVar[type[BilevelConfig]] = ProxylessConfig
+    loop: ClassVar[type[BilevelLoop]] = ProxylessLoop
+
+
+def one_path(alphas: Tensor, generator: torch.Generator) -> Tensor:
+    """[D, O] one-hot rows, drawn from the softmax of alphas [D, O]; no gradient passes."""
+    chances = alphas.detach().softmax(dim=1)
+    return torch.zeros_like(chances).scatter_(1, torch.multinomial(chances, 1, generator=generator), 1.0)
+
+
+def two_paths(alphas: Tensor, generator: torch.Generator) -> Tensor:
+    """[D, O] True for two options a row, drawn without replacement from the softmax of alphas [D, O]."""
+    chances = alphas.detach().softmax(dim=1).clamp_min(TINY)
+    absent = alphas.detach() <= PADDING
+    chances = chances.masked_fill(absent & ((~absent).sum(dim=1, keepdim=True) > 1), 0.0)
+    drawn = torch.multinomial(chances, 2, generator=generator)
+    return torch.zeros_like(chances).scatter_(1, drawn, 1.0).bool()
+
+
+def gates(alphas: Tensor, path: Tensor) -> Tensor:
+    """[D, O] the path [D, O] with the gradient of the softmax of alphas [D, O]."""
+    soft = alphas.softmax(dim=1)
+    return path + (soft - soft.detach())
+
+
+def shifted(alphas: Tensor, before: Tensor, pair: Tensor) -> Tensor:
+    """Logits [D, O] whose softmax is that of `before` but for how the options of the pair [D, O] share their sum.
+
+    Shares are those of `alphas`, the pair's after a step.
+    """
+    old, new = (each.masked_fill(~pair, -torch.inf).logsumexp(dim=1, keepdim=True) for each in (before, alphas))
+    return torch.where(pair, alphas - new + old, before)

@@ -1,0 +1,86 @@
+"""What is known of an operation without building it: its class, its colour, and what a runtime makes of it.
+
+A space's topology has a table of these, by the names that decisions use as options. A user's own operation is one more
+entry: its class, a subclass of `nn.Module`, is called with the place where the operation stands.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from chronas.registry import imported
+
+if TYPE_CHECKING:
+    from torch import nn
+
+NOTHING = "none"  # the option of an edge that passes nothing on
+GREY = "#666c76"
+
+# Fills that carry white text at a contrast of at least 4.5 : 1; hues near Okabe and Ito's colour-blind safe set.
+BLUE, PURPLE, ORANGE, GREEN = "#0067a5", "#7a4a9c", "#a84800", "#00735a"
+
+
+@dataclass(frozen=True)
+class Operation:
+    """One operation that decisions can choose.
+
+    Attributes:
+        module: the class, or its import string "package.module:Class". It is called with an `OpSpec` in a cell, with a
+            `LayerPlan` in a chain of layers, and with whatever another topology gives.
+        label: the name for people; by default the option's name with spaces.
+        colour: fill of its label in drawings, which carries white text.
+        kernels: kernels that a runtime launches for it once batch norms are folded and activations are fused.
+        identity: whether it passes its input on as it is where the shape allows it.
+    """
+
+    module: str | Callable[..., nn.Module]
+    label: str = ""
+    colour: str = GREY
+    kernels: int = 1
+    identity: bool = False
+
+    @property
+    def type(self) -> Callable[..., nn.Module]:
+        """The class; imported now, not before."""
+        return imported(self.module) if isinstance(self.module, str) else self.module
+
+    def make(self, place: Any) -> nn.Module:
+        """The module at a place."""
+        return self.type(place)
+
+
+def label_of(name: str, operations: Mapping[str, Operation]) -> str:
+    """An option's name for people: `sep conv 3x3` for `sep_conv_3x3`."""
+    known = operations.get(name)
+    return known.label if known is not None and known.label else name.replace("_", " ")
+
+
+_OPERATIONS = "chronas.networks.operations"
+CELL_OPERATIONS: Mapping[str, Operation] = {
+    "none": Operation(f"{_OPERATIONS}:Zero", kernels=0),
+    "skip_connect": Operation(f"{_OPERATIONS}:Skip", "skip", GREEN, kernels=0, identity=True),
+    "max_pool_3x3": Operation(f"{_OPERATIONS}:MaxPool3x3", colour=ORANGE),
+    "avg_pool_3x3": Operation(f"{_OPERATIONS}:AvgPool3x3", colour=ORANGE),
+    "sep_conv_3x3": Operation(f"{_OPERATIONS}:SepConv3x3", colour=BLUE, kernels=6),
+    "sep_conv_5x5": Operation(f"{_OPERATIONS}:SepConv5x5", colour=BLUE, kernels=6),
+    "dil_conv_3x3": Operation(f"{_OPERATIONS}:DilConv3x3", colour=PURPLE, kernels=3),
+    "dil_conv_5x5": Operation(f"{_OPERATIONS}:DilConv5x5", colour=PURPLE, kernels=3),
+    "nor_conv_1x1": Operation(f"{_OPERATIONS}:NorConv1x1", "conv 1x1", BLUE, kernels=2),
+    "nor_conv_3x3": Operation(f"{_OPERATIONS}:NorConv3x3", "conv 3x3", BLUE, kernels=2),
+}
+
+_LAYERS = "chronas.networks.layers"
+_BLOCK = f"{_LAYERS}:InvertedResidual"
+LAYER_OPERATIONS: Mapping[str, Operation] = {
+    "k3_e1": Operation(_BLOCK, colour=BLUE, kernels=3),
+    "k3_e1_g2": Operation(_BLOCK, colour=BLUE, kernels=6),
+    "k3_e3": Operation(_BLOCK, colour=BLUE, kernels=3),
+    "k3_e6": Operation(_BLOCK, colour=BLUE, kernels=3),
+    "k5_e1": Operation(_BLOCK, colour=PURPLE, kernels=3),
+    "k5_e1_g2": Operation(_BLOCK, colour=PURPLE, kernels=6),
+    "k5_e3": Operation(_BLOCK, colour=PURPLE, kernels=3),
+    "k5_e6": Operation(_BLOCK, colour=PURPLE, kernels=3),
+    "skip": Operation(f"{_LAYERS}:SkipLayer", colour=GREEN, kernels=0, identity=True),
+}

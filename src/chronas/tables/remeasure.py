@@ -1,0 +1,65 @@
+"""A check of a table: a sample of its networks measured again in new rounds, later and in another process.
+
+The rounds of one campaign lie minutes apart in one process and may share what is wrong with it; a check shares
+nothing. `chronas measure --check TABLE` makes one.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from datetime import UTC, datetime
+from pathlib import Path
+
+import numpy as np
+
+from chronas.devices import Device
+from chronas.errors import DataError, UsageError
+from chronas.measurement import read_journal, run_campaign, stored_plan
+from chronas.progress import Progress, silent
+from chronas.tables.provenance import Check, Repeatability
+from chronas.tables.table import CostTable
+
+SECONDS_PER_HOUR = 3600.0
+
+
+def remeasured(
+    table: CostTable, device: Device, journal_path: Path, *, networks: int, seed: int = 0, progress: Progress = silent
+) -> CostTable:
+    """The table with one check more: a random sample of its networks, measured again under its plan.
+
+    Args:
+        table: measured by chronas.
+        device: the table's, on this machine.
+        journal_path: of the new measurements; an unfinished one goes on.
+        networks: size of the sample; all of them where the table has fewer.
+        seed: which are sampled.
+        progress: as in `run_campaign`.
+
+    Raises:
+        MismatchError: the device is another one than the table's.
+        DataError: the table was not measured by a campaign, so that it has no plan to repeat.
+        UsageError: fewer than two networks are asked for.
+    """
+    provenance = table.provenance
+    table.require(device=device)
+    if not provenance.plan:
+        raise DataError(f"the table ({provenance.source}) has no plan of measuring to repeat: measure one yourself")
+    if networks < 2:
+        raise UsageError(f"a check needs at least two networks to compare, got {networks}")
+    architectures = table.architectures()
+    rows = np.sort(np.random.default_rng(seed).permutation(len(table))[:networks])
+    sample = [architectures[row] for row in rows]
+    run_campaign(device, provenance.size, sample, stored_plan(provenance.plan), journal_path, progress)
+    journal = read_journal(journal_path)
+    latencies = journal.latencies()
+    before_ms = table.frame["latency_ms"].to_numpy()[rows]
+    now_ms = np.array([latencies[str(architecture)].value_ms for architecture in sample])
+    began, now = datetime.fromisoformat(provenance.created), datetime.now(UTC)
+    check = Check(
+        created=now.isoformat(timespec="seconds"),
+        hours_after=(now - began).total_seconds() / SECONDS_PER_HOUR,
+        agreement=Repeatability.between(before_ms, now_ms),
+        level_percent=100 * (float(np.median(now_ms / before_ms)) - 1),
+        background_cores=journal.background_cores(),
+    )
+    return CostTable(table.frame, replace(provenance, checks=(*provenance.checks, check)))
