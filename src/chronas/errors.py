@@ -22,8 +22,16 @@ class ParseError(UsageError):
     """A text (architecture, config, duration) that does not have the promised form."""
 
 
-class OutOfReachError(UsageError):
+class OutOfReachError(ChronasError):
     """Limits that nothing is predicted to keep."""
+
+
+class DivergedError(ChronasError):
+    """A training or a search whose loss is no longer a finite number."""
+
+
+class NotRegisteredError(ChronasError):
+    """A file of somebody's own space, predictor or another thing that this program does not have."""
 
 
 class DataError(ChronasError):

@@ -10,8 +10,10 @@ adds things by entry points in the group `chronas.<kind>s`, which also reach the
 
 from __future__ import annotations
 
+import base64
 import functools
 import importlib
+import pickle
 from collections.abc import Iterator, Mapping
 from importlib.metadata import EntryPoint, entry_points
 from typing import Any
@@ -29,6 +31,19 @@ def import_path(thing: object) -> str:
     """Where the class of a thing (or a class or function itself) is defined: "package.module:Class"."""
     found = thing if hasattr(thing, "__qualname__") else type(thing)
     return f"{found.__module__}:{found.__qualname__}"
+
+
+def packed(*things: Any) -> str:
+    """Objects as text for a worker process of ours, classes of the main script and of notebooks included."""
+    import cloudpickle  # as few commands start processes
+
+    return base64.b64encode(cloudpickle.dumps(things)).decode()
+
+
+def unpacked(text: str) -> tuple[Any, ...]:
+    """The objects of `packed`; only for what this program's own parent process sent, never for a file."""
+    found: tuple[Any, ...] = pickle.loads(base64.b64decode(text))  # noqa: S301 - see above
+    return found
 
 
 class Registry(Mapping[str, Any]):

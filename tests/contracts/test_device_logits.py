@@ -10,9 +10,9 @@ import pytest
 import torch
 from numpy.typing import NDArray
 
-from chronas.devices import DEVICES, CpuConfig, Device, device_class
+from chronas.devices import DEVICES, CpuConfig, Device, Model, device_class
 from chronas.devices.hardware import computes_bfloat16
-from chronas.devices.host import HostTimedRunner, build_network, random_images
+from chronas.devices.host import HostTimedRunner
 from chronas.errors import DeviceError
 from chronas.networks import build, save_state
 from chronas.spaces import Architecture, NetworkSize, make_space
@@ -63,7 +63,8 @@ def computed(device: Device, architecture: Architecture, weights: Path) -> NDArr
 
 def pytorch(architecture: Architecture, weights: Path, batch: int) -> NDArray[np.float32]:
     with torch.inference_mode():
-        logits: torch.Tensor = build_network(architecture, SIZE, weights)(torch.from_numpy(random_images(batch, SIZE)))
+        model = Model.of(architecture, SIZE, weights)
+        logits: torch.Tensor = model.module()(torch.from_numpy(model.inputs(batch)))
     return logits.numpy()
 
 

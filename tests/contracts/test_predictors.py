@@ -213,9 +213,9 @@ def test_a_foreign_or_damaged_file_is_refused(fitted: Predictor, tmp_path: Path)
         (tensors | {key: torch.zeros(3, 3, 3, 3)}, content),
         (tensors | {key: tensors[key] * torch.nan}, content),
         (tensors, {}),
-        (tensors, content | {"predictor": "none of ours"}),
+        (tensors, content | {"predictor": 3}),
         (tensors, content | {"schema": "chronas.predictor/0"}),
-        (tensors, content | {"space": "none of ours"}),
+        (tensors, content | {"space": None}),
         (tensors, content | {"size": {"width": 0}}),
         (tensors, content | {"config": {"unknown": 1}}),
     ]:

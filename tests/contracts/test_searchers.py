@@ -11,7 +11,7 @@ import pytest
 import torch
 
 from chronas.data import Normalisation, load_dataset, split
-from chronas.errors import MismatchError, MissingExtraError, UsageError
+from chronas.errors import MismatchError, MissingExtraError, OutOfReachError, UsageError
 from chronas.search import (
     SEARCHERS,
     ObjectiveConfig,
@@ -117,7 +117,7 @@ def test_candidates_are_inside_and_come_in_the_same_order_again(
 
 
 def test_a_limit_below_everything_is_refused(searched: tuple[str, Task, SearchResult, list[int]]) -> None:
-    with pytest.raises(UsageError, match="within 0.001 mJ.* nearest .*predicted at"):
+    with pytest.raises(OutOfReachError, match="within 0.001 mJ.* nearest .*predicted at"):
         next(searched[2].candidates({"energy_mj": 1e-3}))
     with pytest.raises(UsageError, match="of peak_memory_mib, got latency_ms, energy_mj"):
         next(searched[2].candidates({"peak_memory_mib": 1e3}))

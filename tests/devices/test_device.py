@@ -120,7 +120,7 @@ def test_a_device_that_says_nothing_of_dtypes_computes_in_float32_alone() -> Non
         prunes_dead_nodes = False
         hardware = "board"
         unavailable = classmethod(lambda cls: None)
-        fingerprint = prepare = None
+        fingerprint = _prepare = None
 
     assert Board(CpuConfig()).config == CpuConfig(dtype="float32")
     with pytest.raises(DeviceError, match="device board computes in float32, not in int8"):

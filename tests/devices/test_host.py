@@ -15,14 +15,15 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from chronas.devices import host
+from chronas.devices import Model, host
 from chronas.devices.device import CpuConfig
-from chronas.devices.host import HostTimedRunner, build_network, cpu_fingerprint, random_images
+from chronas.devices.host import HostTimedRunner, cpu_fingerprint
 from chronas.errors import DataError, DeviceError
 from chronas.networks import build, save_state
 from chronas.spaces import NetworkSize, make_space
 
 SIZE = NetworkSize(input_shape=(3, 8, 8), outputs=5, width=4, depth=2)
+ARCHITECTURE = make_space("darts").sample(1, seed=0)[0]
 IMAGES = np.zeros((2, 3, 8, 8), dtype=np.float32)
 
 
@@ -30,7 +31,7 @@ class Wound(HostTimedRunner):
     """Takes the given nanoseconds run by run, on a clock of its own; its logits can be set."""
 
     def __init__(self, durations_ns: list[int], logits: NDArray[np.float32] | None = None) -> None:
-        super().__init__(IMAGES, classes=5)
+        super().__init__(IMAGES, (2, 5))
         self.durations_ns = durations_ns
         self.now_ns = 0
         self.runs = 0
@@ -115,8 +116,8 @@ def test_a_collector_that_rests_already_is_left_resting() -> None:
     [
         (np.full((2, 5), np.nan, dtype=np.float32), "not finite"),
         (np.array([[0, 1, 2, 3, np.inf]] * 2, dtype=np.float32), "not finite"),
-        (np.zeros((1, 5), dtype=np.float32), r"logits \(2, 5\) but gave \(1, 5\)"),
-        (np.zeros((2, 4), dtype=np.float32), r"logits \(2, 5\) but gave \(2, 4\)"),
+        (np.zeros((1, 5), dtype=np.float32), r"\(2, 5\) but gave \(1, 5\)"),
+        (np.zeros((2, 4), dtype=np.float32), r"\(2, 5\) but gave \(2, 4\)"),
     ],
 )
 def test_outputs_that_cannot_be_end_the_round_and_put_all_back(logits: NDArray[np.float32], message: str) -> None:
@@ -144,10 +145,10 @@ def test_images_have_the_asked_batch_and_shape_and_are_the_same_each_time(
     batch: int, channels: int, height: int
 ) -> None:
     size = NetworkSize(input_shape=(channels, height, height + 1), outputs=3, width=4, depth=1)
-    images = random_images(batch, size)
+    images = Model.of(ARCHITECTURE, size).inputs(batch)
     assert images.shape == (batch, channels, height, height + 1)
     assert images.dtype == np.float32
-    assert np.array_equal(images, random_images(batch, size))
+    assert np.array_equal(images, Model.of(ARCHITECTURE, size).inputs(batch))
     assert 0.5 < images.std() < 1.5
 
 
@@ -155,15 +156,15 @@ def test_a_network_to_time_is_in_eval_mode_and_has_no_gradients(tmp_path: Path) 
     architecture = make_space("darts").sample(1, seed=0)[0]
     trained = build(architecture, SIZE, seed=4, auxiliary=True)
     save_state(tmp_path / "trained.safetensors", trained.state_dict(), {})
-    network = build_network(architecture, SIZE, tmp_path / "trained.safetensors")
+    network = Model.of(architecture, SIZE, tmp_path / "trained.safetensors").module()
     assert not network.training
     assert not any(parameter.requires_grad for parameter in network.parameters())
-    images = torch.from_numpy(random_images(2, SIZE))
+    images = torch.from_numpy(Model.of(architecture, SIZE).inputs(2))
     torch.testing.assert_close(network(images), trained.eval()(images))
-    fresh = build_network(architecture, SIZE, None)
+    fresh = Model.of(architecture, SIZE).module()
     torch.testing.assert_close(fresh(images), build(architecture, SIZE, seed=0).eval()(images))
     with pytest.raises(DataError, match="cannot read"):
-        build_network(architecture, SIZE, tmp_path / "missing.safetensors")
+        Model.of(architecture, SIZE, tmp_path / "missing.safetensors").module()
 
 
 def test_a_cpus_fingerprint_follows_its_config() -> None:

@@ -11,8 +11,7 @@ from typing import Any
 
 import pytest
 
-from chronas.devices import CpuConfig, device_class, make_device
-from chronas.devices.host import build_network, random_images
+from chronas.devices import CpuConfig, Model, device_class, make_device
 from chronas.devices.onnxruntime import onnx_model
 from chronas.devices.openvino import OpenVinoCpu, settings
 from chronas.errors import DeviceError
@@ -25,7 +24,8 @@ installed = pytest.mark.skipif(importlib.util.find_spec("openvino") is None, rea
 def compiled(architecture: Architecture, config: CpuConfig) -> Any:
     device = make_device("openvino-cpu", config)
     assert isinstance(device, OpenVinoCpu)
-    network, images = build_network(architecture, SIZE, None), random_images(config.batch, SIZE)
+    model = Model.of(architecture, SIZE)
+    network, images = model.module(), model.inputs(config.batch)
     model = device.core.read_model(model=onnx_model(network, images, config.dtype), weights=b"")
     return device.core.compile_model(model, "CPU", settings(config))
 

@@ -13,7 +13,7 @@ import onnxruntime
 import pytest
 from onnx import numpy_helper
 
-from chronas.devices.host import build_network, random_images
+from chronas.devices import Model
 from chronas.devices.onnxruntime import onnx_model, session_options
 from chronas.spaces import NetworkSize, make_space
 
@@ -22,8 +22,8 @@ SPACES_OF_CELLS = ["darts", "nasbench201"]
 
 
 def models(space: str, batch: int = 2) -> tuple[bytes, bytes]:
-    network = build_network(make_space(space).sample(1, seed=3)[0], SIZE, None)
-    images = random_images(batch, SIZE)
+    model = Model.of(make_space(space).sample(1, seed=3)[0], SIZE)
+    network, images = model.module(), model.inputs(batch)
     return onnx_model(network, images, "float32"), onnx_model(network, images, "int8")
 
 

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from chronas.errors import LimitMissedError, UsageError
+from chronas.errors import LimitMissedError, OutOfReachError, UsageError
 from chronas.measurement import Latency
 from chronas.predictors import predictor_class
 from chronas.progress import Progress, silent
@@ -53,7 +53,7 @@ class Known(SearchResult):
         self.asked_ms.append(limit_ms)
         self.asked.append(dict(limits))
         if limit_ms is not None and limit_ms < self._reachable_ms:
-            raise UsageError(f"the fastest is predicted at {self._reachable_ms} ms")
+            raise OutOfReachError(f"the fastest is predicted at {self._reachable_ms} ms")
         return (c for c in self._all if c.violation(limits) == 0)
 
     def contenders(self, limits: Sequence[Mapping[str, float]], progress: Progress = silent) -> list[Contender]:
@@ -191,7 +191,7 @@ def test_the_search_for_another_ends_where_nothing_is_predicted_inside_the_tight
 
 
 def test_a_limit_below_anything_is_wrong_use_and_says_what_is_reachable(monkeypatch: pytest.MonkeyPatch) -> None:
-    with pytest.raises(UsageError, match=r"fastest is predicted at 6\.0 ms"):
+    with pytest.raises(OutOfReachError, match=r"fastest is predicted at 6\.0 ms"):
         chosen(Known([9.0], reachable_ms=6.0), [20.0], 1.0, monkeypatch)
 
 

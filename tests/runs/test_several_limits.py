@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from chronas.devices import make_device
-from chronas.errors import DataError, DeviceError, LimitMissedError, UsageError
+from chronas.errors import DataError, DeviceError, LimitMissedError, OutOfReachError
 from chronas.measurement import read_journal
 from chronas.reports import Report
 from chronas.runs import LIMITS, Frame, Run, RunConfig, execute, make_preset, measure, read_choice, show
@@ -112,7 +112,7 @@ def test_limits_that_no_network_keeps_say_what_is_nearest_and_choose_none(
     table = CostTable.load(run.folder / "costs.parquet")
     config = config_for(run.config.device, limit_ms=1e6, limit_energy_mj=TIGHT)
     tight = Run.create(tmp_path / "run", config, command="x", table=table)
-    with pytest.raises(UsageError, match=r"within 1e\+06 ms and 1e-09 mJ; the nearest .* mJ: give limits above"):
+    with pytest.raises(OutOfReachError, match=r"within 1e\+06 ms and 1e-09 mJ; the nearest .* mJ: give limits above"):
         execute(tight)
     assert not (tight.folder / "networks").exists()
 

@@ -13,7 +13,7 @@ import polars as pl
 import pytest
 import torch
 
-from chronas.errors import MismatchError, UsageError
+from chronas.errors import MismatchError, OutOfReachError
 from chronas.search import SearchCost, TableEvaluator, Task, make_searcher, searcher_class
 from chronas.search.blackbox import loop as sampling
 from chronas.search.blackbox.bayesian import Bayesian, BayesianConfig
@@ -85,10 +85,10 @@ def test_a_region_is_searched_to_its_end_and_no_cell_that_images_do_not_pass_is_
     assert again.history == [], "all of it is known"
     assert list(again.candidates({})) == list(found.candidates({}))
     nothing = task.objective.model_copy(update={"limits": {"latency_ms": 0.5}})
-    with pytest.raises(UsageError, match="nearest that was found is predicted at 1 ms"):
+    with pytest.raises(OutOfReachError, match="nearest that was found is predicted at 1 ms"):
         Bayesian(config, known=found.judged).search(replace(task, objective=nothing, folder=task.folder / "nothing"))
     dead = task.objective.model_copy(update={"limits": {"latency_ms": 1.5}})
-    with pytest.raises(UsageError, match="all that was found of nasbench201 within 1.5 ms lets no image through"):
+    with pytest.raises(OutOfReachError, match="all that was found of nasbench201 within 1.5 ms lets no image through"):
         Bayesian(config).search(replace(task, objective=dead, folder=task.folder / "dead"))
     rungs = [{"latency_ms": limit_ms} for limit_ms in (1.5, 2.5)]
     assert {str(each.candidate.architecture) for each in found.contenders(rungs)} == trained
@@ -109,7 +109,7 @@ def test_candidates_go_on_where_a_limit_was_tightened_past_all_that_was_trained(
     assert np.mean(posterior_means[: len(posterior_means) // 4]) > np.mean(
         posterior_means[-len(posterior_means) // 4 :]
     ), "best first"
-    with pytest.raises(UsageError, match="is predicted within"):
+    with pytest.raises(OutOfReachError, match="is predicted within"):
         list(found.candidates({"latency_ms": 1e-6}))
 
 

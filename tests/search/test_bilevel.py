@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from chronas.data import Normalisation
-from chronas.errors import DataError, MismatchError, UsageError
+from chronas.errors import DataError, DivergedError, MismatchError, UsageError
 from chronas.networks import load_state, save_state
 from chronas.search import Objective, ObjectiveConfig, Searcher, Task, make_searcher
 from chronas.search.gradient.config import BilevelConfig, PCDartsConfig
@@ -148,7 +148,7 @@ def test_learning_lowers_the_loss_and_scores_tell_networks_apart(make_task: Make
 
 def test_a_loss_that_is_not_finite_stops_the_search(make_task: MakeTask) -> None:
     task = replace(make_task("nasbench201"), normalisation=Normalisation((0.0,), (1e-42,)))
-    with pytest.raises(UsageError, match=r"train loss became nan in epoch 1: lower the learning rate \(0.05\)"):
+    with pytest.raises(DivergedError, match=r"train loss became nan in epoch 1: lower the learning rate \(0.05\)"):
         make_searcher("darts", SMALL).search(task)
 
 

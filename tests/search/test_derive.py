@@ -8,7 +8,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from chronas.errors import UsageError
+from chronas.errors import OutOfReachError, UsageError
 from chronas.search import Relaxation, SearchCost, candidates
 from chronas.search.derive import Climb
 from chronas.spaces import SPACES, Space, make_space
@@ -98,7 +98,7 @@ def test_a_cell_that_lets_no_image_through_is_never_derived(share: float | None)
     assert found
     assert all(each.architecture.connected() for each in found)
     if share is not None:
-        with pytest.raises(UsageError, match="lets no image through: give higher limits"):
+        with pytest.raises(OutOfReachError, match="lets no image through: give higher limits"):
             next(candidates(relaxation, cost, ms(0.99 * least)))
 
 
@@ -141,7 +141,7 @@ def test_a_tight_limit_far_from_the_mode_still_gets_a_probable_architecture() ->
 @pytest.mark.parametrize("name", ALL_SPACES)
 def test_a_limit_below_everything_says_what_is_reachable(name: str) -> None:
     space = make_space(name)
-    with pytest.raises(UsageError, match=f"within 0.5 ms; the nearest .* predicted at {cheapest(space):.4g} ms"):
+    with pytest.raises(OutOfReachError, match=f"within 0.5 ms; the nearest .* predicted at {cheapest(space):.4g} ms"):
         next(candidates(sharp(space), additive(space), ms(0.5)))
 
 
@@ -211,7 +211,9 @@ def test_limits_that_exclude_each_other_say_what_comes_nearest_to_both() -> None
     limits = {"latency_ms": 3.0, "energy_mj": 3.0}
     for name in costs:
         assert next(candidates(sharp(space), costs, {name: 3.0})).predicted[name] <= 3.0
-    with pytest.raises(UsageError, match=r"within 3 ms and 3 mJ; the nearest .* at .* ms and .* mJ: give limits above"):
+    with pytest.raises(
+        OutOfReachError, match=r"within 3 ms and 3 mJ; the nearest .* at .* ms and .* mJ: give limits above"
+    ):
         next(candidates(sharp(space), costs, limits))
 
 

@@ -12,7 +12,7 @@ import pytest
 import torch
 
 from chronas.data import Normalisation, every_batch
-from chronas.errors import DataError, MismatchError, UsageError
+from chronas.errors import DataError, DivergedError, MismatchError, UsageError
 from chronas.networks import load_state, save_state
 from chronas.search import Task, make_searcher
 from chronas.search.blackbox.evolution import EvolutionConfig
@@ -147,7 +147,7 @@ def test_images_are_averaged_over_squares(make_task: MakeTask) -> None:
 
 def test_a_loss_that_is_not_finite_stops_the_training(make_task: MakeTask) -> None:
     task = replace(make_task("nasbench201"), normalisation=Normalisation((0.0,), (1e-42,)))
-    with pytest.raises(UsageError, match=r"train loss became nan in epoch 1: lower the learning rate \(0.1\)"):
+    with pytest.raises(DivergedError, match=r"train loss became nan in epoch 1: lower the learning rate \(0.1\)"):
         SinglePathSupernet(task, SMALL).prepare()
 
 

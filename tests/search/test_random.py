@@ -7,7 +7,7 @@ from dataclasses import replace
 
 import pytest
 
-from chronas.errors import MismatchError, UsageError
+from chronas.errors import MismatchError, OutOfReachError, UsageError
 from chronas.search import Task, make_searcher
 from chronas.search.blackbox.proxy_training import ProxyTraining
 from chronas.search.blackbox.random_search import RandomConfig
@@ -69,9 +69,9 @@ def test_only_networks_inside_the_limit_are_trained(make_task: MakeTask) -> None
     assert all(row["expected_latency_ms"] <= 3.5 for row in found.history)
     assert list(found.candidates({"latency_ms": 3.5})) == list(found.candidates({}))
     fastest_ms = min(row["expected_latency_ms"] for row in found.history)
-    with pytest.raises(UsageError, match=f"nearest is predicted at {fastest_ms:.4g} ms"):
+    with pytest.raises(OutOfReachError, match=f"nearest is predicted at {fastest_ms:.4g} ms"):
         next(found.candidates({"latency_ms": fastest_ms - 0.01}))
-    with pytest.raises(UsageError, match="predicted within 1 ms; the nearest that was found"):
+    with pytest.raises(OutOfReachError, match="predicted within 1 ms; the nearest that was found"):
         make_searcher("random", SMALL).search(make_task("nasbench201", folder="tight", limit_ms=1.0))
 
 

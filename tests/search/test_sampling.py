@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from chronas.errors import DataError, UsageError
+from chronas.errors import DataError, OutOfReachError, UsageError
 from chronas.search import ObjectiveConfig, SearchCost, Searcher, Task, make_searcher, searcher_class
 from chronas.search.blackbox import loop as sampling
 from chronas.spaces import Architecture
@@ -127,7 +127,7 @@ def test_what_was_found_is_ranked_by_errors_and_price_and_kept_inside_limits(mak
     inside = list(found.candidates({"latency_ms": median_ms}))
     assert 0 < len(inside) < 60
     assert all(each.predicted["latency_ms"] <= median_ms for each in inside)
-    with pytest.raises(UsageError, match="of 60 assessed architectures none is predicted within 0.1 ms"):
+    with pytest.raises(OutOfReachError, match="of 60 assessed architectures none is predicted within 0.1 ms"):
         next(found.candidates({"latency_ms": 0.1}))
 
 
@@ -156,7 +156,7 @@ def test_a_limit_that_nothing_keeps_is_refused_before_anything_is_assessed(make_
     judge = Judge()
     task = replace(make_task("nasbench201", limit_ms=0.5), evaluate=judge)
     for name in NAMES:
-        with pytest.raises(UsageError, match=r"predicted within 0.5 ms; the nearest that was found"):
+        with pytest.raises(OutOfReachError, match=r"predicted within 0.5 ms; the nearest that was found"):
             searcher(name).search(task)
     assert not judge.asked
     assert not (task.folder / "search.json").exists()

@@ -13,7 +13,7 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from chronas.errors import DataError, MismatchError, UsageError
+from chronas.errors import DataError, DivergedError, MismatchError
 from chronas.search import ObjectiveConfig, SearchCost, TableEvaluator, Task
 from chronas.search.searcher import check_finite, check_same, skip_connections
 from chronas.spaces import make_space
@@ -119,5 +119,5 @@ def test_skips_of_layers_count_as_well() -> None:
 @pytest.mark.parametrize("value", [float("nan"), float("inf"), float("-inf")])
 def test_a_loss_that_is_no_number_ends_the_search_with_advice(value: float) -> None:
     check_finite(1e30, "train loss", 3, 0.1)
-    with pytest.raises(UsageError, match=r"the train loss became .* in epoch 3: lower the learning rate \(0.1\)"):
+    with pytest.raises(DivergedError, match=r"the train loss became .* in epoch 3: lower the learning rate \(0.1\)"):
         check_finite(value, "train loss", 3, 0.1)

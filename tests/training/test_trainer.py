@@ -9,7 +9,7 @@ import pytest
 import torch
 
 from chronas.data import Images, Normalisation, load_dataset, split
-from chronas.errors import DataError, MismatchError, UsageError
+from chronas.errors import DataError, DivergedError, MismatchError
 from chronas.networks import DropPath, Network, build, load_state
 from chronas.spaces import NetworkSize, make_space
 from chronas.training import Recipe, Training, evaluate, load_best, make_recipe, train
@@ -219,7 +219,7 @@ def test_divergence_stops_with_a_word_and_keeps_the_checkpoint(tmp_path: Path, p
         run(tmp_path, parts, kill_at=5)
     before = (tmp_path / "last.safetensors").read_bytes()
     wild = RECIPE.model_copy(update={"learning_rate": 1e30})
-    with pytest.raises(UsageError, match=r"training diverged: .* lower learning rate than 1e\+30"):
+    with pytest.raises(DivergedError, match=r"training diverged: .* lower learning rate than 1e\+30"):
         run(tmp_path / "wild", parts, wild)
     assert not (tmp_path / "wild" / "best.safetensors").exists()
     assert (tmp_path / "last.safetensors").read_bytes() == before

@@ -102,7 +102,7 @@ def with_names(base: type[Model], valid: Mapping[str, Mapping[str, object]], nam
     """
     fields: dict[str, Any] = {}
     for kind, table in valid.items():
-        choice: Any = Literal.__getitem__(tuple(table))
+        choice: Any = Literal.__getitem__((*table, *({names[kind]} - {*table})))
         flag = Annotated[choice, tyro.conf.arg(name=kind)]
         fields[f"{kind}_name"] = (flag, Field(default=names[kind], description=NAMED[kind]))
     return create_model(base.__name__, __base__=base, **fields)

@@ -19,7 +19,7 @@ from chronas.devices import DEVICES
 from chronas.errors import UsageError
 from chronas.predictors import PREDICTORS
 from chronas.reports import TWO_COLUMNS, NetworkCost, Report, two_rows, two_words
-from chronas.runs import LIMITS, PRESETS, Run, RunConfig, execute, make_preset
+from chronas.runs import LIMITS, PRESETS, Run, RunConfig, execute, make_preset, preset_summaries
 from chronas.search import SEARCHERS
 from chronas.spaces import SPACES
 from chronas.units import COST_UNITS, cost_word
@@ -36,7 +36,7 @@ The supernet of a finished run can be searched for another device, without train
 chronas run --reuse RUN --device NAME --limit-ms MS (more with: chronas run --reuse RUN --help)
 
 Presets:
-{chr(10).join(f"- {name}: {what}" for name, (_, what) in PRESETS.items())}"""
+{chr(10).join(f"- {name}: {what}" for name, what in preset_summaries().items())}"""
 
 
 def main(words: list[str]) -> int:

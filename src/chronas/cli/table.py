@@ -15,7 +15,7 @@ from pydantic import Field
 from chronas.cli.options import Options, read_options
 from chronas.cli.output import write, write_json, write_table
 from chronas.errors import UsageError
-from chronas.names import named
+from chronas.registry import Registry
 from chronas.tables import BlockTable, CostTable, is_block_table, shipped_files, table_path
 from chronas.units import LATENCY, unit_of
 
@@ -58,7 +58,7 @@ def main(words: list[str]) -> int:
     if not words or words[0] in {"-h", "--help"}:
         write(USAGE)
         return 0
-    exit_code: int = named("table action", words[0], ACTIONS)(words[1:])
+    exit_code: int = Registry("table action", ACTIONS)[words[0]](words[1:])
     return exit_code
 
 

@@ -21,7 +21,7 @@ from chronas.cli.output import write, write_json, write_table
 from chronas.cli.table import journal_beside, show_table
 from chronas.errors import DataError, UsageError, unknown_name
 from chronas.measurement import Results
-from chronas.names import named
+from chronas.registry import Registry
 from chronas.spaces import SPACES, make_space
 from chronas.tables import CostTable, ForeignColumn, HwNasBench, read_foreign
 
@@ -165,7 +165,7 @@ class ImportOptions(Options):
 def main(words: list[str]) -> int:
     """Import what the first word names, a plain file, or else the results of a bundle."""
     if words and words[0] in PUBLISHED:
-        exit_code: int = named("benchmark", words[0], PUBLISHED)(words[1:])
+        exit_code: int = Registry("benchmark", PUBLISHED)[words[0]](words[1:])
         return exit_code
     if _file(words).lower().endswith(PLAIN):
         return import_plain(words)

@@ -8,15 +8,18 @@ print(runner.round(0, warmup=3, repeats=10))
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import cast
 
 from pydantic import BaseModel
 
 from chronas.devices.device import AnalyticalDevice, CpuConfig, Device, Dtype, Runner, device_differences
 from chronas.devices.hardware import cpu_model, operating_system, usable_cores
 from chronas.devices.lock import hardware_lock
+from chronas.devices.model import Model
 from chronas.devices.offline import OfflineConfig, OfflineDevice, described
 from chronas.devices.priority import HIGH, NORMAL, REALTIME, realtime_priority
-from chronas.names import named
+from chronas.errors import UsageError
+from chronas.registry import Registry
 
 __all__ = [
     "DEVICES",
@@ -29,6 +32,7 @@ __all__ = [
     "AnalyticalDevice",
     "OfflineDevice",
     "OfflineConfig",
+    "Model",
     "Runner",
     "cpu_model",
     "described",
@@ -42,21 +46,23 @@ __all__ = [
     "usable_cores",
 ]
 
-DEVICES = {
-    "onnxruntime-cpu": "chronas.devices.onnxruntime:OnnxRuntimeCpu",
-    "openvino-cpu": "chronas.devices.openvino:OpenVinoCpu",
-    "eager-cpu": "chronas.devices.eager:EagerCpu",
-    "compiled-cpu": "chronas.devices.compiled:CompiledCpu",
-    "executorch-cpu": "chronas.devices.executorch:ExecutorchCpu",
-    "eager-cuda": "chronas.devices.cuda:EagerCuda",
-    "onnxruntime-cuda": "chronas.devices.onnxruntime_gpu:OnnxRuntimeCuda",
-    "onnxruntime-tensorrt": "chronas.devices.onnxruntime_gpu:OnnxRuntimeTensorrt",
-    "simulated": "chronas.devices.simulated:Simulated",
-    "eyeriss": "chronas.devices.eyeriss:Eyeriss",
-    "fpga": "chronas.devices.fpga:Fpga",
-    "command": "chronas.devices.command:Command",
-    "recorded": "chronas.devices.offline:OfflineDevice",
-}
+DEVICES = Registry(
+    "device",
+    {
+        "onnxruntime-cpu": "chronas.devices.onnxruntime:OnnxRuntimeCpu",
+        "openvino-cpu": "chronas.devices.openvino:OpenVinoCpu",
+        "eager-cpu": "chronas.devices.eager:EagerCpu",
+        "compiled-cpu": "chronas.devices.compiled:CompiledCpu",
+        "executorch-cpu": "chronas.devices.executorch:ExecutorchCpu",
+        "eager-cuda": "chronas.devices.cuda:EagerCuda",
+        "onnxruntime-cuda": "chronas.devices.onnxruntime_gpu:OnnxRuntimeCuda",
+        "onnxruntime-tensorrt": "chronas.devices.onnxruntime_gpu:OnnxRuntimeTensorrt",
+        "simulated": "chronas.devices.simulated:Simulated",
+        "eyeriss": "chronas.devices.eyeriss:Eyeriss",
+        "fpga": "chronas.devices.fpga:Fpga",
+        "command": "chronas.devices.command:Command",
+    },
+)
 
 
 def device_class(name: str) -> type[Device]:
@@ -65,19 +71,30 @@ def device_class(name: str) -> type[Device]:
     Raises:
         UsageError: there is no such device.
     """
-    found: type[Device] = named("device", name, DEVICES)
-    return found
+    if name == OfflineDevice.name:  # that only a table makes
+        return OfflineDevice
+    found = DEVICES[name]
+    return type(found) if isinstance(found, Device) else cast("type[Device]", found)
 
 
-def make_device(name: str, config: BaseModel | None = None) -> Device:
-    """The device of a name in `DEVICES`, with its default config where none is given.
+def make_device(device: str | Device, config: BaseModel | None = None) -> Device:
+    """The device of a name in `DEVICES`; a device is given back as it is.
+
+    Args:
+        device: a name, or a device.
+        config: of the named device; None means its defaults.
 
     Raises:
         UsageError: there is no such device, or the config is another device's.
         DeviceError: this machine does not have it; the message says why.
     """
-    found = device_class(name)
-    return found(found.Config() if config is None else config)
+    found = device if isinstance(device, Device) else DEVICES[device] if device in DEVICES else device_class(device)
+    if isinstance(found, Device):
+        if config is not None and config != found.config:
+            raise UsageError(f"device {found.name} is given as an object, which has its config: give its name instead")
+        return found
+    kind = cast("type[Device]", found)
+    return kind(kind.Config() if config is None else config)
 
 
 def device_like(fingerprint: Mapping[str, object]) -> Device:

@@ -10,7 +10,6 @@ from __future__ import annotations
 from abc import abstractmethod
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import ClassVar
 
 import numpy as np
@@ -18,6 +17,7 @@ from numpy.typing import NDArray
 from pydantic import BaseModel
 
 from chronas.devices.device import AnalyticalDevice, Fingerprint, Runner
+from chronas.devices.model import Model
 from chronas.errors import DeviceError, UsageError
 from chronas.networks import Layer, space_work
 from chronas.spaces import Architecture, NetworkSize, Space
@@ -130,10 +130,14 @@ class LayerCostDevice(AnalyticalDevice):
         """Put the virtual clock to `now_s` seconds."""
         self._now_s = now_s
 
-    def prepare(self, architecture: Architecture, size: NetworkSize, *, weights: Path | None = None) -> Runner:  # noqa: ARG002
-        """A runner that takes what the model says; weights do not matter to it."""
-        (latency_ms,) = self.costs([architecture], size)["latency_ms"].tolist()
-        return _EstimatedRunner(self, size, latency_ms)
+    def _prepare(self, model: Model) -> Runner:
+        """A runner that takes what the model of the chip says; weights do not matter to it."""
+        if model.architecture is not None and model.size is not None:
+            (latency_ms,) = self.costs([model.architecture], model.size)["latency_ms"].tolist()
+        else:
+            layers = model.workload().items()
+            latency_ms = sum(self.layer_cost(layer).latency_ms * times for layer, times in layers)
+        return _EstimatedRunner(self, model, latency_ms)
 
     def pass_ms(self, duration_ms: float) -> None:
         """Let `duration_ms` pass on the virtual clock."""
@@ -143,8 +147,8 @@ class LayerCostDevice(AnalyticalDevice):
 class _EstimatedRunner(Runner):
     """One architecture's latency, and the clock of its device."""
 
-    def __init__(self, device: LayerCostDevice, size: NetworkSize, latency_ms: float) -> None:
-        self.input_shape = (1, *size.input_shape)
+    def __init__(self, device: LayerCostDevice, model: Model, latency_ms: float) -> None:
+        self.input_shape = (1, *model.input_shape)
         self.device = device
         self.latency_ms = latency_ms
 

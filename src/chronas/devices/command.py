@@ -33,11 +33,10 @@ import psutil
 from pydantic import BaseModel, ConfigDict, Field
 
 from chronas.devices.device import Device, Fingerprint, Runner
-from chronas.devices.host import build_network
+from chronas.devices.model import Model
 from chronas.errors import DeviceError, excerpt
 from chronas.files import sha256
 from chronas.networks import onnx_bytes
-from chronas.spaces import Architecture, NetworkSize
 
 END_S = 10.0
 
@@ -174,11 +173,10 @@ class Command(Device):
             "dtype": "float32",
         }
 
-    def prepare(self, architecture: Architecture, size: NetworkSize, *, weights: Path | None = None) -> Runner:
+    def _prepare(self, model: Model) -> Runner:
         """The network's ONNX form in a file for the command; raises as `Device.prepare`."""
-        network = build_network(architecture, size, weights)
-        model = onnx_bytes(network, size.input_shape, batch=self.config.batch)
-        return _CommandRunner(self._words, model, (self.config.batch, *size.input_shape), self.config.timeout_s)
+        content = onnx_bytes(model.module(), model.input_shape, batch=self.config.batch)
+        return _CommandRunner(self._words, content, (self.config.batch, *model.input_shape), self.config.timeout_s)
 
     def _describe(self) -> dict[str, str]:
         text = _text(self._words)
@@ -197,9 +195,7 @@ class Command(Device):
 class _CommandRunner(Runner):
     """A network's ONNX file, which is there until `close`; its name is its checksum, so that a copy can be kept."""
 
-    def __init__(
-        self, words: list[str], model: bytes, input_shape: tuple[int, int, int, int], timeout_s: float
-    ) -> None:
+    def __init__(self, words: list[str], model: bytes, input_shape: tuple[int, ...], timeout_s: float) -> None:
         self.words = words
         self.input_shape = input_shape
         self.timeout_s = timeout_s

@@ -33,9 +33,9 @@ from torch.nn.utils.fusion import fuse_conv_bn_eval
 
 from chronas.devices.device import CpuConfig, Fingerprint, Runner
 from chronas.devices.eager import TORCH_DTYPES, inference
-from chronas.devices.host import HostCpu, HostTimedRunner, build_network, cpu_fingerprint, random_images, torch_version
+from chronas.devices.host import HostCpu, HostTimedRunner, cpu_fingerprint, torch_version
+from chronas.devices.model import Model
 from chronas.errors import DeviceError
-from chronas.spaces import Architecture, NetworkSize
 
 NOTES = ("from_node", "nn_module_stack", "source_fn_stack", "stack_trace", "torch_fn")
 
@@ -119,23 +119,22 @@ class CompiledCpu(HostCpu):
         """The CPU, PyTorch's version, threads, batch and dtype."""
         return cpu_fingerprint(self.name, "torch-aotinductor", torch_version(), self.config)
 
-    def prepare(self, architecture: Architecture, size: NetworkSize, *, weights: Path | None = None) -> Runner:
+    def _prepare(self, model: Model) -> Runner:
         """A library of the network's kernels, loaded; raises as `Device.prepare`, and where the compiler fails."""
-        network = build_network(architecture, size, weights)
-        images = random_images(self.config.batch, size)
-        return _CompiledRunner(network, images, size.outputs, self.config)
+        return _CompiledRunner(model, self.config)
 
 
 class _CompiledRunner(HostTimedRunner):
     """A loaded library and its input; PyTorch's number of threads is put back after each round."""
 
-    def __init__(self, network: torch.nn.Module, images: NDArray[np.float32], classes: int, config: CpuConfig) -> None:
-        super().__init__(images, classes)
+    def __init__(self, model: Model, config: CpuConfig) -> None:
+        images = model.inputs(config.batch)
+        super().__init__(images, model.output_shape(config.batch))
         dtype = TORCH_DTYPES[config.dtype]
         self.images = torch.from_numpy(images).to(dtype)
         self.threads = config.threads
         with self._settings():
-            self.network: Compiled | None = compiled(folded(network).to(dtype), self.images)
+            self.network: Compiled | None = compiled(folded(model.module()).to(dtype), self.images)
 
     def _settings(self) -> AbstractContextManager[None]:
         return inference(self.threads)

@@ -17,7 +17,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager
-from pathlib import Path
 from typing import ClassVar, cast
 
 import numpy as np
@@ -28,9 +27,9 @@ from torch import nn
 
 from chronas.devices.device import Device, Fingerprint, Runner
 from chronas.devices.hardware import operating_system, usable_cores
-from chronas.devices.host import HostTimedRunner, build_network, random_images, torch_version
+from chronas.devices.host import HostTimedRunner, torch_version
+from chronas.devices.model import Model
 from chronas.errors import DeviceError
-from chronas.spaces import Architecture, NetworkSize
 
 
 class NvidiaConfig(BaseModel):
@@ -125,23 +124,23 @@ class EagerCuda(NvidiaGpu):
         dtype = "float32 with TF32 convolutions" if torch.backends.cudnn.allow_tf32 else "float32"
         return self.described(f"{how}, CUDA {torch.version.cuda}, cuDNN {cudnn_version}", torch_version(), dtype)
 
-    def prepare(self, architecture: Architecture, size: NetworkSize, *, weights: Path | None = None) -> Runner:
+    def _prepare(self, model: Model) -> Runner:
         """The module and its input on the GPU, captured where graphs are asked for; raises as `Device.prepare`.
 
         Raises:
             DeviceError: the network cannot be captured as a CUDA graph.
         """
-        network = build_network(architecture, size, weights)
-        return _CudaRunner(network, random_images(self.config.batch, size), size.outputs, self.config)
+        return _CudaRunner(model, self.config)
 
 
 class _CudaRunner(HostTimedRunner):
     """A module and its input on one GPU, and the graph of a run with the tensor that it writes."""
 
-    def __init__(self, network: nn.Module, images: NDArray[np.float32], classes: int, config: CudaConfig) -> None:
-        super().__init__(images, classes)
+    def __init__(self, model: Model, config: CudaConfig) -> None:
+        images = model.inputs(config.batch)
+        super().__init__(images, model.output_shape(config.batch))
         self.gpu = torch.device("cuda", config.gpu)
-        self.network: nn.Module | None = network.to(self.gpu)
+        self.network: nn.Module | None = model.module().to(self.gpu)
         self.images = torch.from_numpy(images).to(self.gpu)
         self.captured: tuple[torch.cuda.CUDAGraph, torch.Tensor] | None = None
         if config.graphs:

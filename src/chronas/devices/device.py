@@ -12,15 +12,19 @@ from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
-from typing import ClassVar, Literal
+from typing import TYPE_CHECKING, ClassVar, Literal
 
 import numpy as np
 from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict, Field
 
+from chronas.devices.model import Model
 from chronas.devices.priority import NORMAL
 from chronas.errors import DeviceError, UsageError
 from chronas.spaces import Architecture, NetworkSize
+
+if TYPE_CHECKING:
+    from torch import nn
 
 Fingerprint = dict[str, str | int | float]
 Dtype = Literal["float32", "bfloat16", "int8"]
@@ -43,10 +47,10 @@ class Runner(ABC):
     """One network, ready to be timed.
 
     Attributes:
-        input_shape: what is really fed in one run: batch, channels, height, width.
+        input_shape: what is really fed in one run: the batch, then the shape of one example.
     """
 
-    input_shape: tuple[int, int, int, int]
+    input_shape: tuple[int, ...]
 
     def round(self, index: int, warmup: int, repeats: int) -> list[float]:
         """Run the network `warmup` times untimed, then `repeats` times timed, in one stretch.
@@ -147,19 +151,30 @@ class Device(ABC):
     def fingerprint(self) -> Fingerprint:
         """Name, hardware, cores, os, runtime, version, threads, batch, dtype of the device; no host or user names."""
 
-    @abstractmethod
-    def prepare(self, architecture: Architecture, size: NetworkSize, *, weights: Path | None = None) -> Runner:
-        """Build the network of an architecture and make it ready to run.
+    def prepare(
+        self,
+        network: Architecture | nn.Module,
+        shape: NetworkSize | tuple[int, ...],
+        *,
+        weights: Path | None = None,
+    ) -> Runner:
+        """Make a network ready to run.
 
         Args:
-            architecture: what to build.
-            size: the frame to build it into.
-            weights: a file of `networks.save_state`, or None for the random weights of seed 0.
+            network: an architecture, which is built, or a module of one's own, which stays as it is.
+            shape: the size of an architecture; of a module the shape of one example, such as (3, 224, 224).
+            weights: of an architecture: a file of `networks.save_state`, or None for the random weights of seed 0.
 
         Raises:
+            UsageError: the shape does not go with the network.
             DeviceError: the network's output is not finite.
             DataError: the weights are damaged or another network's.
         """
+        return self._prepare(Model.of(network, shape, weights))
+
+    @abstractmethod
+    def _prepare(self, model: Model) -> Runner:
+        """A runner of a network; raises as `prepare`."""
 
     @property
     def accelerator(self) -> str | None:

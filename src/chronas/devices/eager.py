@@ -7,7 +7,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager
-from pathlib import Path
 from typing import cast
 
 import numpy as np
@@ -16,15 +15,8 @@ from numpy.typing import NDArray
 from torch import nn
 
 from chronas.devices.device import CpuConfig, Fingerprint, Runner
-from chronas.devices.host import (
-    HostCpu,
-    HostTimedRunner,
-    build_network,
-    cpu_fingerprint,
-    random_images,
-    torch_version,
-)
-from chronas.spaces import Architecture, NetworkSize
+from chronas.devices.host import HostCpu, HostTimedRunner, cpu_fingerprint, torch_version
+from chronas.devices.model import Model
 
 TORCH_DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16}
 
@@ -48,19 +40,19 @@ class EagerCpu(HostCpu):
         """The CPU, PyTorch's version, threads, batch and dtype."""
         return cpu_fingerprint(self.name, "torch-eager", torch_version(), self.config)
 
-    def prepare(self, architecture: Architecture, size: NetworkSize, *, weights: Path | None = None) -> Runner:
+    def _prepare(self, model: Model) -> Runner:
         """The module as it is; raises as `Device.prepare`."""
-        network = build_network(architecture, size, weights)
-        return _EagerCpuRunner(network, random_images(self.config.batch, size), size.outputs, self.config)
+        return _EagerCpuRunner(model, self.config)
 
 
 class _EagerCpuRunner(HostTimedRunner):
     """A module and its input; PyTorch's number of threads is put back after each round."""
 
-    def __init__(self, network: nn.Module, images: NDArray[np.float32], classes: int, config: CpuConfig) -> None:
-        super().__init__(images, classes)
+    def __init__(self, model: Model, config: CpuConfig) -> None:
+        images = model.inputs(config.batch)
+        super().__init__(images, model.output_shape(config.batch))
         dtype = TORCH_DTYPES[config.dtype]
-        self.network: nn.Module | None = network.to(dtype)
+        self.network: nn.Module | None = model.module().to(dtype)
         self.images = torch.from_numpy(images).to(dtype)
         self.threads = config.threads
 

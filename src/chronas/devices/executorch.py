@@ -10,7 +10,6 @@ from __future__ import annotations
 import importlib.util
 import weakref
 from importlib.metadata import version
-from pathlib import Path
 from typing import TYPE_CHECKING, cast
 
 import numpy as np
@@ -19,9 +18,9 @@ from numpy.typing import NDArray
 
 from chronas.devices.compiled import compilers_own_warnings, exported, folded
 from chronas.devices.device import Fingerprint, Runner
-from chronas.devices.host import HostCpu, HostTimedRunner, build_network, cpu_fingerprint, random_images
+from chronas.devices.host import HostCpu, HostTimedRunner, cpu_fingerprint
+from chronas.devices.model import Model
 from chronas.errors import DeviceError
-from chronas.spaces import Architecture, NetworkSize
 
 if TYPE_CHECKING:
     from executorch.runtime import Method, Program
@@ -46,11 +45,11 @@ class ExecutorchCpu(HostCpu):
         """The CPU, ExecuTorch's version, threads and batch."""
         return cpu_fingerprint(self.name, "executorch-xnnpack", version("executorch"), self.config)
 
-    def prepare(self, architecture: Architecture, size: NetworkSize, *, weights: Path | None = None) -> Runner:
+    def _prepare(self, model: Model) -> Runner:
         """The network's program, loaded from memory; raises as `Device.prepare`."""
-        network = build_network(architecture, size, weights)
-        images = random_images(self.config.batch, size)
-        return _MethodRunner(program(network, images), images, size.outputs, self.config.threads)
+        images = model.inputs(self.config.batch)
+        expected = model.output_shape(self.config.batch)
+        return _MethodRunner(program(model.module(), images), images, expected, self.config.threads)
 
 
 def program(network: torch.nn.Module, images: NDArray[np.float32]) -> bytes:
@@ -70,8 +69,8 @@ def program(network: torch.nn.Module, images: NDArray[np.float32]) -> bytes:
 class _MethodRunner(HostTimedRunner):
     """A loaded method and its input."""
 
-    def __init__(self, program: bytes, images: NDArray[np.float32], classes: int, threads: int) -> None:
-        super().__init__(images, classes)
+    def __init__(self, program: bytes, images: NDArray[np.float32], expected: tuple[int, ...], threads: int) -> None:
+        super().__init__(images, expected)
         self.images = [torch.from_numpy(images)]
         resize_pool(threads)
         with compilers_own_warnings():

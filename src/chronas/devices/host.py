@@ -7,22 +7,18 @@ import time
 from abc import abstractmethod
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext
-from pathlib import Path
 from typing import ClassVar
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from pydantic import BaseModel
-from torch import nn
 
 from chronas.devices.device import CpuConfig, Device, Fingerprint, Runner
 from chronas.devices.hardware import BFLOAT16_FLAGS, computes_bfloat16, cpu_model, operating_system, usable_cores
 from chronas.devices.lock import LoadMeter, preemptions
 from chronas.devices.priority import realtime_priority
-from chronas.errors import DataError, DeviceError
-from chronas.networks import build, load_state
-from chronas.spaces import Architecture, NetworkSize
+from chronas.errors import DeviceError
 from chronas.units import ms_from_ns
 
 TRIES = 3  # timed runs per asked one at most, where other programs take the core away
@@ -37,13 +33,13 @@ class HostTimedRunner(Runner):
     checked for its shape and for numbers that are not finite, outside the timing.
     """
 
-    def __init__(self, images: NDArray[np.float32], classes: int) -> None:
-        batch, channels, height, width = images.shape
-        self.input_shape = (batch, channels, height, width)
-        self.classes = classes
+    def __init__(self, images: NDArray[np.float32], expected: tuple[int, ...]) -> None:
+        """Take the input of a run and the shape of its output."""
+        self.input_shape = images.shape
+        self.expected = expected
 
     def logits(self) -> NDArray[np.float32]:
-        """What the network answers to the runner's own images, in one run [B, classes]: to be checked, not timed.
+        """What the network answers to the runner's own images, in one run [B, ...]: to be checked, not timed.
 
         Raises:
             DeviceError: it is not of that shape, or not finite.
@@ -59,7 +55,7 @@ class HostTimedRunner(Runner):
 
     @abstractmethod
     def _logits(self, output: object) -> NDArray[np.float32]:
-        """What `_run` returned, as an array [B, classes]."""
+        """What `_run` returned, as an array [B, ...]."""
 
     def _settings(self) -> AbstractContextManager[None]:
         """What must hold during a round, and is put back after it; nothing by default."""
@@ -90,9 +86,8 @@ class HostTimedRunner(Runner):
 
     def _check(self, output: object) -> None:
         logits = self._logits(output)
-        expected = (self.input_shape[0], self.classes)
-        if logits.shape != expected:
-            raise DeviceError(f"the network should give logits {expected} but gave {logits.shape}: report this fault")
+        if logits.shape != self.expected:
+            raise DeviceError(f"the network should give {self.expected} but gave {logits.shape}: report this fault")
         if not np.isfinite(logits).all():
             raise DeviceError("the network's output is not finite: its weights are broken, train or load them again")
 
@@ -106,28 +101,6 @@ def _resting_collector() -> Iterator[None]:
     finally:
         if was_enabled:
             gc.enable()
-
-
-def random_images(batch: int, size: NetworkSize) -> NDArray[np.float32]:
-    """Normal noise [B, C, H, W], the same each time: what is in the images does not matter to their latency."""
-    return np.random.default_rng(0).standard_normal((batch, *size.input_shape), dtype=np.float32)
-
-
-def build_network(architecture: Architecture, size: NetworkSize, weights: Path | None) -> nn.Module:
-    """The network in eval mode, with the random weights of seed 0 or those of a file; an auxiliary head is left out.
-
-    Raises:
-        DataError: the file is damaged, or its weights are another network's.
-    """
-    network = build(architecture, size).eval()
-    if weights is not None:
-        tensors, _ = load_state(weights)
-        expected = network.state_dict()
-        try:
-            network.load_state_dict({key: tensors[key] for key in expected})
-        except (KeyError, RuntimeError) as error:
-            raise DataError(f"{weights} holds the weights of another network than {architecture}: {error}") from error
-    return network.requires_grad_(requires_grad=False)
 
 
 def cpu_fingerprint(name: str, runtime: str, version: str, config: CpuConfig) -> Fingerprint:

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from pathlib import Path
 from typing import ClassVar, NoReturn
 
 from pydantic import BaseModel, ConfigDict, Field
 
 from chronas.devices.device import Device, Fingerprint
+from chronas.devices.model import Model
 from chronas.errors import DeviceError
-from chronas.spaces import Architecture, NetworkSize
 
 HOW = "it stands for the device of a table that is not on this machine: `chronas search --table` takes it by itself"
 
@@ -58,7 +57,7 @@ class OfflineDevice(Device):
         """The table's own."""
         return dict(self.config.fingerprint)
 
-    def prepare(self, architecture: Architecture, size: NetworkSize, *, weights: Path | None = None) -> NoReturn:  # noqa: ARG002 - nothing runs
+    def _prepare(self, model: Model) -> NoReturn:  # noqa: ARG002 - nothing runs
         """Refuse: nothing can be measured on it.
 
         Raises:

@@ -30,9 +30,9 @@ from numpy.typing import NDArray
 from torch import nn
 
 from chronas.devices.device import Dtype, Fingerprint, Runner
-from chronas.devices.host import HostCpu, HostTimedRunner, build_network, cpu_fingerprint, random_images
+from chronas.devices.host import HostCpu, HostTimedRunner, cpu_fingerprint
+from chronas.devices.model import Model
 from chronas.networks import onnx_bytes
-from chronas.spaces import Architecture, NetworkSize
 
 QUANTISED = ("Conv", "Gemm")
 
@@ -108,12 +108,12 @@ class OnnxRuntimeCpu(HostCpu):
         """The CPU, ONNX Runtime's version, threads, batch and dtype."""
         return cpu_fingerprint(self.name, "onnxruntime", onnxruntime.__version__, self.config)
 
-    def prepare(self, architecture: Architecture, size: NetworkSize, *, weights: Path | None = None) -> Runner:
+    def _prepare(self, model: Model) -> Runner:
         """A session with the network's ONNX form; raises as `Device.prepare`."""
-        images = random_images(self.config.batch, size)
-        model = onnx_model(build_network(architecture, size, weights), images, self.config.dtype)
-        session = onnxruntime.InferenceSession(model, session_options(self.config.threads), providers=[PROVIDER])
-        return _SessionRunner(session, images, size.outputs)
+        images = model.inputs(self.config.batch)
+        content = onnx_model(model.module(), images, self.config.dtype)
+        session = onnxruntime.InferenceSession(content, session_options(self.config.threads), providers=[PROVIDER])
+        return _SessionRunner(session, images, model.output_shape(self.config.batch))
 
 
 def session_options(threads: int) -> onnxruntime.SessionOptions:
@@ -136,8 +136,10 @@ def session_options(threads: int) -> onnxruntime.SessionOptions:
 class _SessionRunner(HostTimedRunner):
     """A session, its input, and the shape that the model itself declares."""
 
-    def __init__(self, session: onnxruntime.InferenceSession, images: NDArray[np.float32], classes: int) -> None:
-        super().__init__(images, classes)
+    def __init__(
+        self, session: onnxruntime.InferenceSession, images: NDArray[np.float32], expected: tuple[int, ...]
+    ) -> None:
+        super().__init__(images, expected)
         (declared,) = session.get_inputs()
         self.input_shape = tuple(declared.shape)
         self.session: onnxruntime.InferenceSession | None = session

@@ -10,7 +10,6 @@ These devices were written after ONNX Runtime's documentation and have not been 
 from __future__ import annotations
 
 from abc import abstractmethod
-from pathlib import Path
 from typing import Any, ClassVar, cast
 
 import numpy as np
@@ -22,10 +21,10 @@ from pydantic import BaseModel, Field
 
 from chronas.devices.cuda import NvidiaConfig, NvidiaGpu
 from chronas.devices.device import Fingerprint, Runner
-from chronas.devices.host import HostTimedRunner, build_network, random_images
+from chronas.devices.host import HostTimedRunner
+from chronas.devices.model import Model
 from chronas.devices.onnxruntime import onnx_model, session_options
 from chronas.errors import DeviceError
-from chronas.spaces import Architecture, NetworkSize
 
 CUDA = "CUDAExecutionProvider"
 TENSORRT = "TensorrtExecutionProvider"
@@ -68,15 +67,15 @@ class OnnxRuntimeGpu(NvidiaGpu):
         runtime = f"onnxruntime {self.provider}, CUDA {torch.version.cuda}"
         return self.described(runtime, onnxruntime.__version__, self.computed_in())
 
-    def prepare(self, architecture: Architecture, size: NetworkSize, *, weights: Path | None = None) -> Runner:
+    def _prepare(self, model: Model) -> Runner:
         """A session on the GPU with bound tensors; raises as `Device.prepare`.
 
         Raises:
             DeviceError: ONNX Runtime cannot load the provider, or would run a step of the network on the CPU.
         """
-        images = random_images(self.config.batch, size)
-        model = onnx_model(build_network(architecture, size, weights), images, "float32")
-        return _BoundRunner(self._session(model), images, size.outputs, self.config.gpu)
+        images = model.inputs(self.config.batch)
+        session = self._session(onnx_model(model.module(), images, "float32"))
+        return _BoundRunner(session, images, model.output_shape(self.config.batch), self.config.gpu)
 
     def _session(self, model: bytes) -> onnxruntime.InferenceSession:
         options = session_options(1)
@@ -128,9 +127,9 @@ class _BoundRunner(HostTimedRunner):
     """A session whose input and output lie on the GPU."""
 
     def __init__(
-        self, session: onnxruntime.InferenceSession, images: NDArray[np.float32], classes: int, gpu: int
+        self, session: onnxruntime.InferenceSession, images: NDArray[np.float32], expected: tuple[int, ...], gpu: int
     ) -> None:
-        super().__init__(images, classes)
+        super().__init__(images, expected)
         (declared,), (output,) = session.get_inputs(), session.get_outputs()
         self.input_shape = tuple(declared.shape)
         self.session: Any = session

@@ -13,7 +13,6 @@ from __future__ import annotations
 import importlib.metadata
 import importlib.util
 import sys
-from pathlib import Path
 from types import ModuleType
 from typing import Any, cast
 
@@ -21,10 +20,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from chronas.devices.device import CpuConfig, Fingerprint, Runner
-from chronas.devices.host import HostCpu, HostTimedRunner, build_network, cpu_fingerprint, random_images
+from chronas.devices.host import HostCpu, HostTimedRunner, cpu_fingerprint
+from chronas.devices.model import Model
 from chronas.devices.onnxruntime import onnx_model
 from chronas.errors import DeviceError
-from chronas.spaces import Architecture, NetworkSize
 
 PACKAGE = "openvino"
 TELEMETRY = "openvino_telemetry"
@@ -63,12 +62,13 @@ class OpenVinoCpu(HostCpu):
         """The CPU, OpenVINO's version, threads, batch and dtype."""
         return cpu_fingerprint(self.name, PACKAGE, importlib.metadata.version(PACKAGE), self.config)
 
-    def prepare(self, architecture: Architecture, size: NetworkSize, *, weights: Path | None = None) -> Runner:
+    def _prepare(self, model: Model) -> Runner:
         """A compiled model; raises as `Device.prepare`."""
-        images = random_images(self.config.batch, size)
-        model = onnx_model(build_network(architecture, size, weights), images, self.config.dtype)
-        compiled = self.core.compile_model(self.core.read_model(model=model, weights=b""), "CPU", settings(self.config))
-        return _RequestRunner(compiled, self.openvino.Tensor(images, shared_memory=True), images, size.outputs)
+        images = model.inputs(self.config.batch)
+        read = self.core.read_model(model=onnx_model(model.module(), images, self.config.dtype), weights=b"")
+        compiled = self.core.compile_model(read, "CPU", settings(self.config))
+        tensor = self.openvino.Tensor(images, shared_memory=True)
+        return _RequestRunner(compiled, tensor, images, model.output_shape(self.config.batch))
 
 
 def settings(config: CpuConfig) -> dict[str, object]:
@@ -105,8 +105,8 @@ class _RequestRunner(HostTimedRunner):
     OpenVINO computes in advance what no image reaches: the model of a disconnected cell has no input left.
     """
 
-    def __init__(self, compiled: Any, tensor: Any, images: NDArray[np.float32], classes: int) -> None:
-        super().__init__(images, classes)
+    def __init__(self, compiled: Any, tensor: Any, images: NDArray[np.float32], expected: tuple[int, ...]) -> None:
+        super().__init__(images, expected)
         self.input_shape = tuple(compiled.input(0).shape) if compiled.inputs else images.shape
         self.images = images  # the tensor shares their memory
         self.request = compiled.create_infer_request()

@@ -18,7 +18,6 @@ from __future__ import annotations
 import functools
 import hashlib
 import math
-from pathlib import Path
 from typing import ClassVar
 
 import numpy as np
@@ -26,6 +25,7 @@ from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict, Field
 
 from chronas.devices.device import Device, Fingerprint, Runner
+from chronas.devices.model import Model
 from chronas.errors import DeviceError
 from chronas.networks import build, count, space_counts
 from chronas.spaces import Architecture, NetworkSize, Space
@@ -108,9 +108,16 @@ class Simulated(Device):
         """Put the virtual clock to `now_s` seconds."""
         self._now_s = now_s
 
-    def prepare(self, architecture: Architecture, size: NetworkSize, *, weights: Path | None = None) -> Runner:  # noqa: ARG002
-        """A runner that computes latencies; weights do not matter to it."""
-        return _SimulatedRunner(self, architecture, size)
+    def _prepare(self, model: Model) -> Runner:
+        """A runner that computes latencies; weights do not matter to it, and an architecture is not built."""
+        if model.architecture is not None and model.size is not None:
+            true_ms = self.true_latency_ms(model.architecture, model.size)
+            return _SimulatedRunner(self, model, true_ms, self.true_work_mj(model.architecture, model.size))
+        layers = model.workload()
+        macs = sum(layer.macs * times for layer, times in layers.items() if layer.kind != "pooling")
+        kernels_ms = sum(layers.values()) * self.config.overhead_us / MS_PER_S
+        true_ms = self.config.base_ms + macs / (self.config.gigamacs_per_s * MACS_PER_MS) + kernels_ms
+        return _SimulatedRunner(self, model, true_ms, macs * PJ_PER_MAC * MJ_PER_PJ)
 
     def true_slot_costs(self, space: Space, size: NetworkSize) -> tuple[float, NDArray[np.float64]]:
         """What the latencies are made of: the constant part in ms, and the part of each slot in ms [W]."""
@@ -151,14 +158,14 @@ class Simulated(Device):
 
 
 class _SimulatedRunner(Runner):
-    """One architecture's true latency, its noise, and the clock of its device."""
+    """One network's true latency, its noise, and the clock of its device."""
 
-    def __init__(self, device: Simulated, architecture: Architecture, size: NetworkSize) -> None:
-        self.input_shape = (1, *size.input_shape)
+    def __init__(self, device: Simulated, model: Model, true_ms: float, work_mj: float) -> None:
+        self.input_shape = (1, *model.input_shape)
         self.device = device
-        self.key = f"{architecture.space.name}|{architecture}"
-        self.true_ms = device.true_latency_ms(architecture, size)
-        self.work_mj = device.true_work_mj(architecture, size)
+        self.key = model.name
+        self.true_ms = true_ms
+        self.work_mj = work_mj
 
     def _round(self, index: int, warmup: int, repeats: int) -> list[float]:
         config = self.device.config

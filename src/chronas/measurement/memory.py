@@ -30,15 +30,18 @@ import torch
 from chronas.devices import Device
 from chronas.errors import DeviceError
 from chronas.measurement.meter import Meter, Reading
-from chronas.names import named
-from chronas.spaces import Architecture, NetworkSize
+from chronas.registry import Registry, packed
+from chronas.spaces import Architecture, NetworkSize, Space
 from chronas.units import mib_from_bytes
 
-MEMORY_METERS = {
-    "resident": "chronas.measurement.memory:ResidentMemory",
-    "cuda": "chronas.measurement.memory:CudaMemory",
-    "simulated": "chronas.measurement.memory:SimulatedMemory",
-}
+MEMORY_METERS = Registry(
+    "memory meter",
+    {
+        "resident": "chronas.measurement.memory:ResidentMemory",
+        "cuda": "chronas.measurement.memory:CudaMemory",
+        "simulated": "chronas.measurement.memory:SimulatedMemory",
+    },
+)
 WORKER = "chronas.measurement.resident"
 ALLOCATOR = {  # glibc's: buffers from 64 KiB on are mappings of their own, so that no earlier network leaves them holes
     "MALLOC_MMAP_THRESHOLD_": "65536",
@@ -90,7 +93,7 @@ class ResidentMemory(MemoryMeter):
     def _read(self, architecture: Architecture, index: int) -> Reading:  # noqa: ARG002 - memory has no noise of its own
         weights = self.weights.get(architecture)
         if self._process is None:
-            self._start(architecture.space.name)
+            self._start(architecture.space)
         answer = self._asked({"architecture": str(architecture), "weights": None if weights is None else str(weights)})
         return Reading(answer["peak_memory_mib"])
 
@@ -110,20 +113,14 @@ class ResidentMemory(MemoryMeter):
             raise DeviceError(f"memory could not be measured: {answer['error']}")
         return answer
 
-    def _start(self, space: str) -> None:
+    def _start(self, space: Space) -> None:
         self._errors = tempfile.TemporaryFile("w+", encoding="utf-8", errors="replace")  # noqa: SIM115 - until close
         pipe, command = subprocess.PIPE, [sys.executable, "-m", WORKER]
         environment = os.environ | ALLOCATOR
         self._process = subprocess.Popen(
             command, stdin=pipe, stdout=pipe, stderr=self._errors, text=True, env=environment
         )
-        first = {
-            "device": self.device.name,
-            "config": self.device.config.model_dump(mode="json"),
-            "space": space,
-            "size": self.size.model_dump(mode="json"),
-        }
-        self._asked(first)
+        self._asked({"things": packed(type(self.device), self.device.config, space, self.size)})
 
     def _last_words(self, process: subprocess.Popen[str]) -> str:
         code = process.wait()
@@ -192,5 +189,5 @@ def make_memory_meter(
     """
     if device.memory is None:
         raise DeviceError(f"peak_memory_mib cannot be measured on device {device.name}: nothing tells its memory")
-    meter: MemoryMeter = named("memory meter", device.memory, MEMORY_METERS)(device, size, weights)
+    meter: MemoryMeter = MEMORY_METERS[device.memory](device, size, weights)
     return meter

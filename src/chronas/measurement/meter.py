@@ -14,14 +14,17 @@ from typing import ClassVar, Literal
 
 from chronas.devices import AnalyticalDevice, Device
 from chronas.errors import DeviceError
-from chronas.names import named
+from chronas.registry import Registry
 from chronas.spaces import Architecture, NetworkSize
 
 Cost = Literal["energy_mj", "peak_memory_mib"]
-COSTS = {  # what can be measured beside latency_ms; a cost's name ends in its unit
-    "energy_mj": "chronas.measurement.energy:make_energy_meter",
-    "peak_memory_mib": "chronas.measurement.memory:make_memory_meter",
-}
+COSTS = Registry(
+    "cost",
+    {  # what can be measured beside latency_ms; a cost's name ends in its unit
+        "energy_mj": "chronas.measurement.energy:make_energy_meter",
+        "peak_memory_mib": "chronas.measurement.memory:make_memory_meter",
+    },
+)
 
 
 @dataclass(frozen=True)
@@ -95,7 +98,7 @@ def make_meter(
         UsageError: there is no such cost.
         DeviceError: it cannot be measured on this device and machine; the message says why.
     """
-    meter: Meter = named("cost", cost, COSTS)(device, size, weights)
+    meter: Meter = COSTS[cost](device, size, weights)
     return meter
 
 

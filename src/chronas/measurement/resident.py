@@ -1,7 +1,8 @@
 """The process that measures resident memory: `python -m chronas.measurement.resident`, JSON lines in and out.
 
-The first line names device, config and size; each further line an architecture, and the file of its weights or
-null. Answers are one line each: {"peak_memory_mib": 33.6}, or {"error": "..."}. What libraries print goes to stderr.
+The first line has device, config, space and size, pickled by the parent process; each further line has an architecture
+and the file of its weights or null. Answers are one line each: {"peak_memory_mib": 33.6}, or {"error": "..."}. What
+libraries print goes to stderr.
 """
 
 from __future__ import annotations
@@ -17,11 +18,12 @@ from typing import Any
 
 import torch
 
-from chronas.devices import Device, device_class, make_device
+from chronas.devices import Device
 from chronas.errors import ChronasError
 from chronas.measurement.memory import RUNS
 from chronas.measurement.state import REFERENCE_SEED
-from chronas.spaces import NetworkSize, Space, make_space
+from chronas.registry import unpacked
+from chronas.spaces import NetworkSize, Space
 from chronas.units import MIB_PER_KIB
 
 STATUS = Path("/proc/self/status")
@@ -35,10 +37,10 @@ class Worker:
     def __init__(self, first: Mapping[str, Any]) -> None:
         """Load the device's runtime, and run its first network."""
         torch.set_num_threads(1)  # building networks in more would leave threads and their memory
-        config = device_class(first["device"]).Config.model_validate(first["config"])
-        self.device: Device = make_device(first["device"], config)
-        self.size = NetworkSize.model_validate(first["size"])
-        self.space: Space = make_space(first["space"])
+        device, config, space, size = unpacked(first["things"])
+        self.device: Device = device(config)
+        self.size: NetworkSize = size
+        self.space: Space = space
         self.peak_mib(str(self.space.sample(1, REFERENCE_SEED)[0]), None)
 
     def peak_mib(self, text: str, weights: str | None) -> float:

@@ -38,7 +38,7 @@ logger = logging.getLogger(__name__)
 def write_onnx(
     path: Path,
     network: nn.Module,
-    input_shape: tuple[int, int, int],
+    input_shape: tuple[int, ...],
     *,
     batch: int = 1,
     metadata: Mapping[str, str] | None = None,
@@ -54,7 +54,7 @@ def write_onnx(
 
 def onnx_bytes(
     network: nn.Module,
-    input_shape: tuple[int, int, int],
+    input_shape: tuple[int, ...],
     *,
     batch: int = 1,
     metadata: Mapping[str, str] | None = None,
@@ -65,8 +65,8 @@ def onnx_bytes(
 
     Args:
         network: returns one tensor in eval mode; its own mode stays as it is.
-        input_shape: channels, height and width of one image.
-        batch: the number of images of one call.
+        input_shape: shape of one example: channels, height and width of an image.
+        batch: the number of examples of one call.
         metadata: texts by name that the model carries along.
 
     Raises:

@@ -18,7 +18,6 @@ from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 
-from chronas import predictors
 from chronas.errors import UsageError
 from chronas.predictors.evaluation import DEGENERATE_SHARE, assign_folds, needed_for_folds
 from chronas.predictors.few_samples import relative_width
@@ -195,7 +194,7 @@ def _judge(predictor: Predictor, table: CostTable, networks: _Networks, seed: in
 
 
 def _fitted(predictor: Predictor, table: CostTable, rows: NDArray[np.bool_], seed: int) -> Predictor:
-    learner = predictors.make_predictor(predictor.name, predictor.space, predictor.size, predictor.config)
+    learner = predictor.clone()
     codes = predictor.space.encode(table.architectures())
     learner.fit(codes[rows], table.costs()[rows], seed=seed, cost=table.provenance.cost)
     return learner

@@ -23,11 +23,11 @@ from scipy import stats
 from scipy.sparse import coo_array
 from scipy.sparse.csgraph import connected_components
 
-from chronas import predictors
 from chronas.errors import DataError, UsageError
 from chronas.predictors.predictor import NORMAL_90, Prediction, Predictor
+from chronas.predictors.registry import make_predictor
 from chronas.schemas import PREDICTOR_REPORT, upgraded
-from chronas.spaces import Architecture, make_space
+from chronas.spaces import Architecture
 from chronas.tables import CostTable, Repeatability
 
 if TYPE_CHECKING:
@@ -183,12 +183,17 @@ class PredictorReport:
 
 
 def fit_and_report(
-    name: str, table: CostTable, *, config: BaseModel | None = None, folds: int = 5, seed: int = 0
+    predictor: str | type[Predictor] | Predictor,
+    table: CostTable,
+    *,
+    config: BaseModel | None = None,
+    folds: int = 5,
+    seed: int = 0,
 ) -> tuple[Predictor, PredictorReport]:
     """Fit a predictor on a whole table, and report how it does on networks that it has not seen.
 
     Args:
-        name: a key of `PREDICTORS`.
+        predictor: a name in `PREDICTORS`, a class, or a predictor, whose config is taken.
         table: of one space, size and device.
         config: of the predictor's own `Config` class; None means its defaults.
         folds: number of parts of the k-fold cross-validation.
@@ -203,23 +208,23 @@ def fit_and_report(
     """
     if folds < 2:
         raise UsageError(f"cross-validation needs at least 2 folds, got {folds}")
-    space, size = make_space(table.provenance.space), table.provenance.size
-    predictor = predictors.make_predictor(name, space, size, config)
+    space, size = table.space, table.provenance.size
+    learner = make_predictor(predictor, space, size, config)
     architectures, measured = table.architectures(), table.costs()
-    _require_enough(name, len(architectures), folds)
+    _require_enough(learner, len(architectures), folds)
     codes, fold = space.encode(architectures), assign_folds(architectures, folds, seed)
-    predictor.fit(codes, measured, seed=seed, cost=table.provenance.cost)
-    held_out = _out_of_fold(predictor, codes, measured, fold, seed)
+    learner.fit(codes, measured, seed=seed, cost=table.provenance.cost)
+    held_out = _out_of_fold(learner, codes, measured, fold, seed)
     others = {}
     for baseline in BASELINES:
-        other = predictors.make_predictor(baseline, space, size)
+        other = make_predictor(baseline, space, size)
         if len(architectures) >= needed_for_folds(other.minimum, folds):
             others[baseline] = _out_of_fold(other, codes, measured, fold, seed).mean
     texts = [str(architecture) for architecture in architectures]
-    report = report_on(table, texts, measured, predictor, held_out, others, folds=folds)
+    report = report_on(table, texts, measured, learner, held_out, others, folds=folds)
     judged = np.flatnonzero((fold == 0) & ~_degenerate(table, measured))
     rows = np.random.default_rng(seed).permutation(np.flatnonzero(fold != 0))
-    return predictor, replace(report, curve=curve_of(predictor, codes, measured, rows, judged, seed))
+    return learner, replace(report, curve=curve_of(learner, codes, measured, rows, judged, seed))
 
 
 def curve_of(
@@ -233,7 +238,7 @@ def curve_of(
     """The learning curve of a predictor of these settings; empty where there are too few networks to judge on."""
 
     def predict(some: NDArray[np.int64], others: NDArray[np.int64]) -> NDArray[np.float64]:
-        learner = predictors.make_predictor(predictor.name, predictor.space, predictor.size, predictor.config)
+        learner = predictor.clone()
         learner.fit(codes[some], costs[some], seed=seed)
         return learner.predict(codes[others]).mean
 
@@ -313,11 +318,11 @@ def twins(architectures: Sequence[Architecture]) -> NDArray[np.int64]:
     return dense.astype(np.int64)
 
 
-def _require_enough(name: str, count: int, folds: int) -> None:
-    needed = needed_for_folds(predictors.predictor_class(name).minimum, folds)
+def _require_enough(predictor: Predictor, count: int, folds: int) -> None:
+    needed = needed_for_folds(predictor.minimum, folds)
     if count < needed:
         raise DataError(
-            f"{name} with {folds} folds needs {needed} networks, got {count}: measure {needed - count} more"
+            f"{predictor.name} with {folds} folds needs {needed} networks, got {count}: measure {needed - count} more"
         )
 
 
@@ -336,7 +341,7 @@ def _out_of_fold(
     mean, std = np.empty(len(codes)), np.empty(len(codes))
     for number in np.unique(fold):
         out = fold == number
-        learner = predictors.make_predictor(predictor.name, predictor.space, predictor.size, predictor.config)
+        learner = predictor.clone()
         learner.fit(codes[~out], measured[~out], seed=seed)
         prediction = learner.predict(codes[out])
         mean[out], std[out] = prediction.mean, prediction.std

@@ -20,10 +20,10 @@ import torch
 from pydantic import BaseModel
 from torch import Tensor
 
-from chronas import predictors
 from chronas.errors import DataError
 from chronas.predictors.evaluation import BASELINES, DEGENERATE_SHARE, PredictorReport, curve_of, report_on, twins
 from chronas.predictors.predictor import Predictor
+from chronas.predictors.registry import make_predictor
 from chronas.predictors.transfer import Transfer, basis, with_level
 from chronas.tables import CostTable
 
@@ -84,7 +84,7 @@ def _one_by_one(
     first = min(count, max(predictor.minimum, round(BEGINNING * count)))
     chosen = _spread(predictor, codes, costs, drawn, first).tolist()
     while len(chosen) < count:
-        learner = predictors.make_predictor(predictor.name, predictor.space, predictor.size, predictor.config)
+        learner = predictor.clone()
         learner.fit(codes[chosen], costs[chosen], seed=len(chosen))
         left = np.setdiff1d(drawn[: max(CANDIDATES, count)], chosen)
         chosen.append(int(left[relative_width(learner, codes[left]).argmax()]))
@@ -136,7 +136,7 @@ FEWEST_LEFT = 5  # networks to judge on
 
 
 def fit_on_samples(
-    name: str,
+    predictor: str | type[Predictor] | Predictor,
     table: CostTable,
     *,
     samples: int,
@@ -149,7 +149,7 @@ def fit_on_samples(
     Twins of the samples (isomorphic, or the same graph) are not judged on.
 
     Args:
-        name: a key of `PREDICTORS`.
+        predictor: a name in `PREDICTORS`, a class, or a predictor, whose config is taken.
         table: of one space, size and device.
         samples: how many networks to fit on.
         choose: which ones, as `choose_samples` has it.
@@ -164,9 +164,9 @@ def fit_on_samples(
         DataError: fewer samples than the predictor needs, or more than the table has to spare, or costs that nothing
             can be learned from.
     """
-    predictor = predictors.make_predictor(name, table.space, table.provenance.size, config)
-    if samples < predictor.minimum:
-        raise DataError(f"{name} needs at least {predictor.minimum} samples, asked for {samples}: ask for more")
+    learner = make_predictor(predictor, table.space, table.provenance.size, config)
+    if samples < learner.minimum:
+        raise DataError(f"{learner.name} needs at least {learner.minimum} samples, asked for {samples}: ask for more")
     if samples + FEWEST_LEFT > len(table):
         raise DataError(
             f"{samples} samples and {FEWEST_LEFT} networks to judge on need a table of {samples + FEWEST_LEFT}, "
@@ -174,20 +174,20 @@ def fit_on_samples(
         )
     architectures, measured = table.architectures(), table.costs()
     codes = table.space.encode(architectures)
-    rows = choose_samples(choose, predictor, codes, measured, samples, seed)
+    rows = choose_samples(choose, learner, codes, measured, samples, seed)
     cost = table.provenance.cost
-    predictor.fit(codes[rows], measured[rows], seed=seed, cost=cost)
+    learner.fit(codes[rows], measured[rows], seed=seed, cost=cost)
     alike = twins(architectures)
     left = np.flatnonzero(~np.isin(alike, alike[rows]))
     if len(left) < FEWEST_LEFT:
         raise DataError(f"all but {len(left)} networks are twins of the samples: ask for fewer samples than {samples}")
     others = {}
     for baseline in BASELINES:
-        other = predictors.make_predictor(baseline, predictor.space, predictor.size)
+        other = make_predictor(baseline, learner.space, learner.size)
         if samples >= other.minimum:
             other.fit(codes[rows], measured[rows], seed=seed, cost=cost)
             others[baseline] = other.predict(codes[left]).mean
     texts = [str(architectures[row]) for row in left]
-    report = report_on(table, texts, measured[left], predictor, predictor.predict(codes[left]), others, samples=samples)
+    report = report_on(table, texts, measured[left], learner, learner.predict(codes[left]), others, samples=samples)
     judged = left[measured[left] >= DEGENERATE_SHARE * np.median(measured)]
-    return predictor, replace(report, curve=curve_of(predictor, codes, measured, rows, judged, seed))
+    return learner, replace(report, curve=curve_of(learner, codes, measured, rows, judged, seed))

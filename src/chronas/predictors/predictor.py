@@ -25,8 +25,9 @@ from torch import Tensor
 
 from chronas.errors import DataError, MismatchError, UsageError
 from chronas.networks import save_state
+from chronas.registry import import_path
 from chronas.schemas import upgraded
-from chronas.spaces import SPACES, NetworkSize, Space, make_space
+from chronas.spaces import NetworkSize, Space, space_of_file, space_source
 from chronas.units import LATENCY, unit_of
 
 if TYPE_CHECKING:
@@ -95,6 +96,10 @@ class Predictor(ABC):
     def unavailable(cls) -> str | None:
         """Why this predictor cannot be fitted here, in a few words, or None; saved ones are read anywhere."""
         return None
+
+    def clone(self) -> Self:
+        """An unfitted predictor with the same space, size and config."""
+        return type(self)(self.space, self.size, self.config)
 
     def fit(self, codes: NDArray[np.float32], costs: NDArray[np.float64], *, seed: int, cost: str = LATENCY) -> None:
         """Learn from measured costs; the same data and seed give the same bits.
@@ -178,7 +183,9 @@ class Predictor(ABC):
         content = {
             "schema": SCHEMA,
             "predictor": self.name,
+            "class": import_path(self),
             "space": self.space.name,
+            "space_source": space_source(self.space),
             "size": self.size.model_dump(mode="json"),
             "config": self.config.model_dump(mode="json"),
             "cost": self.learned,
@@ -186,22 +193,27 @@ class Predictor(ABC):
         save_state(path, self._state, content)
 
     @classmethod
-    def restored(cls, path: Path, tensors: State, content: Mapping[str, Any]) -> Self:
+    def restored(cls, path: Path, tensors: State, content: Mapping[str, Any], space: Space | None = None) -> Self:
         """The predictor of a file's tensors and content; `load_predictor` calls this.
 
         Raises:
             DataError: they are not a fitted predictor of this class.
+            MismatchError: it is of another space than the given one, or by another predictor.
+            NotRegisteredError: it is of a space that this program does not have.
         """
-        if content.get("schema") not in {SCHEMA, EARLIER_SCHEMA} or content.get("space") not in SPACES:
-            raise DataError(f"{path} is no predictor of this version and its spaces ({SCHEMA}): fit and save it again")
+        if content.get("schema") not in {SCHEMA, EARLIER_SCHEMA} or not isinstance(content.get("space"), str):
+            raise DataError(f"{path} is no predictor of this version ({SCHEMA}): fit and save it again")
+        if content.get("predictor") != cls.name:
+            raise MismatchError(f"{path} is by predictor {content.get('predictor')}, not {cls.name}: give its class")
         content = upgraded(content)
+        space = space_of_file(str(path), content["space"], content.get("space_source", ""), space)
         tensors = {
             ".".join(RENAMED_TENSORS.get(part, part) for part in name.split(".")): tensor
             for name, tensor in tensors.items()
         }
         try:
             size = NetworkSize.model_validate(content.get("size"))
-            predictor = cls(make_space(content["space"]), size, cls.Config.model_validate(content.get("config")))
+            predictor = cls(space, size, cls.Config.model_validate(content.get("config")))
         except ValidationError as error:
             raise DataError(f"{path} has a size or config that {cls.name} does not know: fit again") from error
         if not _fits(tensors, {**predictor._shapes(), "median": ()}):

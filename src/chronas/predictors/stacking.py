@@ -13,11 +13,11 @@ from pydantic import BaseModel, ConfigDict, Field
 from scipy.optimize import nnls
 from torch import Tensor
 
-from chronas import predictors
 from chronas.errors import UsageError
 from chronas.predictors.calibration import RESOLUTION, interval_factor
 from chronas.predictors.cv_ensemble import Learned, Learner
 from chronas.predictors.predictor import Shape, State
+from chronas.predictors.registry import make_predictor
 
 SUM_WEIGHT = 1e3  # of the equation that weights add up to one, over the others
 
@@ -82,7 +82,7 @@ class Stacked(Learner):
     def _members(self) -> dict[str, Learner]:
         found: dict[str, Learner] = {}
         for name in self.config.predictors:
-            member = predictors.make_predictor(name, self.space, self.size)
+            member = make_predictor(name, self.space, self.size)
             if not isinstance(member, Learner) or isinstance(member, Stacked) or not member.differentiable:
                 known = "lpm, gp, graph and pairs"
                 raise UsageError(

@@ -14,7 +14,7 @@ from chronas.runs.front import read_front, search_front
 from chronas.runs.limit_loop import help_searches
 from chronas.runs.network_costs import NetworkCosts, costs_of, device_of
 from chronas.runs.pipeline import execute, find, measure_found, show
-from chronas.runs.presets import PRESETS, make_preset
+from chronas.runs.presets import PRESETS, make_preset, preset_summaries
 from chronas.runs.run import Run
 from chronas.runs.selection import Chosen, Finder, read_choice, read_choices
 from chronas.runs.training import (
@@ -58,6 +58,7 @@ __all__ = [
     "fit_all",
     "help_searches",
     "make_preset",
+    "preset_summaries",
     "measure",
     "measure_found",
     "predictor_folder",

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import torch
 
-from chronas.errors import LimitMissedError, UsageError
+from chronas.errors import LimitMissedError, OutOfReachError
 from chronas.predictors import Predictor
 from chronas.progress import Progress, silent
 from chronas.runs.compatibility import search_costs
@@ -124,7 +124,7 @@ def choose(run: Run, name: str, reranker: Reranker, limits: Mapping[str, float],
 
     Raises:
         LimitMissedError: no candidate of `TRIES` was inside; the message tells which limits were missed by what.
-        UsageError: the limits are below anything that is predicted to be reachable.
+        OutOfReachError: the limits are below anything that is predicted to be reachable.
     """
     tried: list[str] = []
     wanted = dict(limits)
@@ -134,7 +134,7 @@ def choose(run: Run, name: str, reranker: Reranker, limits: Mapping[str, float],
         try:
             with run.timed(f"judge {name}"):
                 judged = reranker.ranked(wanted, excluded)
-        except UsageError:
+        except OutOfReachError:
             if not tried:
                 raise
             break

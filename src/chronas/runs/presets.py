@@ -5,33 +5,36 @@ config = make_preset("cifar10-cpu", {"searcher": "pc-darts"})
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Callable, Mapping
 from typing import Any
 
 from chronas.devices import device_class
 from chronas.measurement import Plan
-from chronas.names import named
 from chronas.predictors import predictor_class
+from chronas.registry import Registry
 from chronas.runs.config import DEFAULT_SEARCHER, Frame, RunConfig
 from chronas.search import searcher_class
 from chronas.spaces import make_space
 from chronas.training import make_recipe
 
-PRESETS = {
-    "digits-cpu": ("chronas.runs.presets:digits_cpu", "8x8 digits in minutes, much smaller than a paper's settings"),
-    "cifar10-cpu": (
-        "chronas.runs.presets:cifar10_cpu",
-        "CIFAR-10 in an hour or so on two cores, smaller than a paper's",
-    ),
-    "darts-cifar10": ("chronas.runs.presets:darts_cifar10", "the DARTS paper's settings; weeks, on a CPU"),
-    "pcdarts-cifar10": ("chronas.runs.presets:pcdarts_cifar10", "the PC-DARTS paper's settings; weeks, on a CPU"),
-    "nasbench201-cifar10": (
-        "chronas.runs.presets:nasbench201_cifar10",
-        "NAS-Bench-201's networks and training; a search takes minutes, a training a day or more, on a CPU",
-    ),
-}
+PRESETS = Registry(
+    "preset",
+    {
+        "digits-cpu": "chronas.runs.presets:digits_cpu",
+        "cifar10-cpu": "chronas.runs.presets:cifar10_cpu",
+        "darts-cifar10": "chronas.runs.presets:darts_cifar10",
+        "pcdarts-cifar10": "chronas.runs.presets:pcdarts_cifar10",
+        "nasbench201-cifar10": "chronas.runs.presets:nasbench201_cifar10",
+    },
+)
 Names = Mapping[str, str]
 SMALL_PLAN = Plan(warmup=5, repeats=20)  # of networks below 1 ms: many runs cost little, the first ones are cold
+
+
+def preset_summaries() -> dict[str, str]:
+    """What each preset is for, in one line: the first line of its docstring."""
+    return {name: (inspect.getdoc(preset) or "").partition("\n")[0] for name, preset in PRESETS.items()}
 
 
 def make_preset(name: str, names: Names | None = None) -> RunConfig:
@@ -44,13 +47,13 @@ def make_preset(name: str, names: Names | None = None) -> RunConfig:
     Raises:
         UsageError: there is no such preset, or no such name.
     """
-    preset: Callable[[Names], RunConfig] = named("preset", name, {key: text for key, (text, _) in PRESETS.items()})
+    preset: Callable[[Names], RunConfig] = PRESETS[name]
     config = preset(names or {})
     return _of_layers(config) if make_space(config.space).topology.small_depth == 1 else config
 
 
 def digits_cpu(names: Names) -> RunConfig:
-    """What `chronas demo` runs: handwritten digits of 8x8 pixels, a short search, everything compared. Ours."""
+    """8x8 digits in minutes, much smaller than a paper's settings; what `chronas demo` runs."""
     searcher = names.get("searcher", DEFAULT_SEARCHER)
     return RunConfig(
         **_names({"searcher": searcher, **names}),
@@ -66,7 +69,7 @@ def digits_cpu(names: Names) -> RunConfig:
 
 
 def cifar10_cpu(names: Names) -> RunConfig:
-    """CIFAR-10 on two CPU cores: fewer images, channels, cells and epochs than any paper's. Ours."""
+    """CIFAR-10 in an hour or so on two cores, smaller than a paper's."""
     name = names.get("searcher", DEFAULT_SEARCHER)
     searcher = searcher_class(name)
     return RunConfig(
@@ -86,17 +89,25 @@ def cifar10_cpu(names: Names) -> RunConfig:
 
 
 def darts_cifar10(names: Names) -> RunConfig:
-    """DARTS, first order, as published for CIFAR-10 (arXiv 1806.09055; quark0/darts @f276dd3), no latency term."""
+    """The DARTS paper's settings; weeks, on a CPU.
+
+    First order, as published for CIFAR-10 (arXiv 1806.09055; quark0/darts @f276dd3), no latency term.
+    """
     return _published("darts", "darts-cifar10", names)
 
 
 def pcdarts_cifar10(names: Names) -> RunConfig:
-    """PC-DARTS as published for CIFAR-10 (arXiv 1907.05737; yuhuixu1993/PC-DARTS @b74702f), no latency term."""
+    """The PC-DARTS paper's settings; weeks, on a CPU.
+
+    As published for CIFAR-10 (arXiv 1907.05737; yuhuixu1993/PC-DARTS @b74702f), no latency term.
+    """
     return _published("pc-darts", "pcdarts-cifar10", names)
 
 
 def nasbench201_cifar10(names: Names) -> RunConfig:
-    """NAS-Bench-201 (arXiv 2001.00326), whose networks have 16 channels and 5 cells a stage; no latency term.
+    """NAS-Bench-201's networks and training; a search takes minutes, a training a day or more, on a CPU.
+
+    arXiv 2001.00326: networks have 16 channels and 5 cells a stage; no latency term.
 
     The search is ours, small: what it finds is held against the known accuracies in results/truth-nasbench201.md.
     """

@@ -104,7 +104,7 @@ def train_architecture(
 
     Raises:
         MismatchError: the folder holds another training.
-        UsageError: training diverged.
+        DivergedError: the loss is no longer finite.
     """
     normalisation = Normalisation.of(data.train)
     preprocessing = Preprocessing(normalisation.mean, normalisation.std, data.class_names)

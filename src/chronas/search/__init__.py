@@ -7,10 +7,12 @@ for candidate in found.candidates({"latency_ms": 12.0}):
 
 from __future__ import annotations
 
+from typing import cast
+
 from pydantic import BaseModel
 
 from chronas.errors import UsageError
-from chronas.names import named
+from chronas.registry import Registry
 from chronas.search.derive import Candidate, Contender, amounts_text, candidates
 from chronas.search.evaluators import ScoreFunction, TableEvaluator
 from chronas.search.objective import CostFunction, Objective, ObjectiveConfig, SearchCost
@@ -44,19 +46,22 @@ __all__ = [
     "searcher_class",
 ]
 
-SEARCHERS = {
-    "bayesian": "chronas.search.blackbox.bayesian:Bayesian",
-    "darts": "chronas.search.gradient.darts:Darts",
-    "drnas": "chronas.search.gradient.drnas:DrNAS",
-    "evolution": "chronas.search.blackbox.evolution:Evolution",
-    "gdas": "chronas.search.gradient.gdas:Gdas",
-    "local-search": "chronas.search.blackbox.local_search:LocalSearch",
-    "nsga2": "chronas.search.blackbox.nsga2:Nsga2",
-    "optuna": "chronas.search.blackbox.optuna_samplers:OptunaSearch",
-    "pc-darts": "chronas.search.gradient.pc_darts:PCDarts",
-    "proxyless": "chronas.search.gradient.proxyless:Proxyless",
-    "random": "chronas.search.blackbox.random_search:RandomSearch",
-}
+SEARCHERS = Registry(
+    "searcher",
+    {
+        "bayesian": "chronas.search.blackbox.bayesian:Bayesian",
+        "darts": "chronas.search.gradient.darts:Darts",
+        "drnas": "chronas.search.gradient.drnas:DrNAS",
+        "evolution": "chronas.search.blackbox.evolution:Evolution",
+        "gdas": "chronas.search.gradient.gdas:Gdas",
+        "local-search": "chronas.search.blackbox.local_search:LocalSearch",
+        "nsga2": "chronas.search.blackbox.nsga2:Nsga2",
+        "optuna": "chronas.search.blackbox.optuna_samplers:OptunaSearch",
+        "pc-darts": "chronas.search.gradient.pc_darts:PCDarts",
+        "proxyless": "chronas.search.gradient.proxyless:Proxyless",
+        "random": "chronas.search.blackbox.random_search:RandomSearch",
+    },
+)
 
 
 def searcher_class(name: str) -> type[Searcher]:
@@ -65,17 +70,21 @@ def searcher_class(name: str) -> type[Searcher]:
     Raises:
         UsageError: there is no such searcher.
     """
-    found: type[Searcher] = named("searcher", name, SEARCHERS)
-    return found
+    found = SEARCHERS[name]
+    return type(found) if isinstance(found, Searcher) else cast("type[Searcher]", found)
 
 
-def make_searcher(name: str, config: BaseModel | None = None) -> Searcher:
-    """The searcher of a name in `SEARCHERS`, with the given or its default settings.
+def make_searcher(searcher: str | Searcher, config: BaseModel | None = None) -> Searcher:
+    """The searcher of a name in `SEARCHERS`, with the given or its default settings; a searcher is given back.
 
     Raises:
         UsageError: there is no such searcher, the config is of another one, or its settings do not fit together.
     """
-    searcher = searcher_class(name)
-    if config is not None and not isinstance(config, searcher.Config):
-        raise UsageError(f"searcher {name} takes a {searcher.Config.__name__}, got a {type(config).__name__}")
-    return searcher(config)
+    if isinstance(searcher, Searcher):
+        if config is not None and config != searcher.config:
+            raise UsageError(f"searcher {searcher.name} is given as an object, which has its config: give its name")
+        return searcher
+    found = searcher_class(searcher)
+    if config is not None and not isinstance(config, found.Config):
+        raise UsageError(f"searcher {searcher} takes a {found.Config.__name__}, got a {type(config).__name__}")
+    return found(config)

@@ -77,7 +77,8 @@ def candidates(
         limits: what no candidate's predictions exceed, by name, in the unit of each cost.
 
     Raises:
-        UsageError: a limit without a predictor, or below anything that the climb reaches; says what is reachable.
+        UsageError: a limit without a predictor.
+        OutOfReachError: a limit below anything that the climb reaches; says what is reachable.
     """
     if not limits:
         for chunk in _chunks(relaxation, costs):

@@ -13,7 +13,7 @@ import torch
 from pydantic import BaseModel, ConfigDict
 
 from chronas.data import Images, Normalisation
-from chronas.errors import DataError, MismatchError, UsageError
+from chronas.errors import DataError, DivergedError, MismatchError, UsageError
 from chronas.files import sha256
 from chronas.networks import load_state
 from chronas.progress import Progress, silent
@@ -115,7 +115,8 @@ class SearchResult(ABC):
         """Architectures, best first, all predicted inside every limit: by the cost's name, in its unit.
 
         Raises:
-            UsageError: a limit without a predictor, or below anything that is reachable; says what is.
+            UsageError: a limit without a predictor.
+            OutOfReachError: a limit below anything that is reachable; says what is.
         """
 
     @abstractmethod
@@ -127,7 +128,8 @@ class SearchResult(ABC):
             progress: told of each step.
 
         Raises:
-            UsageError: a limit without a predictor, or below anything that is reachable.
+            UsageError: a limit without a predictor.
+            OutOfReachError: a limit below anything that is reachable.
         """
 
     @abstractmethod
@@ -225,8 +227,9 @@ class Searcher(ABC):
             progress: told of every step.
 
         Raises:
-            UsageError: settings that do not fit together, a space that it cannot search, processes that it has no use
-                for, or a loss that is no longer finite.
+            UsageError: settings that do not fit together, a space that it cannot search, or processes that it has no
+                use for.
+            DivergedError: a loss that is no longer finite.
             MismatchError: images of another shape than the size's, or a checkpoint of another task.
             DataError: a damaged checkpoint, a full disk, or a predictor that gives no finite number.
         """
@@ -319,7 +322,7 @@ def check_finite(value: float, what: str, epoch: int, learning_rate: float) -> N
     """Stop a search that diverged.
 
     Raises:
-        UsageError: the value is nan or infinite.
+        DivergedError: the value is nan or infinite.
     """
     if not abs(value) < float("inf"):
-        raise UsageError(f"the {what} became {value} in epoch {epoch}: lower the learning rate ({learning_rate:g})")
+        raise DivergedError(f"the {what} became {value} in epoch {epoch}: lower the learning rate ({learning_rate:g})")

@@ -6,9 +6,8 @@ print(space.sample(1, seed=0)[0])
 
 from __future__ import annotations
 
-import functools
-
-from chronas.names import named
+from chronas.errors import MismatchError, NotRegisteredError, UsageError
+from chronas.registry import Registry, import_path
 from chronas.spaces.features import live_codes
 from chronas.spaces.operations import CELL_OPERATIONS, GREY, LAYER_OPERATIONS, NOTHING, Operation, label_of
 from chronas.spaces.size import NetworkSize
@@ -37,24 +36,67 @@ __all__ = [
     "live_codes",
     "live_edges",
     "make_space",
+    "space_of_file",
+    "space_source",
     "needed_states",
     "passes",
     "reached_states",
 ]
 
-SPACES = {
-    "darts": "chronas.spaces.darts:Darts",
-    "fbnet": "chronas.spaces.fbnet:FBNet",
-    "nasbench201": "chronas.spaces.nasbench201:NasBench201",
-}
+SPACES = Registry(
+    "space",
+    {
+        "darts": "chronas.spaces.darts:Darts",
+        "fbnet": "chronas.spaces.fbnet:FBNet",
+        "nasbench201": "chronas.spaces.nasbench201:NasBench201",
+    },
+)
+_made: dict[object, Space] = {}  # of a class or function, the space that it made
 
 
-@functools.cache
-def make_space(name: str) -> Space:
-    """The space of a name in `SPACES`; the same object each time.
+def make_space(space: str | Space) -> Space:
+    """The space of a name in `SPACES`, the same object each time; a space is given back as it is.
 
     Raises:
-        UsageError: there is no such space.
+        UsageError: there is no such space, or what the name stands for is none.
     """
-    space: Space = named("space", name, SPACES)()
-    return space
+    if isinstance(space, Space):
+        return space
+    entry = SPACES[space]
+    if isinstance(entry, Space):
+        return entry
+    if entry not in _made:
+        made = entry()
+        if not isinstance(made, Space) or made.name != space:
+            raise UsageError(f"space {space} should be a Space whose name is {space!r}, got {made!r}: register another")
+        _made[entry] = made
+    return _made[entry]
+
+
+def space_of_file(what: str, name: str, source: str = "", space: Space | None = None) -> Space:
+    """The space that a file is of.
+
+    Args:
+        what: the file, for messages.
+        name: of the space, as the file says.
+        source: where the space's class was defined, as the file says.
+        space: that the caller gives; None: the one of that name in `SPACES`.
+
+    Raises:
+        MismatchError: the file is of another space than the given one.
+        NotRegisteredError: none is given, and this program has no space of that name.
+    """
+    if space is not None and space.name != name:
+        raise MismatchError(f"{what} is of space {name}, got space {space.name}: give the space that it is of")
+    if space is None and name not in SPACES:
+        made_by = f" (class {source})" if source else ""
+        raise NotRegisteredError(
+            f"{what} is of space {name!r}{made_by}, which is not registered here: give it as `space=`, call "
+            f"`chronas.register(space)` first, or install the package with its entry point in {SPACES.group}"
+        )
+    return make_space(name) if space is None else space
+
+
+def space_source(space: Space) -> str:
+    """Where the class of a space of somebody's own is defined, for files of it; empty for those of chronas."""
+    return "" if space.name in SPACES.built_in else import_path(space)

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from chronas.names import named
+from chronas.registry import imported
 from chronas.tables.block_table import BlockTable, is_block_table
 from chronas.tables.bundled import shipped_files, shipped_tables, table_files, table_path
 from chronas.tables.columns import COST_COLUMNS
@@ -95,4 +95,4 @@ LATER = {
 def __getattr__(name: str) -> Any:
     if name not in LATER:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    return named("name", name, LATER)
+    return imported(LATER[name])

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import replace
 from datetime import UTC, datetime
 
 from chronas import __version__
@@ -46,7 +45,7 @@ def analytical_table(
         frame = with_estimates(frame, cost, exact)
     created = datetime.now(UTC).isoformat(timespec="seconds")
     sources = dict.fromkeys(costs, f"{SOURCE} by {device.name}")
-    return CostTable(frame, replace(table.provenance, created=created, version=__version__, sources=sources))
+    return table.like(frame, created=created, version=__version__, sources=sources)
 
 
 def _exact(value: float) -> Estimate:

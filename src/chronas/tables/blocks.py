@@ -10,7 +10,7 @@ Either sum is too low on a CPU (docs/log.md): small networks stay in the caches.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import numpy as np
 import polars as pl
@@ -123,7 +123,7 @@ def added_up(table: CostTable, networks: BlockNetworks) -> tuple[BlockCosts, Cos
         error_percent=float(100 * np.mean(np.abs(sums - found) / found)),
         level_percent=100 * (float(np.median(sums / found)) - 1),
     )
-    return blocks, CostTable(table.frame, replace(table.provenance, additivity=additivity))
+    return blocks, table.like(table.frame, additivity=additivity)
 
 
 def _sums(table: CostTable, networks: BlockNetworks) -> tuple[BlockCosts, NDArray[np.float64], NDArray[np.float64]]:

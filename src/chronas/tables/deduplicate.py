@@ -49,7 +49,7 @@ def expanded(table: CostTable, device: Device) -> CostTable:
     frame = pl.DataFrame(rows, schema=schema, orient="row").sort(INDEX, maintain_order=True)
     costs = table.frame.rename({"architecture": MEASURED_AS})
     joined = frame.join(costs, on=MEASURED_AS, how="left", maintain_order="left")
-    return CostTable(joined.select(*table.frame.columns, MEASURED_AS, INDEX), table.provenance)
+    return table.like(joined.select(*table.frame.columns, MEASURED_AS, INDEX))
 
 
 def _graph(architecture: Architecture, device: Device) -> Architecture:

@@ -19,7 +19,7 @@ from pydantic import ValidationError
 
 from chronas.errors import DataError
 from chronas.schemas import upgraded
-from chronas.spaces import SPACES, NetworkSize
+from chronas.spaces import NetworkSize
 
 FEWEST = 3
 
@@ -74,7 +74,9 @@ class Repeatability:
 
 
 # what tables of chronas 0.1.0 do not have yet
-LATER = frozenset({"background_cores", "priority", "checks", "sources", "missing", "runs", "additivity"})
+LATER = frozenset(
+    {"background_cores", "priority", "checks", "sources", "missing", "runs", "additivity", "space_source"}
+)
 
 
 @dataclass(frozen=True)
@@ -139,7 +141,7 @@ class Provenance:
     """Where the numbers of a table come from.
 
     Attributes:
-        space: its name in `SPACES`.
+        space: its name.
         size: what the architectures were built into.
         device: the device's fingerprint.
         plan: how it was measured, as `Plan` has it; empty where that is not known.
@@ -155,6 +157,8 @@ class Provenance:
         missing: why architectures are not in the table, where that is known ("does not compile").
         runs: how many timed runs a value stands for, where there is no plan that tells; None where that is not known.
         additivity: how well single blocks add up; None where the table is not of single blocks.
+        space_source: where the class of a space of somebody's own is defined, "package.module:Class"; empty for those
+            that come with chronas.
     """
 
     space: str
@@ -173,6 +177,7 @@ class Provenance:
     missing: str = ""
     runs: int | None = None
     additivity: Additivity | None = None
+    space_source: str = ""
 
     def to_json(self) -> str:
         """The provenance as one line of JSON; `from_json` gives it back."""
@@ -183,7 +188,7 @@ class Provenance:
         """The provenance that `text` came from.
 
         Raises:
-            DataError: the text is not JSON, lacks a field, or names a space that does not exist.
+            DataError: the text is not JSON, lacks a field, or has one of another type.
         """
         try:
             content = upgraded(json.loads(text))
@@ -193,10 +198,10 @@ class Provenance:
                 content["additivity"] = Additivity.of_json(content["additivity"])
             known = [entry.name for entry in fields(cls) if entry.name not in LATER or entry.name in content]
             provenance = cls(**{name: content[name] for name in known})
+            if not isinstance(provenance.space, str):
+                raise TypeError(f"space should be a name, got {provenance.space!r}")
+            return provenance
         except (ValueError, KeyError, TypeError, ValidationError) as error:
             raise DataError(
                 f"the provenance should be an object of {[f.name for f in fields(cls)]}: {error}"
             ) from error
-        if provenance.space not in SPACES:
-            raise DataError(f"the provenance names space {provenance.space!r}, known are {', '.join(SPACES)}")
-        return provenance

@@ -6,7 +6,6 @@ nothing. `chronas measure --check TABLE` makes one.
 
 from __future__ import annotations
 
-from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -62,4 +61,4 @@ def remeasured(
         level_percent=100 * (float(np.median(now_ms / before_ms)) - 1),
         background_cores=journal.background_cores(),
     )
-    return CostTable(table.frame, replace(provenance, checks=(*provenance.checks, check)))
+    return table.like(table.frame, checks=(*provenance.checks, check))

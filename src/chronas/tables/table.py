@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 
 from chronas.errors import ChronasError, DataError, MismatchError
 from chronas.files import write_bytes
-from chronas.spaces import Architecture, NetworkSize, Space, make_space
+from chronas.spaces import Architecture, NetworkSize, Space, space_of_file, space_source
 from chronas.tables.columns import COLUMNS, COST_COLUMNS, ROUNDS, cost_text, interval_text, with_estimates
 from chronas.tables.parquet import has_metadata, read_parquet
 from chronas.tables.provenance import Provenance, Repeatability
@@ -47,23 +47,36 @@ class CostTable:
         provenance: where the numbers come from.
     """
 
-    def __init__(self, frame: pl.DataFrame, provenance: Provenance) -> None:
+    def __init__(self, frame: pl.DataFrame, provenance: Provenance, space: Space | None = None) -> None:
         """Check and keep.
+
+        Args:
+            frame: as the attribute.
+            provenance: as the attribute.
+            space: of the architectures; None: the one of its name in `SPACES`, which is looked up when it is needed.
 
         Raises:
             DataError: no row, a missing column, one of another type, a null, an architecture twice, or a cost that is
                 NaN, infinite, zero or negative.
+            MismatchError: it is a table of another space.
         """
+        if space is not None and space.name != provenance.space:
+            raise MismatchError(f"the table is of space {provenance.space}, got space {space.name}: give the right one")
         if frame.is_empty():
             raise DataError("a table needs at least one architecture: measure some first")
         _check_columns(frame, provenance.cost)
         _check_numbers(frame, provenance.cost)
         self.frame = frame
         self.provenance = provenance
+        self._space = space
 
     @classmethod
-    def from_journal(cls, path: Path) -> CostTable:
+    def from_journal(cls, path: Path, space: Space | None = None) -> CostTable:
         """The table of a campaign, from the networks that have all rounds of the plan.
+
+        Args:
+            path: of the journal.
+            space: as of the constructor.
 
         Raises:
             DataError: the journal is missing or damaged, or no network has all rounds yet.
@@ -91,11 +104,12 @@ class CostTable:
             background_cores=state.background_cores(),
             priority=state.priority(),
             sources={cost: readings.source for cost, readings in state.readings.items()},
+            space_source="" if space is None else space_source(space),
         )
         frame = pl.DataFrame(rows, schema=COLUMNS, orient="row")
         for cost, readings in state.readings.items():
             frame = with_estimates(frame, cost, readings.estimates())
-        return cls(frame, provenance)
+        return cls(frame, provenance, space)
 
     @classmethod
     def from_rows(
@@ -120,15 +134,17 @@ class CostTable:
         """
         known = {"architecture": pl.String(), "latency_ms": pl.Float64()}
         frame = pl.DataFrame([(str(one), latency_ms) for one, latency_ms in rows], schema=known, orient="row")
-        return cls.from_values(frame, Provenance(space.name, size, device.fingerprint(), source=source))
+        provenance = Provenance(space.name, size, device.fingerprint(), source=source, space_source=space_source(space))
+        return cls.from_values(frame, provenance, space)
 
     @classmethod
-    def from_values(cls, frame: pl.DataFrame, provenance: Provenance) -> CostTable:
+    def from_values(cls, frame: pl.DataFrame, provenance: Provenance, space: Space | None = None) -> CostTable:
         """A table of known costs, each as one round without an interval; other columns stay as they are.
 
         Args:
             frame: with at least `architecture` and the provenance's cost.
             provenance: where the numbers come from.
+            space: as of the constructor.
 
         Raises:
             DataError: as the constructor.
@@ -145,14 +161,19 @@ class CostTable:
                 once = pl.when(value.is_not_null()).then(pl.concat_list(value))
                 full = full.with_columns(**{columns.low: value, columns.high: value, columns.rounds: once})
         first = [name for name in COLUMNS if name in full.columns]
-        return cls(full.select(*first, *(name for name in full.columns if name not in COLUMNS)), provenance)
+        return cls(full.select(*first, *(name for name in full.columns if name not in COLUMNS)), provenance, space)
 
     @classmethod
-    def load(cls, path: Path) -> CostTable:
+    def load(cls, path: Path, space: Space | None = None) -> CostTable:
         """Read a table that `save` wrote.
+
+        Args:
+            path: of the file.
+            space: as of the constructor.
 
         Raises:
             DataError: the file is missing, cut off, damaged, no Parquet file, or has no provenance.
+            MismatchError: it is a table of another space than the given one.
         """
         frame, metadata = read_parquet(path)
         if any(key.startswith("chronas.blocks/") for key in metadata):
@@ -161,7 +182,7 @@ class CostTable:
         if provenance is None:
             raise DataError(f"{path} has no provenance ({PROVENANCE_KEY}): it is no table of chronas, import it first")
         try:
-            table = cls(frame.rename(RENAMED_COLUMNS, strict=False), Provenance.from_json(provenance))
+            table = cls(frame.rename(RENAMED_COLUMNS, strict=False), Provenance.from_json(provenance), space)
         except DataError as error:
             raise DataError(f"{path} is damaged: {error}") from error
         if metadata.get(CHECKSUM_KEY) != _checksum(table, provenance, frame.columns):
@@ -182,15 +203,23 @@ class CostTable:
 
     def from_source(self, source: str) -> CostTable:
         """The same table, with other words for where its numbers come from."""
-        return CostTable(self.frame, replace(self.provenance, source=source))
+        return self.like(self.frame, source=source)
+
+    def like(self, frame: pl.DataFrame, **changes: Any) -> CostTable:
+        """A table of another frame, in the same space, whose provenance differs in these fields."""
+        return CostTable(frame, replace(self.provenance, **changes), self._space)
 
     def __len__(self) -> int:
         return len(self.frame)
 
     @property
     def space(self) -> Space:
-        """The space of the architectures."""
-        return make_space(self.provenance.space)
+        """The space of the architectures.
+
+        Raises:
+            NotRegisteredError: the table was read from a file, of a space that this program does not have.
+        """
+        return space_of_file("the table", self.provenance.space, self.provenance.space_source, self._space)
 
     @property
     def drift_percent(self) -> float | None:
@@ -206,7 +235,7 @@ class CostTable:
         if cost not in self.costs_known or self.frame.schema.get(cost) != pl.Float64():
             known = ", ".join(self.costs_known)
             raise DataError(f"the table has no cost {cost}, only {known}: measure with --costs, or take one of these")
-        return CostTable(self.frame.filter(pl.col(cost).is_not_null()), replace(self.provenance, cost=cost))
+        return self.like(self.frame.filter(pl.col(cost).is_not_null()), cost=cost)
 
     @property
     def costs_known(self) -> list[str]:
@@ -222,7 +251,7 @@ class CostTable:
         """The rows that were measured themselves, without those that another one's measurement stands for."""
         if MEASURED_AS not in self.frame.columns:
             return self
-        return CostTable(self.frame.filter(pl.col(MEASURED_AS) == pl.col("architecture")), self.provenance)
+        return self.like(self.frame.filter(pl.col(MEASURED_AS) == pl.col("architecture")))
 
     def measured_as(self) -> pl.Series:
         """For each row the text of the architecture that was measured for it; null where that is its own."""

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from chronas.names import named
+from chronas.registry import Registry
 from chronas.training.checkpoints import BEST, load_best
 from chronas.training.evaluation import Verdict, evaluate, judge
 from chronas.training.process_group import LAUNCHED, SINGLE_PROCESS, ProcessGroup, launched_group
@@ -35,13 +35,16 @@ __all__ = [
     "train",
 ]
 
-RECIPES = {
-    "darts-cifar10": "chronas.training.recipe:darts_cifar10",
-    "pcdarts-cifar10": "chronas.training.recipe:pcdarts_cifar10",
-    "nasbench201": "chronas.training.recipe:nasbench201",
-    "cifar10-cpu": "chronas.training.recipe:cifar10_cpu",
-    "digits-small": "chronas.training.recipe:digits_small",
-}
+RECIPES = Registry(
+    "recipe",
+    {
+        "darts-cifar10": "chronas.training.recipe:darts_cifar10",
+        "pcdarts-cifar10": "chronas.training.recipe:pcdarts_cifar10",
+        "nasbench201": "chronas.training.recipe:nasbench201",
+        "cifar10-cpu": "chronas.training.recipe:cifar10_cpu",
+        "digits-small": "chronas.training.recipe:digits_small",
+    },
+)
 
 
 def make_recipe(name: str) -> Recipe:
@@ -50,5 +53,5 @@ def make_recipe(name: str) -> Recipe:
     Raises:
         UsageError: there is no such recipe.
     """
-    preset: Callable[[], Recipe] = named("recipe", name, RECIPES)
+    preset: Callable[[], Recipe] = RECIPES[name]
     return preset()

@@ -23,7 +23,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from chronas.data import Batches, Images, Normalisation
-from chronas.errors import UsageError
+from chronas.errors import DivergedError, UsageError
 from chronas.files import fingerprint
 from chronas.networks import set_drop_path, wiring
 from chronas.progress import Progress, silent
@@ -80,8 +80,8 @@ def train(
             when a training goes on with another number. The first one writes; all must see the folder.
 
     Raises:
-        UsageError: the loss is NaN or infinite; the checkpoint of the epoch before stays. Or a batch has fewer images
-            than there are processes.
+        DivergedError: the loss is NaN or infinite; the checkpoint of the epoch before stays.
+        UsageError: a batch has fewer images than there are processes.
         MismatchError: the folder holds a training of another architecture, recipe, seed or of other images, or not
             all processes see it.
         DataError: a checkpoint in the folder is damaged or cannot be written.
@@ -153,7 +153,7 @@ def _epoch(
         if not np.isfinite(loss):
             where = f"in epoch {epoch + 1} of {recipe.epochs}; the checkpoint of the epoch before stays"
             advice = f"use a lower learning rate than {recipe.learning_rate:g}, and another folder"
-            raise UsageError(f"training diverged: the loss or its gradient is not finite {where}: {advice}")
+            raise DivergedError(f"training diverged: the loss or its gradient is not finite {where}: {advice}")
         loss_sum, correct, seen = loss_sum + loss * count, correct + right, seen + count
         note = f"epoch {epoch + 1}/{recipe.epochs}, loss {loss_sum / seen:.3f}, accuracy {100 * correct / seen:.1f} %"
         progress("train", step + 1, total, note)

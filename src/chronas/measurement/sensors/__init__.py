@@ -10,16 +10,19 @@ from __future__ import annotations
 from chronas.devices import Device
 from chronas.errors import DeviceError
 from chronas.measurement.sensors.sensor import Drawn, PowerSensor, Sensor, mean_power_mw
-from chronas.names import named
+from chronas.registry import Registry
 
 __all__ = ["SENSORS", "Drawn", "PowerSensor", "Sensor", "mean_power_mw", "sensor_class", "sensor_of"]
 
-SENSORS = {
-    "rapl": "chronas.measurement.sensors.rapl:Rapl",
-    "nvml": "chronas.measurement.sensors.nvml:Nvml",
-    "tegrastats": "chronas.measurement.sensors.tegrastats:Tegrastats",
-    "simulated": "chronas.measurement.sensors.sensor:SimulatedSensor",
-}
+SENSORS = Registry(
+    "sensor",
+    {
+        "rapl": "chronas.measurement.sensors.rapl:Rapl",
+        "nvml": "chronas.measurement.sensors.nvml:Nvml",
+        "tegrastats": "chronas.measurement.sensors.tegrastats:Tegrastats",
+        "simulated": "chronas.measurement.sensors.sensor:SimulatedSensor",
+    },
+)
 
 
 def sensor_class(name: str) -> type[Sensor]:
@@ -28,7 +31,7 @@ def sensor_class(name: str) -> type[Sensor]:
     Raises:
         UsageError: there is no such sensor.
     """
-    found: type[Sensor] = named("sensor", name, SENSORS)
+    found: type[Sensor] = SENSORS[name]
     return found
 
 

@@ -128,7 +128,8 @@ class BayesianResult(BlackBoxResult):
         A predictor that was wrong tightens a limit until few of what was trained are left, or none.
 
         Raises:
-            UsageError: a limit without a predictor, or below anything that is reachable.
+            UsageError: a limit without a predictor.
+            OutOfReachError: a limit below anything that is reachable.
         """
         require_costs(self.judged[0].candidate.predicted, limits)
         inside = [each.candidate for each in self.judged if each.candidate.violation(limits) == 0]

@@ -18,7 +18,7 @@ from typing import Any
 import numpy as np
 from pydantic import Field
 
-from chronas.errors import DataError, UsageError
+from chronas.errors import DataError, OutOfReachError
 from chronas.files import read_json, write_json
 from chronas.pareto import non_dominated
 from chronas.progress import Progress, silent
@@ -120,7 +120,7 @@ class BlackBoxResult(SearchResult):
         inside = [each for each in found if each.violation(limits) == 0]
         if not inside:
             nearest = min(found, key=lambda each: each.violation(limits))
-            raise UsageError(
+            raise OutOfReachError(
                 f"of {len(found)} assessed architectures none is predicted within {amounts_text(limits)}; the "
                 f"nearest is predicted at {amounts_text({name: nearest.predicted[name] for name in limits})}: search "
                 f"with these limits, or give at least that"

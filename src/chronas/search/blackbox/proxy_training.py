@@ -30,9 +30,10 @@ from chronas.errors import UsageError
 from chronas.files import fingerprint
 from chronas.networks import build
 from chronas.progress import Progress, silent
+from chronas.registry import packed, unpacked
 from chronas.search.evaluators import Evaluator, Score, Steps, unheard
 from chronas.search.searcher import SearcherConfig, Task
-from chronas.spaces import Architecture, NetworkSize, make_space
+from chronas.spaces import Architecture, NetworkSize, Space
 from chronas.training import Recipe, judge, train
 
 ALONE_S = 1.0  # after which a process looks whether the one that began it is there
@@ -69,7 +70,6 @@ class ProxyConfig(SearcherConfig):
 class ProxySetup(NamedTuple):
     """All that trainings share, as a process is given it once."""
 
-    space: str
     size: NetworkSize
     train: tuple[Tensor, Tensor]
     validation: tuple[Tensor, Tensor]
@@ -89,7 +89,7 @@ class ProxyTraining(Evaluator):
         Raises:
             UsageError: the images are too small for the stride.
         """
-        self._config = config
+        self._config, self._space = config, task.space
         height, width = task.size.input_shape[1:]
         if config.image_stride > min(height, width):
             raise UsageError(f"images of {height}x{width} pixels have no squares of {config.image_stride}")
@@ -103,7 +103,6 @@ class ProxyTraining(Evaluator):
             update={"input_shape": shape, **{key: value for key, value in frame.items() if value is not None}}
         )
         self._setup = ProxySetup(
-            space=task.space.name,
             size=size,
             train=(images[0].pixels, images[0].labels),
             validation=(images[1].pixels, images[1].labels),
@@ -140,14 +139,14 @@ class ProxyTraining(Evaluator):
     def _trained(self, texts: Sequence[str], progress: Steps) -> Iterator[Score]:
         if self._config.workers == 1:
             for number, text in enumerate(texts):
-                yield train_proxy(self._setup, text, _Heard(progress, number * self.steps))
+                yield train_proxy(self._setup, self._space.parse(text), _Heard(progress, number * self.steps))
             return
         if self._pool is None:
             self._pool = ProcessPoolExecutor(
                 self._config.workers,
                 mp_context=multiprocessing.get_context("spawn"),
                 initializer=_begin,
-                initargs=(self._setup,),
+                initargs=(packed(self._space), self._setup),
             )
         with _without_script():
             found = self._pool.map(_train_here, texts)
@@ -171,11 +170,11 @@ class _Heard:
         self.progress(self.before + done, note)
 
 
-def train_proxy(setup: ProxySetup, text: str, progress: Progress = silent) -> Score:
+def train_proxy(setup: ProxySetup, architecture: Architecture, progress: Progress = silent) -> Score:
     """Train one architecture and see what it has learned; raises as `train`."""
     images, validation = Images(*setup.train), Images(*setup.validation)
-    network = build(make_space(setup.space).parse(text), setup.size, seed=setup.seed)
-    folder = setup.folder / f"network-{fingerprint(text)}"
+    network = build(architecture, setup.size, seed=setup.seed)
+    folder = setup.folder / f"network-{fingerprint(str(architecture))}"
     training = train(
         network, images, validation, setup.normalisation, setup.recipe, folder=folder, seed=setup.seed,
         progress=progress,
@@ -206,13 +205,13 @@ def _without_script() -> Iterator[None]:
         sys.modules["__main__"] = script
 
 
-_setup: ProxySetup | None = None  # of a process that trains
+_given: tuple[Space, ProxySetup] | None = None  # of a process that trains
 
 
-def _begin(setup: ProxySetup) -> None:
+def _begin(space: str, setup: ProxySetup) -> None:
     """In a new process: keep what all its trainings share."""
-    global _setup  # noqa: PLW0603 - how a pool's processes get what all their work shares
-    _setup = setup
+    global _given  # noqa: PLW0603 - how a pool's processes get what all their work shares
+    _given = unpacked(space)[0], setup
     torch.set_num_threads(setup.threads)
     threading.Thread(target=_end_with_parent, daemon=True).start()
 
@@ -227,5 +226,6 @@ def _end_with_parent() -> None:
 
 
 def _train_here(text: str) -> Score:
-    assert _setup is not None
-    return train_proxy(_setup, text)
+    assert _given is not None
+    space, setup = _given
+    return train_proxy(setup, space.parse(text))

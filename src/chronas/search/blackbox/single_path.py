@@ -141,7 +141,7 @@ class SinglePathSupernet(Evaluator):
         """Train, or go on from the checkpoint of the last epoch, to the same bits on a CPU.
 
         Raises:
-            UsageError: the loss is no longer finite.
+            DivergedError: the loss is no longer finite.
             MismatchError: the folder has another supernet.
             DataError: its checkpoint is damaged, or cannot be written.
         """

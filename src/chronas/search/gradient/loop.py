@@ -180,7 +180,7 @@ class BilevelLoop:
         Where processes share the batch, the mean of what each of them gets is meant.
 
         Raises:
-            UsageError: it is counted and no longer finite.
+            DivergedError: it is counted and no longer finite.
         """
         group, whole = self.task.group, len(batch[1])
         images, labels = (each[group.part(whole)] for each in batch)
