@@ -161,7 +161,7 @@ def config_of(table: CostTable, arguments: argparse.Namespace, seed: int) -> Run
         "limit_ms": float(np.median(table.costs())),
         "seed": seed,
     }
-    if searcher_class(arguments.searcher).supernet:
+    if searcher_class(arguments.searcher).weight_sharing:
         small = {"width": 8, "depth": 1, "epochs": arguments.epochs, "warmup_epochs": 1}
         known = {key: value for key, value in small.items() if key in type(base.searcher_config).model_fields}
         update["searcher_config"] = base.searcher_config.model_copy(update=known)

@@ -32,12 +32,14 @@ from torch import Tensor
 from torch.nn import functional
 
 from chronas.data import Images, Normalisation, load_dataset, split
-from chronas.predictors import Predictor, make_predictor
 from chronas.pareto import hypervolume
+from chronas.predictors import Predictor, make_predictor
+from chronas.runs import searcher_settings
 from chronas.search import (
     ObjectiveConfig,
     Relaxation,
     SearchCost,
+    SearchImages,
     Task,
     candidates,
     find_front,
@@ -54,7 +56,7 @@ COST, DEVICE, TRUTH = "latency_ms", "gold_6240_ms", "cifar10_val_acc_200"
 FITTED, DRAWS, KNOTS, PREFERENCES, LEAST_PERCENT = 600, 300, 5, 101, 85.0
 SMALL = {
     "nsga2": {"epochs": 40, "architectures": 200},
-    "bayesian": {"architectures": 36, "initial": 20},
+    "bayesian": {"architectures": 36, "initial_random": 20},
 }
 
 
@@ -107,9 +109,7 @@ def make_task(shared: Path, images: int, predictor: Predictor, truth: Truth, fol
     return Task(
         space=SPACE,
         size=NetworkSize(input_shape=(3, 16, 16), outputs=10, width=16, depth=5),
-        search_train=train,
-        search_validation=validation,
-        normalisation=Normalisation.of(train),
+        images=SearchImages(train, validation, Normalisation.of(train)),
         costs={COST: SearchCost(predictor.cost, float(np.median(truth.latencies)))},
         objective=ObjectiveConfig(),
         folder=folder,
@@ -164,7 +164,7 @@ class Preferences(Darts):
 
 def small_config(name: str, epochs: int, alphas_rate: float) -> BilevelConfig:
     changes = {"epochs": epochs, "depth": 1, "alphas_learning_rate": alphas_rate}
-    return searcher_class(name).Config.cifar10_cpu().model_copy(update=changes)  # type: ignore[return-value]
+    return searcher_settings("cifar10-cpu", name).model_copy(update=changes)  # type: ignore[return-value]
 
 
 def by_preferences(task: Task, config: BilevelConfig, count: int) -> tuple[list[Architecture], float]:
@@ -177,7 +177,7 @@ def by_preferences(task: Task, config: BilevelConfig, count: int) -> tuple[list[
     with torch.no_grad():
         for number in range(PREFERENCES):
             mode = next(candidates(descent.at(number / (PREFERENCES - 1)), task.costs, {}))
-            modes[mode.architecture] = mode.predicted[COST]
+            modes[mode.architecture] = mode.costs[COST]
     ordered = sorted(modes, key=lambda each: modes[each])
     kept = np.unique(np.linspace(0, len(ordered) - 1, count).round().astype(int))
     return [ordered[n] for n in kept], search_s
@@ -190,11 +190,11 @@ def by_search(name: str, task: Task, args: argparse.Namespace) -> tuple[list[Arc
         config = small_config(name, args.epochs, args.alphas_rate)
     else:
         changes = {"image_stride": 1, "depth": 1, **SMALL[name]}
-        config = cls.Config.cifar10_cpu().model_copy(update=changes)  # type: ignore[assignment]
+        config = searcher_settings("cifar10-cpu", cls).model_copy(update=changes)  # type: ignore[assignment]
     start_s = time.process_time()
     found = cls(config).search(task)
     search_s = time.process_time() - start_s
-    return [each.candidate.architecture for each in find_front(found, task, COST, args.count)], search_s
+    return [each.architecture for each in find_front(found, task, COST, args.count)], search_s
 
 
 def main() -> None:

@@ -24,7 +24,7 @@ from chronas.tables import CostTable
 
 RUN = (
     *("--preset", "digits-cpu", "--device", "simulated", "--networks", "60", "--data-limit", "400"),
-    *("--frame.width", "4", "--frame.depth", "3", "--recipe.epochs", "3", "--latency-weight", "0.5"),
+    *("--size.width", "4", "--size.depth", "3", "--recipe.epochs", "3", "--latency-weight", "0.5"),
     *(
         "--searcher.epochs",
         "4",

@@ -23,6 +23,7 @@ from chronas.search import (
     ObjectiveConfig,
     SearchCost,
     SearcherConfig,
+    SearchImages,
     TableEvaluator,
     Task,
     make_searcher,
@@ -68,9 +69,7 @@ def found(
         task = Task(
             space=SPACE,
             size=NetworkSize(input_shape=(3, 32, 32), outputs=10, width=16, depth=5),
-            search_train=one,
-            search_validation=one,
-            normalisation=Normalisation((0.0, 0.0, 0.0), (1.0, 1.0, 1.0)),
+            images=SearchImages(one, one, Normalisation((0.0, 0.0, 0.0), (1.0, 1.0, 1.0))),
             costs={COST: cost},
             objective=ObjectiveConfig(limits=limits),
             folder=Path(folder),

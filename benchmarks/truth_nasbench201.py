@@ -39,18 +39,20 @@ from truth_known import SPACE, Problem, Truth, hypervolume, problems
 
 from chronas.data import Images, Normalisation, limited, load_dataset, split
 from chronas.files import read_json, write_json
+from chronas.runs import searcher_settings
 from chronas.search import (
     ObjectiveConfig,
     RerankConfig,
     Reranker,
     Searcher,
+    SearchImages,
     SearchResult,
     Task,
     find_front,
     make_searcher,
     searcher_class,
 )
-from chronas.search.blackbox.bayesian import Bayesian, BayesianConfig
+from chronas.search.blackbox.bayesian import Bayesian
 from chronas.search.blackbox.loop import SCHEMA as SAMPLING
 from chronas.search.blackbox.loop import BlackBoxResult, Trial
 from chronas.search.blackbox.proxy_training import ProxyConfig, ProxyTraining
@@ -103,22 +105,21 @@ class ProxySetup:
         self.truth, self.folder, self.seed = truth, folder, seed
         train, validation = split(images, VALIDATION / len(images), seed=seed)
         self.task = Task(
-            space=SPACE, size=SIZE, search_train=train, search_validation=validation,
-            normalisation=Normalisation.of(images), costs={}, objective=ObjectiveConfig(), folder=folder, seed=seed,
+            space=SPACE, size=SIZE, images=SearchImages(train, validation, Normalisation.of(images)), costs={}, objective=ObjectiveConfig(), folder=folder, seed=seed,
         )  # fmt: skip
-        self.config = BayesianConfig.nasbench201().model_copy(update={"workers": workers})
+        self.config = searcher_settings("nasbench201-cifar10", "bayesian").model_copy(update={"workers": workers})
         self.trainer = Timed(replace(self.task, folder=folder / "networks"), self.config)
 
     def default(self) -> Iterator[dict[str, Any]]:
         """What the default searcher finds for each problem, beside what takes no search."""
         pool, pool_s = self.searched("pool", self.bayesian(POOL), None)
-        known = {each.candidate.architecture: each for each in pool.judged}
+        known = {each.architecture: each for each in pool.trials}
         for problem in sorted(problems(self.truth), key=lambda each: -(each.quartile or 100)):
             found, seconds = pool, pool_s
             if problem.device is not None:
                 searcher = self.bayesian(EXTRA, list(known.values()))
                 found, seconds = self.searched(f"default-{problem.folder}", searcher, problem)
-                known |= {each.candidate.architecture: each for each in found.judged}
+                known |= {each.architecture: each for each in found.trials}
                 seconds += pool_s
             yield self.row("default", problem, first(found), seconds)
             yield self.row("most MACs", problem, self.largest(problem), 0.0)
@@ -184,7 +185,7 @@ class ProxySetup:
         costs = {"latency_ms": self.truth.cost(FRONT_DEVICE)}
         task = replace(self.task, folder=self.folder / "front", costs=costs, evaluate=self.trainer)
         found = self.bayesian(POOL).search(task)
-        chosen = [SPACE.index(each.candidate.architecture) for each in find_front(found, task, "latency_ms", FRONT)]
+        chosen = [SPACE.index(each.architecture) for each in find_front(found, task, "latency_ms", FRONT)]
         trained = [
             [row["mode"] for row in read_json(path, SAMPLING)["history"]]
             for path in [task.folder / "search.json", *sorted(task.folder.glob("front/*/search.json"))]
@@ -212,10 +213,14 @@ class ProxySetup:
         kind = searcher_class(name)
         given = {"batch": 64, "learning_rate": 0.1, "crop_padding": 2, **OTHER_FRAME, **OTHERS.get(name, {})}
         known = {key: value for key, value in given.items() if key in kind.Config.model_fields}
-        searcher = make_searcher(name, kind.Config.cifar10_cpu().model_copy(update=known))
+        searcher = make_searcher(name, searcher_settings("cifar10-cpu", kind).model_copy(update=known))
         task = replace(self.task, folder=self.folder / name)
         if not issubclass(kind, SinglePathSearcher):
-            task = halved(replace(task, search_train=limited(task.search_train, OTHER_IMAGES, seed=self.seed)))
+            task = halved(
+                replace(
+                    task, images=replace(task.images, train=limited(task.images.train, OTHER_IMAGES, seed=self.seed))
+                )
+            )
         found, seconds = timed(self.folder / f"{name}.json", lambda: searcher.search(task))
         supernet_s = seconds - sum(each["seconds"] for each in found.history if "seconds" in each)
         kendall = self.kendall(found)
@@ -245,9 +250,9 @@ class ProxySetup:
         yield self.row(name, problem, first(found), seconds)
         start_s = time.perf_counter()
         limits = {} if problem.limit_ms is None else {"latency_ms": problem.limit_ms}
-        judged = Reranker(found, RerankConfig()).judged(limits)
+        judged = Reranker(found, RerankConfig()).ranked(limits)
         chosen_s = time.perf_counter() - start_s
-        yield self.row(f"{name}, chosen", problem, judged[0].candidate.architecture, seconds + chosen_s)
+        yield self.row(f"{name}, chosen", problem, judged[0].architecture, seconds + chosen_s)
 
     def kendall(self, found: SearchResult, count: int = 200) -> float | None:
         """How a supernet ranks random connected architectures, against the truth."""
@@ -303,10 +308,10 @@ def halved(task: Task) -> Task:
     """The task with images at half the size, for searchers that cannot shrink them by themselves."""
     train, validation = (
         Images(functional.avg_pool2d(images.pixels.float(), 2).round().to(torch.uint8), images.labels)
-        for images in (task.search_train, task.search_validation)
+        for images in (task.images.train, task.images.validation)
     )
     size = task.size.model_copy(update={"input_shape": train.shape})
-    return replace(task, search_train=train, search_validation=validation, size=size)
+    return replace(task, images=replace(task.images, train=train, validation=validation), size=size)
 
 
 def timed(path: Path, search: Callable[[], SearchResult]) -> tuple[SearchResult, float]:

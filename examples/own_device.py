@@ -12,10 +12,10 @@ from pathlib import Path
 
 import onnx
 
-from chronas.devices import CpuConfig, Device, Runner
+from chronas.devices import CpuConfig, Device, Model, Runner
 from chronas.measurement import Plan, run_campaign
-from chronas.networks import build, onnx_bytes
-from chronas.spaces import Architecture, NetworkSize, make_space
+from chronas.networks import onnx_bytes
+from chronas.spaces import NetworkSize, make_space
 from chronas.tables import CostTable
 
 
@@ -27,7 +27,7 @@ def time_on_my_board(model: bytes) -> float:
 class BoardRunner(Runner):
     """One network on the board."""
 
-    def __init__(self, model: bytes, input_shape: tuple[int, int, int, int]) -> None:
+    def __init__(self, model: bytes, input_shape: tuple[int, ...]) -> None:
         self.model = model
         self.input_shape = input_shape
 
@@ -40,7 +40,7 @@ class BoardRunner(Runner):
 
 
 class Board(Device):
-    """My board; a line in `chronas.devices.DEVICES` would make it a `--device` of the command line."""
+    """My board; an entry point in the group `chronas.devices` would make it a `--device` of the command line."""
 
     name = "my-board"
     Config = CpuConfig
@@ -57,9 +57,8 @@ class Board(Device):
     def fingerprint(self) -> dict[str, str | int | float]:
         return {"name": self.name, "hardware": self.hardware, "runtime": "mine", "threads": 1, "batch": 1}
 
-    def prepare(self, architecture: Architecture, size: NetworkSize, *, weights: Path | None = None) -> Runner:
-        network = build(architecture, size).eval()
-        return BoardRunner(onnx_bytes(network, size.input_shape), (1, *size.input_shape))
+    def _prepare(self, model: Model) -> Runner:
+        return BoardRunner(onnx_bytes(model.module(), model.input_shape), (1, *model.input_shape))
 
 
 space = make_space("nasbench201")

@@ -8,7 +8,8 @@ from __future__ import annotations
 import tempfile
 from pathlib import Path
 
-from chronas.runs import Frame, Run, execute, make_preset
+from chronas.runs import Run, execute, make_preset
+from chronas.spaces import NetworkScale
 
 preset = make_preset("digits-cpu", {"device": "simulated"})
 config = preset.model_copy(
@@ -18,9 +19,9 @@ config = preset.model_copy(
         "baseline": False,
         "networks": 60,
         "data_limit": 400,
-        "frame": Frame(width=4, depth=3),
+        "size": NetworkScale(width=4, depth=3),
         "searcher_config": preset.searcher_config.model_copy(
-            update={"architectures": 12, "initial": 6, "epochs": 2, "width": 4, "depth": 3}
+            update={"architectures": 12, "initial_random": 6, "epochs": 2, "width": 4, "depth": 3}
         ),
         "recipe": preset.recipe.model_copy(update={"epochs": 12}),
     }

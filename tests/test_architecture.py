@@ -21,7 +21,7 @@ GROUND = ("spaces", "networks")
 COST = ("devices", "measurement", "tables", "predictors")
 LEARNING = ("data", "training", "supernets", "search")
 ROOF = ("reports", "runs", "explore", "cli")
-OPEN = {"errors", "units", "files", "names", "progress", "schemas", "pareto", "registry"}  # may be imported anywhere
+OPEN = {"errors", "units", "files", "progress", "schemas", "pareto", "registry", "records"}  # may be imported anywhere
 FORBIDDEN = {
     "spaces": {"torch", "polars"},
     "networks": {"polars", "sklearn", "plotly"},

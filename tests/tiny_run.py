@@ -4,19 +4,20 @@ from __future__ import annotations
 
 from typing import Any
 
-from chronas.runs import Frame, RunConfig, make_preset
+from chronas.runs import RunConfig, make_preset
+from chronas.spaces import NetworkScale
 
 TINY: dict[str, Any] = {
     "networks": 40,
     "data_limit": 200,
-    "frame": Frame(width=4, depth=3),
+    "size": NetworkScale(width=4, depth=3),
     "latency_weight": 2.0,
     "baseline": True,
 }
 FLAGS = (
     *("--device", "simulated", "--predictor", "lookup", "--searcher", "darts"),
     *("--networks", "40", "--data-limit", "200"),
-    *("--frame.width", "4", "--frame.depth", "3", "--recipe.epochs", "2", "--latency-weight", "2.0"),
+    *("--size.width", "4", "--size.depth", "3", "--recipe.epochs", "2", "--latency-weight", "2.0"),
     *("--searcher.epochs", "2", "--searcher.warmup-epochs", "0", "--searcher.width", "4", "--searcher.depth", "3"),
 )
 

@@ -6,6 +6,7 @@ import hashlib
 import json
 import os
 import tempfile
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -50,13 +51,20 @@ def write_json(path: Path, schema: str, content: dict[str, Any]) -> None:
     write_text(path, json.dumps({"schema": schema, **content}, indent=2, allow_nan=False) + "\n")
 
 
-def read_json(path: Path, schema: str, *, oldest: int | None = None) -> dict[str, Any]:
+def read_json(
+    path: Path,
+    schema: str,
+    *,
+    oldest: int | None = None,
+    mend: Callable[[dict[str, Any]], dict[str, Any]] | None = None,
+) -> dict[str, Any]:
     """Read a JSON object that `write_json` wrote with the same `schema`, or with an earlier version of it.
 
     Args:
         path: the file.
         schema: kind and version, such as `chronas.run/2`.
         oldest: the first version that is read too, with the keys of today; None reads this one alone.
+        mend: makes the content of an earlier version one of today's, where other keys are not enough.
 
     Raises:
         DataError: the file is missing, no JSON object, or of another schema.
@@ -77,11 +85,26 @@ def read_json(path: Path, schema: str, *, oldest: int | None = None) -> dict[str
             f"{path} should have schema {schema!r} but has {got!r}: another version of chronas made it, or it is "
             f"another file; do the step that makes it again, in a new folder"
         )
-    found: dict[str, Any] = content if content["schema"] == schema else upgraded(content)
+    found: dict[str, Any] = content
+    if content["schema"] != schema:
+        found = upgraded(content)
+        try:
+            found = found if mend is None else mend(found)
+        except (KeyError, TypeError, ValueError, AttributeError) as error:
+            raise DataError(
+                f"{path} is damaged ({error}): use a copy, or move it away and run the same again"
+            ) from error
     return {key: value for key, value in found.items() if key != "schema"}
 
 
-def read_as(path: Path, schema: str, kind: type[Content], *, oldest: int | None = None) -> Content:
+def read_as(
+    path: Path,
+    schema: str,
+    kind: type[Content],
+    *,
+    oldest: int | None = None,
+    mend: Callable[[dict[str, Any]], dict[str, Any]] | None = None,
+) -> Content:
     """Read a JSON object that `write_json` wrote as a dataclass whose fields are its keys.
 
     Args:
@@ -89,11 +112,12 @@ def read_as(path: Path, schema: str, kind: type[Content], *, oldest: int | None 
         schema: what it must say of itself.
         kind: the dataclass; keys that it does not have are passed over.
         oldest: as of `read_json`.
+        mend: makes the content of an earlier version one of today's.
 
     Raises:
         DataError: as `read_json`, or a key is missing or has a value of another type; says which.
     """
-    content = read_json(path, schema, oldest=oldest)
+    content = read_json(path, schema, oldest=oldest, mend=mend)
     try:
         return TypeAdapter(kind).validate_python(content)
     except ValidationError as error:

@@ -96,6 +96,10 @@ class Registry(Mapping[str, Any]):
             return installed[name].load()
         raise unknown_name(self.kind, name, self)
 
+    def get(self, name: str, default: Any = None) -> Any:
+        """The thing of a name, or the default where there is none."""
+        return self[name] if name in self else default  # noqa: SIM401 - this is `get`
+
     def __contains__(self, name: object) -> bool:
         return name in self.built_in or name in self._registered or name in _installed(self.group)
 

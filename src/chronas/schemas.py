@@ -18,6 +18,17 @@ RENAMED = {
     "logits_beta_1": "alphas_beta_1",
     "logits_beta_2": "alphas_beta_2",
     "logits_weight_decay": "alphas_weight_decay",
+    "frame": "size",
+    "choice": "rerank",
+    "initial": "initial_random",
+    "together": "proposals",
+    "capacity": "macs_weight",
+    "gain": "synflow_weight",
+    "dilution": "skip_penalty",
+    "drawn": "pool",
+    "value_ms": "value",
+    "low_ms": "low",
+    "high_ms": "high",
 }
 
 PREDICTOR_REPORT = {

@@ -35,7 +35,7 @@ GENOTYPE = (
     "reduce=[('max_pool_3x3', 0), ('max_pool_3x3', 1), ('skip_connect', 2), ('max_pool_3x3', 0), ('max_pool_3x3', 0), "
     "('skip_connect', 2), ('skip_connect', 2), ('avg_pool_3x3', 0)], reduce_concat=range(2, 6))"
 )
-SMALL = ["--frame.width", "4", "--frame.depth", "3", "--recipe.epochs", "1"]
+SMALL = ["--size.width", "4", "--size.depth", "3", "--recipe.epochs", "1"]
 
 
 def content(folder: Path) -> dict[str, bytes]:
@@ -110,7 +110,7 @@ def test_a_table_with_a_cost_that_cannot_be_is_refused(
 @pytest.mark.parametrize(
     ("changes", "expected"),
     [
-        (["--frame.depth", "4"], "size is"),
+        (["--size.depth", "4"], "size is"),
         (["--space", "nasbench201"], "space is darts there, nasbench201 here"),
         (["--device.seed", "3"], "device: seed is"),
     ],

@@ -41,8 +41,8 @@ def test_a_run_ends_with_a_measured_front_and_its_hypervolume(whole: Run) -> Non
     measured = read_journal(whole.folder / "front.sqlite").latencies()
     assert {each.architecture for each in front.networks} == set(measured)
     for each in front.networks:
-        assert each.source == "measured"
-        assert each.latency.value == measured[each.architecture].value_ms
+        assert each.latency.source == "measured"
+        assert each.latency.value == measured[each.architecture].value
     for cheap, dear in pairwise(front.networks):
         assert cheap.latency.predicted is not None
         assert dear.latency.predicted is not None
@@ -105,7 +105,7 @@ def test_a_network_of_the_front_is_trained_with_the_runs_settings_and_exported(
         (["--front", "9"], "has networks 1 to"),
         (["--front", "0"], "has networks 1 to"),
         (["--front", "x"], "--front"),
-        (["--frame.width", "8"], "takes its settings from the run, so --frame.width 8 cannot be given"),
+        (["--size.width", "8"], "takes its settings from the run, so --size.width 8 cannot be given"),
     ],
 )
 def test_what_cannot_be_trained_of_a_front_is_one_line(

@@ -13,7 +13,7 @@ from chronas.tables import CostTable
 
 FLAGS = (
     *("--space", "fbnet", "--searcher", "proxyless", "--device", "simulated", "--predictor", "lookup"),
-    *("--networks", "60", "--data-limit", "200", "--frame.width", "4", "--recipe.epochs", "1"),
+    *("--networks", "60", "--data-limit", "200", "--size.width", "4", "--recipe.epochs", "1"),
     *("--searcher.epochs", "2", "--searcher.warmup-epochs", "1", "--searcher.width", "4", "--no-baseline"),
 )
 

@@ -9,6 +9,7 @@ import subprocess
 import sys
 import time
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import polars as pl
@@ -26,6 +27,11 @@ Again = tuple[Run, dict[Path, bytes], dict[Path, bytes]]
 HANG_S = 240
 # On this device the launch of a kernel costs much and a MAC next to nothing; on the finished run's it is more even.
 OTHER = ("--device", "simulated", "--device.overhead-us", "60", "--device.gigamacs-per-s", "1000")
+
+
+def sources(network: dict[str, Any]) -> list[str]:
+    """How the costs of a network are known, on each device."""
+    return [costs["latency_ms"]["source"] for costs in network["costs"]]
 
 
 def reuse(source: Run, out: Path, *flags: str) -> int:
@@ -69,7 +75,7 @@ def test_the_new_run_needs_nothing_of_the_reused_one(again: Again, finished: Run
     assert run.reused is not None
     assert run.reused.folder == run.folder / "reused"
     assert run.reused.config == finished.config
-    for name in ("space", "data", "seed", "frame", "recipe", "searcher"):
+    for name in ("space", "data", "seed", "size", "recipe", "searcher"):
         assert getattr(run.config, name) == getattr(finished.config, name)
     assert (run.config.device, run.config.networks) == ("simulated", 40)
     assert run.config.searcher_config.epochs == 1  # type: ignore[attr-defined]
@@ -96,7 +102,7 @@ def test_both_networks_stand_on_both_devices_with_their_true_costs(again: Again,
         read_choice(each.folder / "networks" / each.role).architecture for each in runs
     ]
     for network in two["networks"]:
-        assert network["sources"] == ["measured", "measured"]
+        assert sources(network) == ["measured", "measured"]
         assert 0 <= network["accuracy_percent"] <= 100
         for each, costs in zip(runs, network["costs"], strict=True):
             architecture = each.space.parse(network["architecture"])
@@ -194,9 +200,9 @@ def test_a_device_that_is_known_by_a_table_alone(finished: Run, tmp_path: Path, 
     assert [device["name"] for device in two["devices"]] == ["simulated", "board (A Board)"]
     known = dict(CostTable.load(table).frame.select("architecture", "latency_ms").iter_rows())
     for network in two["networks"]:
-        assert network["sources"][0] == "measured"
+        assert sources(network)[0] == "measured"
         text = network["architecture"]
-        assert network["sources"][1] == ("table" if text in known else "predicted")
+        assert sources(network)[1] == ("table" if text in known else "predicted")
         if text in known:
             assert network["costs"][1]["latency_ms"]["value"] == known[text]
     assert (two["pairs_percent"], two["kendall"]) == (0, pytest.approx(-1))
@@ -215,7 +221,7 @@ def test_a_source_whose_device_is_gone_is_told_from_its_table(again: Again, tmp_
     table = set(CostTable.load(again[0].folder / "reused" / "costs.parquet").frame["architecture"])
     for network in two["networks"]:
         first = "table" if network["architecture"] in table else "predicted"
-        assert network["sources"] == [first, "measured"]
+        assert sources(network) == [first, "measured"]
 
 
 def refused(words: list[str], out: Path, capsys: Capture, expected: str, *, written: bool = False) -> None:
@@ -232,7 +238,7 @@ def refused(words: list[str], out: Path, capsys: Capture, expected: str, *, writ
         ((), "give --device, one of"),
         (("--device", "simulated"), "searched for this very device already"),
         (("--device", "abacus"), "unknown device 'abacus'"),
-        ((*OTHER, "--frame.width", "8"), "--frame.width cannot be given with --reuse"),
+        ((*OTHER, "--size.width", "8"), "--size.width cannot be given with --reuse"),
         ((*OTHER, "--data=digits"), "--data cannot be given with --reuse"),
         ((*OTHER, "--searcher", "gdas"), "--searcher cannot be given with --reuse"),
         ((*OTHER, "--preset", "cifar10-cpu"), "--preset cannot be given with --reuse"),
@@ -273,7 +279,7 @@ def test_a_run_of_a_searcher_without_a_supernet_is_one_line(copied: Run, tmp_pat
 
 
 def test_trained_networks_are_reused_as_a_supernet_is(tmp_path: Path, capsys: Capture) -> None:
-    searcher = BayesianConfig(architectures=6, initial=3, epochs=1, batch=64, width=4, depth=1, images=200)
+    searcher = BayesianConfig(architectures=6, initial_random=3, epochs=1, batch=64, width=4, depth=1, images=200)
     config = tiny_config(baseline=False, searcher="bayesian", searcher_config=searcher)
     run = Run.create(tmp_path / "first", config, command="chronas run")
     execute(run)
@@ -348,5 +354,5 @@ def test_the_help_lists_what_can_change_and_nothing_that_cannot(finished: Run, c
     assert "--limit-ms" in told
     assert "--table" in told
     assert "--searcher.epochs" in told
-    assert "--frame" not in told
+    assert "--size" not in told
     assert "--data-limit" not in told

@@ -69,7 +69,7 @@ def test_loose_files_from_measuring_to_a_trained_and_exported_network(tmp_path: 
     search = ["search", "--table", str(table), *FLAGS, "--no-baseline", "--out", str(tmp_path / "run"), "--json"]
     assert main(search) == 0
     found = json.loads(capsys.readouterr().out)[0]["architecture"]
-    train = ["train", "--architecture", found, "--frame.width", "4", "--frame.depth", "3", "--recipe.epochs", "1"]
+    train = ["train", "--architecture", found, "--size.width", "4", "--size.depth", "3", "--recipe.epochs", "1"]
     assert main([*train, "--out", str(tmp_path / "trained"), "--json"]) == 0
     assert json.loads(capsys.readouterr().out)[0]["architecture"] == found
     export = ["export", "--network", str(tmp_path / "trained"), "--out", str(tmp_path / "exported"), "--batch", "3"]

@@ -17,7 +17,7 @@ from chronas.search.blackbox.bayesian import BayesianConfig
 from tiny_run import tiny_config
 
 CELL = "|nor_conv_3x3~0|+|nor_conv_3x3~0|nor_conv_3x3~1|+|skip_connect~0|nor_conv_3x3~1|nor_conv_3x3~2|"
-TRAIN = ("train", "--space", "nasbench201", "--architecture", CELL, "--recipe.epochs", "1", "--frame.width", "4")
+TRAIN = ("train", "--space", "nasbench201", "--architecture", CELL, "--recipe.epochs", "1", "--size.width", "4")
 TORCHRUN = (sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2")
 
 
@@ -30,7 +30,7 @@ needs_gloo = pytest.mark.skipif(
 @pytest.mark.timeout(600)
 def test_two_processes_train_in_one_folder_and_answer_once(tmp_path: Path) -> None:
     out = tmp_path / "trained"
-    words = [*TORCHRUN, "-m", "chronas.cli.main", *TRAIN, "--frame.depth", "1", "--out", str(out), "--json"]
+    words = [*TORCHRUN, "-m", "chronas.cli.main", *TRAIN, "--size.depth", "1", "--out", str(out), "--json"]
     done = subprocess.run(words, capture_output=True, text=True, timeout=580)
     assert done.returncode == 0, done.stderr
     (row,) = json.loads(done.stdout)

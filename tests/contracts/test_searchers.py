@@ -17,6 +17,7 @@ from chronas.search import (
     ObjectiveConfig,
     SearchCost,
     Searcher,
+    SearchImages,
     SearchResult,
     Task,
     make_searcher,
@@ -55,9 +56,9 @@ def a_task(space_name: str, folder: Path) -> Task:
     return Task(
         space=space,
         size=NetworkSize(input_shape=(1, 8, 8), outputs=10, width=4, depth=1),
-        search_train=train.subset(torch.arange(128)),
-        search_validation=validation.subset(torch.arange(100)),
-        normalisation=Normalisation.of(images),
+        images=SearchImages(
+            train.subset(torch.arange(128)), validation.subset(torch.arange(100)), Normalisation.of(images)
+        ),
         costs=costs,
         objective=ObjectiveConfig(
             weights={"latency_ms": 0.5}, limits={name: 1.05 * cost.median for name, cost in costs.items()}
@@ -112,7 +113,7 @@ def test_candidates_are_inside_and_come_in_the_same_order_again(
     assert first
     assert first == again
     assert all(each.architecture.space is task.space for each in first)
-    assert all(each.predicted[cost] <= limit for each in first for cost, limit in limits.items())
+    assert all(each.costs[cost] <= limit for each in first for cost, limit in limits.items())
     assert all(each.log_probability < 0 for each in first)
 
 
@@ -126,7 +127,7 @@ def test_a_limit_below_everything_is_refused(searched: tuple[str, Task, SearchRe
 def test_scores_are_percentages_of_a_supernet_or_absent(searched: tuple[str, Task, SearchResult, list[int]]) -> None:
     name, task, found, _ = searched
     scores = found.score(task.space.sample(2, seed=1))
-    assert (scores is not None) is searcher_class(name).supernet
+    assert (scores is not None) is searcher_class(name).weight_sharing
     assert scores is None or (len(scores) == 2 and all(0 <= score <= 100 for score in scores))
 
 

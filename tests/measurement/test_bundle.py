@@ -132,7 +132,7 @@ def test_from_the_command_line_to_a_fitted_table(tmp_path: Path, capsys: pytest.
     table = CostTable.load(out)
     assert len(CostTable.load(tmp_path / "cut.parquet")) < len(table) == 6
     assert table.costs() == pytest.approx(
-        [lat.value_ms for lat in read_journal(out.with_suffix(".sqlite")).latencies().values()]
+        [lat.value for lat in read_journal(out.with_suffix(".sqlite")).latencies().values()]
     )
     assert main(["table", "show", str(out)]) == 0
 

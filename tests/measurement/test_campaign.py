@@ -60,7 +60,7 @@ def test_without_noise_the_latency_is_the_true_one(tmp_path: Path) -> None:
     assert list(latencies) == [str(network) for network in NETWORKS]
     for network in NETWORKS:
         latency, true_ms = latencies[str(network)], device.true_latency_ms(network, SIZE)
-        assert (latency.value_ms, latency.low_ms, latency.high_ms, latency.p95_ms) == (true_ms,) * 4
+        assert (latency.value, latency.low, latency.high, latency.p95) == (true_ms,) * 4
         assert latency.rounds == (true_ms,) * 3
 
 
@@ -71,11 +71,11 @@ def test_noise_shows_in_the_summary_as_configured(tmp_path: Path) -> None:
     true_ms = np.array([device.true_latency_ms(network, SIZE) for network in networks])
     relative = {
         name: np.mean([getattr(lat, name) for lat in latencies.values()] / true_ms)
-        for name in ("value_ms", "median_ms", "p95_ms")
+        for name in ("value", "median", "p95")
     }
-    assert relative["value_ms"] == pytest.approx(1 + 0.1 / 20, abs=0.003)
-    assert relative["median_ms"] == pytest.approx(1 + 0.1 * np.log(2), abs=0.01)
-    assert relative["p95_ms"] == pytest.approx(1 + 0.1 * np.log(20), abs=0.03)
+    assert relative["value"] == pytest.approx(1 + 0.1 / 20, abs=0.003)
+    assert relative["median"] == pytest.approx(1 + 0.1 * np.log(2), abs=0.01)
+    assert relative["p95"] == pytest.approx(1 + 0.1 * np.log(20), abs=0.03)
 
 
 def test_drift_shows_in_the_reference_as_configured(tmp_path: Path) -> None:
@@ -123,7 +123,7 @@ def test_latencies_are_divided_by_the_drift_of_their_moment(tmp_path: Path) -> N
     for every in (0, 1):
         plan = Plan(rounds=2, max_rounds=2, reference_every=every)
         state = measure(tmp_path / f"{every}.sqlite", Simulated(device), plan, networks)
-        relative = np.array([latency.value_ms for latency in state.latencies().values()]) / true_ms
+        relative = np.array([latency.value for latency in state.latencies().values()]) / true_ms
         spread_percent[every] = 100 * np.std(relative) / np.mean(relative)
     assert spread_percent[0] > 5 and spread_percent[1] < 0.5
     assert np.mean(relative) == pytest.approx(0.7, abs=0.05)  # the machine at its quickest is what is told
@@ -137,7 +137,7 @@ class Busier(Simulated):
 
 
 def values_ms(state: CampaignState) -> np.ndarray:
-    return np.array([latency.value_ms for latency in state.latencies().values()])
+    return np.array([latency.value for latency in state.latencies().values()])
 
 
 def test_load_that_lasts_a_whole_campaign_is_told_by_an_earlier_one_that_knew_the_machine_at_rest(

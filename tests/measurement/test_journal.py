@@ -196,11 +196,11 @@ def test_a_journal_from_before_the_division_by_drift_is_read_as_it_was_and_gone_
             connection.execute("INSERT INTO reference VALUES (?, ?, ?, ?, ?, ?)", row)
     connection.close()
     state = read_journal(path)
-    assert [latency.value_ms for latency in state.latencies().values()] == [3.0, 3.0]
+    assert [latency.value for latency in state.latencies().values()] == [3.0, 3.0]
     assert state.drift_percent() == pytest.approx(100 * 7.2 / 5)
     assert state.background_cores() is None and state.priority() == "normal"
     run_campaign(DEVICE, SIZE, architectures, state.header.plan, path)
-    assert [latency.value_ms for latency in read_journal(path).latencies().values()][:2] == [3.0, 3.0]
+    assert [latency.value for latency in read_journal(path).latencies().values()][:2] == [3.0, 3.0]
     assert len(read_journal(path).latencies()) == 3
     run_campaign(DEVICE, SIZE, architectures, state.header.plan, path, costs=["energy_mj"])
     assert len(read_journal(path).readings["energy_mj"].estimates()) == len(read_journal(path).latencies()) == 3

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 
-from chronas.measurement import Latency, summarise
+from chronas.measurement import summarise
 from chronas.predictors import CurvePoint, PredictorReport, Scores
-from chronas.reports import Report, Scored, SearchSummary, TrainedNetwork, judge
+from chronas.records import Estimate, TrainedNetwork, TrialRecord
+from chronas.reports import Report, SearchSummary, judge
 from chronas.spaces import make_space
 from chronas.tables import Repeatability
 
@@ -108,8 +110,7 @@ def sample_networks(space: str, own_role: str) -> list[TrainedNetwork]:
             space=space,
             accuracy_percent=accuracy,
             validation_accuracy_percent=accuracy + 0.4,
-            predicted_ms=predicted,
-            measured=latency(measured),
+            costs={"latency_ms": replace(latency(measured), predicted=predicted)},
             macs=macs,
             parameters=parameters,
             training_s=66.0,
@@ -118,7 +119,7 @@ def sample_networks(space: str, own_role: str) -> list[TrainedNetwork]:
     ]
 
 
-def latency(value_ms: float) -> Latency:
+def latency(value_ms: float) -> Estimate:
     """Three rounds around a value."""
     rounds = [[value_ms * scale * (1 + 0.004 * repeat) for repeat in range(10)] for scale in (0.99, 1.0, 1.012)]
     return summarise(rounds, "minimum")
@@ -171,8 +172,8 @@ def sample_search(name: str, space: str, *, pull: float) -> SearchSummary:
             }
         )
     scored = [
-        Scored(str(a), float(generator.normal(91, 3)), float(generator.lognormal(1.05, 0.2)))
+        TrialRecord(str(a), float(generator.normal(91, 3)), {"latency_ms": float(generator.lognormal(1.05, 0.2))})
         for a in make_space(space).sample(10, seed=2)
     ]
-    found = Scored(str(make_space(space).sample(1, seed=5)[0]), 96.4, 2.4 if pull else 3.4)
+    found = TrialRecord(str(make_space(space).sample(1, seed=5)[0]), 96.4, {"latency_ms": 2.4 if pull else 3.4})
     return SearchSummary(name=name, space=space, history=history, scored=[found, *scored])

@@ -10,7 +10,8 @@ from plotly.offline import get_plotlyjs
 from sample import sample_report
 
 from chronas.errors import DataError
-from chronas.reports import JudgedCandidate, NetworkCost, Report, write_page
+from chronas.records import Estimate, TrialRecord
+from chronas.reports import Report, write_page
 
 if TYPE_CHECKING:
     from selenium.webdriver import Chrome
@@ -144,16 +145,16 @@ def test_the_architecture_can_be_copied(browser: Chrome, pages: Path) -> None:
 
 def test_a_page_tells_every_cost_its_limit_and_what_was_chosen_among(tmp_path: Path) -> None:
     report = sample_report("nasbench201")
-    energy = NetworkCost(3.05, 3.0, 2.9, 3.2)
-    judged = [
-        JudgedCandidate(network.architecture, place, 61.5 + place, 1.5 + place, {"latency_ms": 2.4, "energy_mj": 3.05})
+    energy = Estimate(3.0, 2.9, 3.2, "mJ", predicted=3.05)
+    compared = [
+        TrialRecord(network.architecture, 61.5 + place, {"latency_ms": 2.4, "energy_mj": 3.05}, place, 1.5 + place)
         for place, network in enumerate(report.networks, 1)
     ]
     several = replace(
         report,
         limits={**report.limits, "energy_mj": 3.1},
-        networks=[replace(network, others={"energy_mj": energy}) for network in report.networks],
-        searches=[*report.searches[:1], replace(report.searches[1], judged=judged)],
+        networks=[replace(network, costs={**network.costs, "energy_mj": energy}) for network in report.networks],
+        searches=[*report.searches[:1], replace(report.searches[1], compared=compared)],
     )
     write_page(tmp_path / "report.html", several)
     text = re.sub(r"\s+", " ", re.sub(r"<[^>]+>", " ", text_of(tmp_path / "report.html")))
@@ -171,7 +172,10 @@ def test_a_page_tells_every_cost_its_limit_and_what_was_chosen_among(tmp_path: P
 def test_a_page_does_not_call_measured_what_was_not(tmp_path: Path) -> None:
     report = sample_report()
     for source, label in (("table", "The table&#39;s latency"), ("predicted", "Predicted latency")):
-        networks = [replace(network, source=source) for network in report.networks]
+        networks = [
+            replace(network, costs={"latency_ms": replace(network.latency, source=source)})
+            for network in report.networks
+        ]
         write_page(tmp_path / f"{source}.html", replace(report, networks=networks))
         text = text_of(tmp_path / f"{source}.html")
         assert label in text

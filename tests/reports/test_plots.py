@@ -50,7 +50,7 @@ def test_the_plane_has_every_network_with_its_own_mark_and_interval() -> None:
     assert {trace["name"] for trace in traces} == {MARKS[n.role].label for n in networks}
     assert len({(t["marker"]["symbol"]) for t in traces}) == len(traces)
     found = next(t for t in traces if t["name"] == MARKS["limit"].label)
-    high = networks[0].measured.high_ms
+    high = networks[0].latency.high
     assert found["x"][0] + found["error_x"]["array"][0] == pytest.approx(high)
 
 
@@ -68,16 +68,17 @@ def test_names_of_crowded_networks_overlap_nothing() -> None:
     first = sample_networks("darts", "limit")[0]
     networks = [
         replace(
-            first, name=f"network {n}", accuracy_percent=float(generator.uniform(90, 92)), measured=latency(2 + n / 9)
+            first,
+            name=f"network {n}",
+            accuracy_percent=float(generator.uniform(90, 92)),
+            costs={"latency_ms": latency(2 + n / 9)},
         )
         for n in range(12)
     ]
     sides = label_sides(networks, (1.5, 4.0), (89.0, 93.0))
     shown = [(n, side) for n, side in zip(networks, sides, strict=True) if side]
     assert len(shown) >= 6
-    places = [
-        label_box(n, (n.measured.value_ms - 1.5) / 2.5, (n.accuracy_percent - 89.0) / 4, side) for n, side in shown
-    ]
+    places = [label_box(n, (n.latency.value - 1.5) / 2.5, (n.accuracy_percent - 89.0) / 4, side) for n, side in shown]
     assert all(is_free(a, [b]) for a, b in itertools.permutations(places, 2))
 
 

@@ -6,18 +6,19 @@ from dataclasses import replace
 
 import pytest
 
-from chronas.reports import TWO_COLUMNS, NetworkCost, NetworkOnBoth, SearchedDevice, TwoDevices, two_rows, two_words
+from chronas.records import Estimate, NetworkOnBoth, SearchedDevice, Source, TwoDevices
+from chronas.reports import TWO_COLUMNS, two_rows, two_words
 
 FIRST = "|none~0|+|none~0|none~1|+|none~0|none~1|none~2|"
 SECOND = "|skip_connect~0|+|none~0|none~1|+|none~0|none~1|none~2|"
 
 
-def cost(value: float, half: float = 0.01) -> dict[str, NetworkCost]:
-    return {"latency_ms": NetworkCost(None, value, value - half, value + half)}
+def cost(value: float, source: Source = "measured") -> dict[str, Estimate]:
+    return {"latency_ms": Estimate(value, value - 0.01, value + 0.01, "ms", source=source)}
 
 
 def network(text: str, here: float, there: float, accuracy: float | None = 90.0) -> NetworkOnBoth:
-    return NetworkOnBoth(text, accuracy, [cost(here), cost(there)], ["measured", "table"])
+    return NetworkOnBoth(text, accuracy, [cost(here), cost(there, "table")])
 
 
 TWO = TwoDevices(

@@ -5,7 +5,8 @@ from dataclasses import replace
 import pytest
 from sample import latency, sample_networks, sample_predictor
 
-from chronas.reports import NetworkCost, Verdict, judge
+from chronas.records import Estimate
+from chronas.reports import Verdict, judge
 from chronas.reports.sentences import (
     chance_points,
     compare_accuracy,
@@ -32,11 +33,11 @@ def test_counts_have_a_unit() -> None:
 
 
 def test_a_limit_is_met_by_the_upper_end_of_the_interval() -> None:
-    high = FOUND.measured.high_ms
+    high = FOUND.latency.high
     assert judge([FOUND], FOUND.name, {"latency_ms": high}) == Verdict(
         True, "Limit of 2.51 ms met: 98.33 % test accuracy at 2.44 ms (95 % interval 2.37 to 2.51 ms)."
     )
-    missed = judge([FOUND], FOUND.name, {"latency_ms": (high + FOUND.measured.value_ms) / 2})
+    missed = judge([FOUND], FOUND.name, {"latency_ms": (high + FOUND.latency.value) / 2})
     assert missed.met is False
     assert missed.text.startswith("Limit of 2.47 ms missed:")
     assert judge([FOUND], FOUND.name).met is None
@@ -86,10 +87,10 @@ def test_what_is_not_known_of_a_predictor_is_not_claimed() -> None:
 
 def test_latency_of_the_sample_has_an_interval_around_its_value() -> None:
     sample = latency(2.0)
-    assert sample.low_ms < sample.value_ms == 2.0 < sample.high_ms
+    assert sample.low < sample.value == 2.0 < sample.high
 
 
-ENERGY = {"energy_mj": NetworkCost(3.1, 3.0, 2.9, 3.2)}
+ENERGY = {"energy_mj": Estimate(3.0, 2.9, 3.2, "mJ", predicted=3.1)}
 
 
 @pytest.mark.parametrize(
@@ -102,7 +103,7 @@ ENERGY = {"energy_mj": NetworkCost(3.1, 3.0, 2.9, 3.2)}
     ids=["both", "one", "energy alone"],
 )
 def test_each_limit_is_judged_by_the_upper_end_of_its_own_cost(limits: dict[str, float], met: bool, start: str) -> None:
-    verdict = judge([replace(FOUND, others=ENERGY)], FOUND.name, limits)
+    verdict = judge([replace(FOUND, costs={**FOUND.costs, **ENERGY})], FOUND.name, limits)
     assert verdict.met is met
     assert verdict.text.startswith(start)
     assert "and 3.00 mJ (95 % interval 2.90 to 3.20 mJ)" in verdict.text
@@ -110,7 +111,7 @@ def test_each_limit_is_judged_by_the_upper_end_of_its_own_cost(limits: dict[str,
 
 @pytest.mark.parametrize(("source", "words"), [("table", "the table's own"), ("predicted", "costs are predicted")])
 def test_what_was_not_measured_here_is_said_in_the_verdict(source: str, words: str) -> None:
-    text = judge([replace(FOUND, source=source)], FOUND.name).text
+    text = judge([replace(FOUND, costs={"latency_ms": replace(FOUND.latency, source=source)})], FOUND.name).text
     assert "not measured here, as the device is not on this machine" in text
     assert words in text
     assert "not measured" not in judge([FOUND], FOUND.name).text

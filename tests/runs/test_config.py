@@ -11,10 +11,10 @@ from pydantic import ValidationError
 from chronas.devices import DEVICES
 from chronas.errors import DataError, UsageError
 from chronas.predictors import PREDICTORS
-from chronas.runs import LIMITS, PRESETS, Frame, RunConfig, make_preset
+from chronas.runs import LIMITS, PRESETS, RunConfig, make_preset
 from chronas.runs.config import WEIGHTS
 from chronas.search import SEARCHERS
-from chronas.spaces import SPACES, make_space
+from chronas.spaces import SPACES, NetworkScale
 from chronas.units import COST_UNITS
 from tiny_run import tiny_config
 
@@ -62,7 +62,7 @@ def test_every_cost_can_have_a_limit_and_a_weight_which_have_it_measured() -> No
 
 def test_the_config_of_a_run_of_before_there_were_other_costs_still_reads() -> None:
     content = tiny_config(limit_ms=3.0).model_dump(mode="json")
-    for field in ("limit_energy_mj", "limit_peak_memory_mib", "energy_weight", "peak_memory_weight", "choice"):
+    for field in ("limit_energy_mj", "limit_peak_memory_mib", "energy_weight", "peak_memory_weight", "rerank"):
         del content[field]
     assert RunConfig.from_json(content) == tiny_config(limit_ms=3.0)
 
@@ -71,12 +71,12 @@ def test_the_config_of_a_run_of_before_there_were_other_costs_still_reads() -> N
     ("field", "value", "expected"),
     [
         ("limit_energy_mj", -1, "limit_energy_mj: Input should be greater than 0"),
-        ("choice", {"candidates": 0}, "choice.candidates: Input should be greater than or equal to 1"),
+        ("rerank", {"candidates": 0}, "rerank.candidates: Input should be greater than or equal to 1"),
         ("networks", 9, "networks: Input should be greater than or equal to 10"),
         ("limit_ms", 0, "limit_ms: Input should be greater than 0"),
         ("validation_share", 1, "validation_share: Input should be less than 0.9"),
         ("surprise", 1, "surprise: Extra inputs are not permitted"),
-        ("frame", {"width": 0}, "frame.width: Input should be greater than or equal to 1"),
+        ("size", {"width": 0}, "size.width: Input should be greater than or equal to 1"),
         ("device_config", {"noise": -1}, "noise: Input should be greater than or equal to 0"),
         ("searcher_config", {"epochs": "many"}, "epochs: Input should be a valid integer"),
         ("recipe", None, "recipe: Input should be"),
@@ -118,12 +118,7 @@ def test_the_objective_is_the_weight_and_the_limit() -> None:
     assert (objective.weights, objective.limits) == ({"latency_ms": 0.25}, {"latency_ms": 3.5})
 
 
-def test_a_frame_becomes_a_skeleton_of_the_datas_shape_and_classes() -> None:
-    size = Frame(width=8, depth=4, stem="imagenet").size(make_space("darts"), (1, 64, 32), 7)
+def test_a_scale_becomes_a_size_for_the_datas_shape_and_classes() -> None:
+    size = NetworkScale(width=8, depth=4, stem="imagenet").for_data((1, 64, 32), 7)
     assert (size.width, size.depth, size.stem) == (8, 4, "imagenet")
     assert (size.input_shape, size.outputs) == ((1, 64, 32), 7)
-
-
-def test_a_stem_that_the_space_lacks_is_refused_with_the_valid_ones() -> None:
-    with pytest.raises(UsageError, match="space nasbench201 has no imagenet stem: valid stems are cifar"):
-        Frame(stem="imagenet").size(make_space("nasbench201"), (3, 32, 32), 10)

@@ -40,7 +40,7 @@ def test_the_random_network_is_the_nearest_of_the_table_by_measured_cost(wanted_
     assert choice.predicted["latency_ms"] == pytest.approx(
         float(predictor.predict(copied.space.encode([architecture])).mean[0])
     )
-    assert (choice.tried, choice.judged, choice.margin) == ((), (), None)
+    assert (choice.tried, choice.compared, choice.margin) == ((), (), None)
 
 
 def test_a_choice_that_is_there_is_taken_as_it_is(copied: Run) -> None:
@@ -99,8 +99,8 @@ def test_the_supernet_scores_the_found_network_first_and_then_those_of_the_table
     table = CostTable.load(finished.folder / "costs.parquet")
     choice = read_choice(finished.folder / "networks" / "latency-term")
     assert [row["architecture"] for row in rows] == [choice.architecture, *table.frame["architecture"][:10]]
-    assert [row["latency_ms"] for row in rows] == [choice.latency_ms, *table.costs()[:10]]
-    assert all(0 <= row["accuracy_percent"] <= 100 for row in rows)
+    assert [row["costs"]["latency_ms"] for row in rows] == [choice.latency_ms, *table.costs()[:10]]
+    assert all(0 <= row["score"] <= 100 for row in rows)
 
 
 def test_the_choices_of_a_run_are_read_by_role(finished: Run) -> None:

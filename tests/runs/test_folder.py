@@ -26,15 +26,17 @@ def refused_before_anything_is_written(folder: Path, expected: str, **changes: o
         ({"data": ""}, "unknown data set ''"),
         ({"data_limit": 25}, "too few for a split"),
         ({"validation_share": 0.001}, "too few for a split"),
-        ({"space": "nasbench201", "frame": {"width": 4, "depth": 3, "stem": "imagenet"}}, "has no imagenet stem"),
+        (
+            {"space": "nasbench201", "size": {"width": 4, "depth": 3, "stem": "imagenet"}},
+            "has the stems cifar, got 'imagenet'",
+        ),
     ],
 )
 def test_what_cannot_work_is_refused_before_anything_is_written(
     changes: dict[str, object], expected: str, tmp_path: Path
 ) -> None:
-    frame = changes.pop("frame", None)
-    if frame is not None:
-        changes["frame"] = tiny_config().frame.model_copy(update=frame)
+    if "size" in changes:
+        changes["size"] = tiny_config().size.model_copy(update=changes["size"])
     refused_before_anything_is_written(tmp_path / "run", expected, **changes)
 
 
@@ -109,7 +111,7 @@ def test_another_table_than_the_runs_own_is_refused(copied: Run) -> None:
 
 def test_a_table_of_another_size_is_refused_before_anything_is_written(finished: Run, tmp_path: Path) -> None:
     table = CostTable.load(finished.folder / "costs.parquet")
-    config = tiny_config(frame=finished.config.frame.model_copy(update={"width": 5}))
+    config = tiny_config(size=finished.config.size.model_copy(update={"width": 5}))
     with pytest.raises(MismatchError, match="width 4.* there.*width 5.* here"):
         Run.create(tmp_path / "run", config, command="x", table=table)
     assert not (tmp_path / "run").exists()

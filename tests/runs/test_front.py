@@ -7,14 +7,13 @@ from pathlib import Path
 import pytest
 
 from chronas.errors import UsageError
-from chronas.measurement import Latency
 from chronas.predictors import Lookup
+from chronas.records import Estimate, Trial
 from chronas.reports import front_rows
 from chronas.reports.front import front_figure
 from chronas.runs import Run, search_front
 from chronas.runs.front import front_of
 from chronas.runs.network_costs import NetworkCosts
-from chronas.search import Candidate, Contender
 from chronas.spaces import make_space
 from chronas.tables import CostTable
 from tiny_run import tiny_config
@@ -23,14 +22,14 @@ NETWORKS = make_space("nasbench201").sample(4, 0)
 
 
 def costs(ms: float) -> NetworkCosts:
-    return NetworkCosts(Latency(ms, ms - 0.1, ms + 0.1, ms, ms, (ms,)), {}, "measured")
+    return {"latency_ms": Estimate(ms, ms - 0.1, ms + 0.1, "ms")}
 
 
 def test_the_hypervolume_and_the_marks_are_of_what_was_measured() -> None:
     """The third is predicted slower than the second and measured faster, so it beats it; the last is below guessing."""
     known = [(1.0, 40.0, 1.0), (2.0, 50.0, 4.0), (3.0, 60.0, 3.0), (5.0, 5.0, 5.0)]
     chosen = [
-        Contender(Candidate(network, 0.0, {"latency_ms": predicted}), quality, accuracy)
+        Trial(network, {"latency_ms": predicted}, score=accuracy, quality=quality)
         for quality, (network, (predicted, accuracy, _)) in enumerate(zip(NETWORKS, known, strict=True))
     ]
     measured = {str(network): costs(ms) for network, (_, _, ms) in zip(NETWORKS, known, strict=True)}
@@ -47,7 +46,7 @@ def test_a_network_that_was_found_over_a_limit_is_told_of_and_beats_nothing() ->
     """Each `costs` is 0.1 wide to either side: the second's upper end is above 4 ms, though it is better and faster."""
     known = [(1.0, 40.0, 1.0), (2.0, 60.0, 3.95), (3.0, 50.0, 3.0), (3.5, 55.0, 3.8)]
     chosen = [
-        Contender(Candidate(network, 0.0, {"latency_ms": predicted}), quality, accuracy)
+        Trial(network, {"latency_ms": predicted}, score=accuracy, quality=quality)
         for quality, (network, (predicted, accuracy, _)) in enumerate(zip(NETWORKS, known, strict=True))
     ]
     measured = {str(network): costs(ms) for network, (_, _, ms) in zip(NETWORKS, known, strict=True)}

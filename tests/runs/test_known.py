@@ -18,7 +18,7 @@ from chronas.tables import CostTable
 from tiny_run import FLAGS, tiny_config
 
 BOARD = {"name": "board", "hardware": "A board far away", "batch": 1}
-CHEAP = ("--networks", "40", "--no-baseline", "--latency-weight", "0.0", "--choice.candidates", "4")
+CHEAP = ("--networks", "40", "--no-baseline", "--latency-weight", "0.0", "--rerank.candidates", "4")
 
 
 def elsewhere(table: CostTable) -> CostTable:
@@ -75,7 +75,7 @@ def test_what_is_measured_while_the_machine_is_busy_is_told_as_at_rest(tmp_path:
     run_once = Simulated.run_once
     monkeypatch.setattr(Simulated, "run_once", lambda device, latency_ms: run_once(device, 1.4 * latency_ms))
     costs = costs_of(run, "choose limit", networks)
-    measured_ms = [costs[str(network)].latency.value_ms for network in networks]
+    measured_ms = [costs[str(network)]["latency_ms"].value for network in networks]
     np.testing.assert_allclose(measured_ms, table.costs()[:3], rtol=0.03)
 
 
@@ -88,8 +88,12 @@ def test_a_limit_is_kept_by_the_tables_own_costs_and_the_report_says_that_nothin
     network = report.networks[0]
     choice = read_choice(run.folder / "networks" / "limit")
     known = {str(a): float(ms) for a, ms in zip(table.architectures(), table.costs(), strict=True)}
-    assert choice.source == network.source == ("table" if network.architecture in known else "predicted")
-    assert network.measured.high_ms <= limit_ms
+    assert (
+        choice.costs["latency_ms"].source
+        == network.source
+        == ("table" if network.architecture in known else "predicted")
+    )
+    assert network.latency.high <= limit_ms
     assert report.verdict.met is True
     assert "not measured here" in report.verdict.text
     assert any(note.startswith("Not measured here: device board (A board far away)") for note in report.notes)
@@ -109,13 +113,13 @@ def test_a_network_of_the_table_costs_what_the_table_says_and_another_is_predict
     outside = next(a for a in run.space.sample(100, seed=77) if a not in set(table.architectures()))
     found = recorded(run, [inside, outside])
     assert found[str(inside)] == of_row(table, 3, [])
-    assert found[str(inside)].latency.value_ms == table.costs()[3]
-    assert found[str(inside)].source == "table"
+    assert found[str(inside)]["latency_ms"].value == table.costs()[3]
+    assert found[str(inside)]["latency_ms"].source == "table"
     prediction = predictor.predict(run.space.encode([outside]))
-    other = found[str(outside)]
+    other = found[str(outside)]["latency_ms"]
     assert other.source == "predicted"
-    assert other.latency.value_ms == float(prediction.mean[0])
-    assert other.latency.high_ms - other.latency.value_ms == pytest.approx(1.959964 * float(prediction.std[0]))
+    assert other.value == float(prediction.mean[0])
+    assert other.high - other.value == pytest.approx(1.959964 * float(prediction.std[0]))
 
 
 def test_the_command_takes_the_tables_device_and_says_that_it_is_not_here(

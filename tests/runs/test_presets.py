@@ -71,14 +71,14 @@ def test_published_presets_have_the_papers_settings(
     assert (config.space, config.searcher, config.data, config.data_limit) == ("darts", searcher, "cifar10", None)
     assert config.searcher_config.model_dump() == {**SHARED_SEARCH, **search}
     assert config.recipe.model_dump() == {**TRAINING, "drop_path": drop_path}
-    assert (config.frame.width, config.frame.depth, config.frame.stem) == (36, 20, "cifar")
+    assert (config.size.width, config.size.depth, config.size.stem) == (36, 20, "cifar")
     assert (config.latency_weight, config.limit_ms) == (0.0, None)
     assert config.search_images is None
 
 
 def test_nasbench201_has_the_networks_and_the_training_of_its_paper() -> None:
     config = make_preset("nasbench201-cifar10")
-    assert config.frame.size(make_space("nasbench201"), (3, 32, 32), 10) == SIZE
+    assert config.size.for_data((3, 32, 32), 10) == SIZE
     assert (config.space, config.searcher, config.data) == ("nasbench201", "bayesian", "cifar10")
     assert (config.data_limit, config.search_images) == (None, None)
     assert (config.latency_weight, config.limit_ms, config.baseline) == (0.0, None, False)
@@ -99,7 +99,7 @@ def test_nasbench201_has_the_networks_and_the_training_of_its_paper() -> None:
     }
     search = config.searcher_config
     assert isinstance(search, BayesianConfig)
-    assert min(search.capacity, search.gain) > 0  # 200 epochs are enough for size to pay
+    assert min(search.macs_weight, search.synflow_weight) > 0  # 200 epochs are enough for size to pay
     judged = round(config.search_validation_share * 45_000)
     assert (judged, search.images) == (5_000, 25_600)  # as benchmarks/truth_nasbench201.py has them
     assert make_preset("nasbench201-cifar10", {"searcher": "darts"}).search_validation_share == 0.5
@@ -109,7 +109,7 @@ def test_nasbench201_has_the_networks_and_the_training_of_its_paper() -> None:
 def test_presets_for_a_cpu_are_smaller_than_the_papers_and_compare(preset: str) -> None:
     config, published = make_preset(preset), make_preset("darts-cifar10")
     assert config.recipe.epochs < published.recipe.epochs / 10
-    assert config.frame.width * config.frame.depth < published.frame.width * published.frame.depth / 5
+    assert config.size.width * config.size.depth < published.size.width * published.size.depth / 5
     assert config.networks < published.networks
     assert config.latency_weight > 0
     assert config.baseline is True
@@ -141,9 +141,9 @@ def test_another_searcher_brings_its_own_settings(preset: str) -> None:
 def test_layers_stand_once_in_a_row(preset: str, searcher: str) -> None:
     """A depth of 20 cells would make 440 blocks of FBNet's 22."""
     config = make_preset(preset, {"space": "fbnet", "searcher": searcher})
-    assert config.frame.depth == 1
+    assert config.size.depth == 1
     assert getattr(config.searcher_config, "depth", 1) == 1
-    assert config.frame.width == make_preset(preset).frame.width
+    assert config.size.width == make_preset(preset).size.width
 
 
 def test_an_unknown_preset_is_refused_with_the_nearest() -> None:

@@ -46,8 +46,8 @@ def test_the_report_tells_what_the_files_say(finished: Run) -> None:
         assert network.accuracy_percent == trained.accuracy_percent
         choice = read_choice(finished.folder / "networks" / network.role)
         assert network.architecture == choice.architecture
-        assert network.predicted_ms == choice.predicted["latency_ms"]
-        assert network.measured.low_ms <= network.measured.value_ms <= network.measured.high_ms
+        assert network.latency.predicted == choice.predicted["latency_ms"]
+        assert network.latency.low <= network.latency.value <= network.latency.high
     assert report.predictor is not None
     assert len(report.predictor.measured) == 40
     assert len(report.searches[0].scored) == 11
@@ -155,8 +155,8 @@ def test_a_step_can_be_done_anew_and_the_old_result_is_kept(copied: Run) -> None
 
 
 def test_a_table_of_another_network_size_is_refused(copied: Run, tmp_path: Path) -> None:
-    deeper = copied.config.frame.model_copy(update={"depth": 4})
-    other = Run.create(tmp_path / "other", tiny_config(frame=deeper), command="x")
+    deeper = copied.config.size.model_copy(update={"depth": 4})
+    other = Run.create(tmp_path / "other", tiny_config(size=deeper), command="x")
     (other.folder / "costs.parquet").write_bytes((copied.folder / "costs.parquet").read_bytes())
     with pytest.raises(MismatchError, match="depth 3"):
         measure(other)
@@ -183,7 +183,7 @@ def test_a_limit_is_kept_by_what_is_measured(finished: Run, tmp_path: Path) -> N
     run = Run.create(tmp_path / "run", tiny_config(latency_weight=0.0, limit_ms=limit_ms, baseline=False), command="x")
     report = execute(run)
     assert report.verdict.met is True
-    assert report.networks[0].measured.high_ms <= limit_ms
+    assert report.networks[0].latency.high <= limit_ms
 
 
 def test_a_limit_below_anything_says_what_is_reachable(tmp_path: Path) -> None:

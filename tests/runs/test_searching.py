@@ -7,16 +7,14 @@ from pathlib import Path
 import pytest
 
 from chronas.errors import LimitMissedError, OutOfReachError, UsageError
-from chronas.measurement import Latency
 from chronas.predictors import predictor_class
 from chronas.progress import Progress, silent
+from chronas.records import Estimate, Trial
 from chronas.runs import limit_loop as searching
 from chronas.runs.limit_loop import Choice, choose, search
-from chronas.runs.network_costs import Interval, NetworkCosts
+from chronas.runs.network_costs import NetworkCosts
 from chronas.runs.run import Run
 from chronas.search import (
-    Candidate,
-    Contender,
     ObjectiveConfig,
     RerankConfig,
     Reranker,
@@ -44,11 +42,12 @@ class Known(SearchResult):
         self.asked: list[dict[str, float]] = []
         both = zip(predicted_ms, predicted_mj or [1.0] * len(predicted_ms), strict=True)
         self._all = [
-            Candidate(NETWORKS[n], -float(n), {"latency_ms": ms, "energy_mj": mj}) for n, (ms, mj) in enumerate(both)
+            Trial(NETWORKS[n], {"latency_ms": ms, "energy_mj": mj}, log_probability=-float(n))
+            for n, (ms, mj) in enumerate(both)
         ]
         self._reachable_ms = reachable_ms
 
-    def candidates(self, limits: Mapping[str, float]) -> Iterator[Candidate]:
+    def candidates(self, limits: Mapping[str, float]) -> Iterator[Trial]:
         limit_ms = limits.get("latency_ms")
         self.asked_ms.append(limit_ms)
         self.asked.append(dict(limits))
@@ -56,7 +55,7 @@ class Known(SearchResult):
             raise OutOfReachError(f"the fastest is predicted at {self._reachable_ms} ms")
         return (c for c in self._all if c.violation(limits) == 0)
 
-    def contenders(self, limits: Sequence[Mapping[str, float]], progress: Progress = silent) -> list[Contender]:
+    def contenders(self, limits: Sequence[Mapping[str, float]], progress: Progress = silent) -> list[Trial]:
         raise NotImplementedError
 
     def score(self, architectures: Sequence[Architecture]) -> None:
@@ -79,8 +78,8 @@ class Clock:
 
     def _costs(self, architecture: Architecture) -> NetworkCosts:
         ms, mj = self.high_ms[architecture], self.high_mj.get(architecture)
-        others = {} if mj is None else {"energy_mj": Interval(mj - 0.5, mj - 1, mj)}
-        return NetworkCosts(Latency(ms - 0.5, ms - 1, ms, ms, ms, (ms,)), others, "measured")
+        others = {} if mj is None else {"energy_mj": Estimate(mj - 0.5, mj - 1, mj, "mJ")}
+        return {"latency_ms": Estimate(ms - 0.5, ms - 1, ms, "ms"), **others}
 
 
 class Quiet:
@@ -111,8 +110,8 @@ def chosen(
 def test_without_a_limit_the_first_candidate_is_taken_whatever_it_costs(monkeypatch: pytest.MonkeyPatch) -> None:
     found = Known([50.0, 1.0])
     choice, clock = chosen(found, [70.0, 1.0], None, monkeypatch)
-    assert choice.candidate.architecture == NETWORKS[0]
-    assert choice.costs.latency.high_ms == 70.0
+    assert choice.trial.architecture == NETWORKS[0]
+    assert choice.costs["latency_ms"].high == 70.0
     assert choice.tried == ()
     assert found.asked_ms == [None]
     assert clock.measured == [NETWORKS[0]]
@@ -120,7 +119,7 @@ def test_without_a_limit_the_first_candidate_is_taken_whatever_it_costs(monkeypa
 
 def test_the_upper_end_of_the_interval_decides_and_may_lie_on_the_limit(monkeypatch: pytest.MonkeyPatch) -> None:
     choice, _ = chosen(Known([9.0]), [LIMIT_MS], LIMIT_MS, monkeypatch)
-    assert choice.costs.latency.high_ms == LIMIT_MS
+    assert choice.costs["latency_ms"].high == LIMIT_MS
     assert choice.tried == ()
 
 
@@ -130,7 +129,7 @@ def test_each_miss_tightens_the_limit_by_its_error_until_one_keeps_it(monkeypatc
     # 9.0 predicted, 12.0 measured: next at most 9 * 9.8 / 12 = 7.35; so 8.0 is passed over and 7.0 keeps the limit.
     assert clock.measured == [NETWORKS[0], NETWORKS[2]]
     assert found.asked_ms == [10.0, pytest.approx(9.0 * GOAL_MS / 12.0)]
-    assert choice.candidate.predicted["latency_ms"] == 7.0
+    assert choice.trial.costs["latency_ms"] == 7.0
     assert choice.tried == ("latency predicted 9.000 ms, measured up to 12.000 ms",)
 
 
@@ -139,7 +138,7 @@ def test_the_third_candidate_is_met_after_two_misses(monkeypatch: pytest.MonkeyP
     choice, clock = chosen(found, [12.0, 12.5, 9.8], LIMIT_MS, monkeypatch)
     assert found.asked_ms == [10.0, pytest.approx(9.0 * GOAL_MS / 12.0), pytest.approx(7.3 * GOAL_MS / 12.5)]
     assert clock.measured == NETWORKS[:3]
-    assert choice.candidate.architecture == NETWORKS[2]
+    assert choice.trial.architecture == NETWORKS[2]
     assert len(choice.tried) == 2
 
 
@@ -148,7 +147,7 @@ def test_a_candidate_with_little_to_spare_gives_way_to_one_with_more(monkeypatch
     choice, clock = chosen(found, [9.99, 9.1], LIMIT_MS, monkeypatch)
     assert clock.measured == NETWORKS[:2]
     assert found.asked_ms == [10.0, pytest.approx(9.9 * GOAL_MS / 9.99)]
-    assert choice.candidate.architecture == NETWORKS[1]
+    assert choice.trial.architecture == NETWORKS[1]
 
 
 def test_a_candidate_with_little_to_spare_is_taken_where_no_other_keeps_the_limit(
@@ -156,10 +155,10 @@ def test_a_candidate_with_little_to_spare_is_taken_where_no_other_keeps_the_limi
 ) -> None:
     choice, clock = chosen(Known([9.9, 9.0]), [9.99, 10.2], LIMIT_MS, monkeypatch)
     assert clock.measured == NETWORKS[:2]
-    assert choice.candidate.architecture == NETWORKS[0]
+    assert choice.trial.architecture == NETWORKS[0]
     assert choice.tried == ()
     choice, _ = chosen(Known([9.9], reachable_ms=9.8), [9.99], LIMIT_MS, monkeypatch)
-    assert choice.candidate.architecture == NETWORKS[0]
+    assert choice.trial.architecture == NETWORKS[0]
 
 
 def test_a_limit_that_stays_is_not_widened_by_a_prediction_above_it(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -206,7 +205,7 @@ def test_each_of_two_limits_is_tightened_by_its_own_error_alone(monkeypatch: pyt
     # The energy was 18 predicted and 30 measured: next at most 18 * 19.6 / 30 = 11.76. The latency was right.
     assert found.asked == [{"latency_ms": 10.0, "energy_mj": 20.0}, {"latency_ms": 10.0, "energy_mj": 11.76}]
     assert clock.measured == [NETWORKS[0], NETWORKS[2]]
-    assert choice.candidate.architecture == NETWORKS[2]
+    assert choice.trial.architecture == NETWORKS[2]
     assert choice.tried == ("energy predicted 18.000 mJ, measured up to 30.000 mJ",)
 
 
@@ -227,18 +226,18 @@ def test_a_prediction_below_zero_tightens_the_limit_it_was_asked_for(monkeypatch
     choice, clock = chosen(found, [12.0, 12.0, 9.0], LIMIT_MS, monkeypatch)
     assert found.asked_ms == [10.0, pytest.approx(10 * GOAL_MS / 12)]
     assert clock.measured == [NETWORKS[0], NETWORKS[2]]
-    assert choice.candidate.architecture == NETWORKS[2]
+    assert choice.trial.architecture == NETWORKS[2]
 
 
 def test_a_cost_that_is_known_exactly_needs_nothing_to_spare(monkeypatch: pytest.MonkeyPatch) -> None:
     def exact(run: Run, name: str, architectures: Sequence[Architecture], progress: object) -> dict[str, NetworkCosts]:
-        latency = Latency(LIMIT_MS, LIMIT_MS, LIMIT_MS, LIMIT_MS, LIMIT_MS, (LIMIT_MS,))
-        return {str(a): NetworkCosts(latency, {}, "table") for a in architectures}
+        latency = Estimate(LIMIT_MS, LIMIT_MS, LIMIT_MS, "ms", source="table")
+        return {str(a): {"latency_ms": latency} for a in architectures}
 
     monkeypatch.setattr(searching, "costs_of", exact)
     run: Run = Quiet()  # type: ignore[assignment]
     choice = choose(run, "limit", Reranker(Known([9.9, 5.0]), FIRST), {"latency_ms": LIMIT_MS})
-    assert choice.candidate.architecture == NETWORKS[0]
+    assert choice.trial.architecture == NETWORKS[0]
 
 
 def test_a_predictor_without_a_gradient_cannot_search_with_latency(
@@ -299,4 +298,4 @@ def test_a_smaller_share_judges_and_the_rest_trains(finished: Run) -> None:
     assert len(judging) == pytest.approx(0.2 * whole, abs=len(set(judging.labels.tolist())))
     assert len(weights) + len(judging) == whole
     task = run.task("x", ObjectiveConfig(), {})
-    assert (len(task.search_train), len(task.search_validation)) == (len(weights), len(judging))
+    assert (len(task.images.train), len(task.images.validation)) == (len(weights), len(judging))

@@ -13,7 +13,8 @@ from chronas.devices import make_device
 from chronas.errors import DataError, DeviceError, LimitMissedError, OutOfReachError
 from chronas.measurement import read_journal
 from chronas.reports import Report
-from chronas.runs import LIMITS, Frame, Run, RunConfig, execute, make_preset, measure, read_choice, show
+from chronas.runs import LIMITS, Run, RunConfig, execute, make_preset, measure, read_choice, show
+from chronas.spaces import NetworkScale
 from chronas.tables import CostTable
 from chronas.units import COST_UNITS
 from tiny_run import tiny_config
@@ -28,7 +29,7 @@ def config_for(device: str, **changes: object) -> RunConfig:
     names = {"space": "nasbench201", "device": device}
     device_config = make_preset("digits-cpu", names).device_config
     searcher_config = tiny_config().searcher_config.model_copy(update={"depth": 1})
-    plain = {"latency_weight": 0.0, "baseline": False, "networks": 60, "frame": Frame(width=4, depth=1)}
+    plain = {"latency_weight": 0.0, "baseline": False, "networks": 60, "size": NetworkScale(width=4, depth=1)}
     configs = {"device_config": device_config, "searcher_config": searcher_config}
     return tiny_config(**{**names, **configs, **plain, **changes})
 
@@ -55,7 +56,7 @@ def test_every_limit_holds_for_the_measured_network(limited: tuple[Run, Report])
         assert network.costs[cost].high <= limit, cost
         assert network.costs[cost].predicted is not None
         assert COST_UNITS[cost] in report.verdict.text
-    for cost, found in network.others.items():
+    for cost, found in list(network.costs.items())[1:]:
         assert found.value == contents.readings[cost].estimates()[network.architecture].value
 
 
@@ -73,14 +74,14 @@ def test_the_report_shows_each_cost_of_each_network_with_its_limit(limited: tupl
 def test_the_choice_keeps_what_it_was_made_among(limited: tuple[Run, Report]) -> None:
     run, _ = limited
     choice = read_choice(run.folder / "networks" / "limit")
-    assert choice.source == "measured"
-    assert 1 < len(choice.judged) <= run.config.choice.candidates
-    assert choice.judged[0].architecture == choice.architecture
-    ranks = [each.rank for each in choice.judged]
+    assert choice.costs["latency_ms"].source == "measured"
+    assert 1 < len(choice.compared) <= run.config.rerank.candidates
+    assert choice.compared[0].architecture == choice.architecture
+    ranks = [each.rank for each in choice.compared]
     assert ranks == sorted(ranks)
-    for each in choice.judged:
-        assert each.accuracy_percent is not None
-        assert all(each.predicted[cost] <= limit for cost, limit in run.config.limits.items())
+    for each in choice.compared:
+        assert each.score is not None
+        assert all(each.costs[cost] <= limit for cost, limit in run.config.limits.items())
 
 
 def test_each_cost_has_a_predictor_with_a_report_and_a_multiplier(limited: tuple[Run, Report]) -> None:

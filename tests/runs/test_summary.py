@@ -30,7 +30,7 @@ def keys() -> list[tuple[str, str]]:
         "data.json": ("name", "shape", "classes", "train", "test"),
         "timings.json": ("seconds",),
         "predictor/report.json": ("measured", "scores", "baselines", "coverage_90_percent", "repeatability"),
-        "networks/latency-term/choice.json": ("costs", "source", "tried", "judged", "architecture"),
+        "networks/latency-term/choice.json": ("costs", "tried", "compared", "architecture"),
         "networks/latency-term/result.json": ("accuracy_percent", "macs", "parameters", "training_s"),
         "networks/latency-term/architecture.json": ("space", "architecture", "size"),
         "search/latency-term/history.json": ("epochs",),

@@ -102,7 +102,7 @@ def test_an_architecture_file_reads_back(tmp_path: Path) -> None:
     [
         ("space", "darst", "unknown space 'darst': did you mean darts"),
         ("architecture", "|nor_conv|", "expected three nodes"),
-        ("size", {"width": 0}, r"damaged \(size\.input_shape"),
+        ("size", {"width": 0}, r"damaged \(size\.width"),
     ],
 )
 def test_an_architecture_file_that_does_not_fit_is_one_line(

@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 
 from chronas.data import Images, Normalisation, load_dataset, split
-from chronas.search import ObjectiveConfig, SearchCost, Task
+from chronas.search import ObjectiveConfig, SearchCost, SearchImages, Task
 from chronas.spaces import NetworkSize, Space, make_space
 
 MakeTask = Callable[..., Task]
@@ -53,9 +53,7 @@ def make_task(digits: tuple[Images, Images, Normalisation], tmp_path: Path) -> M
         return Task(
             space=found,
             size=NetworkSize(input_shape=(1, 8, 8), outputs=10, width=4, depth=1 if space == "nasbench201" else 3),
-            search_train=train,
-            search_validation=validation,
-            normalisation=normalisation,
+            images=SearchImages(train, validation, normalisation),
             costs={"latency_ms": latency(found)},
             objective=objective_of(**objective),
             folder=tmp_path / folder,

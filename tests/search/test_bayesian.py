@@ -22,9 +22,17 @@ from chronas.spaces import Architecture, make_space
 
 MakeTask = Callable[..., Task]
 SPACE = make_space("nasbench201")
-FEW = BayesianConfig(architectures=30, initial=10)
+FEW = BayesianConfig(architectures=30, initial_random=10)
 TRAINED = BayesianConfig(
-    architectures=5, initial=3, epochs=1, batch=64, learning_rate=0.1, crop_padding=0, flip=False, width=4, depth=1
+    architectures=5,
+    initial_random=3,
+    epochs=1,
+    batch=64,
+    learning_rate=0.1,
+    crop_padding=0,
+    flip=False,
+    width=4,
+    depth=1,
 )
 
 
@@ -62,8 +70,8 @@ def test_isomorphic_cells_are_trained_once(make_task: MakeTask) -> None:
     config = FEW.model_copy(update={"architectures": 40})
     found = make_searcher("bayesian", config).search(replace(make_task("nasbench201"), evaluate=convolutions))
     chosen = [SPACE.parse(row["mode"]).canonical() for row in found.history]
-    assert len(set(chosen[FEW.initial :])) == 30
-    assert not set(chosen[FEW.initial :]) & set(chosen[: FEW.initial])
+    assert len(set(chosen[FEW.initial_random :])) == 30
+    assert not set(chosen[FEW.initial_random :]) & set(chosen[: FEW.initial_random])
 
 
 def test_a_region_is_searched_to_its_end_and_no_cell_that_images_do_not_pass_is_trained(make_task: MakeTask) -> None:
@@ -76,22 +84,22 @@ def test_a_region_is_searched_to_its_end_and_no_cell_that_images_do_not_pass_is_
     assert len(passed) == 4 < len(inside), "one operation, from the input to the end"
     task = make_task("nasbench201", limit_ms=2.5)
     task = replace(task, costs={"latency_ms": SearchCost(edges, 4.0)}, evaluate=convolutions)
-    config = FEW.model_copy(update={"architectures": 40, "initial": 3})
+    config = FEW.model_copy(update={"architectures": 40, "initial_random": 3})
     found = make_searcher("bayesian", config).search(task)
     trained = {row["mode"] for row in found.history}
     assert trained == passed
     assert isinstance(found, BlackBoxResult)
-    again = Bayesian(config, known=found.judged).search(replace(task, folder=task.folder / "again"))
+    again = Bayesian(config, known=found.trials).search(replace(task, folder=task.folder / "again"))
     assert again.history == [], "all of it is known"
     assert list(again.candidates({})) == list(found.candidates({}))
     nothing = task.objective.model_copy(update={"limits": {"latency_ms": 0.5}})
     with pytest.raises(OutOfReachError, match="nearest that was found is predicted at 1 ms"):
-        Bayesian(config, known=found.judged).search(replace(task, objective=nothing, folder=task.folder / "nothing"))
+        Bayesian(config, known=found.trials).search(replace(task, objective=nothing, folder=task.folder / "nothing"))
     dead = task.objective.model_copy(update={"limits": {"latency_ms": 1.5}})
     with pytest.raises(OutOfReachError, match="all that was found of nasbench201 within 1.5 ms lets no image through"):
         Bayesian(config).search(replace(task, objective=dead, folder=task.folder / "dead"))
     rungs = [{"latency_ms": limit_ms} for limit_ms in (1.5, 2.5)]
-    assert {str(each.candidate.architecture) for each in found.contenders(rungs)} == trained
+    assert {str(each.architecture) for each in found.contenders(rungs)} == trained
 
 
 def test_candidates_go_on_where_a_limit_was_tightened_past_all_that_was_trained(make_task: MakeTask) -> None:
@@ -164,7 +172,7 @@ def test_a_latency_weight_is_traded_against_accuracy(make_task: MakeTask) -> Non
             make_searcher("bayesian", FEW)
             .search(replace(make_task("nasbench201", folder=str(weight), weight=weight), evaluate=convolutions))
             .candidates({})
-        ).predicted["latency_ms"]
+        ).costs["latency_ms"]
         for weight in (2.0, 0.0)
     )
     assert fast < slow
@@ -175,15 +183,15 @@ def test_what_another_search_knows_is_not_trained_again(make_task: MakeTask) -> 
     assert isinstance(free, BlackBoxResult)
     task = replace(make_task("nasbench201", folder="limit", limit_ms=3.5), evaluate=convolutions)
     config = FEW.model_copy(update={"architectures": 8})
-    limited = Bayesian(config, known=free.judged).search(task)
+    limited = Bayesian(config, known=free.trials).search(task)
     assert len(limited.history) == 8
     assert {row["mode"] for row in limited.history}.isdisjoint(row["mode"] for row in free.history)
-    assert all(candidate.predicted["latency_ms"] <= 3.5 for candidate in limited.candidates({"latency_ms": 3.5}))
-    inside = [each for each in free.judged if each.candidate.predicted["latency_ms"] <= 3.5]
+    assert all(candidate.costs["latency_ms"] <= 3.5 for candidate in limited.candidates({"latency_ms": 3.5}))
+    inside = [each for each in free.trials if each.costs["latency_ms"] <= 3.5]
     assert isinstance(limited, BlackBoxResult)
-    assert len(limited.judged) == 8 + len(inside)
+    assert len(limited.trials) == 8 + len(inside)
     with pytest.raises(MismatchError, match="known"):
-        Bayesian(config, known=free.judged[:9]).search(task)
+        Bayesian(config, known=free.trials[:9]).search(task)
 
 
 def test_random_networks_are_begun_with_together_and_are_the_same_ones(make_task: MakeTask) -> None:
@@ -216,17 +224,16 @@ SCRIPT = """
 import sys
 from pathlib import Path
 from chronas.data import Normalisation, load_dataset, split
-from chronas.search import ObjectiveConfig, Task, make_searcher
+from chronas.search import SearchImages, Task, make_searcher
 from chronas.search.blackbox.bayesian import BayesianConfig
 from chronas.spaces import NetworkSize, make_space
 
 train, validation = split(load_dataset("digits").train, 0.1, seed=0)
 size = NetworkSize(input_shape=(1, 8, 8), outputs=10, width=4, depth=1)
 task = Task(
-    make_space("nasbench201"), size, validation, validation, Normalisation.of(train), {}, ObjectiveConfig(),
-    Path(sys.argv[1]), seed=0,
+    make_space("nasbench201"), size, Path(sys.argv[1]), SearchImages(validation, validation, Normalisation.of(train)),
 )
-config = BayesianConfig(architectures=2, initial=2, epochs=1, crop_padding=0, flip=False, workers=2)
+config = BayesianConfig(architectures=2, initial_random=2, epochs=1, crop_padding=0, flip=False, workers=2)
 print(len(make_searcher("bayesian", config).search(task).history), "trained")
 """
 

@@ -15,7 +15,7 @@ import sys
 from pathlib import Path
 import torch
 from chronas.data import Normalisation, load_dataset, split
-from chronas.search import ObjectiveConfig, Task, make_searcher, searcher_class
+from chronas.search import SearchImages, ObjectiveConfig, Task, make_searcher, searcher_class
 from chronas.spaces import NetworkSize, make_space
 
 if __name__ == "__main__":
@@ -24,7 +24,7 @@ if __name__ == "__main__":
     task = Task(
         space=make_space("nasbench201"),
         size=NetworkSize(input_shape=(1, 8, 8), outputs=10, width=4, depth=1),
-        search_train=train, search_validation=validation, normalisation=Normalisation.of(images),
+        images=SearchImages(train, validation, Normalisation.of(images)),
         costs={}, objective=ObjectiveConfig(), folder=Path(sys.argv[1]), seed=0,
     )
     config = searcher_class("random").Config(architectures=100000, epochs=1, workers=2)

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
 
 import pytest
 
 from chronas.progress import Progress, silent
-from chronas.search import Candidate, Contender, RerankConfig, Reranker, SearchResult, Task, make_searcher
+from chronas.records import Trial
+from chronas.search import RerankConfig, Reranker, SearchResult, Task, make_searcher
 from chronas.search.gradient.config import BilevelConfig
 from chronas.spaces import Architecture, make_space
 
@@ -24,13 +26,14 @@ class Scored(SearchResult):
         self._accuracies = accuracies
         both = costs or [(1.0, 1.0)] * (12 if accuracies is None else len(accuracies))
         self._all = [
-            Candidate(NETWORKS[n], -float(n), {"latency_ms": ms, "energy_mj": mj}) for n, (ms, mj) in enumerate(both)
+            Trial(NETWORKS[n], {"latency_ms": ms, "energy_mj": mj}, log_probability=-float(n))
+            for n, (ms, mj) in enumerate(both)
         ]
 
-    def candidates(self, limits: Mapping[str, float]) -> Iterator[Candidate]:
+    def candidates(self, limits: Mapping[str, float]) -> Iterator[Trial]:
         return (each for each in self._all if each.violation(limits) == 0)
 
-    def contenders(self, limits: Sequence[Mapping[str, float]], progress: Progress = silent) -> list[Contender]:
+    def contenders(self, limits: Sequence[Mapping[str, float]], progress: Progress = silent) -> list[Trial]:
         raise NotImplementedError
 
     def score(self, architectures: Sequence[Architecture]) -> list[float] | None:
@@ -42,17 +45,17 @@ class Scored(SearchResult):
 
 def places(reranker: Reranker, limits: Mapping[str, float] = {}, excluded: Sequence[Architecture] = ()) -> list[int]:
     """The candidates' numbers in the order of the choice."""
-    return [NETWORKS.index(each.candidate.architecture) for each in reranker.ranked(limits, excluded)]
+    return [NETWORKS.index(each.architecture) for each in reranker.ranked(limits, excluded)]
 
 
 def test_the_smallest_mean_rank_is_chosen_and_of_equals_the_searchs_first() -> None:
     """Ranks by probability 1 2 3 4 5, by accuracy 5 1 3 2 4: means 3, 1.5, 3, 3, 4.5."""
     reranker = Reranker(Scored([50.0, 90.0, 70.0, 80.0, 60.0]), RerankConfig())
     judged = reranker.ranked({})
-    assert [NETWORKS.index(each.candidate.architecture) for each in judged] == [1, 0, 2, 3, 4]
+    assert [NETWORKS.index(each.architecture) for each in judged] == [1, 0, 2, 3, 4]
     assert [each.rank for each in judged] == [1.5, 3.0, 3.0, 3.0, 4.5]
     assert [each.place for each in judged] == [2, 1, 3, 4, 5]
-    assert [each.accuracy_percent for each in judged] == [90.0, 50.0, 70.0, 80.0, 60.0]
+    assert [each.score for each in judged] == [90.0, 50.0, 70.0, 80.0, 60.0]
 
 
 def test_equal_accuracies_leave_the_searchs_own_order() -> None:
@@ -72,13 +75,13 @@ def test_only_so_many_candidates_are_judged_and_one_is_not_scored() -> None:
     assert places(Reranker(found, RerankConfig(candidates=3))) == [0, 1, 2]
     alone = Scored([50.0, 99.0])
     (only,) = Reranker(alone, RerankConfig(candidates=1)).ranked({})
-    assert (only.candidate.architecture, only.accuracy_percent, alone.scored) == (NETWORKS[0], None, [])
+    assert (only.architecture, math.isnan(only.score), alone.scored) == (NETWORKS[0], True, [])
 
 
 def test_a_searcher_without_shared_weights_keeps_its_own_order() -> None:
     judged = Reranker(Scored(None), RerankConfig(candidates=4)).ranked({})
-    assert [NETWORKS.index(each.candidate.architecture) for each in judged] == [0, 1, 2, 3]
-    assert {each.accuracy_percent for each in judged} == {None}
+    assert [NETWORKS.index(each.architecture) for each in judged] == [0, 1, 2, 3]
+    assert all(math.isnan(each.score) for each in judged)
 
 
 def deviating(latency: float, energy: float) -> Callable[[Sequence[Architecture]], list[dict[str, float]]]:
@@ -93,7 +96,7 @@ def test_no_candidate_is_closer_to_any_limit_than_the_margin(margin: float, ente
     found = Scored([50.0, 60.0, 70.0, 80.0], [(9.9, 1.0), (1.0, 4.7), (8.9, 1.0), (1.0, 1.0)])
     reranker = Reranker(found, RerankConfig(margin=margin), deviations=deviating(0.5, 0.2))
     judged = reranker.ranked(LIMITS)
-    assert sorted(NETWORKS.index(each.candidate.architecture) for each in judged) == entered
+    assert sorted(NETWORKS.index(each.architecture) for each in judged) == entered
     assert {each.margin for each in judged} == {margin}
 
 
@@ -132,8 +135,8 @@ def test_the_choice_of_a_real_search_is_feasible_and_judged_by_its_supernet(make
     judged = reranker.ranked(task.objective.limits)
     assert len(judged) == 16
     assert told == list(range(1, 17))
-    assert all(each.candidate.predicted["latency_ms"] + 0.2 <= 3.5 for each in judged)
-    assert found.score([each.candidate.architecture for each in judged]) == [each.accuracy_percent for each in judged]
-    accuracies = [each.accuracy_percent or 0.0 for each in judged]
+    assert all(each.costs["latency_ms"] + 0.2 <= 3.5 for each in judged)
+    assert found.score([each.architecture for each in judged]) == [each.score for each in judged]
+    accuracies = [each.score for each in judged]
     assert accuracies[0] >= sorted(accuracies)[len(accuracies) // 2], "the choice is among the better half"
     assert judged[0].place < 16

@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 from pydantic import ValidationError
 
+from chronas.runs import searcher_settings
 from chronas.search import SEARCHERS, searcher_class
 from chronas.search.blackbox.random_search import RandomConfig
 from chronas.search.gradient.config import BilevelConfig, PCDartsConfig
@@ -54,10 +55,10 @@ def test_all_settings_are_the_published_ones() -> None:
 
 
 @pytest.mark.parametrize("name", SEARCHERS)
-@pytest.mark.parametrize("preset", ["digits", "cifar10_cpu", "nasbench201"])
+@pytest.mark.parametrize("preset", ["digits-cpu", "cifar10-cpu", "nasbench201-cifar10"])
 def test_smaller_settings_are_of_the_same_kind_cost_less_and_can_be_used(name: str, preset: str) -> None:
     searcher = searcher_class(name)
-    small, published = getattr(searcher.Config, preset)(), searcher.Config()
+    small, published = searcher_settings(preset, name), searcher.Config()
     assert type(small) is searcher.Config
     assert small.epochs <= published.epochs
     searcher(small)
@@ -70,7 +71,7 @@ def test_smaller_settings_are_of_the_same_kind_cost_less_and_can_be_used(name: s
 
 
 def test_digits_are_never_mirrored() -> None:
-    assert [searcher_class(name).Config.digits().flip for name in SEARCHERS] == [False] * len(SEARCHERS)
+    assert [searcher_settings("digits-cpu", name).flip for name in SEARCHERS] == [False] * len(SEARCHERS)
 
 
 @pytest.mark.parametrize(

@@ -62,8 +62,8 @@ def test_without_a_limit_the_most_probable_come_in_order(name: str) -> None:
     assert [(each.architecture, each.log_probability) for each in found] == most[:600]
     first = found[0]
     latency = additive(space)["latency_ms"].predict(torch.from_numpy(space.encode([first.architecture])))
-    assert first.predicted == {"latency_ms": pytest.approx(float(latency[0]))}
-    assert next(candidates(relaxation, {}, {})).predicted == {}
+    assert first.costs == {"latency_ms": pytest.approx(float(latency[0]))}
+    assert next(candidates(relaxation, {}, {})).costs == {}
 
 
 @pytest.mark.parametrize("name", ALL_SPACES)
@@ -71,11 +71,11 @@ def test_without_a_limit_the_most_probable_come_in_order(name: str) -> None:
 def test_every_candidate_is_inside_any_reachable_limit_and_they_come_best_first(name: str, share: float) -> None:
     space = make_space(name)
     relaxation, cost = sharp(space), additive(space)
-    mode_ms = next(candidates(relaxation, cost, {})).predicted["latency_ms"]
+    mode_ms = next(candidates(relaxation, cost, {})).costs["latency_ms"]
     limit_ms = cheapest(space) + share * (mode_ms - cheapest(space))
     found = list(itertools.islice(candidates(relaxation, cost, ms(limit_ms)), 40))
     assert found
-    assert all(each.predicted["latency_ms"] <= limit_ms for each in found)
+    assert all(each.costs["latency_ms"] <= limit_ms for each in found)
     assert len({each.architecture for each in found}) == len(found)
     log_p = [each.log_probability for each in found]
     assert log_p == sorted(log_p, reverse=True)
@@ -92,7 +92,7 @@ def test_a_cell_that_lets_no_image_through_is_never_derived(share: float | None)
     slope[::5] = 0.0  # nothing costs nothing
     cost = {"latency_ms": _additive(slope)}
     assert not relaxation.mode().connected()
-    least = min(each.predicted["latency_ms"] for each in candidates(relaxation, cost, {}))
+    least = min(each.costs["latency_ms"] for each in candidates(relaxation, cost, {}))
     limits = {} if share is None else ms(least / (1 - share))
     found = list(itertools.islice(candidates(relaxation, cost, limits), 50))
     assert found
@@ -105,10 +105,10 @@ def test_a_cell_that_lets_no_image_through_is_never_derived(share: float | None)
 def test_the_first_candidate_is_the_best_inside_of_a_whole_space() -> None:
     space = make_space("nasbench201")
     relaxation, cost = sharp(space), additive(space)
-    costs = sorted(each.predicted["latency_ms"] for each in candidates(relaxation, cost, {}))
+    costs = sorted(each.costs["latency_ms"] for each in candidates(relaxation, cost, {}))
     for rank in (0, 20, 300, 5000):
         limit_ms = costs[rank]
-        inside = (each for each in candidates(relaxation, cost, {}) if each.predicted["latency_ms"] <= limit_ms)
+        inside = (each for each in candidates(relaxation, cost, {}) if each.costs["latency_ms"] <= limit_ms)
         assert next(candidates(relaxation, cost, ms(limit_ms))) == next(inside)
 
 
@@ -116,7 +116,7 @@ def test_a_tight_limit_far_from_the_mode_still_gets_a_probable_architecture() ->
     """Against the exact optimum of the additive problem, by dynamic programming over a fine grid of milliseconds."""
     space = make_space("darts")
     relaxation, slope = sharp(space), slope_of(space)
-    mode_ms = next(candidates(relaxation, additive(space), {})).predicted["latency_ms"]
+    mode_ms = next(candidates(relaxation, additive(space), {})).costs["latency_ms"]
     limit_ms = cheapest(space) + 0.2 * (mode_ms - cheapest(space))
     steps = 4000
     best = torch.full((steps + 1,), -torch.inf, dtype=torch.float64)
@@ -172,14 +172,14 @@ def test_every_candidate_keeps_all_limits_at_once(name: str, names: tuple[str, .
     """The limits lie between the mode and the best of 1,000 random architectures, where there is just that one."""
     space = make_space(name)
     relaxation, costs = sharp(space), additive(space, *names)
-    mode = next(candidates(relaxation, costs, {})).predicted
+    mode = next(candidates(relaxation, costs, {})).costs
     codes = torch.from_numpy(space.encode(space.sample(1000, seed=0)))
     drawn = torch.stack([cost.predict(codes) for cost in costs.values()])
     low = drawn[:, (drawn / drawn.median(dim=1, keepdim=True).values).sum(dim=0).argmin()].tolist()
     limits = {cost: value + share * max(mode[cost] - value, 0.0) for cost, value in zip(names, low, strict=True)}
     found = list(itertools.islice(candidates(relaxation, costs, limits), 20))
     assert found
-    assert all(each.predicted[cost] <= limit for each in found for cost, limit in limits.items())
+    assert all(each.costs[cost] <= limit for each in found for cost, limit in limits.items())
     assert all(each.violation(limits) == 0 for each in found)
     log_p = [each.log_probability for each in found]
     assert log_p == sorted(log_p, reverse=True)
@@ -190,10 +190,8 @@ def test_the_first_candidate_inside_two_limits_is_the_best_of_a_whole_space() ->
     relaxation, costs = sharp(space), additive(space, "latency_ms", "energy_mj")
     everything = list(candidates(relaxation, costs, {}))
     for share in (0.02, 0.2, 0.6):
-        limits = {
-            cost: sorted(each.predicted[cost] for each in everything)[int(share * len(everything))] for cost in costs
-        }
-        inside = [each for each in everything if all(each.predicted[cost] <= limits[cost] for cost in costs)]
+        limits = {cost: sorted(each.costs[cost] for each in everything)[int(share * len(everything))] for cost in costs}
+        inside = [each for each in everything if all(each.costs[cost] <= limits[cost] for cost in costs)]
         assert next(candidates(relaxation, costs, limits)) == inside[0]
         outside = [each for each in everything if each.violation(limits) > 0]
         assert len(inside) + len(outside) == len(everything)
@@ -210,7 +208,7 @@ def test_limits_that_exclude_each_other_say_what_comes_nearest_to_both() -> None
     }
     limits = {"latency_ms": 3.0, "energy_mj": 3.0}
     for name in costs:
-        assert next(candidates(sharp(space), costs, {name: 3.0})).predicted[name] <= 3.0
+        assert next(candidates(sharp(space), costs, {name: 3.0})).costs[name] <= 3.0
     with pytest.raises(
         OutOfReachError, match=r"within 3 ms and 3 mJ; the nearest .* at .* ms and .* mJ: give limits above"
     ):
@@ -221,7 +219,7 @@ def test_a_limit_on_one_cost_is_kept_whatever_the_unit_of_the_other_is() -> None
     """The climb weighs violations, not units: a latency of nanoseconds does not drown the energy."""
     space = make_space("nasbench201")
     costs = additive(space, "latency_ms", "energy_mj")
-    mode = next(candidates(sharp(space), costs, {})).predicted
+    mode = next(candidates(sharp(space), costs, {})).costs
     limits = {name: cheapest(space, seed) + 0.3 * (mode[name] - 1) for seed, name in enumerate(costs, 1)}
     found = next(candidates(sharp(space), costs, limits))
     predict = costs["latency_ms"].predict

@@ -44,7 +44,7 @@ def spied(loop: BilevelLoop, monkeypatch: pytest.MonkeyPatch) -> list[tuple[str,
 
 def is_among(images: Tensor, pixels: Tensor, loop: BilevelLoop) -> bool:
     """Whether all images of a batch are in a set of pixels [N, C, H, W]."""
-    known = {tuple(row) for row in loop.task.normalisation(pixels).flatten(1).tolist()}
+    known = {tuple(row) for row in loop.task.images.normalisation(pixels).flatten(1).tolist()}
     return all(tuple(row) in known for row in images.flatten(1).tolist())
 
 
@@ -56,9 +56,9 @@ def test_logits_see_validation_images_alone_and_step_first(
     loop.begin_epoch()
     loop.step()
     assert [kind for kind, _, _ in seen] == ["alphas", "weights"]
-    assert is_among(seen[0][1], loop.task.search_validation.pixels, loop)
-    assert is_among(seen[1][1], loop.task.search_train.pixels, loop)
-    assert not is_among(seen[1][1], loop.task.search_validation.pixels, loop)
+    assert is_among(seen[0][1], loop.task.images.validation.pixels, loop)
+    assert is_among(seen[1][1], loop.task.images.train.pixels, loop)
+    assert not is_among(seen[1][1], loop.task.images.validation.pixels, loop)
     moved = float((seen[1][2] - seen[0][2]).abs().max())
     assert moved > 0.005, "the weights' step must see the alphas after their step"
 
@@ -66,16 +66,16 @@ def test_logits_see_validation_images_alone_and_step_first(
 def test_every_image_of_both_halves_is_seen_once_an_epoch(make_task: MakeTask, monkeypatch: pytest.MonkeyPatch) -> None:
     """A loader that starts over at each step would show the alphas their first batch again and again."""
     task = make_task("nasbench201")
-    task = replace(task, search_validation=task.search_validation.subset(torch.arange(96)))
-    task = replace(task, search_train=task.search_train.subset(torch.arange(96)))
+    fewer = [each.subset(torch.arange(96)) for each in (task.images.train, task.images.validation)]
+    task = replace(task, images=replace(task.images, train=fewer[0], validation=fewer[1]))
     loop = a_descent(task, batch=32)
     seen = spied(loop, monkeypatch)
     loop.begin_epoch()
     for _ in range(loop.train.steps_per_epoch):
         loop.step()
-    for kind, images in (("alphas", task.search_validation), ("weights", task.search_train)):
+    for kind, images in (("alphas", task.images.validation), ("weights", task.images.train)):
         rows = torch.cat([batch for what, batch, _ in seen if what == kind]).flatten(1).tolist()
-        assert sorted(rows) == sorted(task.normalisation(images.pixels).flatten(1).tolist())
+        assert sorted(rows) == sorted(task.images.normalisation(images.pixels).flatten(1).tolist())
 
 
 def test_second_order_looks_at_the_training_batch_of_the_same_step(
@@ -87,7 +87,7 @@ def test_second_order_looks_at_the_training_batch_of_the_same_step(
     loop.step()
     train, validation, forth, back, weights = (images for _, images, _ in seen)
     assert all(torch.equal(train, other) for other in (forth, back, weights))
-    assert is_among(validation, loop.task.search_validation.pixels, loop)
+    assert is_among(validation, loop.task.images.validation.pixels, loop)
     assert not torch.equal(train[:1], validation[:1])
 
 
@@ -162,7 +162,7 @@ def test_first_logits_are_small_and_follow_the_seed(make_task: MakeTask) -> None
 def test_both_halves_are_shuffled_and_augmented_differently(make_task: MakeTask) -> None:
     """With the same images in both halves the batches must differ: one stream of random numbers for each."""
     task = make_task("nasbench201")
-    loop = a_descent(replace(task, search_validation=task.search_train), crop_padding=1)
+    loop = a_descent(replace(task, images=replace(task.images, validation=task.images.train)), crop_padding=1)
     assert not torch.equal(next(loop.train)[0], next(loop.validation)[0])
 
 

@@ -12,9 +12,9 @@ import torch
 from torch import Tensor
 
 from chronas.errors import OutOfReachError, UsageError
+from chronas.records import Trial
+from chronas.runs import searcher_settings
 from chronas.search import (
-    Candidate,
-    Contender,
     ObjectiveConfig,
     SearchCost,
     TableEvaluator,
@@ -40,14 +40,14 @@ def additive(space: Space) -> Callable[[Tensor], Tensor]:
     return lambda codes: codes @ slope + 1.0
 
 
-def contenders(points: Sequence[tuple[float, float]]) -> list[Contender]:
+def contenders(points: Sequence[tuple[float, float]]) -> list[Trial]:
     """Of (latency, accuracy) each."""
-    return [Contender(Candidate(NETWORKS[n], 0.0, {COST: ms}), acc, acc) for n, (ms, acc) in enumerate(points)]
+    return [Trial(NETWORKS[n], {COST: ms}, score=acc, quality=acc) for n, (ms, acc) in enumerate(points)]
 
 
 def chosen(points: Sequence[tuple[float, float]], *limits_ms: float) -> list[tuple[float, float]]:
     front = choose_front(contenders(points), COST, [{COST: limit} for limit in limits_ms])
-    return [(each.candidate.predicted[COST], each.accuracy) for each in front]
+    return [(each.costs[COST], each.score) for each in front]
 
 
 def test_each_rung_takes_the_most_accurate_within_it() -> None:
@@ -86,7 +86,7 @@ def test_rungs_let_in_equal_shares_of_random_architectures_and_keep_the_tasks_li
 
 def found_by(name: str, task: Task, **settings: object) -> SearchResult:
     searcher = make_searcher(name)
-    config = type(searcher.config).digits().model_copy(update=settings)  # type: ignore[attr-defined]
+    config = searcher_settings("digits-cpu", type(searcher)).model_copy(update=settings)
     return make_searcher(name, config).search(task)
 
 
@@ -105,10 +105,10 @@ def test_a_network_slower_than_all_random_ones_is_on_the_front_if_nothing_beats_
     slowest = max(row[COST] for row in task.predict(SPACE.sample(20, seed=0)))
     found = found_by("evolution", task, architectures=200)
     best = next(found.candidates({}))
-    assert best.predicted[COST] > slowest
+    assert best.costs[COST] > slowest
     front = find_front(found, task, COST, 4)
-    assert front[-1].candidate == best
-    assert len([each for each in front if each.candidate.predicted[COST] <= slowest]) == 3
+    assert front[-1].architecture == best.architecture
+    assert len([each for each in front if each.costs[COST] <= slowest]) == 3
 
 
 def test_a_gradient_search_looks_beyond_the_slowest_random_one_as_well(
@@ -121,7 +121,7 @@ def test_a_gradient_search_looks_beyond_the_slowest_random_one_as_well(
     with torch.no_grad():
         found._loop.alphas[0].copy_(50.0 * additive_of_options())  # type: ignore[attr-defined]
     front = find_front(found, task, COST, 4)
-    assert front[-1].candidate.predicted[COST] > slowest
+    assert front[-1].costs[COST] > slowest
 
 
 def additive_of_options() -> Tensor:
@@ -140,7 +140,7 @@ SMALL = {
     "drnas": {"epochs": 2, "warmup_epochs": 0, "width": 16, "depth": 1},
     "nsga2": {"epochs": 1, "width": 4, "depth": 1, "architectures": 40},
     "random": {"architectures": 6, "epochs": 1},
-    "bayesian": {"architectures": 6, "initial": 4, "epochs": 1, "width": 4, "depth": 1},
+    "bayesian": {"architectures": 6, "initial_random": 4, "epochs": 1, "width": 4, "depth": 1},
 }
 
 
@@ -153,7 +153,7 @@ def test_a_front_rises_in_cost_and_accuracy_and_is_the_same_after_a_resume(name:
     assert find_front(found, task, COST, 4) == front
     assert 1 <= len(front) <= 4
     for cheap, dear in pairwise(front):
-        assert cheap.candidate.predicted[COST] < dear.candidate.predicted[COST]
+        assert cheap.costs[COST] < dear.costs[COST]
         assert cheap.quality < dear.quality
     assert find_front(found_by(name, task, **settings), task, COST, 4) == front
 
@@ -172,8 +172,8 @@ def test_logits_go_down_the_ladder_and_weights_and_distribution_stay(make_task: 
     assert torch.equal(alphas, loop.alphas[0])
     assert [each.architecture for each, _ in zip(found.candidates({}), range(5), strict=False)] == before
     assert heard[-1][0] == heard[-1][1]
-    assert any(each.candidate.violation(ladder[0]) == 0 for each in moved)
-    assert len({each.candidate.architecture for each in moved}) == len(moved)
+    assert any(each.violation(ladder[0]) == 0 for each in moved)
+    assert len({each.architecture for each in moved}) == len(moved)
 
 
 def test_a_tasks_own_limit_holds_for_the_whole_front(make_task: MakeTask) -> None:
@@ -182,7 +182,7 @@ def test_a_tasks_own_limit_holds_for_the_whole_front(make_task: MakeTask) -> Non
     task = make_task("nasbench201", limit_ms=limit)
     for name in ("darts", "nsga2"):
         front = find_front(found_by(name, replace(task, folder=task.folder / name), **SMALL[name]), task, COST, 4)
-        assert all(each.candidate.predicted[COST] <= limit for each in front), name
+        assert all(each.costs[COST] <= limit for each in front), name
 
 
 def test_a_front_by_a_table_is_the_true_front_of_all_that_was_judged(make_task: MakeTask) -> None:
@@ -199,7 +199,7 @@ def test_a_front_by_a_table_is_the_true_front_of_all_that_was_judged(make_task: 
     ]
     assert len(front) == 8
     for each in front:
-        better = [point for point in points if point[0] < each.candidate.predicted[COST] and point[1] > each.accuracy]
+        better = [point for point in points if point[0] < each.costs[COST] and point[1] > each.score]
         assert len(better) <= 30, "of 3,000 random ones hardly any beats a member of the front"
 
 
@@ -223,7 +223,7 @@ def test_rungs_are_of_cells_that_let_images_through(name: str, make_task: MakeTa
     assert ladder[0][COST] >= float(costs[through].min())
     front = find_front(found_by(name, task, **SMALL[name]), task, COST, 8)
     assert front
-    assert all(each.candidate.architecture.connected() for each in front)
+    assert all(each.architecture.connected() for each in front)
 
 
 def test_a_rung_that_no_cell_is_found_within_leaves_the_others_of_a_gradient_search(
@@ -243,7 +243,7 @@ def test_a_rung_that_no_cell_is_found_within_leaves_the_others_of_a_gradient_sea
     searched = [each.detach().clone() for each in descents[-1].alphas]
     inside = found.contenders([tight, loose])
     assert inside
-    assert all(each.candidate.violation(loose) == 0 for each in inside)
+    assert all(each.violation(loose) == 0 for each in inside)
     with pytest.raises(OutOfReachError, match="the nearest that was found"):
         found.contenders([tight])
     assert all(map(torch.equal, descents[-1].alphas, searched))  # with and without a network, as the search left them

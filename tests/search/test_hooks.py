@@ -164,7 +164,7 @@ def test_a_method_of_a_few_lines_learns_and_goes_on_where_it_was_stopped(
 
     def task(folder: str) -> Task:
         made = make_task(PARALLEL_CELL, folder=folder, weight=0.01)
-        return replace(made, search_train=halves[0], search_validation=halves[1])
+        return replace(made, images=replace(made.images, train=halves[0], validation=halves[1]))
 
     straight = method(CONFIG).search(task("straight"))
     with pytest.raises(Stopped):
@@ -180,7 +180,8 @@ def test_a_method_of_a_few_lines_learns_and_goes_on_where_it_was_stopped(
 
 
 def test_gold_nas_prunes_for_good(make_task: MakeTask, halves: tuple[Images, Images]) -> None:
-    task = replace(make_task(PARALLEL_CELL, weight=0.01), search_train=halves[0], search_validation=halves[1])
+    task = make_task(PARALLEL_CELL, weight=0.01)
+    task = replace(task, images=replace(task.images, train=halves[0], validation=halves[1]))
     found = GoldNas(CONFIG).search(task)
     kept = found._loop.state["kept"].tolist()
     assert kept == [[False, True]] * 4

@@ -127,7 +127,7 @@ def test_scores_are_of_large_batches_of_validation_images(make_task: MakeTask) -
     net = SinglePathSupernet(task, SMALL)
     net.prepare()
     architecture = task.space.sample(1, seed=5)[0]
-    [(pixels, labels)] = every_batch(task.search_validation, len(task.search_validation), task.normalisation)
+    [(pixels, labels)] = every_batch(task.images.validation, len(task.images.validation), task.images.normalisation)
     with torch.no_grad():
         right = net.supernet(pixels, discrete_weights(architecture)[0]).argmax(1) == labels
     assert net.score([architecture]) == [pytest.approx(100.0 * float(right.float().mean()))]
@@ -146,7 +146,8 @@ def test_images_are_averaged_over_squares(make_task: MakeTask) -> None:
 
 
 def test_a_loss_that_is_not_finite_stops_the_training(make_task: MakeTask) -> None:
-    task = replace(make_task("nasbench201"), normalisation=Normalisation((0.0,), (1e-42,)))
+    task = make_task("nasbench201")
+    task = replace(task, images=replace(task.images, normalisation=Normalisation((0.0,), (1e-42,))))
     with pytest.raises(DivergedError, match=r"train loss became nan in epoch 1: lower the learning rate \(0.1\)"):
         SinglePathSupernet(task, SMALL).prepare()
 

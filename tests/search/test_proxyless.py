@@ -217,8 +217,8 @@ def test_it_learns_digits_and_under_a_large_weight_ends_at_the_cheapest_network(
         assert accuracies is not None
         assert accuracies[0] > 25  # of ten classes
     expected_ms, free_ms = (found.history[-1]["expected_latency_ms"] for found in (pressed, free))
-    cheapest_ms = min(each.predicted["latency_ms"] for each in pressed.candidates({}))
-    assert next(pressed.candidates({})).predicted["latency_ms"] == cheapest_ms
+    cheapest_ms = min(each.costs["latency_ms"] for each in pressed.candidates({}))
+    assert next(pressed.candidates({})).costs["latency_ms"] == cheapest_ms
     assert expected_ms < 1.1 * cheapest_ms < 0.8 * free_ms
 
 
@@ -286,7 +286,7 @@ def test_on_fbnet_a_limit_that_a_quarter_keeps_is_kept(
     candidates = list(itertools.islice(found.candidates({"latency_ms": limit_ms}), 20))
     blocks = json.loads((shared_data / "fbnet" / "lut_recovered.json").read_text())["luts"]["raspi4"]
     real_ms = [recovered_ms(blocks, each.architecture) for each in candidates]
-    assert real_ms == pytest.approx([each.predicted["latency_ms"] for each in candidates], rel=1e-6)
+    assert real_ms == pytest.approx([each.costs["latency_ms"] for each in candidates], rel=1e-6)
     assert len(real_ms) == 20
     assert max(real_ms) <= limit_ms
     assert max(row["multiplier.latency_ms"] for row in found.history) > 0

@@ -91,7 +91,7 @@ def test_a_latency_weight_ranks_by_errors_and_latency_together(make_task: MakeTa
     }
     assert ranked == sorted(values, key=values.__getitem__)
     heavy = make_searcher("random", SMALL).search(make_task("nasbench201", folder="heavy", weight=1e6))
-    latencies_ms = [candidate.predicted["latency_ms"] for candidate in heavy.candidates({})]
+    latencies_ms = [candidate.costs["latency_ms"] for candidate in heavy.candidates({})]
     assert latencies_ms == sorted(latencies_ms)
     assert {row["mode"] for row in heavy.history} == set(values), "the weight ranks, it does not draw"
 

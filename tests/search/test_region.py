@@ -76,7 +76,7 @@ def test_variations_are_new_and_inside_and_near_where_they_can_be(make_task: Mak
     found = {each.architecture for each in children if each is not None}
     assert len(found) == 50
     assert start.architecture not in found
-    assert all(each.predicted["latency_ms"] <= 6.5 for each in children if each is not None)
+    assert all(each.costs["latency_ms"] <= 6.5 for each in children if each is not None)
     near = set(neighbours(start.architecture))
     assert len(found & near) > 10
 
@@ -91,7 +91,7 @@ def test_an_architecture_outside_is_repaired_where_drawing_finds_nothing(make_ta
     limit_ms = 1.0 + 1.3 * fastest
     there = feasible(replace(task, objective=ObjectiveConfig(limits={"latency_ms": limit_ms})))
     found = [there.draw() for _ in range(3)]
-    assert all(each is not None and each.predicted["latency_ms"] <= limit_ms for each in found)
+    assert all(each is not None and each.costs["latency_ms"] <= limit_ms for each in found)
     assert len({each.architecture for each in found if each is not None}) == 3
 
 

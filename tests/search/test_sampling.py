@@ -126,7 +126,7 @@ def test_what_was_found_is_ranked_by_errors_and_price_and_kept_inside_limits(mak
     assert [str(each.architecture) for each in found.candidates({})] == ranked
     inside = list(found.candidates({"latency_ms": median_ms}))
     assert 0 < len(inside) < 60
-    assert all(each.predicted["latency_ms"] <= median_ms for each in inside)
+    assert all(each.costs["latency_ms"] <= median_ms for each in inside)
     with pytest.raises(OutOfReachError, match="of 60 assessed architectures none is predicted within 0.1 ms"):
         next(found.candidates({"latency_ms": 0.1}))
 
@@ -145,8 +145,8 @@ def test_the_front_is_what_no_other_beats_in_accuracy_and_costs(make_task: MakeT
             if not any(other != key and all(a <= b for a, b in zip(other, key, strict=True)) for other in keys)
         }
         front = found.front(names)
-        assert {str(each.candidate.architecture) for each in front} == best
-        accuracies = [each.accuracy for each in front]
+        assert {str(each.architecture) for each in front} == best
+        accuracies = [each.score for each in front]
         assert accuracies == sorted(accuracies, reverse=True)
     with pytest.raises(UsageError, match="needs a fitted predictor of peak_memory_mib"):
         found.front(["peak_memory_mib"])

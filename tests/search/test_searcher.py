@@ -64,14 +64,14 @@ def test_every_part_of_a_task_that_changes_its_result_is_in_its_identity(make_ta
     task = make_task("nasbench201", weight=1.0)
     latency = task.costs["latency_ms"]
     faster = replace(latency, predict=lambda codes: 1.5 * latency.predict(codes))
-    fewer = task.search_train.subset(torch.arange(100))
+    fewer = task.images.train.subset(torch.arange(100))
     weights = tmp_path / "weights.safetensors"
     weights.write_bytes(b"some")
     changes: dict[str, dict[str, Any]] = {
         "space": {"space": make_space("darts"), "costs": {}},
         "size": {"size": task.size.model_copy(update={"outputs": 11})},
-        "search_train": {"search_train": fewer},
-        "search_validation": {"search_validation": fewer},
+        "search_train": {"images": replace(task.images, train=fewer)},
+        "search_validation": {"images": replace(task.images, validation=fewer)},
         "objective": {"objective": ObjectiveConfig(weights={"latency_ms": 2.0})},
         "costs": {"costs": {"latency_ms": faster}},
         "seed": {"seed": 5},
@@ -93,8 +93,8 @@ def test_every_part_of_a_task_that_changes_its_result_is_in_its_identity(make_ta
 
 def test_labels_that_are_swapped_are_another_task(make_task: MakeTask) -> None:
     task = make_task("nasbench201")
-    images = task.search_train
-    swapped = replace(task, search_train=type(images)(images.pixels, images.labels.flip(0)))
+    images = task.images.train
+    swapped = replace(task, images=replace(task.images, train=type(images)(images.pixels, images.labels.flip(0))))
     assert swapped.identity()["search_train"] != task.identity()["search_train"]
 
 

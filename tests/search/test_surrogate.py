@@ -5,10 +5,9 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from chronas.records import Trial
 from chronas.search.blackbox.architecture_features import architecture_features, capacity_features, skip_multiplicity
-from chronas.search.blackbox.loop import Trial
 from chronas.search.blackbox.surrogate import NOTHING, Surrogate, Weights, learnt
-from chronas.search.derive import Candidate
 from chronas.spaces import Architecture, NetworkSize, make_space
 
 SPACE = make_space("nasbench201")
@@ -18,7 +17,8 @@ ALL = Weights(1.0, 0.5, 1.0)
 
 
 def judged(accuracy: float, *losses: float, penalty: float = 0.0, architecture: Architecture = NETWORKS[0]) -> Trial:
-    return Trial(Candidate(architecture, 0.0, {}), accuracy, 1.0 - accuracy / 100.0 + penalty, penalty, losses)
+    value = 1.0 - accuracy / 100.0 + penalty
+    return Trial(architecture, score=accuracy, value=value, penalty=penalty, losses=losses)
 
 
 def surrogate(rows: list[Trial], weights: Weights = ALL) -> Surrogate:

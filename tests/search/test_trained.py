@@ -22,8 +22,8 @@ from chronas.search.gradient.loop import BilevelLoop
 
 MakeTask = Callable[..., Task]
 SMALL = {"epochs": 2, "architectures": 12, "batch": 64, "width": 8, "depth": 1, "warmup_epochs": 0, "crop_padding": 0}
-LEARNING = [name for name in SEARCHERS if searcher_class(name).warm_start_file is not None]
-WITH_SUPERNET = [name for name in LEARNING if str(searcher_class(name).warm_start_file).endswith(".safetensors")]
+LEARNING = [name for name in SEARCHERS if searcher_class(name).warm_start is not None]
+WITH_SUPERNET = [name for name in LEARNING if searcher_class(name).warm_start.file.endswith(".safetensors")]
 WITHOUT = [name for name in SEARCHERS if name not in LEARNING]
 CONFIG = BilevelConfig(epochs=3, width=8, depth=1, crop_padding=1, learning_rate=0.1)
 
@@ -38,7 +38,7 @@ def search(name: str, task: Task, **changes: Any) -> SearchResult:
 
 def again(task: Task, source: Task, name: str, **changes: Any) -> Task:
     """The task of a search that begins with the weights of the source's."""
-    return replace(task, warm_start=source.folder / str(searcher_class(name).warm_start_file), **changes)
+    return replace(task, warm_start=source.folder / searcher_class(name).warm_start.file, **changes)
 
 
 def descent_of(task: Task, config: BilevelConfig = CONFIG) -> BilevelLoop:
@@ -62,10 +62,10 @@ def test_a_gradient_search_begins_with_the_weights_and_with_new_logits_and_optim
     task = again(other, source, "darts")
     loop, fresh = descent_of(task), descent_of(other)
     networks = task.space.sample(5, seed=3)
-    assert BilevelResult(loop).score(networks) != found.score(networks)
+    assert BilevelResult(loop, "darts").score(networks) != found.score(networks)
     assert task.warm_start is not None
     checkpoints.adopt(loop, task.warm_start)
-    assert BilevelResult(loop).score(networks) == found.score(networks)
+    assert BilevelResult(loop, "darts").score(networks) == found.score(networks)
     assert torch.equal(loop.alphas[0], fresh.alphas[0])
     assert loop.history == []
     assert not loop.alphas_optimiser.state
@@ -88,7 +88,7 @@ def test_a_sampling_search_trains_nothing_and_judges_by_the_same_weights(name: s
     assert searched.score(networks) == found.score(networks)
     assert told
     assert not [note for note in told if "supernet" in note]
-    assert next(iter(searched.candidates({"latency_ms": 3.5}))).predicted["latency_ms"] <= 3.5
+    assert next(iter(searched.candidates({"latency_ms": 3.5}))).costs["latency_ms"] <= 3.5
 
 
 @pytest.mark.parametrize("name", LEARNING)
@@ -97,7 +97,7 @@ def test_every_searcher_leaves_what_it_has_learnt_and_begins_with_it(name: str, 
         pytest.importorskip("optuna", reason="the extra baselines is not installed")
     search(name, source)
     before = {path: path.read_bytes() for path in source.folder.rglob("*") if path.is_file()}
-    assert source.folder / str(searcher_class(name).warm_start_file) in before
+    assert source.folder / searcher_class(name).warm_start.file in before
     searched = search(name, again(other, source, name))
     limits = {"latency_ms": 3.5}
     assert next(iter(searched.candidates(limits))).violation(limits) == 0
@@ -122,13 +122,13 @@ def test_bayesian_optimisation_goes_on_from_networks_that_were_trained_for_other
     assert len(own) == 4  # a third of the twelve
     assert not set(own) & {row["mode"] for row in rows}
     assert isinstance(searched, BlackBoxResult)
-    known = {str(each.candidate.architecture): each for each in searched.judged}
+    known = {str(each.architecture): each for each in searched.trials}
     assert {row["mode"]: row["validation_accuracy"] for row in rows}.items() <= {
-        text: each.accuracy for text, each in known.items()
+        text: each.score for text, each in known.items()
     }.items()
     assert len(known) == len(own) + len(rows)
     penalties = [task.predict([source.space.parse(row["mode"])])[0]["latency_ms"] for row in rows]
-    assert [known[row["mode"]].candidate.predicted["latency_ms"] for row in rows] == pytest.approx(penalties)
+    assert [known[row["mode"]].costs["latency_ms"] for row in rows] == pytest.approx(penalties)
 
 
 def test_a_third_search_knows_what_the_first_two_have_learnt(source: Task, make_task: MakeTask) -> None:
@@ -139,7 +139,7 @@ def test_a_third_search_knows_what_the_first_two_have_learnt(source: Task, make_
     last = search("bayesian", third)
     assert isinstance(found, BlackBoxResult)
     assert isinstance(last, BlackBoxResult)
-    before, after = ({str(each.candidate.architecture) for each in one.judged} for one in (found, last))
+    before, after = ({str(each.architecture) for each in one.trials} for one in (found, last))
     assert len(before) == 12 + 4
     assert before < after
     assert len(after) == len(before) + 4
@@ -227,7 +227,12 @@ def test_a_supernet_of_other_channels_is_one_line(source: Task, other: Task) -> 
 @pytest.mark.parametrize("name", ["darts", "evolution"])
 def test_weights_that_learnt_other_images_are_one_line(name: str, source: Task, other: Task) -> None:
     search(name, source)
-    swapped = again(other, source, name, search_train=source.search_validation, search_validation=source.search_train)
+    swapped = again(
+        other,
+        source,
+        name,
+        images=replace(source.images, train=source.images.validation, validation=source.images.train),
+    )
     with pytest.raises(MismatchError, match="search_train"):
         search(name, swapped)
 

@@ -33,7 +33,7 @@ def test_json_gives_it_back_and_texts_tell_sizes_apart(one: NetworkSize, other: 
         {"width": 0},
         {"width": 1025},
         {"depth": 0},
-        {"stem": "none"},
+        {"stem": 3},
         {"input_shape": (3, 32)},
         {"input_shape": (3, 32, 32, 1)},
         {"channels": 3},

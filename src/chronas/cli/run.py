@@ -18,7 +18,8 @@ from chronas.cli.output import progress_display, write, write_json, write_table
 from chronas.devices import DEVICES
 from chronas.errors import UsageError
 from chronas.predictors import PREDICTORS
-from chronas.reports import TWO_COLUMNS, NetworkCost, Report, two_rows, two_words
+from chronas.records import Estimate
+from chronas.reports import TWO_COLUMNS, Report, two_rows, two_words
 from chronas.runs import LIMITS, PRESETS, Run, RunConfig, execute, make_preset, preset_summaries
 from chronas.search import SEARCHERS
 from chronas.spaces import SPACES
@@ -157,7 +158,7 @@ def tell(run: Run, report: Report, *, as_json: bool) -> None:
     write(f"{report.verdict.text}\nreport: {path}")
 
 
-def told_costs(costs: Mapping[str, NetworkCost]) -> dict[str, float | None]:
+def told_costs(costs: Mapping[str, Estimate]) -> dict[str, float | None]:
     """The costs of a network for an answer: what was found, the upper end of its interval, what was predicted."""
     told: dict[str, float | None] = {}
     for cost, found in costs.items():

@@ -25,7 +25,8 @@ from chronas.cli.run import (
 )
 from chronas.cli.run_argument import take_run
 from chronas.devices import described
-from chronas.reports import FRONT_COLUMNS, Front, front_rows, front_words
+from chronas.records import Front
+from chronas.reports import FRONT_COLUMNS, front_rows, front_words
 from chronas.runs import (
     DEVICES_FILE,
     EXPORTED,
@@ -46,6 +47,7 @@ from chronas.runs import (
 from chronas.search import searcher_class
 from chronas.tables import CostTable, table_path
 from chronas.training import launched_group
+from chronas.units import LATENCY
 
 DESCRIPTION = """Search an architecture with a latency weight or limit, choose by measuring, keep it in a run folder.
 
@@ -140,5 +142,5 @@ def tell(run: Run, choices: Mapping[str, Chosen], front: Front | None, *, as_jso
         write_table(FRONT_COLUMNS, front_rows(front))
         write(f"{front_words(front)} Train any of them: chronas train {run.folder} --front NUMBER")
     if run.recorded:
-        how = "the table's own" if choices[run.role].source == "table" else "predicted"
+        how = "the table's own" if choices[run.role].costs[LATENCY].source == "table" else "predicted"
         write(f"not measured here: device {described(run.facts.device)} is not on this machine; costs are {how}")

@@ -18,7 +18,6 @@ from chronas.errors import UsageError
 from chronas.progress import Progress, silent
 from chronas.runs import (
     EXPORTED,
-    Frame,
     Run,
     Trained,
     measure_found,
@@ -28,7 +27,7 @@ from chronas.runs import (
     train_architecture,
     train_network,
 )
-from chronas.spaces import SPACES, Architecture, make_space
+from chronas.spaces import SPACES, Architecture, NetworkScale, make_space
 from chronas.training import LAUNCHED, RECIPES, ProcessGroup, Recipe, launched_group, make_recipe
 
 DESCRIPTION = """Train one architecture from scratch; keep the checkpoint that validates best; test it once at the end.
@@ -50,7 +49,7 @@ class TrainOptions(Options):
     out: Path = Field(default=Path("trained"), description="folder of the training")
     validation_share: float = Field(default=0.1, gt=0, lt=0.9, description="share that only chooses the checkpoint")
     seed: int = Field(default=0, ge=0, description="of weights, split, order and augmentation")
-    frame: Frame = Field(default=Frame())
+    size: NetworkScale = Field(default=NetworkScale())
 
 
 class RunOptions(Options):
@@ -84,7 +83,7 @@ def _train(options: TrainOptions, recipe: Recipe, space_name: str, group: Proces
         train_architecture(
             options.out,
             architecture,
-            options.frame.size(space, data.shape, data.classes),
+            options.size.for_data(data.shape, data.classes),
             data,
             recipe,
             validation_share=options.validation_share,

@@ -7,12 +7,13 @@ pixels, labels = next(batches)
 
 from __future__ import annotations
 
-from chronas.data.datasets import SOURCES, load_dataset
+from chronas.data.datasets import DATASETS, limited_dataset, load_dataset
 from chronas.data.images import Dataset, Images, Normalisation, limited, split
 from chronas.data.loader import Augment, Batches, every_batch
+from chronas.data.torch_dataset import read_torch
 
 __all__ = [
-    "SOURCES",
+    "DATASETS",
     "Augment",
     "Batches",
     "Dataset",
@@ -20,6 +21,8 @@ __all__ = [
     "Normalisation",
     "every_batch",
     "limited",
+    "limited_dataset",
     "load_dataset",
+    "read_torch",
     "split",
 ]

@@ -1,29 +1,36 @@
-"""Where images come from: a name in `SOURCES`, a folder, or an .npz file."""
+"""Data sets from a name in `DATASETS`, a folder, an .npz file, or an object."""
 
 from __future__ import annotations
 
-import importlib
-from collections.abc import Callable
 from pathlib import Path
+from typing import Any
+
+from torch.utils.data import Dataset as TorchDataset
 
 from chronas.data.archive import read_archive
 from chronas.data.folder import read_folder
 from chronas.data.images import Dataset, RawDataset, limited, split
 from chronas.data.parquet import find, read_parquet
+from chronas.data.torch_dataset import read_torch
 from chronas.errors import DataError, unknown_name
 from chronas.progress import Progress, silent
+from chronas.registry import Registry
 
-SOURCES = {
-    "digits": "chronas.data.published:read_digits",
-    "cifar10": "chronas.data.published:read_cifar10",
-    "cifar100": "chronas.data.published:read_cifar100",
-}
+DATASETS = Registry(
+    "dataset",
+    {
+        "digits": "chronas.data.published:read_digits",
+        "cifar10": "chronas.data.published:read_cifar10",
+        "cifar100": "chronas.data.published:read_cifar100",
+    },
+)
 TEST_SEED = 0  # of test splits that we make: the same images in every run, whatever the run's seed
 
 
 def load_dataset(
-    source: str,
+    source: str | Dataset | TorchDataset[Any],
     *,
+    test: TorchDataset[Any] | None = None,
     test_share: float = 0.2,
     limit: int | None = None,
     seed: int = 0,
@@ -32,9 +39,11 @@ def load_dataset(
     """Load a data set with its test images set apart.
 
     Args:
-        source: a name in `SOURCES`; a folder with `train*.parquet` and `test*.parquet` as Hugging Face lays them out;
+        source: a name in `DATASETS`; a folder with `train*.parquet` and `test*.parquet` as Hugging Face lays them out;
             a folder with one folder of images a class, optionally below `train/` and `test/`; or an .npz file with
-            `x_train`, `y_train`, `x_test`, `y_test` or `images`, `labels`.
+            `x_train`, `y_train`, `x_test`, `y_test` or `images`, `labels`; or, from Python, a `Dataset`, or a
+            `torch.utils.data.Dataset` of images and labels, which is read once into memory (see `read_torch`).
+        test: the test images of a `torch.utils.data.Dataset`.
         test_share: share of the images set apart where the source has no test split; the same ones in every run.
         limit: the most training images to keep, each class in its share; None keeps all. The test images stay whole.
         seed: of the training images that `limit` keeps.
@@ -45,26 +54,38 @@ def load_dataset(
         DataError: files that are missing, damaged, or do not hold images of one size in at least two classes.
         MissingExtraError: the source needs a package that is not installed.
     """
-    found = _read(source, progress)
-    train, test = found.train, found.test
-    if test is None:
-        train, test = split(train, test_share, seed=TEST_SEED)
-    whole = Dataset(source, train, test, found.class_names)
-    if limit is None or limit >= len(train):
-        return whole
-    return Dataset(source, limited(train, limit, seed=seed), test, found.class_names)
+    if isinstance(source, Dataset):
+        return limited_dataset(source, limit, seed)
+    if isinstance(source, TorchDataset):
+        found, name = read_torch(source, test, progress=progress), type(source).__name__
+    else:
+        entry = DATASETS.get(source)
+        if isinstance(entry, Dataset):
+            return limited_dataset(entry, limit, seed)
+        found, name = _read(source, progress) if entry is None else entry(progress), source
+    train, kept = found.train, found.test
+    if kept is None:
+        train, kept = split(train, test_share, seed=TEST_SEED)
+    return limited_dataset(Dataset(name, train, kept, found.class_names), limit, seed)
+
+
+def limited_dataset(dataset: Dataset, limit: int | None, seed: int = 0) -> Dataset:
+    """A data set with at most `limit` training images, each class in its share; None keeps all.
+
+    Raises:
+        UsageError: the limit leaves a class empty.
+    """
+    if limit is None or limit >= len(dataset.train):
+        return dataset
+    return Dataset(dataset.name, limited(dataset.train, limit, seed=seed), dataset.test, dataset.class_names)
 
 
 def _read(source: str, progress: Progress) -> RawDataset:
-    if source in SOURCES:
-        module, _, attribute = SOURCES[source].partition(":")
-        read: Callable[[Progress], RawDataset] = getattr(importlib.import_module(module), attribute)
-        return read(progress)
     path = Path(source)
     if source and path.is_dir():
         return read_parquet(path, progress) if find(path, "train") else read_folder(path, progress)
     if path.is_file():
         return read_archive(path, progress)
     if len(path.parts) > 1 or path.suffix:
-        raise DataError(f"there is no data set {source}: give a folder, an .npz file or one of {', '.join(SOURCES)}")
-    raise unknown_name("data set", source, SOURCES)
+        raise DataError(f"there is no data set {source}: give a folder, an .npz file or one of {', '.join(DATASETS)}")
+    raise unknown_name("data set", source, DATASETS)

@@ -12,20 +12,18 @@ from chronas.measurement.bundle.write import Manifest, write_bundle
 from chronas.measurement.campaign import run_campaign
 from chronas.measurement.journal import Journal, read_journal
 from chronas.measurement.meter import COSTS, Cost, Meter, Reading, make_meter
-from chronas.measurement.readings import Estimate, Readings
+from chronas.measurement.readings import Readings
 from chronas.measurement.sensors import SENSORS, Sensor, sensor_class
 from chronas.measurement.state import CampaignState, Header, ReferenceRound
-from chronas.measurement.timing import Latency, Plan, Statistic, in_round, stored_plan, summarise
+from chronas.measurement.timing import Plan, Statistic, in_round, stored_plan, summarise
 
 __all__ = [
     "COSTS",
     "SENSORS",
     "CampaignState",
     "Cost",
-    "Estimate",
     "Header",
     "Journal",
-    "Latency",
     "Manifest",
     "Meter",
     "Plan",

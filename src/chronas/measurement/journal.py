@@ -131,7 +131,7 @@ class Journal:
         Raises:
             MismatchError: the journal's readings of the cost are by another source.
         """
-        known = self.state.readings.setdefault(cost, readings.Readings(source)).source
+        known = self.state.readings.setdefault(cost, readings.Readings(cost, source)).source
         if known != source:
             advice = "measure where that is, or into another journal"
             raise MismatchError(f"{cost} of {self.path} was measured by {known}, here is {source}: {advice}")

@@ -11,6 +11,8 @@ import numpy as np
 
 from chronas.measurement.meter import COSTS, Reading
 from chronas.measurement.timing import median_interval
+from chronas.records import Estimate
+from chronas.units import unit_of
 
 ROUNDS = 3  # a reading is a second full of runs, or hardly noisy: fewer rounds than a latency needs
 TABLES = """
@@ -24,32 +26,13 @@ CREATE TABLE IF NOT EXISTS reading (
 ROWS = "SELECT cost, architecture, round, value, beside FROM reading"
 
 
-@dataclass(frozen=True)
-class Estimate:
-    """A cost of a network as a distribution over rounds, in the unit that the cost's name tells.
-
-    Attributes:
-        value: the median over rounds.
-        low: lower end of the 95 % interval of `value` over rounds.
-        high: upper end of it.
-        rounds: each round's reading.
-        beside: the median over rounds of what was noted beside, by name.
-    """
-
-    value: float
-    low: float
-    high: float
-    rounds: tuple[float, ...]
-    beside: dict[str, float]
-
-    @classmethod
-    def of(cls, readings: Iterable[Reading]) -> Estimate:
-        """The estimate from a network's readings, two at least, in the order of rounds."""
-        kept = list(readings)
-        rounds = tuple(reading.value for reading in kept)
-        names = kept[0].beside
-        beside = {name: float(np.median([reading.beside[name] for reading in kept])) for name in names}
-        return cls(*median_interval(rounds), rounds, beside)
+def estimate_of(cost: str, readings: Iterable[Reading]) -> Estimate:
+    """The estimate of a cost from a network's readings, two at least, in the order of rounds."""
+    kept = list(readings)
+    rounds = tuple(reading.value for reading in kept)
+    names = kept[0].beside
+    beside = {name: float(np.median([reading.beside[name] for reading in kept])) for name in names}
+    return Estimate(*median_interval(rounds), unit_of(cost), rounds, beside=beside)
 
 
 @dataclass
@@ -57,10 +40,12 @@ class Readings:
     """All readings of one cost in a journal.
 
     Attributes:
+        cost: its name.
         source: what told them.
         by_network: readings by network and number of the round.
     """
 
+    cost: str
     source: str
     by_network: dict[str, dict[int, Reading]] = field(default_factory=dict)
 
@@ -78,7 +63,7 @@ class Readings:
     def estimates(self) -> dict[str, Estimate]:
         """The cost of each network that has all rounds."""
         return {
-            text: Estimate.of(rounds[index] for index in sorted(rounds))
+            text: estimate_of(self.cost, (rounds[index] for index in sorted(rounds)))
             for text, rounds in self.by_network.items()
             if len(rounds) >= ROUNDS
         }
@@ -93,7 +78,7 @@ def readings_of(
         meters: cost and source.
         rows: as `ROWS` selects them.
     """
-    found = {cost: Readings(source) for cost, source in meters}
+    found = {cost: Readings(cost, source) for cost, source in meters}
     if not found.keys() <= COSTS.keys():
         raise ValueError(f"costs should be of {', '.join(COSTS)}, got {', '.join(found)}")
     for cost, text, index, value, beside in rows:

@@ -14,7 +14,8 @@ from chronas import __version__
 from chronas.devices import HIGH, NORMAL, REALTIME, Device, device_differences
 from chronas.measurement.drift import Drift
 from chronas.measurement.readings import Readings
-from chronas.measurement.timing import Latency, Plan, in_round, stored_plan, summarise
+from chronas.measurement.timing import Plan, in_round, stored_plan, summarise
+from chronas.records import Estimate
 from chronas.schemas import upgraded
 from chronas.spaces import Architecture, NetworkSize, Space
 
@@ -213,7 +214,7 @@ class CampaignState:
         """How many rounds of a network are there, in all or of those with a number below `before`."""
         return sum(before is None or index < before for index in self.samples_ms.get(text, ()))
 
-    def latency(self, text: str, before: int | None = None) -> Latency:
+    def latency(self, text: str, before: int | None = None) -> Estimate:
         """The latency of a network from all rounds, or those with a number below `before`.
 
         Raises:
@@ -228,7 +229,7 @@ class CampaignState:
         factors = [drift.factor(block, index, starts_s[index]) for index in indices]
         return summarise(samples_ms, plan.statistic, factors)
 
-    def latencies(self) -> dict[str, Latency]:
+    def latencies(self) -> dict[str, Estimate]:
         """The latency of each network that has all the rounds of the plan, in the order in which they were asked."""
         rounds = self.header.plan.rounds
         return {text: self.latency(text) for text in self.networks if self.rounds_done(text) >= rounds}

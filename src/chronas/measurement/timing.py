@@ -11,7 +11,6 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from typing import Literal
 
 import numpy as np
@@ -19,6 +18,8 @@ from pydantic import BaseModel, ConfigDict, Field, model_validator
 from scipy.special import stdtrit
 
 from chronas.errors import UsageError
+from chronas.records import Estimate
+from chronas.units import COST_UNITS, LATENCY
 
 Statistic = Literal["minimum", "median"]
 Priority = Literal["high", "normal"]
@@ -70,32 +71,6 @@ def stored_plan(content: Mapping[str, object]) -> Plan:
     return Plan.model_validate({"reference_every": 0, "priority": "normal", "rebuild_every": 0} | dict(content))
 
 
-@dataclass(frozen=True)
-class Latency:
-    """A latency as a distribution over rounds.
-
-    Attributes:
-        value_ms: the median over rounds of the in-round statistic; what tables, predictors and limits use.
-        low_ms: lower end of the 95 % interval of `value_ms` over rounds.
-        high_ms: upper end of it.
-        median_ms: the median of all samples.
-        p95_ms: the 95th percentile of all samples.
-        rounds: the in-round statistic of each round, in ms, divided by the drift where the plan says so.
-    """
-
-    value_ms: float
-    low_ms: float
-    high_ms: float
-    median_ms: float
-    p95_ms: float
-    rounds: tuple[float, ...]
-
-    @property
-    def half_width_percent(self) -> float:
-        """Half the interval's width, in percent of the value."""
-        return 100 * (self.high_ms - self.low_ms) / 2 / self.value_ms
-
-
 def in_round(samples_ms: Sequence[float], statistic: Statistic) -> float:
     """The statistic of one round's samples, in ms."""
     return float(np.min(samples_ms) if statistic == "minimum" else np.median(samples_ms))
@@ -103,7 +78,7 @@ def in_round(samples_ms: Sequence[float], statistic: Statistic) -> float:
 
 def summarise(
     samples_by_round: Sequence[Sequence[float]], statistic: Statistic, drifts: Sequence[float] | None = None
-) -> Latency:
+) -> Estimate:
     """The latency of a network from all its samples.
 
     The interval is value +- t(0.975, n - 1) x s / sqrt(n) over the n rounds' statistics, s their standard deviation.
@@ -126,9 +101,8 @@ def summarise(
         raise UsageError(f"samples should be milliseconds above zero, got {min(samples)} to {max(samples)}")
     factors = drifts or [1.0] * len(samples_by_round)
     rounds = tuple(in_round(x, statistic) / factor for x, factor in zip(samples_by_round, factors, strict=True))
-    value_ms, low_ms, high_ms = median_interval(rounds)
     median_ms, p95_ms = (float(q) for q in np.percentile(samples, [50, 95]))
-    return Latency(value_ms, low_ms, high_ms, median_ms, p95_ms, rounds)
+    return Estimate(*median_interval(rounds), COST_UNITS[LATENCY], rounds, median=median_ms, p95=p95_ms)
 
 
 def median_interval(rounds: Sequence[float]) -> tuple[float, float, float]:

@@ -1,6 +1,5 @@
 """Showing what a run found: drawn cells, and one self-contained HTML page.
 
-report = load_report(folder / "report.json")
 write_page(folder / "report.html", report)
 svg = draw(make_space("darts").parse(text))["normal cell"]
 """
@@ -8,24 +7,7 @@ svg = draw(make_space("darts").parse(text))["normal cell"]
 from __future__ import annotations
 
 from chronas.reports.comparison import comparison_figures, write_comparison
-from chronas.reports.data import (
-    Front,
-    FrontNetwork,
-    JudgedCandidate,
-    NetworkCost,
-    NetworkOnBoth,
-    Report,
-    Role,
-    Scored,
-    SearchedDevice,
-    SearchSummary,
-    Source,
-    TrainedNetwork,
-    TwoDevices,
-    Verdict,
-    load_report,
-    save_report,
-)
+from chronas.reports.data import Report, SearchSummary, Verdict
 from chronas.reports.device_comparison import TWO_COLUMNS, two_rows, two_words
 from chronas.reports.draw import cell_title, draw
 from chronas.reports.front import FRONT_COLUMNS, front_rows, front_words
@@ -35,19 +17,8 @@ from chronas.reports.sentences import judge, number_text, predictor_words
 __all__ = [
     "FRONT_COLUMNS",
     "TWO_COLUMNS",
-    "Front",
-    "FrontNetwork",
-    "JudgedCandidate",
-    "NetworkCost",
-    "NetworkOnBoth",
     "Report",
-    "Role",
-    "Scored",
     "SearchSummary",
-    "SearchedDevice",
-    "Source",
-    "TrainedNetwork",
-    "TwoDevices",
     "Verdict",
     "cell_title",
     "comparison_figures",
@@ -55,10 +26,8 @@ __all__ = [
     "front_rows",
     "front_words",
     "judge",
-    "load_report",
     "number_text",
     "predictor_words",
-    "save_report",
     "two_rows",
     "two_words",
     "write_comparison",

@@ -10,7 +10,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from chronas.reports.data import Role, SearchSummary
+from chronas.records import Role
+from chronas.reports.data import SearchSummary
 from chronas.reports.draw import cell_title
 from chronas.reports.figures import MARKS, Figure, Json, Mark, axis, layout, limit_line
 from chronas.spaces import Cell, Space, label_of, make_space

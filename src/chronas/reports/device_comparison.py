@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from chronas.reports.data import NetworkCost, NetworkOnBoth, TwoDevices
+from chronas.records import Estimate, NetworkOnBoth, TwoDevices
 from chronas.reports.sentences import cost_interval_text, cost_text
 from chronas.units import cost_word, duration_text
 
@@ -27,7 +27,7 @@ def two_rows(two: TwoDevices) -> list[list[str]]:
     ]
 
 
-def _cost_row(cost: str, known: NetworkCost, limit: float | None) -> list[str]:
+def _cost_row(cost: str, known: Estimate, limit: float | None) -> list[str]:
     return [
         cost_text(cost, known.value),
         cost_interval_text(cost, known),

@@ -17,7 +17,8 @@ from html import escape
 from typing import Any
 
 from chronas.predictors import PredictorReport
-from chronas.reports.data import SearchSummary, TrainedNetwork
+from chronas.records import TrainedNetwork
+from chronas.reports.data import SearchSummary
 from chronas.reports.sentences import interval_text, number_text
 
 Json = dict[str, Any]
@@ -129,7 +130,7 @@ POINT = 0.022  # half of a mark's size, as a share of the figure
 
 def plane(networks: Sequence[TrainedNetwork], limit_ms: float | None) -> Figure:
     """Accuracy over measured latency of every trained network, with intervals and the limit."""
-    xs = [x for n in networks for x in (n.measured.low_ms, n.measured.high_ms)]
+    xs = [x for n in networks for x in (n.latency.low, n.latency.high)]
     x_range = padded([*xs, *([] if limit_ms is None else [limit_ms])], 0.08)
     y_range = padded([n.accuracy_percent for n in networks], 0.2)
     sides = label_sides(networks, x_range, y_range)
@@ -157,13 +158,13 @@ def role_trace(role: str, networks: Sequence[tuple[TrainedNetwork, str]]) -> Jso
         "type": "scatter",
         "mode": "markers+text",
         "name": mark.label,
-        "x": [n.measured.value_ms for n in found],
+        "x": [n.latency.value for n in found],
         "y": [n.accuracy_percent for n in found],
         "error_x": {
             "type": "data",
             "symmetric": False,
-            "array": [n.measured.high_ms - n.measured.value_ms for n in found],
-            "arrayminus": [n.measured.value_ms - n.measured.low_ms for n in found],
+            "array": [n.latency.high - n.latency.value for n in found],
+            "arrayminus": [n.latency.value - n.latency.low for n in found],
             "color": mark.colour,
             "thickness": 1.5,
         },
@@ -172,7 +173,7 @@ def role_trace(role: str, networks: Sequence[tuple[TrainedNetwork, str]]) -> Jso
         "textposition": [side or "top center" for _, side in networks],
         "textfont": {"size": 12},
         "cliponaxis": False,
-        "customdata": [[escape(n.name), interval_text(n.measured)] for n in found],
+        "customdata": [[escape(n.name), interval_text(n.latency)] for n in found],
         "hovertemplate": "%{customdata[0]}<br>%{y:.2f} % at %{x:.3f} ms (%{customdata[1]})<extra></extra>",
     }
 
@@ -190,12 +191,12 @@ def label_sides(
 
     heights = [(n.accuracy_percent - y_range[0]) / (y_range[1] - y_range[0]) for n in networks]
     taken = [
-        (across(n.measured.low_ms) - POINT, y - POINT, across(n.measured.high_ms) + POINT, y + POINT)
+        (across(n.latency.low) - POINT, y - POINT, across(n.latency.high) + POINT, y + POINT)
         for n, y in zip(networks, heights, strict=True)
     ]
     sides: list[str] = []
     for network, y in zip(networks, heights, strict=True):
-        boxes = {side: label_box(network, across(network.measured.value_ms), y, side) for side in SIDES}
+        boxes = {side: label_box(network, across(network.latency.value), y, side) for side in SIDES}
         free = (side for side, box in boxes.items() if is_free(box, taken))
         sides.append(next(free, ""))
         if sides[-1]:
@@ -252,8 +253,8 @@ def supernet_scores(search: SearchSummary) -> Figure | None:
             "type": "scatter",
             "mode": "markers",
             "name": name,
-            "x": [row.latency_ms for row in rows],
-            "y": [row.accuracy_percent for row in rows],
+            "x": [row.costs["latency_ms"] for row in rows],
+            "y": [row.score for row in rows],
             "marker": {"size": 11, "color": mark.colour, "symbol": mark.symbol},
             "hovertemplate": "%{y:.2f} % at %{x:.3f} ms<extra>" + name + "</extra>",
         }

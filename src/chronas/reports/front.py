@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from chronas.reports.data import Front, FrontNetwork
+from chronas.records import Front, FrontNetwork
 from chronas.reports.figures import MARKS, Figure, Json, axis, layout
 from chronas.reports.sentences import number_text
 from chronas.units import cost_word

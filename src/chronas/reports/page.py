@@ -17,9 +17,10 @@ from markupsafe import Markup
 from plotly.offline import get_plotlyjs
 
 from chronas.files import write_text
+from chronas.records import Front, TrainedNetwork, TwoDevices
 from chronas.reports import sentences
 from chronas.reports.curves import operation_weights, search_curves
-from chronas.reports.data import Front, Report, SearchSummary, TrainedNetwork, TwoDevices
+from chronas.reports.data import Report, SearchSummary
 from chronas.reports.device_comparison import TWO_COLUMNS, two_rows, two_words
 from chronas.reports.draw import draw
 from chronas.reports.figures import MARKS, learning_figure, plane, predicted_against_measured, supernet_scores
@@ -92,7 +93,7 @@ def _content(report: Report) -> dict[str, Any]:
         "front": None if report.front is None else front_content(report.front),
         "networks": networks_table(report.networks),
         "costs": costs_table(report),
-        "judged": [table for search in report.searches if (table := judged_table(search)) is not None],
+        "compared": [table for search in report.searches if (table := compared_table(search)) is not None],
         "predictor": predictor_content(report),
         "curves": search_curves(report.searches, roles, report.limits),
         "supernet": [figure for search in report.searches if (figure := supernet_scores(search)) is not None],
@@ -132,7 +133,7 @@ def tiles(report: Report, answer: TrainedNetwork) -> list[Tile]:
             f"Against {sentences.ROLE_WORDS[other.role]}",
             sentences.compare_latency(answer, other).removesuffix(" than").replace("as fast as", "equally fast"),
             f"{sentences.compare_accuracy(answer, other, report.test_images)}: it has {other.accuracy_percent:.2f} % "
-            f"at {sentences.number_text(other.measured.value_ms)} ms",
+            f"at {sentences.number_text(other.latency.value)} ms",
         )
         for other in report.networks
         if other is not answer
@@ -158,8 +159,9 @@ def facts(network: TrainedNetwork) -> dict[str, str]:
         "Validation accuracy": "not recorded" if validation is None else f"{validation:.2f} %",
         "Training": duration_text(network.training_s),
         "Latency, median and p95 of single runs": (
-            f"{sentences.number_text(network.measured.median_ms)} ms, "
-            f"{sentences.number_text(network.measured.p95_ms)} ms"
+            "not known"
+            if network.latency.median is None or network.latency.p95 is None
+            else f"{sentences.number_text(network.latency.median)} ms, {sentences.number_text(network.latency.p95)} ms"
         ),
     }
 
@@ -182,7 +184,7 @@ def networks_table(networks: Sequence[TrainedNetwork]) -> Table:
 
 def costs_table(report: Report) -> Table | None:
     """Each cost of each network with its limit; None where there is only a latency and no limit."""
-    if not report.limits and not any(network.others for network in report.networks):
+    if not report.limits and not any(len(network.costs) > 1 for network in report.networks):
         return None
     columns = ("network", "cost", "predicted", "found", "95 % interval", "limit", "kept")
     rows = [cost_row(network, cost, report.limits.get(cost)) for network in report.networks for cost in network.costs]
@@ -203,36 +205,36 @@ def cost_row(network: TrainedNetwork, cost: str, limit: float | None) -> list[st
     ]
 
 
-def judged_table(search: SearchSummary) -> Table | None:
+def compared_table(search: SearchSummary) -> Table | None:
     """The best of the candidates that a search's network was chosen among; None where there was nothing to choose."""
-    if len(search.judged) < 2:
+    if len(search.compared) < 2:
         return None
-    costs = list(search.judged[0].predicted)
+    costs = list(search.compared[0].costs)
     columns = ("candidate", "place by the search", "accuracy by the supernet", "mean rank")
     rows = [
         [
             "chosen" if number == 0 else each.architecture,
             str(each.place),
-            "none" if each.accuracy_percent is None else f"{each.accuracy_percent:.2f} %",
+            "none" if each.score is None else f"{each.score:.2f} %",
             f"{each.rank:.1f}",
-            *(sentences.cost_text(cost, each.predicted[cost]) for cost in costs),
+            *(sentences.cost_text(cost, each.costs[cost]) for cost in costs),
         ]
-        for number, each in enumerate(search.judged[:SHOWN])
+        for number, each in enumerate(search.compared[:SHOWN])
     ]
-    caption = f"{search.name}: the best {len(rows)} of {len(search.judged)} candidates, before any was measured"
+    caption = f"{search.name}: the best {len(rows)} of {len(search.compared)} candidates, before any was measured"
     return Table(caption, (*columns, *(f"predicted {cost_word(cost)}" for cost in costs)), rows)
 
 
 def network_row(network: TrainedNetwork) -> list[str]:
     """A network's row of `networks_table`."""
-    predicted, measured = network.predicted_ms, network.measured
+    predicted, measured = network.latency.predicted, network.latency
     return [
         network.name,
         f"{network.accuracy_percent:.2f} %",
         "none" if predicted is None else f"{sentences.number_text(predicted)} ms",
-        f"{sentences.number_text(measured.value_ms)} ms",
+        f"{sentences.number_text(measured.value)} ms",
         sentences.interval_text(measured),
-        "none" if predicted is None else f"{100 * (predicted / measured.value_ms - 1):+.1f} %",
+        "none" if predicted is None else f"{100 * (predicted / measured.value - 1):+.1f} %",
         sentences.count_text(network.macs),
         sentences.count_text(network.parameters),
     ]

@@ -5,9 +5,9 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 
-from chronas.measurement import Latency
 from chronas.predictors import PredictorReport, Scores
-from chronas.reports.data import NetworkCost, TrainedNetwork, Verdict
+from chronas.records import Estimate, TrainedNetwork
+from chronas.reports.data import Verdict
 from chronas.units import unit_of
 
 NORMAL_975 = 1.959964  # the normal distribution's 0.975 quantile
@@ -33,9 +33,9 @@ def number_text(value: float) -> str:
     return f"{value:.{digits}f}"
 
 
-def interval_text(latency: Latency) -> str:
+def interval_text(latency: Estimate) -> str:
     """The 95 % interval of a latency: `2.37 to 2.51 ms`."""
-    return f"{number_text(latency.low_ms)} to {number_text(latency.high_ms)} ms"
+    return f"{number_text(latency.low)} to {number_text(latency.high)} ms"
 
 
 def cost_text(cost: str, value: float) -> str:
@@ -43,7 +43,7 @@ def cost_text(cost: str, value: float) -> str:
     return f"{number_text(value)} {unit_of(cost)}"
 
 
-def cost_interval_text(cost: str, found: NetworkCost) -> str:
+def cost_interval_text(cost: str, found: Estimate) -> str:
     """The 95 % interval of a cost: `2.37 to 2.51 mJ`."""
     return f"{number_text(found.low)} to {number_text(found.high)} {unit_of(cost)}"
 
@@ -64,10 +64,10 @@ def chance_points(network: TrainedNetwork, other: TrainedNetwork, test_images: i
 
 def compare_latency(network: TrainedNetwork, other: TrainedNetwork) -> str:
     """`31 % faster than`, `4 % slower than`, or `as fast as` where the intervals overlap."""
-    a, b = network.measured, other.measured
-    if a.low_ms <= b.high_ms and b.low_ms <= a.high_ms:
+    a, b = network.latency, other.latency
+    if a.low <= b.high and b.low <= a.high:
         return "as fast as"
-    change = 100 * (1 - a.value_ms / b.value_ms)
+    change = 100 * (1 - a.value / b.value)
     return f"{abs(change):.0f} % {'faster' if change > 0 else 'slower'} than"
 
 
@@ -96,12 +96,12 @@ def judge(
     limits = limits or {}
     met = [cost for cost, limit in limits.items() if network.costs[cost].high <= limit]
     missed = [cost for cost in limits if cost not in met]
-    judged = [
+    limited = [
         f"limit of {' and '.join(cost_text(cost, limits[cost]) for cost in costs)} {word}"
         for costs, word in ((met, "met"), (missed, "missed"))
         if costs
     ]
-    start = " and ".join(judged) if judged else "Found"
+    start = " and ".join(limited) if limited else "Found"
     costs = [
         f"{cost_text(cost, each.value)} (95 % interval {cost_interval_text(cost, each)})"
         for cost, each in network.costs.items()

@@ -7,14 +7,14 @@ print(report.verdict.text)
 
 from __future__ import annotations
 
-from chronas.runs.config import LIMITS, Frame, RunConfig
+from chronas.runs.config import LIMITS, RunConfig, RunParts
 from chronas.runs.cost_model import fit, fit_all, measure, predictor_folder
 from chronas.runs.device_comparison import DEVICES_FILE, compare_devices, read_devices
 from chronas.runs.front import read_front, search_front
 from chronas.runs.limit_loop import help_searches
 from chronas.runs.network_costs import NetworkCosts, costs_of, device_of
 from chronas.runs.pipeline import execute, find, measure_found, show
-from chronas.runs.presets import PRESETS, make_preset, preset_summaries
+from chronas.runs.presets import PRESETS, make_preset, preset_summaries, searcher_settings
 from chronas.runs.run import Run
 from chronas.runs.selection import Chosen, Finder, read_choice, read_choices
 from chronas.runs.training import (
@@ -40,10 +40,10 @@ __all__ = [
     "PRESETS",
     "Chosen",
     "Finder",
-    "Frame",
     "NetworkCosts",
     "Run",
     "RunConfig",
+    "RunParts",
     "Trained",
     "check_onnx",
     "compare_devices",
@@ -70,6 +70,7 @@ __all__ = [
     "read_preprocessing",
     "read_trained",
     "search_front",
+    "searcher_settings",
     "show",
     "train_architecture",
     "train_network",

@@ -6,16 +6,18 @@ name with `_config`. `RunConfig.from_json` reads the names first and so knows wh
 
 from __future__ import annotations
 
-from typing import Any, Literal, get_args
+from dataclasses import dataclass
+from typing import Any, get_args
 
 from pydantic import BaseModel, ConfigDict, Field, SerializeAsAny, ValidationError
 
-from chronas.devices import device_class
-from chronas.errors import DataError, UsageError
+from chronas.data import Dataset
+from chronas.devices import Device, device_class
+from chronas.errors import DataError
 from chronas.measurement import Cost, Plan
-from chronas.predictors import predictor_class
-from chronas.search import ObjectiveConfig, RerankConfig, searcher_class
-from chronas.spaces import NetworkSize, Space
+from chronas.predictors import Predictor, predictor_class
+from chronas.search import ObjectiveConfig, RerankConfig, ScoreFunction, Searcher, searcher_class
+from chronas.spaces import NetworkScale, Space
 from chronas.training import Recipe
 
 DEFAULT_SEARCHER = "bayesian"  # found the best networks on NAS-Bench-201: results/truth-nasbench201.md
@@ -23,32 +25,25 @@ LIMITS = {"latency_ms": "limit_ms", "energy_mj": "limit_energy_mj", "peak_memory
 WEIGHTS = {"latency_ms": "latency_weight", "energy_mj": "energy_weight", "peak_memory_mib": "peak_memory_weight"}
 
 
-class Frame(BaseModel):
-    """The size of the network that is deployed; input shape and classes come from the data."""
+@dataclass(frozen=True, eq=False)
+class RunParts:
+    """Objects of the user's own in place of names of a run's config, which then has their names; None: by the name.
 
-    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
+    Attributes:
+        space: what can be chosen.
+        device: what is measured.
+        searcher: with its config.
+        predictor: the class of what learns costs, or an unfitted one.
+        data: training and test images.
+        evaluate: says how good architectures are, in place of what the searcher does.
+    """
 
-    width: int = Field(default=36, ge=1, le=1024, description="channels of the first cells (C)")
-    depth: int = Field(
-        default=20,
-        ge=1,
-        le=200,
-        description="cells (darts), cells a stage (nasbench201), times each block stands in a row (fbnet: 1)",
-    )
-    stem: Literal["cifar", "imagenet"] = Field(
-        default="cifar", description="cifar keeps the size, imagenet divides by 8"
-    )
-
-    def size(self, space: Space, input_shape: tuple[int, int, int], classes: int) -> NetworkSize:
-        """The size for data of this input shape [C, H, W] and number of classes.
-
-        Raises:
-            UsageError: the space does not have the frame's stem.
-        """
-        if self.stem not in space.topology.stems:
-            valid = ", ".join(space.topology.stems)
-            raise UsageError(f"space {space.name} has no {self.stem} stem: valid stems are {valid}")
-        return NetworkSize(input_shape=input_shape, outputs=classes, **self.model_dump())
+    space: Space | None = None
+    device: Device | None = None
+    searcher: Searcher | None = None
+    predictor: type[Predictor] | None = None
+    data: Dataset | None = None
+    evaluate: ScoreFunction | None = None
 
 
 class RunConfig(BaseModel):
@@ -94,7 +89,7 @@ class RunConfig(BaseModel):
     peak_memory_weight: float = Field(
         default=0.0, ge=0, description="the same of peak memory, which is then measured too"
     )
-    choice: RerankConfig = Field(default=RerankConfig())
+    rerank: RerankConfig = Field(default=RerankConfig())
     front: int | None = Field(
         default=None, ge=2, le=64, description="find so many networks from fast to accurate too, in the same search"
     )
@@ -106,7 +101,7 @@ class RunConfig(BaseModel):
     threads: int = Field(
         default=1, ge=1, le=1024, description="CPU threads of search and training; other sums, so other last digits"
     )
-    frame: Frame = Field(default=Frame())
+    size: NetworkScale = Field(default=NetworkScale())
     plan: Plan = Field(default=Plan())
     recipe: Recipe = Field(default=Recipe())
     device_config: SerializeAsAny[BaseModel]
@@ -114,21 +109,26 @@ class RunConfig(BaseModel):
     predictor_config: SerializeAsAny[BaseModel]
 
     @classmethod
-    def from_json(cls, content: dict[str, Any]) -> RunConfig:
+    def from_json(cls, content: dict[str, Any], parts: RunParts | None = None) -> RunConfig:
         """The config that `model_dump(mode="json")` gave.
+
+        Args:
+            content: the JSON object.
+            parts: objects of the user's own that stand behind names of it.
 
         Raises:
             DataError: a field is missing, unknown or out of its range.
             UsageError: a name that this version of chronas does not have.
         """
+        own = parts or RunParts()
         try:
             classes = {
-                "device_config": device_class(content["device"]).Config,
-                "searcher_config": searcher_class(content["searcher"]).Config,
-                "predictor_config": predictor_class(content["predictor"]).Config,
+                "device_config": (own.device or device_class(content["device"])).Config,
+                "searcher_config": (own.searcher or searcher_class(content["searcher"])).Config,
+                "predictor_config": (own.predictor or predictor_class(content["predictor"])).Config,
             }
-            parts = {field: model.model_validate(content[field]) for field, model in classes.items()}
-            return cls.model_validate({**content, **parts})
+            configs = {field: model.model_validate(content[field]) for field, model in classes.items()}
+            return cls.model_validate({**content, **configs})
         except (KeyError, ValidationError) as error:
             raise DataError(f"the run's config is not one of this version of chronas: {first_line(error)}") from error
 

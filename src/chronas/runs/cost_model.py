@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any, cast
 
 from chronas.files import read_as, write_json
 from chronas.measurement import run_campaign
 from chronas.predictors import Predictor, PredictorReport, fit_and_report, load_predictor
 from chronas.progress import Progress, silent
 from chronas.runs.run import Run
+from chronas.schemas import PREDICTOR_REPORT, upgraded
 from chronas.tables import CostTable
 
-REPORT_SCHEMA = "chronas.predictor-report/1"
+REPORT_SCHEMA = "chronas.predictor-report/2"
 LATENCY = "latency_ms"
 
 
@@ -29,8 +31,8 @@ def measure(run: Run, progress: Progress = silent) -> CostTable:
         with run.timed("measure", progress) as told:
             plan, costs = run.config.plan, run.config.costs
             run_campaign(run.device, run.size, architectures, plan, journal, told, costs=costs)
-        CostTable.from_journal(journal).save(path)
-    table = CostTable.load(path)
+        CostTable.from_journal(journal, run.space).save(path)
+    table = CostTable.load(path, run.space)
     run.require(table)
     return table
 
@@ -46,13 +48,22 @@ def fit(run: Run, table: CostTable, progress: Progress = silent) -> tuple[Predic
         progress("fit", 0, 1, f"{run.config.predictor} on {cost} of {len(table)} networks")
         with run.timed("fit" if cost == LATENCY else f"fit {cost}"):
             predictor, report = fit_and_report(
-                run.config.predictor, table, config=run.config.predictor_config, seed=run.config.seed
+                run.predictor, table, config=run.config.predictor_config, seed=run.config.seed
             )
         predictor.save(folder / "predictor.safetensors")
         write_json(folder / "report.json", REPORT_SCHEMA, report.to_json())
         progress("fit", 1, 1, f"Kendall {report.scores.kendall:.2f}, error {report.scores.mape_percent:.1f} %")
-    report = read_as(folder / "report.json", REPORT_SCHEMA, PredictorReport)
-    return load_predictor(folder / "predictor.safetensors"), report
+    report = read_report(folder)
+    return load_predictor(folder / "predictor.safetensors", run.space, run.predictor), report
+
+
+def read_report(folder: Path) -> PredictorReport:
+    """The report on a predictor that `fit` left in its folder; raises `DataError` where it is missing or damaged."""
+
+    def mended(content: dict[str, Any]) -> dict[str, Any]:
+        return cast("dict[str, Any]", upgraded(content, PREDICTOR_REPORT))
+
+    return read_as(folder / "report.json", REPORT_SCHEMA, PredictorReport, oldest=1, mend=mended)
 
 
 def fit_all(run: Run, table: CostTable, progress: Progress = silent) -> dict[str, Predictor]:
@@ -67,7 +78,7 @@ def saved_predictors(run: Run) -> dict[str, Predictor]:
         DataError: one is missing or damaged.
     """
     return {
-        cost: load_predictor(predictor_folder(run, cost) / "predictor.safetensors")
+        cost: load_predictor(predictor_folder(run, cost) / "predictor.safetensors", run.space, run.predictor)
         for cost in (LATENCY, *run.config.costs)
     }
 

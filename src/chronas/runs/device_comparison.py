@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from dataclasses import asdict
 from pathlib import Path
+from typing import Any
 
 from chronas.devices import described, device_differences
 from chronas.errors import DeviceError
 from chronas.files import read_as, write_json
 from chronas.progress import Progress, silent
-from chronas.reports import NetworkOnBoth, SearchedDevice, TwoDevices
+from chronas.records import NetworkOnBoth, SearchedDevice, TwoDevices
 from chronas.runs.network_costs import NetworkCosts, costs_of, recorded
 from chronas.runs.run import Run
 from chronas.runs.selection import read_choice
@@ -17,7 +18,7 @@ from chronas.runs.training import read_trained, trained_weights
 from chronas.spaces import Architecture
 from chronas.tables import CostTable, rank_agreement
 
-SCHEMA = "chronas.two-devices/1"
+SCHEMA = "chronas.two-devices/2"
 DEVICES_FILE = "devices.json"
 CAMPAIGN = "both"
 
@@ -41,7 +42,7 @@ def compare_devices(run: Run, progress: Progress = silent) -> None:
         costs_of(each, CAMPAIGN, found, progress, weights=weights) if is_here(each) else recorded(each, found)
         for each in runs
     ]
-    order = rank_agreement(*(CostTable.load(each.folder / "costs.parquet") for each in runs))
+    order = rank_agreement(*(CostTable.load(each.folder / "costs.parquet", each.space) for each in runs))
     report = TwoDevices(
         space=run.space.name,
         devices=[searched_device(each, other) for each, other in (runs, runs[::-1])],
@@ -56,7 +57,16 @@ def compare_devices(run: Run, progress: Progress = silent) -> None:
 def read_devices(run: Run) -> TwoDevices | None:
     """What `compare_devices` left in a run's folder; None where it has not come to that."""
     path = run.folder / DEVICES_FILE
-    return read_as(path, SCHEMA, TwoDevices) if path.exists() else None
+    return read_as(path, SCHEMA, TwoDevices, oldest=1, mend=_with_sources) if path.exists() else None
+
+
+def _with_sources(content: dict[str, Any]) -> dict[str, Any]:
+    """A comparison of an earlier version, where sources stood beside the costs."""
+    for network in content["networks"]:
+        for costs, source in zip(network["costs"], network.pop("sources"), strict=True):
+            for cost in costs.values():
+                cost["source"] = source
+    return content
 
 
 def network_of(run: Run) -> Path:
@@ -81,7 +91,7 @@ def searched_device(run: Run, other: Run) -> SearchedDevice:
     if mine["name"] == theirs["name"]:
         differing = [key for key in mine if mine[key] != theirs.get(key)]
         name += f" ({', '.join(f'{key} {mine[key]}' for key in differing)})"
-    table = CostTable.load(run.folder / "costs.parquet")
+    table = CostTable.load(run.folder / "costs.parquet", run.space)
     return SearchedDevice(
         name=name,
         limits=run.config.limits,
@@ -98,6 +108,5 @@ def on_both(run: Run, network: Architecture, costs: list[dict[str, NetworkCosts]
     return NetworkOnBoth(
         architecture=str(network),
         accuracy_percent=None if trained is None else trained.accuracy_percent,
-        costs=[each.told({}) for each in known],
-        sources=[each.source for each in known],
+        costs=[dict(each) for each in known],
     )

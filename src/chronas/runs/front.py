@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict
+from dataclasses import asdict, replace
+from typing import Any
 
 import numpy as np
 
@@ -12,17 +13,17 @@ from chronas.files import read_as, write_json
 from chronas.pareto import hypervolume, non_dominated
 from chronas.predictors import Predictor
 from chronas.progress import Progress, silent
-from chronas.reports import Front, FrontNetwork
+from chronas.records import Front, FrontNetwork, Trial
 from chronas.runs.compatibility import require_usable, search_costs
 from chronas.runs.cost_model import LATENCY
 from chronas.runs.limit_loop import search
 from chronas.runs.network_costs import NetworkCosts, costs_of
 from chronas.runs.run import Run
-from chronas.search import Contender, find_front, searcher_class
+from chronas.search import find_front
 from chronas.tables import CostTable
 
 FILE = "front.json"
-SCHEMA = "chronas.front/1"
+SCHEMA = "chronas.front/2"
 
 
 def search_front(run: Run, predictors: Mapping[str, Predictor], table: CostTable, progress: Progress = silent) -> Front:
@@ -42,13 +43,13 @@ def search_front(run: Run, predictors: Mapping[str, Predictor], table: CostTable
     if not (run.folder / FILE).exists():
         assert run.config.front is not None
         objective = run.config.objective
-        searcher = searcher_class(run.config.searcher)
+        searcher = type(run.searcher)
         require_usable(type(predictors[LATENCY]), searcher, "a front")
         task = run.task(run.role, objective, search_costs(objective, predictors, searcher))
         found = search(run, run.role, objective, predictors, progress=progress)
         with run.timed("search front", progress) as told:
             chosen = find_front(found, task, LATENCY, run.config.front, told)
-        costs = costs_of(run, "front", [each.candidate.architecture for each in chosen], progress)
+        costs = costs_of(run, "front", [each.architecture for each in chosen], progress)
         reference = float(table.costs().max()), 100.0 / run.data_facts.classes
         front = front_of(chosen, costs, *reference, run.config.limits)
         write_json(run.folder / FILE, SCHEMA, asdict(front))
@@ -56,7 +57,7 @@ def search_front(run: Run, predictors: Mapping[str, Predictor], table: CostTable
 
 
 def front_of(
-    chosen: Sequence[Contender],
+    chosen: Sequence[Trial],
     costs: Mapping[str, NetworkCosts],
     reference_ms: float,
     reference_percent: float,
@@ -73,21 +74,20 @@ def front_of(
         reference_percent: accuracy of the reference point.
         limits: that the upper end of each network's interval must keep, by cost, in its unit.
     """
-    found = [costs[str(each.candidate.architecture)] for each in chosen]
-    missed = [[cost for cost, limit in limits.items() if each.of(cost).high > limit] for each in found]
+    found = [costs[str(each.architecture)] for each in chosen]
+    missed = [[cost for cost, limit in limits.items() if each[cost].high > limit] for each in found]
     inside = np.array([not each for each in missed], dtype=bool)
-    latencies = np.array([each.latency.value_ms for each in found])
-    wrong = np.array([100.0 - each.accuracy for each in chosen])
+    latencies = np.array([each[LATENCY].value for each in found])
+    wrong = np.array([100.0 - each.score for each in chosen])
     points = np.stack([latencies, wrong], axis=1)[inside]
     area = hypervolume(points, (reference_ms, 100.0 - reference_percent))
     kept = np.zeros(len(found), dtype=bool)
     kept[inside] = non_dominated(np.stack([latencies, -np.arange(len(found), dtype=np.float64)], axis=1)[inside])
     networks = [
         FrontNetwork(
-            architecture=str(one.candidate.architecture),
-            accuracy_percent=one.accuracy,
-            latency=each.told(one.candidate.predicted)[LATENCY],
-            source=each.source,
+            architecture=str(one.architecture),
+            accuracy_percent=one.score,
+            latency=replace(each[LATENCY], predicted=one.costs[LATENCY]),
             dominated=not on_front and not outside,
             missed=outside,
         )
@@ -106,4 +106,11 @@ def read_front(run: Run) -> Front:
     """
     if not (run.folder / FILE).exists():
         raise UsageError(f"{run.folder} has no front: begin a run or a search with --front 8, or finish the one here")
-    return read_as(run.folder / FILE, SCHEMA, Front)
+    return read_as(run.folder / FILE, SCHEMA, Front, oldest=1, mend=_with_source)
+
+
+def _with_source(content: dict[str, Any]) -> dict[str, Any]:
+    """A front of an earlier version, where the source stood beside the latency."""
+    for network in content["networks"]:
+        network["latency"]["source"] = network.pop("source")
+    return content

@@ -12,21 +12,18 @@ import torch
 from chronas.errors import LimitMissedError, OutOfReachError
 from chronas.predictors import Predictor
 from chronas.progress import Progress, silent
+from chronas.records import Estimate, Trial, amounts_text
 from chronas.runs.compatibility import search_costs
 from chronas.runs.cost_model import saved_predictors
-from chronas.runs.network_costs import SAID, Interval, NetworkCosts, costs_of
+from chronas.runs.network_costs import SAID, NetworkCosts, costs_of
 from chronas.runs.run import Run
 from chronas.runs.warm_start import warm_start_file_of
 from chronas.search import (
-    Candidate,
     ObjectiveConfig,
-    Ranked,
     Reranker,
     Searcher,
     SearchResult,
     Task,
-    amounts_text,
-    make_searcher,
 )
 from chronas.spaces import Architecture
 from chronas.training import ProcessGroup
@@ -38,12 +35,12 @@ TRIES = 4  # the first choice and three more, each with limits tightened by the 
 
 @dataclass(frozen=True)
 class Choice:
-    """An architecture that was chosen, its costs, what was tried before it, and all that it was chosen among."""
+    """A trial that was chosen, its costs, what was tried before it, and all that it was compared with."""
 
-    candidate: Candidate
+    trial: Trial
     costs: NetworkCosts
     tried: tuple[str, ...]
-    judged: tuple[Ranked, ...]
+    compared: tuple[Trial, ...]
 
 
 def search(
@@ -110,7 +107,7 @@ def _prepared(
     searcher: Searcher | None,
 ) -> tuple[Searcher, Task]:
     trained = warm_start_file_of(run.reused) if searcher is None and run.reused is not None else None
-    searcher = searcher or make_searcher(run.config.searcher, run.config.searcher_config)
+    searcher = searcher or run.searcher
     costs = search_costs(objective, predictors, type(searcher))
     return searcher, run.task(name, objective, costs, trained)
 
@@ -133,27 +130,27 @@ def choose(run: Run, name: str, reranker: Reranker, limits: Mapping[str, float],
     for _ in range(TRIES):
         try:
             with run.timed(f"judge {name}"):
-                judged = reranker.ranked(wanted, excluded)
+                compared = reranker.ranked(wanted, excluded)
         except OutOfReachError:
             if not tried:
                 raise
             break
-        if not judged:
+        if not compared:
             break
-        candidate = judged[0].candidate
-        costs = costs_of(run, f"choose {name}", [candidate.architecture], progress)[str(candidate.architecture)]
-        choice = Choice(candidate, costs, tuple(tried), tuple(judged))
-        found = {cost: costs.of(cost) for cost in limits}
+        trial = compared[0]
+        costs = costs_of(run, f"choose {name}", [trial.architecture], progress)[str(trial.architecture)]
+        choice = Choice(trial, costs, tuple(tried), tuple(compared))
+        found = {cost: costs[cost] for cost in limits}
         tight = [cost for cost, limit in limits.items() if found[cost].high > limit * (1 - _reserve(found[cost]))]
         if not tight:
             return choice
         inside = all(found[cost].high <= limit for cost, limit in limits.items())
         close = close or (choice if inside else None)
-        tried.append(" and ".join(_miss(cost, candidate, costs) for cost in tight))
-        excluded.add(candidate.architecture)
+        tried.append(" and ".join(_miss(cost, trial, costs) for cost in tight))
+        excluded.add(trial.architecture)
         for cost in tight:
             goal = limits[cost] * (1 - _reserve(found[cost]))
-            predicted = candidate.predicted[cost]  # below zero for a degenerate network: it says nothing of an error
+            predicted = trial.costs[cost]  # below zero for a degenerate network: it says nothing of an error
             wanted[cost] = (predicted if 0 < predicted < wanted[cost] else wanted[cost]) * goal / found[cost].high
     if close is not None:
         return close
@@ -162,13 +159,13 @@ def choose(run: Run, name: str, reranker: Reranker, limits: Mapping[str, float],
     )
 
 
-def _reserve(interval: Interval) -> float:
-    return RESERVE if interval.high > interval.low else 0.0
+def _reserve(found: Estimate) -> float:
+    return RESERVE if found.high > found.low else 0.0
 
 
-def _miss(cost: str, candidate: Candidate, costs: NetworkCosts) -> str:
+def _miss(cost: str, trial: Trial, costs: NetworkCosts) -> str:
     unit = COST_UNITS[cost]
     return (
-        f"{cost_word(cost)} predicted {candidate.predicted[cost]:.3f} {unit}, "
-        f"{SAID[costs.source]} {costs.of(cost).high:.3f} {unit}"
+        f"{cost_word(cost)} predicted {trial.costs[cost]:.3f} {unit}, "
+        f"{SAID[costs[cost].source]} {costs[cost].high:.3f} {unit}"
     )

@@ -3,21 +3,22 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import replace
 from pathlib import Path
 
 from pydantic import BaseModel
 
 from chronas.devices import OfflineConfig, OfflineDevice, device_like
 from chronas.errors import DeviceError, UsageError
-from chronas.measurement import Latency, read_journal, run_campaign
+from chronas.measurement import read_journal, run_campaign
 from chronas.predictors import Predictor
 from chronas.progress import Progress, silent
-from chronas.reports import NetworkCost, Source
+from chronas.records import Estimate
 from chronas.runs.cost_model import saved_predictors
 from chronas.runs.run import Run
 from chronas.spaces import Architecture
 from chronas.tables import COST_COLUMNS, CostTable
+from chronas.units import LATENCY, unit_of
 
 FEW_NETWORKS_ROUNDS = 10  # rounds of few networks lie close in time, so there must be more of them
 MOST_ROUNDS = 40  # a limit is judged by the interval's upper end, so it is worth more rounds where it is wide
@@ -41,38 +42,12 @@ def device_of(table: CostTable) -> tuple[str, BaseModel]:
     return device.name, device.config
 
 
-@dataclass(frozen=True)
-class Interval:
-    """A cost with the ends of its 95 % interval, in its unit."""
-
-    value: float
-    low: float
-    high: float
+NetworkCosts = Mapping[str, Estimate]  # by name, the latency first
 
 
-@dataclass(frozen=True)
-class NetworkCosts:
-    """All costs of one network, and how they are known.
-
-    Attributes:
-        latency: with its rounds.
-        others: by name.
-        source: "measured" here, of the "table" of a device that is not here, or "predicted" for one.
-    """
-
-    latency: Latency
-    others: Mapping[str, Interval]
-    source: Source
-
-    def of(self, cost: str) -> Interval:
-        """One cost by its name."""
-        latency = Interval(self.latency.value_ms, self.latency.low_ms, self.latency.high_ms)
-        return {"latency_ms": latency, **self.others}[cost]
-
-    def told(self, predicted: Mapping[str, float]) -> dict[str, NetworkCost]:
-        """Each cost for files and reports, beside what was predicted of it."""
-        found = {cost: self.of(cost) for cost in ("latency_ms", *self.others)}
-        return {cost: NetworkCost(predicted.get(cost), each.value, each.low, each.high) for cost, each in found.items()}
+def beside_predicted(costs: NetworkCosts, predicted: Mapping[str, float]) -> dict[str, Estimate]:
+    """Each cost, with what was predicted of it."""
+    return {cost: replace(each, predicted=predicted.get(cost)) for cost, each in costs.items()}
 
 
 def costs_of(
@@ -122,11 +97,7 @@ def measured(journal: Path) -> dict[str, NetworkCosts]:
     state = read_journal(journal)
     others = {cost: readings.estimates() for cost, readings in state.readings.items()}
     return {
-        text: NetworkCosts(
-            latency,
-            {cost: Interval(found[text].value, found[text].low, found[text].high) for cost, found in others.items()},
-            "measured",
-        )
+        text: {LATENCY: latency, **{cost: found[text] for cost, found in others.items()}}
         for text, latency in state.latencies().items()
         if all(text in found for found in others.values())
     }
@@ -134,7 +105,7 @@ def measured(journal: Path) -> dict[str, NetworkCosts]:
 
 def recorded(run: Run, architectures: Sequence[Architecture]) -> dict[str, NetworkCosts]:
     """The costs on a device that is not here: the table's own, else predicted with its 95 % interval."""
-    table = CostTable.load(run.folder / "costs.parquet")
+    table = CostTable.load(run.folder / "costs.parquet", run.space)
     predictors = saved_predictors(run)
     rows = {text: number for number, text in enumerate(table.frame["architecture"])}
     found = {}
@@ -150,17 +121,13 @@ def of_row(table: CostTable, number: int, costs: Sequence[str]) -> NetworkCosts 
     row = table.frame.row(number, named=True)
     if any(row[cost] is None for cost in costs):
         return None
-    rounds = tuple(row[COST_COLUMNS["latency_ms"].rounds])
-    latency = Latency(
-        row["latency_ms"],
-        row["latency_low_ms"],
-        row["latency_high_ms"],
-        row["latency_median_ms"],
-        row["latency_p95_ms"],
-        rounds,
-    )
-    others = {cost: Interval(row[cost], row[COST_COLUMNS[cost].low], row[COST_COLUMNS[cost].high]) for cost in costs}
-    return NetworkCosts(latency, others, "table")
+    found = {}
+    for cost in (LATENCY, *costs):
+        columns, unit = COST_COLUMNS[cost], unit_of(cost)
+        rounds = tuple(row[columns.rounds] or ())
+        found[cost] = Estimate(row[cost], row[columns.low], row[columns.high], unit, rounds, source="table")
+    found[LATENCY] = replace(found[LATENCY], median=row["latency_median_ms"], p95=row["latency_p95_ms"])
+    return found
 
 
 def predicted(architecture: Architecture, predictors: Mapping[str, Predictor]) -> NetworkCosts:
@@ -169,6 +136,5 @@ def predicted(architecture: Architecture, predictors: Mapping[str, Predictor]) -
     for cost, predictor in predictors.items():
         prediction = predictor.predict(architecture.space.encode([architecture]))
         value, half = float(prediction.mean[0]), NORMAL_975 * float(prediction.std[0])
-        found[cost] = Interval(value, value - half, value + half)
-    ms = found.pop("latency_ms")
-    return NetworkCosts(Latency(ms.value, ms.low, ms.high, ms.value, ms.high, (ms.value,)), found, "predicted")
+        found[cost] = Estimate(value, value - half, value + half, unit_of(cost), source="predicted")
+    return found

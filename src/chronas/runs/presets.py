@@ -13,9 +13,9 @@ from chronas.devices import device_class
 from chronas.measurement import Plan
 from chronas.predictors import predictor_class
 from chronas.registry import Registry
-from chronas.runs.config import DEFAULT_SEARCHER, Frame, RunConfig
-from chronas.search import searcher_class
-from chronas.spaces import make_space
+from chronas.runs.config import DEFAULT_SEARCHER, RunConfig
+from chronas.search import Searcher, SearcherConfig, searcher_class
+from chronas.spaces import NetworkScale, make_space
 from chronas.training import make_recipe
 
 PRESETS = Registry(
@@ -30,6 +30,53 @@ PRESETS = Registry(
 )
 Names = Mapping[str, str]
 SMALL_PLAN = Plan(warmup=5, repeats=20)  # of networks below 1 ms: many runs cost little, the first ones are cold
+
+# What each searcher is given, by its name; one of somebody's own has the settings of the class that it extends, if any.
+BILEVEL = {"width": 8, "depth": 5, "warmup_epochs": 1, "learning_rate": 0.05, "alphas_learning_rate": 0.03}
+SHALLOW = BILEVEL | {"depth": 3}
+PARTIAL = {key: value for key, value in BILEVEL.items() if key != "width"}
+PATHS = {"width": 8, "depth": 3, "learning_rate": 0.1, "architectures": 200}
+SMALL_IMAGES = {"crop_padding": 1, "flip": False}
+DIGITS: dict[str, dict[str, Any]] = {  # 8x8 images: a minute or two on a core
+    "bayesian": SMALL_IMAGES
+    | {
+        "architectures": 32,
+        "initial_random": 12,
+        "epochs": 3,
+        "batch": 64,
+        "learning_rate": 0.1,
+        "width": 8,
+        "depth": 3,
+    },
+    "random": SMALL_IMAGES | {"architectures": 8, "epochs": 4, "batch": 64, "learning_rate": 0.1},
+    **dict.fromkeys(("evolution", "local-search", "nsga2", "optuna"), PATHS | SMALL_IMAGES | {"epochs": 40}),
+    "darts": BILEVEL | SMALL_IMAGES | {"epochs": 14},
+    "pc-darts": PARTIAL | SMALL_IMAGES | {"epochs": 14, "batch": 64},
+    "gdas": SHALLOW | SMALL_IMAGES | {"epochs": 14},
+    "drnas": PARTIAL | SMALL_IMAGES | {"epochs": 14, "depth": 3},
+    "proxyless": SMALL_IMAGES
+    | {"epochs": 30, "batch": 32, "width": 8, "warmup_epochs": 1, "alphas_learning_rate": 0.1},
+}
+CIFAR10: dict[str, dict[str, Any]] = {  # some thousand 32x32 images on two cores: minutes, much smaller than any paper
+    # All the deployed cells, as networks of fewer are good for other reasons (docs/log.md). Size counts little: six
+    # epochs of the final training are too few for large networks to gain from it.
+    "bayesian": {"architectures": 40, "initial_random": 16, "epochs": 3, "batch": 64, "learning_rate": 0.1}
+    | {"crop_padding": 2, "width": 8, "image_stride": 2, "workers": 2, "macs_weight": 0.25, "synflow_weight": 0.0},
+    "random": {"architectures": 8, "epochs": 3, "learning_rate": 0.1},
+    **dict.fromkeys(("evolution", "local-search", "nsga2", "optuna"), PATHS | {"epochs": 30, "image_stride": 2}),
+    "darts": BILEVEL | {"epochs": 4},
+    "pc-darts": PARTIAL | {"epochs": 4, "batch": 64},
+    "gdas": SHALLOW | {"epochs": 4},
+    "drnas": PARTIAL | {"epochs": 4, "depth": 3},
+    "proxyless": {"epochs": 10, "batch": 32, "width": 8, "warmup_epochs": 1, "alphas_learning_rate": 0.1},
+}
+NASBENCH201 = CIFAR10 | {
+    # Six minutes of two cores for a network that is trained for 200 epochs, so that size counts. Chosen on
+    # NAS-Bench-201's validation accuracies (docs/log.md); what they find: results/truth-nasbench201.md.
+    "bayesian": {"architectures": 36, "initial_random": 16, "epochs": 1, "batch": 64, "learning_rate": 0.1}
+    | {"images": 25_600, "crop_padding": 2, "width": 8, "depth": 3, "image_stride": 2, "workers": 2},
+}
+SEARCHER_SETTINGS = {"digits-cpu": DIGITS, "cifar10-cpu": CIFAR10, "nasbench201-cifar10": NASBENCH201}
 
 
 def preset_summaries() -> dict[str, str]:
@@ -49,7 +96,22 @@ def make_preset(name: str, names: Names | None = None) -> RunConfig:
     """
     preset: Callable[[Names], RunConfig] = PRESETS[name]
     config = preset(names or {})
-    return _of_layers(config) if make_space(config.space).topology.small_depth == 1 else config
+    return _shallow(config) if make_space(config.space).topology.small_depth == 1 else config
+
+
+def searcher_settings(preset: str, searcher: str | type[Searcher]) -> SearcherConfig:
+    """The settings that a preset gives to a searcher; its defaults where the preset says nothing of it.
+
+    Args:
+        preset: a key of `PRESETS`.
+        searcher: a name in `SEARCHERS`, or a class; one of somebody's own has the settings of the class it extends.
+    """
+    table = SEARCHER_SETTINGS.get(preset, {})
+    found = searcher_class(searcher) if isinstance(searcher, str) else searcher
+    names = [str(cls.__dict__["name"]) for cls in found.__mro__ if "name" in cls.__dict__]
+    settings = next((table[name] for name in names if name in table), {})
+    known = found.Config.model_fields
+    return found.Config.model_validate({key: value for key, value in settings.items() if key in known})
 
 
 def digits_cpu(names: Names) -> RunConfig:
@@ -57,10 +119,10 @@ def digits_cpu(names: Names) -> RunConfig:
     searcher = names.get("searcher", DEFAULT_SEARCHER)
     return RunConfig(
         **_names({"searcher": searcher, **names}),
-        searcher_config=searcher_class(searcher).Config.digits(),
+        searcher_config=searcher_settings("digits-cpu", searcher),
         data="digits",
         networks=200,
-        frame=Frame(width=16, depth=5),
+        size=NetworkScale(width=16, depth=5),
         plan=SMALL_PLAN,
         recipe=make_recipe("digits-small"),
         latency_weight=1.2,
@@ -74,13 +136,13 @@ def cifar10_cpu(names: Names) -> RunConfig:
     searcher = searcher_class(name)
     return RunConfig(
         **_names({"searcher": name, **names}),
-        searcher_config=searcher.Config.cifar10_cpu(),
+        searcher_config=searcher_settings("cifar10-cpu", name),
         data="cifar10",
         threads=2,
         data_limit=10_000,
-        search_images=5_000 if searcher.supernet else None,  # seconds of training need all there are
+        search_images=5_000 if searcher.weight_sharing else None,  # seconds of training need all there are
         networks=200,
-        frame=Frame(width=16, depth=5),
+        size=NetworkScale(width=16, depth=5),
         plan=SMALL_PLAN,
         recipe=make_recipe("cifar10-cpu"),
         latency_weight=0.5 if searcher.differentiable else 0.05,  # beside the loss, or beside the share of wrong images
@@ -107,19 +169,19 @@ def pcdarts_cifar10(names: Names) -> RunConfig:
 def nasbench201_cifar10(names: Names) -> RunConfig:
     """NAS-Bench-201's networks and training; a search takes minutes, a training a day or more, on a CPU.
 
-    arXiv 2001.00326: networks have 16 channels and 5 cells a stage; no latency term.
-
-    The search is ours, small: what it finds is held against the known accuracies in results/truth-nasbench201.md.
+    arXiv 2001.00326: networks have 16 channels and 5 cells a stage; no latency term. The search is ours, small: what it
+    finds is held against the known accuracies in results/truth-nasbench201.md.
     """
     searcher = names.get("searcher", DEFAULT_SEARCHER)
+    sharing = searcher_class(searcher).weight_sharing
     return RunConfig(
         **_names({"space": "nasbench201", "searcher": searcher, **names}),
-        searcher_config=searcher_class(searcher).Config.nasbench201(),
+        searcher_config=searcher_settings("nasbench201-cifar10", searcher),
         data="cifar10",
-        search_validation_share=0.5 if searcher_class(searcher).supernet else 1 / 9,  # 5,000 images tell enough
+        search_validation_share=0.5 if sharing else 1 / 9,  # 5,000 images tell enough
         threads=2,
         networks=500,
-        frame=Frame(width=16, depth=5),
+        size=NetworkScale(width=16, depth=5),
         recipe=make_recipe("nasbench201"),
     )
 
@@ -131,17 +193,17 @@ def _published(searcher: str, recipe: str, names: Names) -> RunConfig:
         searcher_config=searcher_class(searcher).Config(),
         data="cifar10",
         networks=2000,
-        frame=Frame(width=36, depth=20),
+        size=NetworkScale(width=36, depth=20),
         recipe=make_recipe(recipe),
     )
 
 
-def _of_layers(config: RunConfig) -> RunConfig:
-    """The same for a chain of layers, where a depth of cells would stand each block in a row so many times: once."""
+def _shallow(config: RunConfig) -> RunConfig:
+    """The same for a space whose networks begin with a depth of 1, such as a chain of layers."""
     searcher = config.searcher_config
     once = {"depth": 1} if "depth" in type(searcher).model_fields else {}
-    frame, searcher = config.frame.model_copy(update={"depth": 1}), searcher.model_copy(update=once)
-    return config.model_copy(update={"frame": frame, "searcher_config": searcher})
+    size, searcher = config.size.model_copy(update={"depth": 1}), searcher.model_copy(update=once)
+    return config.model_copy(update={"size": size, "searcher_config": searcher})
 
 
 def _names(names: Names) -> dict[str, Any]:

@@ -12,7 +12,7 @@ import subprocess
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime
 from importlib.metadata import version
 from pathlib import Path
@@ -22,18 +22,19 @@ import torch
 from filelock import FileLock, Timeout
 
 from chronas import __version__
-from chronas.data import Dataset, Images, Normalisation, load_dataset, split
-from chronas.devices import Device, OfflineConfig, make_device
-from chronas.errors import UsageError
+from chronas.data import Dataset, Images, Normalisation, limited_dataset, load_dataset, split
+from chronas.devices import DEVICES, Device, OfflineConfig, OfflineDevice, make_device
+from chronas.errors import MismatchError, NotRegisteredError, UsageError
 from chronas.files import read_as, sha256, write_json
 from chronas.measurement import make_meter
-from chronas.predictors import predictor_class
+from chronas.predictors import PREDICTORS, Predictor, predictor_class
 from chronas.progress import Progress, silent
+from chronas.registry import import_path
 from chronas.runs.compatibility import require_usable
-from chronas.runs.config import RunConfig
+from chronas.runs.config import RunConfig, RunParts
 from chronas.runs.warm_start import REUSED, require_again, take_along, warm_start_file_of
-from chronas.search import ObjectiveConfig, SearchCost, Task, make_searcher
-from chronas.spaces import NetworkSize, Space, make_space
+from chronas.search import SEARCHERS, ObjectiveConfig, SearchCost, Searcher, SearchImages, Task, make_searcher
+from chronas.spaces import SPACES, NetworkSize, Space, make_space
 from chronas.tables import CostTable
 from chronas.training import SINGLE_PROCESS
 from chronas.units import LATENCY, cost_word
@@ -42,6 +43,7 @@ SCHEMA = "chronas.run/2"
 DATA_SCHEMA = "chronas.data/1"
 TIMINGS_SCHEMA = "chronas.timings/1"
 KEPT_S = 5.0  # at least so long lies between two writes of a step's time
+REGISTRIES = {"space": SPACES, "device": DEVICES, "searcher": SEARCHERS, "predictor": PREDICTORS}
 PACKAGES = ("torch", "numpy", "polars", "onnx", "onnxruntime", "scikit-learn")
 
 
@@ -56,6 +58,7 @@ class Facts:
         device: the device's fingerprint.
         config: as JSON.
         reused: SHA-256 of what another run has learnt and this one has taken along; None without one.
+        sources: where the classes of objects of the user's own are defined, by kind.
     """
 
     command: str
@@ -64,17 +67,23 @@ class Facts:
     device: dict[str, str | int | float]
     config: dict[str, Any]
     reused: str | None = None
+    sources: dict[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
 class DataFacts:
-    """What is known of a data set without decoding it: name, shape [C, H, W], classes, and how many images."""
+    """A data set without its images: name, shape [C, H, W], classes, and how many images there are.
+
+    Attributes:
+        given: checksums of images that were given as an object; empty where the name tells which they are.
+    """
 
     name: str
     shape: tuple[int, int, int]
     classes: int
     train: int
     test: int
+    given: str = ""
 
 
 @dataclass(frozen=True)
@@ -84,6 +93,11 @@ class Timings:
     seconds: dict[str, float]
 
 
+def _made_by(facts: Facts, kind: str) -> str:
+    """The class behind a name of a run that was made with somebody's own object; empty where it is not known."""
+    return f" (class {facts.sources[kind]})" if kind in facts.sources else ""
+
+
 class Run:
     """A run folder and its config; steps read what steps before them left, and write their own.
 
@@ -91,13 +105,15 @@ class Run:
         folder: where everything lies.
         config: what was asked.
         command: the command line that repeats the run.
+        parts: objects of the user's own that stand behind names of the config.
         group: processes that share its searches by gradient; the first one does all else, see `help_searches`.
     """
 
-    def __init__(self, folder: Path, config: RunConfig, command: str) -> None:
+    def __init__(self, folder: Path, config: RunConfig, command: str, parts: RunParts | None = None) -> None:
         self.folder = folder
         self.config = config
         self.command = command
+        self.parts = parts or RunParts()
         self.group = SINGLE_PROCESS
 
     @classmethod
@@ -109,6 +125,7 @@ class Run:
         command: str,
         table: CostTable | None = None,
         source: Run | None = None,
+        parts: RunParts | None = None,
     ) -> Run:
         """Begin a run, or go on with the one in `folder` where its config is the same.
 
@@ -120,6 +137,7 @@ class Run:
             command: the command line that repeats it.
             table: costs to use instead of measuring them.
             source: a run whose trained supernet or networks to begin with; it stays as it is.
+            parts: objects of the user's own, whose names the config has.
 
         Raises:
             UsageError: the folder holds a run with another config, table or source, files that are no run's, or the
@@ -130,13 +148,14 @@ class Run:
         if folder.exists() and not folder.is_dir():
             raise UsageError(f"{folder} is a file, a run needs a folder: choose another --out")
         if (folder / "run.json").exists():
-            run = cls.open(folder)
+            run = cls.open(folder, parts)
             if run.config != config:
                 changed = _differences(run.config, config)
                 raise UsageError(
                     f"{folder} holds a run with other settings ({changed}); choose another --out, or go on with "
                     f"it: chronas run --resume {folder}"
                 )
+            run._require_same_data()
             run._take(table)
             if run.facts.reused != (None if source is None else sha256(warm_start_file_of(source))):
                 raise UsageError(f"{folder} holds a run that reuses another one; choose another --out")
@@ -144,17 +163,18 @@ class Run:
         begun = {REUSED} if source is not None else set()  # killed while it was copied
         if folder.exists() and any(path.name not in begun for path in folder.iterdir()):
             raise UsageError(f"{folder} is not empty and holds no run; choose another --out")
-        run = cls(folder, config, command)
+        run = cls(folder, config, command, parts)
         run._check(table)
         reused = None
         if source is not None:
             require_again(source, config)
-            make_searcher(config.searcher, config.searcher_config).require_warm_start(
-                run.task("again", ObjectiveConfig(), {}, warm_start_file_of(source))
-            )
+            run.searcher.require_warm_start(run.task("again", ObjectiveConfig(), {}, warm_start_file_of(source)))
             reused = take_along(source, folder)
         created = datetime.now(UTC).isoformat(timespec="seconds")
-        facts = Facts(command, created, versions(), run.device.fingerprint(), config.model_dump(mode="json"), reused)
+        sources = {kind: import_path(each) for kind in REGISTRIES if (each := getattr(run.parts, kind)) is not None}
+        facts = Facts(
+            command, created, versions(), run.device.fingerprint(), config.model_dump(mode="json"), reused, sources
+        )
         write_json(folder / "run.json", SCHEMA, asdict(facts))
         write_json(folder / "data.json", DATA_SCHEMA, asdict(run.data_facts))
         run._take(table)
@@ -162,9 +182,8 @@ class Run:
 
     def _check(self, table: CostTable | None) -> None:
         """Refuse what can be known to be wrong before anything is measured."""
-        searcher = make_searcher(self.config.searcher, self.config.searcher_config)
+        searcher, predictor = self.searcher, self.predictor
         searcher.require(self.space)
-        predictor = predictor_class(self.config.predictor)
         if (reason := predictor.unavailable()) is not None:
             raise UsageError(f"predictor {predictor.name} cannot be fitted: {reason}")
         for cost in [*self.config.objective.asked, *([LATENCY] if self.config.front is not None else [])]:
@@ -194,18 +213,32 @@ class Run:
             return
         if not path.exists():
             table.save(path)
-        elif not CostTable.load(path).frame.equals(table.frame):
+        elif not CostTable.load(path, self.space).frame.equals(table.frame):
             raise UsageError(f"{self.folder} holds a run with another table than the given one; choose another --out")
 
     @classmethod
-    def open(cls, folder: Path) -> Run:
+    def open(cls, folder: Path, parts: RunParts | None = None) -> Run:
         """The run in a folder.
+
+        Args:
+            folder: of the run.
+            parts: objects of the user's own that the run was made with.
 
         Raises:
             DataError: there is none, or its `run.json` is damaged.
+            NotRegisteredError: it was made with objects of somebody's own that are neither given nor registered.
         """
         facts = read_as(folder / "run.json", SCHEMA, Facts, oldest=1)
-        return cls(folder, RunConfig.from_json(facts.config), facts.command)
+        given = parts or RunParts()
+        for kind, registry in REGISTRIES.items():
+            name = facts.config.get(kind)
+            if getattr(given, kind) is None and name not in registry and name != OfflineDevice.name:
+                raise NotRegisteredError(
+                    f"{folder} was made with {kind} {name!r}{_made_by(facts, kind)}, which is not registered here: "
+                    f"give it as `{kind}=`, call `chronas.register` first, or install the package with its entry "
+                    f"point in {registry.group}"
+                )
+        return cls(folder, RunConfig.from_json(facts.config, parts), facts.command, parts)
 
     @property
     def facts(self) -> Facts:
@@ -224,12 +257,22 @@ class Run:
     @functools.cached_property
     def space(self) -> Space:
         """The search space."""
-        return make_space(self.config.space)
+        return self.parts.space or make_space(self.config.space)
 
     @functools.cached_property
     def device(self) -> Device:
         """The device that is measured."""
-        return make_device(self.config.device, self.config.device_config)
+        return self.parts.device or make_device(self.config.device, self.config.device_config)
+
+    @functools.cached_property
+    def searcher(self) -> Searcher:
+        """The search algorithm with its settings."""
+        return self.parts.searcher or make_searcher(self.config.searcher, self.config.searcher_config)
+
+    @property
+    def predictor(self) -> type[Predictor]:
+        """The class of what learns costs."""
+        return self.parts.predictor or predictor_class(self.config.predictor)
 
     @property
     def recorded(self) -> bool:
@@ -239,6 +282,8 @@ class Run:
     @functools.cached_property
     def data(self) -> Dataset:
         """The data set, decoded."""
+        if self.parts.data is not None:
+            return limited_dataset(self.parts.data, self.config.data_limit, self.config.seed)
         return load_dataset(self.config.data, limit=self.config.data_limit, seed=self.config.seed)
 
     @functools.cached_property
@@ -265,29 +310,42 @@ class Run:
         path = self.folder / "data.json"
         if path.exists():
             return read_as(path, DATA_SCHEMA, DataFacts)
+        return self._facts_of_data()
+
+    def _facts_of_data(self) -> DataFacts:
         data = self.data
-        return DataFacts(data.name, data.shape, data.classes, len(data.train), len(data.test))
+        given = "" if self.parts.data is None else f"{data.train.checksum()} {data.test.checksum()}"
+        return DataFacts(data.name, data.shape, data.classes, len(data.train), len(data.test), given)
+
+    def _require_same_data(self) -> None:
+        """Check that given images are those that the run was begun with.
+
+        Raises:
+            MismatchError: they are others.
+        """
+        if self.parts.data is not None and self._facts_of_data() != self.data_facts:
+            raise MismatchError(f"{self.folder} holds a run on other images than those given; choose another folder")
 
     @functools.cached_property
     def size(self) -> NetworkSize:
         """The frame of the deployed network."""
-        return self.config.frame.size(self.space, self.data_facts.shape, self.data_facts.classes)
+        size = self.config.size.for_data(self.data_facts.shape, self.data_facts.classes)
+        self.space.topology.check(self.space, size)
+        return size
 
     def task(
         self, name: str, objective: ObjectiveConfig, costs: Mapping[str, SearchCost], trained: Path | None = None
     ) -> Task:
         """The task of a search under `search/<name>`; `trained` is what another search has learnt."""
-        train, validation = self.search_split
         return Task(
             space=self.space,
             size=self.size,
-            search_train=train,
-            search_validation=validation,
-            normalisation=self.normalisation,
+            images=SearchImages(*self.search_split, self.normalisation),
             costs=costs,
             objective=objective,
             folder=self.folder / "search" / name,
             seed=self.config.seed,
+            evaluate=self.parts.evaluate,
             warm_start=trained,
         )
 

@@ -9,6 +9,7 @@ import functools
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -16,17 +17,18 @@ from chronas.errors import UsageError
 from chronas.files import read_as, write_json
 from chronas.predictors import Predictor
 from chronas.progress import Progress, silent
-from chronas.reports import JudgedCandidate, NetworkCost, Source
+from chronas.records import Estimate, TrialRecord
 from chronas.runs.limit_loop import Choice, choose, search
-from chronas.runs.network_costs import NetworkCosts, of_row
+from chronas.runs.network_costs import NetworkCosts, beside_predicted, of_row
 from chronas.runs.run import Run
-from chronas.search import ObjectiveConfig, Ranked, Reranker, Searcher, SearchResult, make_searcher, searcher_class
+from chronas.search import ObjectiveConfig, Reranker, Searcher, SearchResult, make_searcher, searcher_class
 from chronas.spaces import Architecture
 from chronas.tables import CostTable
+from chronas.units import LATENCY
 
-CHOICE_SCHEMA = "chronas.choice/2"
+CHOICE_SCHEMA = "chronas.choice/3"
 HISTORY_SCHEMA = "chronas.history/2"
-SCORED_SCHEMA = "chronas.scored/1"
+SCORED_SCHEMA = "chronas.scored/2"
 BRIEF = 4  # random search trains each network for a fourth of the recipe's epochs
 FASTEST = 0.1  # share of random networks that random search can always draw from
 MOST = 1000  # networks that random search trains at most, whatever the time
@@ -35,23 +37,21 @@ SCORED = 10  # random architectures that the supernet scores beside the found on
 
 @dataclass(frozen=True)
 class Chosen:
-    """What `choice.json` says: an architecture, its costs, what was tried before, and what it was chosen among.
+    """An architecture, its costs, what was tried before, and what it was compared with; `choice.json`.
 
     Attributes:
         architecture: text form.
         costs: as predicted and as found, by name.
-        source: how the costs were found.
         tried: candidates before it, in words.
         margin: standard deviations that it was predicted to stay below the limits; None where there was no choice.
-        judged: the candidates, the chosen one first.
+        compared: the candidates, the chosen one first.
     """
 
     architecture: str
-    costs: dict[str, NetworkCost]
-    source: Source
+    costs: dict[str, Estimate]
     tried: tuple[str, ...]
     margin: float | None
-    judged: tuple[JudgedCandidate, ...]
+    compared: tuple[TrialRecord, ...]
 
     @property
     def predicted(self) -> dict[str, float]:
@@ -61,7 +61,7 @@ class Chosen:
     @property
     def latency_ms(self) -> float:
         """The latency that was found."""
-        return self.costs["latency_ms"].value
+        return self.costs[LATENCY].value
 
 
 @dataclass(frozen=True)
@@ -130,14 +130,14 @@ class Finder:
             limits = self.run.config.limits if role == self.run.role else {}
             choice = choose(self.run, role, self._reranker(role, found, objective), limits, self.progress)
             self._score(role, found, choice)
-            self._keep(role, choice.candidate.architecture, choice.costs, choice)
+            self._keep(role, choice.trial.architecture, choice.costs, choice)
         return self._chosen(role)
 
     def _reranker(self, role: str, found: SearchResult, objective: ObjectiveConfig) -> Reranker:
         penalty = functools.partial(self._penalty, objective) if objective.weights else None
         return Reranker(
             found,
-            self.run.config.choice,
+            self.run.config.rerank,
             deviations=self._deviations,
             penalty=penalty,
             progress=lambda _, done, total, note: self.progress(f"judge {role}", done, total, note),
@@ -153,12 +153,12 @@ class Finder:
 
     def _score(self, role: str, found: SearchResult, choice: Choice) -> None:
         """Accuracy by the supernet's shared weights: the found architecture first, then random ones of the table."""
-        architectures = [choice.candidate.architecture, *self.table.architectures()[:SCORED]]
+        architectures = [choice.trial.architecture, *self.table.architectures()[:SCORED]]
         scores = found.score(architectures)
         if scores is not None:
-            costs = [choice.costs.latency.value_ms, *map(float, self.table.costs()[:SCORED])]
+            costs = [choice.costs[LATENCY].value, *map(float, self.table.costs()[:SCORED])]
             rows = [
-                {"architecture": str(architecture), "accuracy_percent": score, "latency_ms": cost}
+                asdict(TrialRecord(str(architecture), score, {LATENCY: cost}))
                 for architecture, score, cost in zip(architectures, scores, costs, strict=True)
             ]
             write_json(self._search(role) / "scored.json", SCORED_SCHEMA, {"rows": rows})
@@ -166,11 +166,10 @@ class Finder:
     def _keep(self, role: str, architecture: Architecture, costs: NetworkCosts, choice: Choice | None = None) -> None:
         chosen = Chosen(
             architecture=str(architecture),
-            costs=costs.told(self._predicted(architecture)),
-            source=costs.source,
+            costs=beside_predicted(costs, self._predicted(architecture)),
             tried=() if choice is None else choice.tried,
-            margin=None if choice is None else choice.judged[0].margin,
-            judged=() if choice is None else tuple(map(told, choice.judged)),
+            margin=None if choice is None else choice.compared[0].margin,
+            compared=() if choice is None else tuple(map(TrialRecord.of, choice.compared)),
         )
         write_json(self._folder(role) / "choice.json", CHOICE_SCHEMA, asdict(chosen))
 
@@ -188,21 +187,18 @@ class Finder:
         return self.run.folder / "search" / role
 
 
-def told(judged: Ranked) -> JudgedCandidate:
-    """A judged candidate for files and reports."""
-    candidate = judged.candidate
-    return JudgedCandidate(
-        architecture=str(candidate.architecture),
-        place=judged.place,
-        accuracy_percent=judged.accuracy_percent,
-        rank=judged.rank,
-        predicted=dict(candidate.predicted),
-    )
-
-
 def read_choice(folder: Path) -> Chosen:
     """The choice that `Finder` left in `networks/<role>`; raises `DataError` where it is missing or damaged."""
-    return read_as(folder / "choice.json", CHOICE_SCHEMA, Chosen)
+    return read_as(folder / "choice.json", CHOICE_SCHEMA, Chosen, oldest=2, mend=_mended)
+
+
+def _mended(content: dict[str, Any]) -> dict[str, Any]:
+    """A choice of an earlier version, where the source stood beside the costs, and candidates had other names."""
+    for cost in content["costs"].values():
+        cost["source"] = content["source"]
+    names = {"accuracy_percent": "score", "predicted": "costs"}
+    compared = [{names.get(key, key): value for key, value in each.items()} for each in content["judged"]]
+    return {**content, "compared": compared}
 
 
 def read_choices(run: Run) -> dict[str, Architecture]:

@@ -12,17 +12,17 @@ from chronas.devices import described
 from chronas.errors import LimitMissedError
 from chronas.files import read_as, write_json
 from chronas.predictors import PredictorReport
-from chronas.reports import Report, Role, Scored, SearchSummary, TrainedNetwork, Verdict, judge
+from chronas.records import Role, TrainedNetwork, TrialRecord, amounts_text
+from chronas.reports import Report, SearchSummary, Verdict, judge
 from chronas.runs.config import RunConfig
-from chronas.runs.cost_model import REPORT_SCHEMA
+from chronas.runs.cost_model import read_report
 from chronas.runs.device_comparison import read_devices
 from chronas.runs.front import FILE as FRONT
 from chronas.runs.front import read_front
-from chronas.runs.network_costs import NetworkCosts, measured, recorded
+from chronas.runs.network_costs import NetworkCosts, beside_predicted, measured, recorded
 from chronas.runs.run import Run
 from chronas.runs.selection import HISTORY_SCHEMA, SCORED_SCHEMA, read_choice
 from chronas.runs.training import read_trained
-from chronas.search import amounts_text
 from chronas.spaces import Architecture
 from chronas.tables import CostTable
 from chronas.units import cost_word
@@ -59,7 +59,7 @@ class History:
 class ScoredRows:
     """What `scored.json` of a search says."""
 
-    rows: list[Scored]
+    rows: list[TrialRecord]
 
 
 def summarise(run: Run) -> Report:
@@ -71,7 +71,7 @@ def summarise(run: Run) -> Report:
     facts = run.facts
     networks = trained_networks(run)
     found = name_of(run.role, run.config) if any(network.role == run.role for network in networks) else None
-    table = CostTable.load(run.folder / "costs.parquet") if (run.folder / "costs.parquet").exists() else None
+    table = CostTable.load(run.folder / "costs.parquet", run.space) if (run.folder / "costs.parquet").exists() else None
     images = run.data_facts.test
     verdict = unfinished(run) if found is None else judge(networks, found, run.config.limits, images)
     return Report(
@@ -134,8 +134,8 @@ def asked(run: Run) -> dict[str, str]:
 
 def predictor_report(run: Run) -> PredictorReport | None:
     """The predictor's quality, if it is fitted."""
-    path = run.folder / "predictor" / "report.json"
-    return read_as(path, REPORT_SCHEMA, PredictorReport) if path.exists() else None
+    folder = run.folder / "predictor"
+    return read_report(folder) if (folder / "report.json").exists() else None
 
 
 def searches(run: Run) -> list[SearchSummary]:
@@ -145,9 +145,9 @@ def searches(run: Run) -> list[SearchSummary]:
         folder, network = run.folder / "search" / role, run.folder / "networks" / role
         if (folder / "history.json").exists():
             history = read_as(folder / "history.json", HISTORY_SCHEMA, History, oldest=1)
-            judged = list(read_choice(network).judged) if (network / "choice.json").exists() else []
+            compared = list(read_choice(network).compared) if (network / "choice.json").exists() else []
             found.append(
-                SearchSummary(name_of(role, run.config), run.space.name, history.epochs, scored(folder), judged)
+                SearchSummary(name_of(role, run.config), run.space.name, history.epochs, scored(folder), compared)
             )
     return found
 
@@ -166,10 +166,23 @@ def name_of(role: Role, config: RunConfig) -> str:
     return names[role]
 
 
-def scored(folder: Path) -> list[Scored]:
+def scored(folder: Path) -> list[TrialRecord]:
     """What the supernet of a search said of the found architecture and of random ones."""
     path = folder / "scored.json"
-    return read_as(path, SCORED_SCHEMA, ScoredRows).rows if path.exists() else []
+    return read_as(path, SCORED_SCHEMA, ScoredRows, oldest=1, mend=_mended).rows if path.exists() else []
+
+
+def _mended(content: dict[str, Any]) -> dict[str, Any]:
+    """Scores of an earlier version, which had the latency alone."""
+    rows = [
+        {
+            "architecture": row["architecture"],
+            "score": row["accuracy_percent"],
+            "costs": {"latency_ms": row["latency_ms"]},
+        }
+        for row in content["rows"]
+    ]
+    return {"rows": rows}
 
 
 def trained_networks(run: Run) -> list[TrainedNetwork]:
@@ -180,7 +193,6 @@ def trained_networks(run: Run) -> list[TrainedNetwork]:
     networks = []
     for role, each in trained.items():
         if (known := costs.get(str(each.architecture))) is not None:
-            told = known.told(read_choice(folders[role]).predicted)
             networks.append(
                 TrainedNetwork(
                     name=name_of(role, run.config),
@@ -189,13 +201,10 @@ def trained_networks(run: Run) -> list[TrainedNetwork]:
                     space=run.space.name,
                     accuracy_percent=each.accuracy_percent,
                     validation_accuracy_percent=each.validation_accuracy_percent,
-                    predicted_ms=told["latency_ms"].predicted,
-                    measured=known.latency,
+                    costs=beside_predicted(known, read_choice(folders[role]).predicted),
                     macs=each.macs,
                     parameters=each.parameters,
                     training_s=each.training_s,
-                    others={cost: found for cost, found in told.items() if cost != "latency_ms"},
-                    source=known.source,
                 )
             )
     return networks
@@ -224,9 +233,9 @@ def notes(run: Run) -> list[str]:
         if path.exists():
             name, choice = name_of(role, run.config), read_choice(path.parent)
             found += [f"{name}: a candidate was over a limit or too close to it ({e})" for e in choice.tried]
-            if role == run.role and choice.margin == 0 and run.config.limits and run.config.choice.margin > 0:
+            if role == run.role and choice.margin == 0 and run.config.limits and run.config.rerank.margin > 0:
                 found.append(
-                    f"{name}: no candidate was predicted inside by a margin of {run.config.choice.margin:g} "
+                    f"{name}: no candidate was predicted inside by a margin of {run.config.rerank.margin:g} "
                     f"standard deviation(s), so one without that margin was taken."
                 )
     return found

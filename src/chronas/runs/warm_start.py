@@ -34,7 +34,7 @@ FIELDS = (  # of a config, which a run that reuses another cannot change: they d
     "search_validation_share",
     "validation_share",
     "seed",
-    "frame",
+    "size",
     "recipe",
 )
 
@@ -45,14 +45,14 @@ def warm_start_file_of(run: Run) -> Path:
     Raises:
         UsageError: its searcher leaves nothing, or the search is not finished.
     """
-    file = searcher_class(run.config.searcher).warm_start_file
-    if file is None:
-        able = ", ".join(name for name in SEARCHERS if searcher_class(name).warm_start_file is not None)
+    left = type(run.searcher).warm_start
+    if left is None:
+        able = ", ".join(name for name in SEARCHERS if searcher_class(name).warm_start is not None)
         raise UsageError(
             f"{run.folder} was searched by {run.config.searcher}, which leaves nothing that another search can begin "
             f"with: reuse a run of {able}"
         )
-    path = run.folder / "search" / run.role / file
+    path = run.folder / "search" / run.role / left.file
     if not path.exists() or not (run.folder / "networks" / run.role / "choice.json").exists():
         raise UsageError(
             f"{run.folder} has found no network yet, so there is nothing to compare with: finish it first with "

@@ -2,7 +2,7 @@
 
 found = make_searcher("pc-darts").search(task)
 for candidate in found.candidates({"latency_ms": 12.0}):
-    print(candidate.architecture, candidate.predicted["latency_ms"])
+    print(candidate.architecture, candidate.costs["latency_ms"])
 """
 
 from __future__ import annotations
@@ -13,33 +13,30 @@ from pydantic import BaseModel
 
 from chronas.errors import UsageError
 from chronas.registry import Registry
-from chronas.search.derive import Candidate, Contender, amounts_text, candidates
+from chronas.search.derive import candidates
 from chronas.search.evaluators import ScoreFunction, TableEvaluator
 from chronas.search.objective import CostFunction, Objective, ObjectiveConfig, SearchCost
 from chronas.search.pareto_front import find_front
 from chronas.search.relaxation import Relaxation
-from chronas.search.rerank import Ranked, RerankConfig, Reranker
-from chronas.search.searcher import Searcher, SearcherConfig, SearchResult, Task
+from chronas.search.rerank import RerankConfig, Reranker
+from chronas.search.searcher import Searcher, SearcherConfig, SearchImages, SearchResult, Task
 
 __all__ = [
     "SEARCHERS",
-    "Candidate",
     "RerankConfig",
-    "Contender",
     "Reranker",
     "CostFunction",
     "ScoreFunction",
     "SearchResult",
-    "Ranked",
     "Objective",
     "ObjectiveConfig",
     "Relaxation",
     "SearchCost",
+    "SearchImages",
     "Searcher",
     "SearcherConfig",
     "TableEvaluator",
     "Task",
-    "amounts_text",
     "candidates",
     "find_front",
     "make_searcher",

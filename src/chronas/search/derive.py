@@ -10,12 +10,12 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
 
 import torch
 from torch import Tensor
 
 from chronas.errors import OutOfReachError, UsageError
+from chronas.records import Trial, amounts_text
 from chronas.search.objective import SearchCost, predicted
 from chronas.search.relaxation import Relaxation
 from chronas.spaces import Architecture
@@ -27,48 +27,7 @@ STARTS = 8
 KEPT = 64
 
 
-@dataclass(frozen=True)
-class Candidate:
-    """An architecture that a search proposes.
-
-    Attributes:
-        architecture: of the searched space.
-        log_probability: natural logarithm of its probability under the searcher's distribution.
-        predicted: each cost that the search can predict, by name, in its unit.
-    """
-
-    architecture: Architecture
-    log_probability: float
-    predicted: Mapping[str, float]
-
-    def violation(self, limits: Mapping[str, float]) -> float:
-        """How far it is predicted outside: relative violations summed over the limits, 0 where it keeps them all."""
-        return violation(self.predicted, limits)
-
-
-@dataclass(frozen=True)
-class Contender:
-    """A candidate with a verdict on it, of which a front is chosen.
-
-    Attributes:
-        candidate: with its predicted costs.
-        quality: how good it should be, costs aside; the higher the better, among contenders of one search.
-        accuracy: in percent on the search's validation images, as the search sees it.
-    """
-
-    candidate: Candidate
-    quality: float
-    accuracy: float
-
-
-def violation(costs: Mapping[str, float], limits: Mapping[str, float]) -> float:
-    """Relative violations of limits, summed; 0 where all are kept. Costs and limits by name, in the same unit."""
-    return sum((max(costs[name] - limit, 0.0) / limit for name, limit in limits.items()), 0.0)
-
-
-def candidates(
-    relaxation: Relaxation, costs: Mapping[str, SearchCost], limits: Mapping[str, float]
-) -> Iterator[Candidate]:
+def candidates(relaxation: Relaxation, costs: Mapping[str, SearchCost], limits: Mapping[str, float]) -> Iterator[Trial]:
     """Architectures by falling probability that let images through, all predicted inside the limits, lazily.
 
     Args:
@@ -125,18 +84,13 @@ def out_of_reach(space: str, limits: Mapping[str, float], nearest: Mapping[str, 
     )
 
 
-def amounts_text(costs: Mapping[str, float]) -> str:
-    """Costs by name in words: `12 ms and 30 mJ`."""
-    return " and ".join(amount_text(name, value) for name, value in costs.items())
-
-
-def _chunks(relaxation: Relaxation, costs: Mapping[str, SearchCost]) -> Iterator[list[Candidate]]:
+def _chunks(relaxation: Relaxation, costs: Mapping[str, SearchCost]) -> Iterator[list[Trial]]:
     ranked = relaxation.ranked()
     while chunk := list(itertools.islice(ranked, CHUNK)):
         numbers = torch.tensor([row for row, _ in chunk])
         predictions = _rows(_predict(relaxation, costs, numbers), len(chunk))
         found = [
-            Candidate(relaxation.architecture(row), log_p, prediction)
+            Trial(relaxation.architecture(row), prediction, log_probability=log_p)
             for (row, log_p), prediction in zip(chunk, predictions, strict=True)
         ]
         yield [each for each in found if each.architecture.connected()]
@@ -166,7 +120,7 @@ class Climb:
     """
 
     def __init__(self, relaxation: Relaxation, costs: Mapping[str, SearchCost], limits: Mapping[str, float]) -> None:
-        self.inside: dict[Architecture, Candidate] = {}
+        self.inside: dict[Architecture, Trial] = {}
         self.nearest: dict[str, float] = {}
         self._least = float("inf")
         self._relaxation = relaxation
@@ -214,4 +168,4 @@ class Climb:
         for row, value, prediction in zip(numbers[best].tolist(), log_p[best].tolist(), predictions, strict=True):
             architecture = self._relaxation.architecture(row)
             if architecture.connected():
-                self.inside[architecture] = Candidate(architecture, value, prediction)
+                self.inside[architecture] = Trial(architecture, prediction, log_probability=value)

@@ -13,7 +13,8 @@ from collections.abc import Callable, Sequence
 import numpy as np
 
 from chronas.errors import OutOfReachError
-from chronas.search.derive import Candidate, out_of_reach
+from chronas.records import Trial
+from chronas.search.derive import out_of_reach
 from chronas.search.mutation import neighbours
 from chronas.search.objective import Objective
 from chronas.search.searcher import Task
@@ -46,11 +47,11 @@ class FeasibleSet:
         self._limits = task.objective.limits
         self._log_p = -math.log(task.space.cardinality)
         self._given: set[Architecture] = set()
-        self._pool: list[Candidate] = []
+        self._pool: list[Trial] = []
         self._by_rejection = True
-        self._nearest: Candidate | None = None
+        self._nearest: Trial | None = None
 
-    def draw(self) -> Candidate | None:
+    def draw(self) -> Trial | None:
         """A new one, uniform over those inside; None: nothing is left.
 
         By rejection; where that fails, a small space is listed, and random architectures of a large one are repaired,
@@ -69,7 +70,7 @@ class FeasibleSet:
             else:
                 return self._repaired()
 
-    def vary(self, make: Callable[[], Architecture]) -> Candidate | None:
+    def vary(self, make: Callable[[], Architecture]) -> Trial | None:
         """A new one by `make`: repaired where it is outside, made again where it is known; None: nothing is left."""
         for _ in range(VARIED):
             made = make()
@@ -79,34 +80,34 @@ class FeasibleSet:
                 return found
         return self.draw()
 
-    def around(self, architecture: Architecture) -> list[Candidate]:
+    def around(self, architecture: Architecture) -> list[Trial]:
         """All neighbours that are new and inside, in random order; they are not given out yet."""
         found = self.new(neighbours(architecture))
         return [found[n] for n in self.generator.permutation(len(found))]
 
-    def take(self, candidates: Sequence[Candidate]) -> list[Candidate]:
+    def take(self, candidates: Sequence[Trial]) -> list[Trial]:
         """Give these out; those that were before are left out."""
         return [candidate for candidate in candidates if self._take(candidate)]
 
-    def known(self, architectures: Sequence[Architecture]) -> list[Candidate]:
+    def known(self, architectures: Sequence[Architecture]) -> list[Trial]:
         """Candidates of architectures that need not be given out, inside or not."""
         self._given.update(architectures)
         return self._candidates(architectures)
 
-    def penalty(self, candidate: Candidate) -> float:
+    def penalty(self, candidate: Trial) -> float:
         """What the weights add to the share of wrong images: weight * predicted cost / median of each."""
-        return self._objective.cost_penalty(candidate.predicted)
+        return self._objective.cost_penalty(candidate.costs)
 
-    def inside(self, candidate: Candidate) -> bool:
+    def inside(self, candidate: Trial) -> bool:
         """Whether it is predicted inside all limits and lets images through."""
         return self._violation(candidate) == 0 and candidate.architecture.connected()
 
-    def new(self, architectures: Sequence[Architecture]) -> list[Candidate]:
+    def new(self, architectures: Sequence[Architecture]) -> list[Trial]:
         """Those of some architectures that are inside and were not given out, once each, in their order."""
         fresh = [each for each in dict.fromkeys(architectures) if each not in self._given]
         return [each for each in self._candidates(fresh) if self.inside(each)]
 
-    def repair(self, architecture: Architecture) -> Candidate | None:
+    def repair(self, architecture: Architecture) -> Trial | None:
         """A new one inside by the steps from an architecture that take most off its violation; None: none is near."""
         violation = math.inf
         while True:
@@ -122,9 +123,9 @@ class FeasibleSet:
     def out_of_reach(self) -> OutOfReachError:
         """The error where not even one was found; tells what came nearest."""
         assert self._nearest is not None
-        return out_of_reach(self.space.name, self._limits, self._nearest.predicted)
+        return out_of_reach(self.space.name, self._limits, self._nearest.costs)
 
-    def _take(self, candidate: Candidate) -> bool:
+    def _take(self, candidate: Trial) -> bool:
         new = candidate.architecture not in self._given
         self._given.add(candidate.architecture)
         return new
@@ -137,27 +138,27 @@ class FeasibleSet:
                 return True
         return False
 
-    def _rest(self) -> list[Candidate]:
+    def _rest(self) -> list[Trial]:
         """All of a small space that is new and inside, in random order."""
         rest = self.new(list(self.space.every()))
         return [rest[n] for n in self.generator.permutation(len(rest))]
 
-    def _repaired(self) -> Candidate | None:
+    def _repaired(self) -> Trial | None:
         for _ in range(REPAIRS):
             candidate = self.repair(self.space.draw(self.generator))
             if candidate is not None and self._take(candidate):
                 return candidate
         return None
 
-    def _candidates(self, architectures: Sequence[Architecture]) -> list[Candidate]:
+    def _candidates(self, architectures: Sequence[Architecture]) -> list[Trial]:
         if not architectures:
             return []
         found = [
-            Candidate(architecture, self._log_p, predicted)
+            Trial(architecture, predicted, log_probability=self._log_p)
             for architecture, predicted in zip(architectures, self._predict(architectures), strict=True)
         ]
         self._nearest = min([*found, *([self._nearest] if self._nearest else [])], key=self._violation)
         return found
 
-    def _violation(self, candidate: Candidate) -> float:
+    def _violation(self, candidate: Trial) -> float:
         return candidate.violation(self._limits)

@@ -121,13 +121,13 @@ class Objective:
         """Whether there is a term at all."""
         return bool(self.config.asked)
 
-    def term(self, relaxation: Relaxation, generator: torch.Generator, *, judged: Relaxation | None = None) -> Tensor:
+    def term(self, relaxation: Relaxation, generator: torch.Generator, *, limited: Relaxation | None = None) -> Tensor:
         """[] what is added to the validation loss; only an `active` objective has one.
 
         Args:
             relaxation: the distribution over architectures; the term is differentiable in its alphas.
             generator: draws the sampled architectures, the same ones for all costs.
-            judged: whose most probable architecture has the limits, where that is not `relaxation`.
+            limited: whose most probable architecture has the limits, where that is not `relaxation`.
 
         Raises:
             DataError: a predictor gave no finite number.
@@ -136,7 +136,7 @@ class Objective:
         pressing = {name: self._costs[name] for name in self.config.asked}
         codes = relaxation.sample(self.config.samples, generator)
         expected = {name: values.mean() for name, values in predicted(pressing, codes).items()}
-        violations = self.violations(judged or relaxation)
+        violations = self.violations(limited or relaxation)
         parts = [scale * expected[name] for name, scale in self._scales.items()]
         for name, limit in self.config.limits.items():
             pressure = self.multipliers[name] + self.config.penalty * max(violations[name], 0.0)

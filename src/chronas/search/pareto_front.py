@@ -14,12 +14,13 @@ import numpy as np
 
 from chronas.pareto import non_dominated
 from chronas.progress import Progress, silent
-from chronas.search.derive import Contender, require_costs
+from chronas.records import Trial
+from chronas.search.derive import require_costs
 from chronas.search.gradient.descend import Limits, rungs
 from chronas.search.searcher import SearchResult, Task
 
 
-def find_front(found: SearchResult, task: Task, cost: str, count: int, progress: Progress = silent) -> list[Contender]:
+def find_front(found: SearchResult, task: Task, cost: str, count: int, progress: Progress = silent) -> list[Trial]:
     """At most `count` architectures of which none beats another, by rising predicted cost and quality.
 
     Args:
@@ -38,10 +39,10 @@ def find_front(found: SearchResult, task: Task, cost: str, count: int, progress:
     return choose_front(found.contenders(ladder, progress), cost, ladder)
 
 
-def choose_front(contenders: Sequence[Contender], cost: str, ladder: Sequence[Limits]) -> list[Contender]:
+def choose_front(contenders: Sequence[Trial], cost: str, ladder: Sequence[Limits]) -> list[Trial]:
     """For each rung the best of the unbeaten within it, filled up to one a rung, by rising cost and quality."""
     unbeaten = _unbeaten(contenders, cost)
-    values = [each.candidate.predicted[cost] for each in unbeaten]
+    values = [each.costs[cost] for each in unbeaten]
     within = [
         max((n for n, value in enumerate(values) if value <= limits.get(cost, math.inf)), default=None)
         for limits in ladder
@@ -53,10 +54,10 @@ def choose_front(contenders: Sequence[Contender], cost: str, ladder: Sequence[Li
     return [unbeaten[n] for n in sorted(taken)]
 
 
-def _unbeaten(contenders: Sequence[Contender], cost: str) -> list[Contender]:
+def _unbeaten(contenders: Sequence[Trial], cost: str) -> list[Trial]:
     """Those that no other beats, one of equals, by rising cost and so by rising quality."""
     if not contenders:
         return []
-    points = np.array([[each.candidate.predicted[cost], -each.quality] for each in contenders])
+    points = np.array([[each.costs[cost], -each.quality] for each in contenders])
     _, first = np.unique(points, axis=0, return_index=True)
     return [contenders[n] for n, on_front in zip(first, non_dominated(points[first]), strict=True) if on_front]

@@ -12,14 +12,14 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Callable, Collection, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import replace
 
 import numpy as np
 from pydantic import BaseModel, ConfigDict, Field
 from scipy.stats import rankdata
 
 from chronas.progress import Progress, silent
-from chronas.search.derive import Candidate
+from chronas.records import Trial
 from chronas.search.searcher import SearchResult
 from chronas.spaces import Architecture
 
@@ -41,25 +41,6 @@ class RerankConfig(BaseModel):
     margin: float = Field(
         default=1.0, ge=0.0, le=10.0, description="standard deviations of a prediction that must fit below its limit"
     )
-
-
-@dataclass(frozen=True)
-class Ranked:
-    """A candidate and what was said of it.
-
-    Attributes:
-        candidate: of the search.
-        place: in the searcher's own order of those that entered, from 1.
-        accuracy_percent: on the validation images by the shared weights; None where there are none, or one candidate.
-        rank: mean of its ranks, from 1; the smallest is the choice.
-        margin: the standard deviations that it was asked to stay below the limits; 0 where none of the candidates did.
-    """
-
-    candidate: Candidate
-    place: int
-    accuracy_percent: float | None
-    rank: float
-    margin: float
 
 
 class Reranker:
@@ -90,7 +71,7 @@ class Reranker:
         self._progress = progress
         self._scores: dict[Architecture, float] = {}
 
-    def ranked(self, limits: Mapping[str, float], excluded: Collection[Architecture] = ()) -> list[Ranked]:
+    def ranked(self, limits: Mapping[str, float], excluded: Collection[Architecture] = ()) -> list[Trial]:
         """The candidates inside all limits, the choice first; none where all are excluded.
 
         Args:
@@ -103,26 +84,28 @@ class Reranker:
         entered, margin = self._enter(limits, excluded)
         accuracies = self._accuracies([each.architecture for each in entered])
         if accuracies is None:
-            return [Ranked(each, place, None, float(place), margin) for place, each in enumerate(entered, 1)]
+            return [
+                replace(each, place=place, rank=float(place), margin=margin) for place, each in enumerate(entered, 1)
+            ]
         ranks = [np.arange(1.0, len(entered) + 1), rankdata([-accuracy for accuracy in accuracies])]
         if self._penalty is not None:
-            ranks.append(rankdata([self._penalty(each.predicted) for each in entered]))
-        judged = [
-            Ranked(candidate, place, accuracy, float(rank), margin)
-            for place, (candidate, accuracy, rank) in enumerate(
+            ranks.append(rankdata([self._penalty(each.costs) for each in entered]))
+        compared = [
+            replace(trial, score=accuracy, place=place, rank=float(rank), margin=margin)
+            for place, (trial, accuracy, rank) in enumerate(
                 zip(entered, accuracies, np.mean(ranks, axis=0), strict=True), 1
             )
         ]
-        return sorted(judged, key=lambda each: each.rank)  # stable: of equals the searcher's first
+        return sorted(compared, key=lambda each: each.rank)  # stable: of equals the searcher's first
 
-    def _enter(self, limits: Mapping[str, float], excluded: Collection[Architecture]) -> tuple[list[Candidate], float]:
+    def _enter(self, limits: Mapping[str, float], excluded: Collection[Architecture]) -> tuple[list[Trial], float]:
         """The first candidates that keep the margin, and it; where none does, the first that are inside, and 0."""
         wanted = self._config.candidates
         inside = (each for each in self._found.candidates(limits) if each.architecture not in excluded)
         if not limits or self._deviations is None or self._config.margin == 0:
             return list(itertools.islice(inside, wanted)), 0.0
-        safe: list[Candidate] = []
-        close: list[Candidate] = []
+        safe: list[Trial] = []
+        close: list[Trial] = []
         for _ in range(LOOKED_AT // CHUNK):
             chunk = list(itertools.islice(inside, CHUNK))
             for candidate, keeps in zip(chunk, self._keep_margin(chunk, limits), strict=True):
@@ -131,13 +114,13 @@ class Reranker:
                 break
         return (safe[:wanted], self._config.margin) if safe else (close[:wanted], 0.0)
 
-    def _keep_margin(self, candidates: Sequence[Candidate], limits: Mapping[str, float]) -> list[bool]:
+    def _keep_margin(self, candidates: Sequence[Trial], limits: Mapping[str, float]) -> list[bool]:
         if not candidates:
             return []
         assert self._deviations is not None
         deviations = self._deviations([each.architecture for each in candidates])
         return [
-            all(each.predicted[name] + self._config.margin * deviation[name] <= limit for name, limit in limits.items())
+            all(each.costs[name] + self._config.margin * deviation[name] <= limit for name, limit in limits.items())
             for each, deviation in zip(candidates, deviations, strict=True)
         ]
 

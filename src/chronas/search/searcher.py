@@ -4,45 +4,64 @@ from __future__ import annotations
 
 import math
 from abc import ABC, abstractmethod
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, ClassVar, Self
 
 import torch
 from pydantic import BaseModel, ConfigDict
 
-from chronas.data import Images, Normalisation
+from chronas.data import Images, Normalisation, split
 from chronas.errors import DataError, DivergedError, MismatchError, UsageError
 from chronas.files import sha256
 from chronas.networks import load_state
 from chronas.progress import Progress, silent
+from chronas.records import Trial
 from chronas.schemas import upgraded
-from chronas.search.derive import Candidate, Contender
 from chronas.search.evaluators import ScoreFunction, evaluator_identity
 from chronas.search.objective import Objective, ObjectiveConfig, SearchCost, predicted
 from chronas.spaces import Architecture, NetworkSize, Space
 from chronas.training import SINGLE_PROCESS, ProcessGroup
 
-IDENTITIES = ("skip_connect", "skip")  # of cells, and of layers, where it is one if the shape stays
+DATA_KEYS = ("input_shape", "outputs", "stem")  # of a size, which trained weights are for
 PROBES = 16  # random architectures by whose costs a checkpoint knows its predictor
 ROUNDING = 1e-5  # relative; float32 sums may differ by less between machines
 
 
 @dataclass(frozen=True)
+class SearchImages:
+    """The images of a search.
+
+    Attributes:
+        train: that weights learn from.
+        validation: by which architectures are compared; none of them is in `train`.
+        normalisation: of both.
+    """
+
+    train: Images
+    validation: Images
+    normalisation: Normalisation
+
+    @classmethod
+    def of(cls, images: Images, validation_share: float = 0.5, seed: int = 0) -> SearchImages:
+        """Training images, split at random: a share of each class compares architectures."""
+        train, validation = split(images, validation_share, seed=seed)
+        return cls(train, validation, Normalisation.of(images))
+
+
+@dataclass(frozen=True)
 class Task:
-    """What to search for, on which images.
+    """What to search for.
 
     Attributes:
         space: what can be chosen.
         size: of the deployed network; a supernet has its own width and depth.
-        search_train: images that weights learn from.
-        search_validation: images that architectures are judged by; disjoint from `search_train`.
-        normalisation: of both.
+        folder: where checkpoints go.
+        images: to learn from; None where an evaluator says how good architectures are.
         costs: what can be predicted, by name: "latency_ms", "energy_mj", "peak_memory_mib" or one's own, which then has
             a unit of its own; none to search by accuracy alone.
         objective: how much the costs matter.
-        folder: where checkpoints go.
         seed: everything random follows from it.
         evaluate: what says how good architectures are, for searchers that ask for it: a user's function, a table, or
             the evaluator of another search; None: the searcher's own.
@@ -54,13 +73,11 @@ class Task:
 
     space: Space
     size: NetworkSize
-    search_train: Images
-    search_validation: Images
-    normalisation: Normalisation
-    costs: Mapping[str, SearchCost]
-    objective: ObjectiveConfig
     folder: Path
-    seed: int
+    images: SearchImages | None = None
+    costs: Mapping[str, SearchCost] = field(default_factory=dict)
+    objective: ObjectiveConfig = field(default_factory=ObjectiveConfig)
+    seed: int = 0
     evaluate: ScoreFunction | None = None
     warm_start: Path | None = None
     group: ProcessGroup = SINGLE_PROCESS
@@ -70,14 +87,24 @@ class Task:
         return {
             "space": self.space.name,
             "size": self.size.model_dump(mode="json"),
-            "search_train": self.search_train.checksum(),
-            "search_validation": self.search_validation.checksum(),
+            "search_train": None if self.images is None else self.images.train.checksum(),
+            "search_validation": None if self.images is None else self.images.validation.checksum(),
             "costs": self._costs_identity(),
             "objective": self.objective.model_dump(mode="json"),
             "seed": self.seed,
             "evaluate": None if self.evaluate is None else evaluator_identity(self.evaluate),
             "warm_start": None if self.warm_start is None else sha256(self.warm_start),
         }
+
+    def needed_images(self) -> SearchImages:
+        """The images, for a searcher that cannot do without.
+
+        Raises:
+            UsageError: there are none.
+        """
+        if self.images is None:
+            raise UsageError("this search learns from images, and the task has none: give images, or an evaluator")
+        return self.images
 
     def predict(self, architectures: Sequence[Architecture]) -> list[dict[str, float]]:
         """Each predicted cost of each architecture, by name, in its unit.
@@ -111,7 +138,7 @@ class SearchResult(ABC):
     history: list[dict[str, Any]]
 
     @abstractmethod
-    def candidates(self, limits: Mapping[str, float]) -> Iterator[Candidate]:
+    def candidates(self, limits: Mapping[str, float]) -> Iterator[Trial]:
         """Architectures, best first, all predicted inside every limit: by the cost's name, in its unit.
 
         Raises:
@@ -120,7 +147,7 @@ class SearchResult(ABC):
         """
 
     @abstractmethod
-    def contenders(self, limits: Sequence[Mapping[str, float]], progress: Progress = silent) -> list[Contender]:
+    def contenders(self, limits: Sequence[Mapping[str, float]], progress: Progress = silent) -> list[Trial]:
         """What a front is chosen of, the best inside each of some limits among them; may search on.
 
         Args:
@@ -138,58 +165,61 @@ class SearchResult(ABC):
 
 
 class SearcherConfig(BaseModel):
-    """Settings of a searcher: the published ones by default, and smaller sets for a CPU."""
+    """Settings of a searcher, by default the published ones."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
-
-    @classmethod
-    def digits(cls) -> Self:
-        """Smaller settings for 8x8 digits on a CPU; a searcher that needs none keeps its defaults."""
-        return cls()
-
-    @classmethod
-    def cifar10_cpu(cls) -> Self:
-        """Smaller settings for some thousand 32x32 images on a CPU; as `digits`."""
-        return cls()
-
-    @classmethod
-    def nasbench201(cls) -> Self:
-        """Settings for NAS-Bench-201's networks on all of CIFAR-10; those of `cifar10_cpu` where none are known."""
-        return cls.cifar10_cpu()
 
     def for_warm_start(self) -> Self:
         """Settings for another search over weights that a search with these has trained; the same by default."""
         return self
 
 
+def _checkpoint_identity(path: Path) -> Any:
+    return load_state(path)[1].get("identity")
+
+
+@dataclass(frozen=True)
+class WarmStart:
+    """What a search leaves for another one to begin with: a trained supernet, or a journal of trained networks.
+
+    Attributes:
+        file: its name in the folder of the search.
+        keys: the fields of the config that both searches must have the same.
+        as_deployed: fields of the size that must be the same where the config's field of that name is None.
+        identity: reads what a file says of its search; raises `DataError` where it cannot be read.
+    """
+
+    file: str
+    keys: frozenset[str]
+    as_deployed: tuple[str, ...] = ()
+    identity: Callable[[Path], Any] = _checkpoint_identity
+
+
 class Searcher(ABC):
-    """An algorithm that finds architectures.
+    """An algorithm that finds architectures. A subclass sets the class variables and writes `_search`.
 
     Attributes:
         name: the key in `SEARCHERS`.
         Config: its settings.
-        needs_partial_channels: whether its supernet sends a part of the channels around the operations.
-        warm_start_file: where a search leaves what it has learnt for another one to begin with, a trained supernet or a
-            journal of trained networks; None where it leaves nothing.
-        warm_start_keys: the fields of the config that another search with that must have the same.
         differentiable: whether it descends on batches, which several processes can share, and on costs, whose
             predictors then need a gradient.
-        supernet: whether architectures are judged with shared weights; else each is trained alone.
+        weight_sharing: whether architectures are compared with shared weights; else each is trained alone.
+        needs_partial_channels: whether its supernet sends a part of the channels around the operations.
+        warm_start: what it leaves for another search; None where it leaves nothing.
         config: the settings.
     """
 
     name: ClassVar[str]
     Config: ClassVar[type[SearcherConfig]]
-    needs_partial_channels: ClassVar[bool] = False
-    warm_start_file: ClassVar[str | None] = None
-    warm_start_keys: ClassVar[frozenset[str]] = frozenset()
     differentiable: ClassVar[bool] = False
-    supernet: ClassVar[bool] = True
+    weight_sharing: ClassVar[bool] = True
+    needs_partial_channels: ClassVar[bool] = False
+    warm_start: ClassVar[WarmStart | None] = None
     config: SearcherConfig
 
-    @abstractmethod
     def __init__(self, config: SearcherConfig | None = None) -> None:
         """Take the settings, the defaults where none are given; each searcher takes its own `Config`."""
+        self.config = config or self.Config()
 
     @classmethod
     def require(cls, space: Space) -> None:
@@ -234,7 +264,7 @@ class Searcher(ABC):
             DataError: a damaged checkpoint, a full disk, or a predictor that gives no finite number.
         """
         self.require(task.space)
-        for images in (task.search_train, task.search_validation):
+        for images in () if task.images is None else (task.images.train, task.images.validation):
             if images.shape != task.size.input_shape:
                 raise MismatchError(f"the size has images {task.size.input_shape}, the data {images.shape}")
         self.require_shared(task.group.size)
@@ -252,29 +282,23 @@ class Searcher(ABC):
             MismatchError: it is of another space, of other images or of another supernet.
         """
         assert task.warm_start is not None
-        if self.warm_start_file is None or task.evaluate is not None:
-            why = "begins with nothing that is trained" if self.warm_start_file is None else "asks the given evaluator"
+        ours = self.warm_start
+        if ours is None or task.evaluate is not None:
+            why = "begins with nothing that is trained" if ours is None else "asks the given evaluator"
             raise UsageError(
                 f"searcher {self.name} {why}, so {task.warm_start} cannot serve it: choose another searcher, such as "
                 f"bayesian or darts, or leave what is trained out"
             )
-        saved = upgraded(self._warm_start_identity(task.warm_start))
+        saved = upgraded(ours.identity(task.warm_start))
         if not isinstance(saved, dict):
             raise DataError(f"{task.warm_start} is of no search: give what a search by {self.name} has left")
         wanted = task.identity()
         kept = {key: wanted[key] for key in ("space", "search_train", "search_validation")}
-        kept["size"] = {key: wanted["size"][key] for key in self._warm_start_size()}
+        deployed = [key for key in ours.as_deployed if getattr(self.config, key) is None]
+        kept["size"] = {key: wanted["size"][key] for key in (*DATA_KEYS, *deployed)}
         kept["evaluate"] = None
-        kept["config"] = self.config.model_dump(mode="json", include=set(self.warm_start_keys))
+        kept["config"] = self.config.model_dump(mode="json", include=set(ours.keys))
         check_same(_alike(saved, kept), kept, task.warm_start)
-
-    def _warm_start_size(self) -> Sequence[str]:
-        """What of the size another search with what this one has learnt must have the same."""
-        return ("input_shape", "outputs", "stem")
-
-    def _warm_start_identity(self, path: Path) -> Any:
-        """What a file of another search says of the search; raises `DataError` where it cannot be read."""
-        return load_state(path)[1].get("identity")
 
     @abstractmethod
     def _search(self, task: Task, objective: Objective, progress: Progress) -> SearchResult:

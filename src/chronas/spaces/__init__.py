@@ -10,7 +10,7 @@ from chronas.errors import MismatchError, NotRegisteredError, UsageError
 from chronas.registry import Registry, import_path
 from chronas.spaces.features import live_codes
 from chronas.spaces.operations import CELL_OPERATIONS, GREY, LAYER_OPERATIONS, NOTHING, Operation, label_of
-from chronas.spaces.size import NetworkSize
+from chronas.spaces.size import NetworkScale, NetworkSize
 from chronas.spaces.space import Architecture, Choice, Decision, Group, Space
 from chronas.spaces.topologies import Cell, CellTopology, LayerTopology, Topology
 from chronas.spaces.topologies.reachability import live_edges, needed_states, passes, reached_states
@@ -29,6 +29,7 @@ __all__ = [
     "Group",
     "LayerTopology",
     "Operation",
+    "NetworkScale",
     "NetworkSize",
     "Space",
     "Topology",

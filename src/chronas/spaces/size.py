@@ -1,25 +1,45 @@
-"""What a space leaves open and a task fixes: input shape, classes, stem, width, depth."""
+"""The size of a network: what a space leaves open, and a task and its data fix."""
 
 from __future__ import annotations
-
-from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
 
-class NetworkSize(BaseModel):
-    """The frame into which an architecture is built; `space.sizes` has the published ones by name."""
+class NetworkScale(BaseModel):
+    """The part of a network's size that does not depend on its data."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
+
+    width: int = Field(default=36, ge=1, le=1024, description="channels of the first cells (C), or of the stem")
+    depth: int = Field(
+        default=20,
+        ge=1,
+        le=200,
+        description="cells; of nasbench201 cells a stage, of chains of layers times each block stands in a row",
+    )
+    stem: str = Field(
+        default="cifar",
+        min_length=1,
+        description="first layers, of those that the space has; cifar keeps the image's size",
+    )
+
+    def for_data(self, input_shape: tuple[int, int, int], outputs: int) -> NetworkSize:
+        """The size for data of this input shape [C, H, W] and number of classes."""
+        return NetworkSize(
+            input_shape=input_shape, outputs=outputs, **self.model_dump(include={"width", "depth", "stem"})
+        )
+
+
+class NetworkSize(NetworkScale):
+    """The size into which an architecture is built; `space.sizes` has the published ones by name."""
 
     input_shape: tuple[int, int, int] = Field(description="channels, height, width of one image, in pixels")
     outputs: int = Field(ge=2, description="numbers that a network gives: the number of classes")
-    width: int = Field(ge=1, le=1024, description="channels of the first cells (C), or of the stem (fbnet)")
+    width: int = Field(ge=1, le=1024, description="channels of the first cells (C), or of the stem")
     depth: int = Field(
-        ge=1, le=200, description="cells (darts), cells a stage (nasbench201), times each block stands in a row (fbnet)"
-    )
-    stem: Literal["cifar", "imagenet"] = Field(
-        default="cifar", description="cifar keeps the image's size, imagenet divides it by 8 (fbnet: by 4)"
+        ge=1,
+        le=200,
+        description="cells; of nasbench201 cells a stage, of chains of layers times each block stands in a row",
     )
 
     def __str__(self) -> str:

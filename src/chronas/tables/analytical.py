@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 from chronas import __version__
 from chronas.devices import AnalyticalDevice
 from chronas.errors import DeviceError
-from chronas.measurement import Estimate
+from chronas.records import Estimate
 from chronas.spaces import Architecture, NetworkSize
 from chronas.tables.columns import with_estimates
 from chronas.tables.table import CostTable
@@ -49,4 +49,4 @@ def analytical_table(
 
 
 def _exact(value: float) -> Estimate:
-    return Estimate(value, value, value, (value,), {})
+    return Estimate(value, value, value, rounds=(value,))

@@ -16,7 +16,7 @@ import polars as pl
 from chronas.units import unit_of
 
 if TYPE_CHECKING:
-    from chronas.measurement import Estimate
+    from chronas.records import Estimate
 
 ROUNDS = "round_latencies_ms"
 COLUMNS: dict[str, pl.DataType] = {

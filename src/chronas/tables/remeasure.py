@@ -52,7 +52,7 @@ def remeasured(
     journal = read_journal(journal_path)
     latencies = journal.latencies()
     before_ms = table.frame["latency_ms"].to_numpy()[rows]
-    now_ms = np.array([latencies[str(architecture)].value_ms for architecture in sample])
+    now_ms = np.array([latencies[str(architecture)].value for architecture in sample])
     began, now = datetime.fromisoformat(provenance.created), datetime.now(UTC)
     check = Check(
         created=now.isoformat(timespec="seconds"),

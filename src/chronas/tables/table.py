@@ -88,10 +88,7 @@ class CostTable:
         if not latencies:
             rounds = state.header.plan.rounds
             raise DataError(f"no network in {path} has its {rounds} rounds yet: let the campaign go on")
-        rows = [
-            (text, lat.value_ms, lat.low_ms, lat.high_ms, lat.median_ms, lat.p95_ms, list(lat.rounds))
-            for text, lat in latencies.items()
-        ]
+        rows = [(text, ms.value, ms.low, ms.high, ms.median, ms.p95, list(ms.rounds)) for text, ms in latencies.items()]
         header = state.header
         provenance = Provenance(
             space=header.space,

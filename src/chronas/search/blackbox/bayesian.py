@@ -23,6 +23,7 @@ from scipy.stats import rankdata
 from chronas.errors import OutOfReachError
 from chronas.files import fingerprint, read_json
 from chronas.progress import Progress, silent
+from chronas.records import Trial
 from chronas.search.blackbox.loop import (
     FILE,
     SCHEMA,
@@ -31,17 +32,16 @@ from chronas.search.blackbox.loop import (
     BlackBoxResult,
     BlackBoxSearcher,
     Proposals,
-    Trial,
     read_trials,
 )
 from chronas.search.blackbox.proxy_training import ProxyConfig, ProxyTraining
 from chronas.search.blackbox.surrogate import Surrogate, Weights
-from chronas.search.derive import Candidate, Contender, require_costs
+from chronas.search.derive import require_costs
 from chronas.search.feasible import FeasibleSet
 from chronas.search.gradient.config import AGAIN
 from chronas.search.mutation import neighbours
 from chronas.search.objective import Objective
-from chronas.search.searcher import Task
+from chronas.search.searcher import Task, WarmStart
 from chronas.spaces import Architecture
 
 AT_ONCE = 4  # random networks for each worker that are begun with together, so that few wait for the last one
@@ -58,52 +58,25 @@ class BayesianConfig(BlackBoxConfig, ProxyConfig):
 
     architectures: int = Field(default=64, ge=1, le=100_000, description="networks to train, at most")
     seconds: float | None = Field(default=None, gt=0, description="time for all trainings; at least one is done")
-    initial: int = Field(default=24, ge=2, le=100_000, description="random networks before the regression is asked")
-    together: int = Field(default=2, ge=1, le=1024, description="networks that are chosen at once, best for workers")
-    capacity: float = Field(
+    initial_random: int = Field(
+        default=24, ge=2, le=100_000, description="random networks before the regression is asked"
+    )
+    proposals: int = Field(default=2, ge=1, le=1024, description="networks that are proposed at once, for workers")
+    macs_weight: float = Field(
         default=1.5, ge=0, le=10, description="weight of MACs beside what was learned in brief, in standard deviations"
     )
-    gain: float = Field(default=1.0, ge=0, le=10, description="the same of the gain of the cells' paths")
-    dilution: float = Field(
+    synflow_weight: float = Field(
+        default=1.0, ge=0, le=10, description="the same of the cells' SynFlow score, which needs no training"
+    )
+    skip_penalty: float = Field(
         default=1.5, ge=0, le=10, description="weight against plain paths that multiply in every cell (their logarithm)"
     )
-    drawn: int = Field(default=1024, ge=1, le=1_000_000, description="random architectures that a choice looks at")
-
-    @classmethod
-    def digits(cls) -> Self:
-        """Small and brief, for 8x8 digits in a minute on a CPU core."""
-        return cls(
-            architectures=32, initial=12, epochs=3, batch=64, learning_rate=0.1, crop_padding=1, flip=False,
-            width=8, depth=3,
-        )  # fmt: skip
-
-    @classmethod
-    def cifar10_cpu(cls) -> Self:
-        """Small and brief, for some thousand 32x32 images on a CPU in minutes; for a final training of few epochs.
-
-        All the deployed cells, as networks of fewer are good for other reasons (docs/log.md). Size counts little: six
-        epochs are too few for large networks to gain from it.
-        """
-        return cls(
-            architectures=40, initial=16, epochs=3, batch=64, learning_rate=0.1, crop_padding=2, width=8,
-            image_stride=2, workers=2, capacity=0.25, gain=0.0,
-        )  # fmt: skip
-
-    @classmethod
-    def nasbench201(cls) -> Self:
-        """Six minutes of two cores for a network that is trained for 200 epochs, so that size and gain count.
-
-        Chosen on NAS-Bench-201's validation accuracies (docs/log.md); what they find: results/truth-nasbench201.md.
-        """
-        return cls(
-            architectures=36, initial=16, epochs=1, batch=64, learning_rate=0.1, images=25_600, crop_padding=2,
-            width=8, depth=3, image_stride=2, workers=2,
-        )  # fmt: skip
+    pool: int = Field(default=1024, ge=1, le=1_000_000, description="random architectures that each proposal looks at")
 
     @property
     def weights(self) -> Weights:
         """Of what is known beside brief trainings."""
-        return Weights(self.capacity, self.gain, self.dilution)
+        return Weights(self.macs_weight, self.synflow_weight, self.skip_penalty)
 
     def for_warm_start(self) -> Self:
         """Where networks are trained already: a third of their number, each chosen by what those before say."""
@@ -119,10 +92,10 @@ class BayesianResult(BlackBoxResult):
     """All networks that were trained, what the regression says of others, and the way to train more for a front."""
 
     def __init__(self, found: BlackBoxResult, searcher: Bayesian, task: Task) -> None:
-        super().__init__(found.history, found.judged, found.evaluator, found.accuracies)
+        super().__init__(found.history, found.trials, found.evaluator)
         self._searcher, self._task = searcher, task
 
-    def candidates(self, limits: Mapping[str, float]) -> Iterator[Candidate]:
+    def candidates(self, limits: Mapping[str, float]) -> Iterator[Trial]:
         """What was trained, best first, then others by what the regression says; all predicted inside the limits.
 
         A predictor that was wrong tightens a limit until few of what was trained are left, or none.
@@ -131,19 +104,19 @@ class BayesianResult(BlackBoxResult):
             UsageError: a limit without a predictor.
             OutOfReachError: a limit below anything that is reachable.
         """
-        require_costs(self.judged[0].candidate.predicted, limits)
-        inside = [each.candidate for each in self.judged if each.candidate.violation(limits) == 0]
+        require_costs(self.trials[0].costs, limits)
+        inside = [each for each in self.trials if each.violation(limits) == 0]
         yield from inside
         yield from self._others(limits, none_yet=not inside)
 
-    def _others(self, limits: Mapping[str, float], *, none_yet: bool) -> list[Candidate]:
+    def _others(self, limits: Mapping[str, float], *, none_yet: bool) -> list[Trial]:
         """At most `OTHERS` that were not trained, by the regression's mean; raises as `candidates` where none are."""
         objective = self._task.objective.model_copy(update={"limits": dict(limits)})
         task = replace(self._task, objective=objective)
         feasible = FeasibleSet(task, np.random.default_rng([task.seed, STREAM]))
-        feasible.known([each.candidate.architecture for each in self.judged])
-        surrogate = Surrogate(task.space, task.size, self.judged, self._searcher.config.weights)
-        drawn = _drawn(feasible, OTHERS, {graph(each.candidate.architecture) for each in self.judged})
+        feasible.known([each.architecture for each in self.trials])
+        surrogate = Surrogate(task.space, task.size, self.trials, self._searcher.config.weights)
+        drawn = _drawn(feasible, OTHERS, {graph(each.architecture) for each in self.trials})
         if none_yet and not drawn:
             raise feasible.out_of_reach()
         penalties = [feasible.penalty(each) for each in drawn]
@@ -152,10 +125,10 @@ class BayesianResult(BlackBoxResult):
         )
         return [drawn[n] for n in np.argsort(-means, kind="stable")]
 
-    def contenders(self, limits: Sequence[Mapping[str, float]], progress: Progress = silent) -> list[Contender]:
+    def contenders(self, limits: Sequence[Mapping[str, float]], progress: Progress = silent) -> list[Trial]:
         """All that was trained, after going down the ladder: some more inside each limit, knowing all before them."""
         task, config = self._task, self._searcher.config
-        known = {each.candidate.architecture: each for each in self.judged}
+        known = {each.architecture: each for each in self.trials}
         for number, rung in enumerate(limits):
 
             def tell(_: str, done: int, total: int, note: str, number: int = number) -> None:
@@ -170,13 +143,15 @@ class BayesianResult(BlackBoxResult):
             except OutOfReachError:  # nothing was found that is this cheap and lets images through
                 continue
             assert isinstance(found, BlackBoxResult)
-            known |= {each.candidate.architecture: each for each in found.judged}
-        judged = list(known.values())
-        surrogate = Surrogate(task.space, task.size, judged, config.weights)
-        return [
-            Contender(each.candidate, value, value)
-            for each, value in zip(judged, rank_smoothed(surrogate, judged), strict=True)
-        ]
+            known |= {each.architecture: each for each in found.trials}
+        trials = list(known.values())
+        smoothed = rank_smoothed(Surrogate(task.space, task.size, trials, config.weights), trials)
+        return [replace(each, quality=value, score=value) for each, value in zip(trials, smoothed, strict=True)]
+
+
+def journal_identity(path: Path) -> Any:
+    """What a journal of trained networks says of its search."""
+    return read_json(path, SCHEMA, oldest=1).get("identity")
 
 
 class Bayesian(BlackBoxSearcher):
@@ -184,39 +159,32 @@ class Bayesian(BlackBoxSearcher):
 
     name: ClassVar[str] = "bayesian"
     Config: ClassVar[type[BayesianConfig]] = BayesianConfig
-    warm_start_file: ClassVar[str | None] = FILE
-    warm_start_keys: ClassVar[frozenset[str]] = frozenset(ProxyConfig.model_fields) - {"workers"}
-    supernet: ClassVar[bool] = False
+    warm_start: ClassVar[WarmStart | None] = WarmStart(
+        FILE, frozenset(ProxyConfig.model_fields) - {"workers"}, ("width", "depth"), journal_identity
+    )
+    weight_sharing: ClassVar[bool] = False
 
     def __init__(self, config: BayesianConfig | None = None, known: Sequence[Trial] = ()) -> None:
         """Take the settings, and what an earlier search of the same images, frame and recipe has found out.
 
         Args:
             config: the defaults where none is given.
-            known: `BlackBoxResult.judged` of the earlier search, which count as initial networks; only their costs are
+            known: `BlackBoxResult.trials` of the earlier search, which count as initial networks; only their costs are
                 predicted anew.
         """
         self.config: BayesianConfig = config or BayesianConfig()
         self._known = tuple(known)
 
     def _identity(self) -> dict[str, Any]:
-        known = [[str(each.candidate.architecture), each.accuracy, *each.losses] for each in self._known]
+        known = [[str(each.architecture), each.score, *each.losses] for each in self._known]
         return {**super()._identity(), "known": fingerprint(known)}
-
-    def _warm_start_size(self) -> Sequence[str]:
-        """With the size of what is deployed, where that is what is trained."""
-        as_deployed = [key for key in ("width", "depth") if getattr(self.config, key) is None]
-        return (*super()._warm_start_size(), *as_deployed)
-
-    def _warm_start_identity(self, path: Path) -> Any:
-        return read_json(path, SCHEMA, oldest=1).get("identity")
 
     def _known_rows(self) -> list[dict[str, Any]]:
         keys = ("train_loss", "validation_loss")
         return [
             {
-                "mode": str(each.candidate.architecture),
-                "validation_accuracy": each.accuracy,
+                "mode": str(each.architecture),
+                "validation_accuracy": each.score,
                 **dict(zip(keys, each.losses, strict=False)),
             }
             for each in self._known
@@ -232,60 +200,60 @@ class Bayesian(BlackBoxSearcher):
         return ProxyTraining(task, self.config)
 
     def _proposals(self, feasible: FeasibleSet) -> Proposals:
-        judged = self._reconsidered(feasible)
-        seen = {graph(each.candidate.architecture) for each in judged}
+        trials = self._reconsidered(feasible)
+        seen = {graph(each.architecture) for each in trials}
         workers = self.config.workers
-        at_once = self.config.together if workers == 1 else AT_ONCE * workers
-        while len(judged) < self.config.initial:
-            drawn = _drawn(feasible, min(at_once, self.config.initial - len(judged)), seen)
+        at_once = self.config.proposals if workers == 1 else AT_ONCE * workers
+        while len(trials) < self.config.initial_random:
+            drawn = _drawn(feasible, min(at_once, self.config.initial_random - len(trials)), seen)
             if not drawn:
                 break
-            judged += yield drawn
-        while judged and (chosen := self._chosen(feasible, judged)):
-            judged += yield chosen
+            trials += yield drawn
+        while trials and (chosen := self._chosen(feasible, trials)):
+            trials += yield chosen
 
     def _reconsidered(self, feasible: FeasibleSet) -> list[Trial]:
         """What is known, with the costs and penalties of this search."""
-        candidates = feasible.known([each.candidate.architecture for each in self._known])
+        candidates = feasible.known([each.architecture for each in self._known])
         penalties = [feasible.penalty(candidate) for candidate in candidates]
         return [
-            replace(each, candidate=candidate, value=each.value - each.penalty + penalty, penalty=penalty)
+            replace(each, costs=candidate.costs, value=each.value - each.penalty + penalty, penalty=penalty)
             for each, candidate, penalty in zip(self._known, candidates, penalties, strict=True)
         ]
 
-    def _chosen(self, feasible: FeasibleSet, judged: list[Trial]) -> list[Candidate]:
+    def _chosen(self, feasible: FeasibleSet, trials: list[Trial]) -> list[Trial]:
         """The next to train: the largest expected improvements, one after the other; given out by the feasible set."""
-        surrogate = self._surrogate(feasible, judged)
+        surrogate = self._surrogate(feasible, trials)
         order = np.argsort(-surrogate.posterior_means(), kind="stable")[:BEST]
-        trained = {graph(each.candidate.architecture) for each in judged if feasible.inside(each.candidate)}
+        trained = {graph(each.architecture) for each in trials if feasible.inside(each)}
         pool = Pool(feasible, surrogate, trained)
-        draws = [feasible.space.draw(feasible.generator) for _ in range(self.config.drawn)]
-        near = [each for n in order for each in neighbours(judged[n].candidate.architecture)]
+        draws = [feasible.space.draw(feasible.generator) for _ in range(self.config.pool)]
+        near = [each for n in order for each in neighbours(trials[n].architecture)]
         climbs = 0
         while pool.add([*near, *draws]) and climbs < CLIMBS:
             near, draws = [each for best in pool.best(BEST) for each in neighbours(best.architecture)], []
             climbs += 1
-        chosen = [best for _ in range(self.config.together) if (best := pool.take()) is not None]
-        return feasible.take(chosen) if chosen else _drawn(feasible, self.config.together, trained)
+        chosen = [best for _ in range(self.config.proposals) if (best := pool.take()) is not None]
+        return feasible.take(chosen) if chosen else _drawn(feasible, self.config.proposals, trained)
 
-    def _ranked(self, feasible: FeasibleSet, judged: list[Trial]) -> list[Trial]:
+    def _ranked(self, feasible: FeasibleSet, trials: list[Trial]) -> list[Trial]:
         """By what each is worth, which luck moves less than it moves an accuracy; what is known takes part."""
-        everything = [*self._reconsidered(feasible), *judged]
+        everything = [*self._reconsidered(feasible), *trials]
         if len(everything) <= 2:
-            return super()._ranked(feasible, [each for each in everything if feasible.inside(each.candidate)])
+            return super()._ranked(feasible, [each for each in everything if feasible.inside(each)])
         posterior_means = self._surrogate(feasible, everything).posterior_means()
         order = np.argsort(-posterior_means, kind="stable")
-        return [everything[n] for n in order if feasible.inside(everything[n].candidate)]
+        return [everything[n] for n in order if feasible.inside(everything[n])]
 
-    def _accuracies(self, feasible: FeasibleSet, judged: list[Trial]) -> list[float]:
+    def _accuracies(self, feasible: FeasibleSet, trials: list[Trial]) -> list[float]:
         """Those that were seen, rank_smoothed out anew, for the same reason."""
-        if len(judged) <= 2:
-            return super()._accuracies(feasible, judged)
-        return rank_smoothed(self._surrogate(feasible, judged), judged)
+        if len(trials) <= 2:
+            return super()._accuracies(feasible, trials)
+        return rank_smoothed(self._surrogate(feasible, trials), trials)
 
-    def _surrogate(self, feasible: FeasibleSet, judged: Sequence[Trial]) -> Surrogate:
-        inside = [feasible.inside(each.candidate) for each in judged]
-        return Surrogate(feasible.space, feasible.size, judged, self.config.weights, inside)
+    def _surrogate(self, feasible: FeasibleSet, trials: Sequence[Trial]) -> Surrogate:
+        inside = [feasible.inside(each) for each in trials]
+        return Surrogate(feasible.space, feasible.size, trials, self.config.weights, inside)
 
 
 class Pool:
@@ -294,7 +262,7 @@ class Pool:
     def __init__(self, feasible: FeasibleSet, surrogate: Surrogate, trained: set[Architecture]) -> None:
         self._feasible, self._surrogate = feasible, surrogate
         self._graphs = set(trained)
-        self._candidates: list[Candidate] = []
+        self._candidates: list[Trial] = []
         self._penalties: list[float] = []
         self._rows = np.empty((0, 0))
 
@@ -311,14 +279,14 @@ class Pool:
         self._rows = np.concatenate([self._rows, rows]) if self._rows.size else rows
         return True
 
-    def best(self, count: int) -> list[Candidate]:
+    def best(self, count: int) -> list[Trial]:
         """So many of the largest expected improvement."""
         if not self._candidates:
             return []
         order = np.argsort(-self._surrogate.expected_improvement(self._rows, self._penalties), kind="stable")
         return [self._candidates[n] for n in order[:count]]
 
-    def take(self) -> Candidate | None:
+    def take(self) -> Trial | None:
         """The best one, out of the pool, believed to be as good as its mean; None: nothing is left."""
         if not self._candidates:
             return None
@@ -329,9 +297,9 @@ class Pool:
         return self._candidates.pop(n)
 
 
-def _drawn(feasible: FeasibleSet, count: int, seen: set[Architecture]) -> list[Candidate]:
+def _drawn(feasible: FeasibleSet, count: int, seen: set[Architecture]) -> list[Trial]:
     """At most `count` random ones of graphs that were not seen, which are seen from now on."""
-    found: list[Candidate] = []
+    found: list[Trial] = []
     for _ in range(DRAWS):
         candidate = feasible.draw() if len(found) < count else None
         if candidate is None:
@@ -349,8 +317,8 @@ def graph(architecture: Architecture) -> Architecture:
     return architecture.pruned().canonical()
 
 
-def rank_smoothed(surrogate: Surrogate, judged: Sequence[Trial]) -> list[float]:
+def rank_smoothed(surrogate: Surrogate, trials: Sequence[Trial]) -> list[float]:
     """The accuracies that were seen, rank_smoothed out by what each is worth without its penalty; in percent."""
-    seen = np.sort([each.accuracy for each in judged])
+    seen = np.sort([each.score for each in trials])
     found: list[float] = seen[rankdata(surrogate.posterior_means(penalised=False), "ordinal") - 1].tolist()
     return found

@@ -13,7 +13,8 @@ from typing import ClassVar
 
 from pydantic import Field
 
-from chronas.search.blackbox.loop import Proposals, Trial
+from chronas.records import Trial
+from chronas.search.blackbox.loop import Proposals
 from chronas.search.blackbox.single_path import SinglePathSearchConfig, SinglePathSearcher
 from chronas.search.feasible import FeasibleSet
 from chronas.search.mutation import mutate
@@ -42,7 +43,7 @@ class Evolution(SinglePathSearcher):
             population.extend((yield [drawn]))
         while population:
             sample = [population[n] for n in feasible.generator.integers(len(population), size=self.config.sample)]
-            parent = min(sample, key=lambda each: each.value).candidate.architecture
+            parent = min(sample, key=lambda each: each.value).architecture
             child = feasible.vary(functools.partial(mutate, parent, feasible.generator))
             if child is None:
                 return

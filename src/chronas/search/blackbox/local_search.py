@@ -12,9 +12,9 @@ from typing import ClassVar
 
 from pydantic import Field
 
-from chronas.search.blackbox.loop import Proposals, Trial
+from chronas.records import Trial
+from chronas.search.blackbox.loop import Proposals
 from chronas.search.blackbox.single_path import SinglePathSearchConfig, SinglePathSearcher
-from chronas.search.derive import Candidate
 from chronas.search.feasible import FeasibleSet
 
 
@@ -40,9 +40,9 @@ class LocalSearch(SinglePathSearcher):
             while current is not None:
                 current = yield from self._better(feasible, current)
 
-    def _better(self, feasible: FeasibleSet, current: Trial) -> Generator[list[Candidate], list[Trial], Trial | None]:
+    def _better(self, feasible: FeasibleSet, current: Trial) -> Generator[list[Trial], list[Trial], Trial | None]:
         """A better neighbour, or None."""
-        around = feasible.around(current.candidate.architecture)
+        around = feasible.around(current.architecture)
         count = len(around) if self.config.whole_neighbourhood else 1
         for start in range(0, len(around), max(count, 1)):
             found = _best((yield feasible.take(around[start : start + count])))
@@ -51,5 +51,5 @@ class LocalSearch(SinglePathSearcher):
         return None
 
 
-def _best(judged: list[Trial]) -> Trial:
-    return min(judged, key=lambda each: each.value)
+def _best(trials: list[Trial]) -> Trial:
+    return min(trials, key=lambda each: each.value)

@@ -11,7 +11,7 @@ import math
 import time
 from abc import abstractmethod
 from collections.abc import Generator, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -22,7 +22,8 @@ from chronas.errors import DataError, OutOfReachError
 from chronas.files import read_json, write_json
 from chronas.pareto import non_dominated
 from chronas.progress import Progress, silent
-from chronas.search.derive import Candidate, Contender, amounts_text, require_costs
+from chronas.records import Trial, amounts_text
+from chronas.search.derive import require_costs
 from chronas.search.evaluators import Evaluator, FunctionEvaluator
 from chronas.search.feasible import FeasibleSet
 from chronas.search.objective import Objective
@@ -44,25 +45,6 @@ class BlackBoxConfig(SearcherConfig):
     )
 
 
-@dataclass(frozen=True)
-class Trial:
-    """What a candidate was worth.
-
-    Attributes:
-        candidate: with its predicted costs.
-        accuracy: in percent, from the evaluator.
-        value: what the search minimises: the share of wrong images, plus each weight * predicted cost / median.
-        penalty: the second part of it.
-        losses: of training and of validation, where they are known.
-    """
-
-    candidate: Candidate
-    accuracy: float
-    value: float
-    penalty: float = 0.0
-    losses: tuple[float, ...] = ()
-
-
 def read_trials(path: Path, space: Space) -> list[Trial]:
     """What a search's journal says of each architecture that it knew or assessed; costs and penalties are left out.
 
@@ -74,9 +56,10 @@ def read_trials(path: Path, space: Space) -> list[Trial]:
         rows = [*content.get("known", []), *content["history"]]
         return [
             Trial(
-                Candidate(space.parse(row["mode"]), -math.log(space.cardinality), {}),
-                row["validation_accuracy"],
-                1.0 - row["validation_accuracy"] / 100.0,
+                space.parse(row["mode"]),
+                score=row["validation_accuracy"],
+                log_probability=-math.log(space.cardinality),
+                value=1.0 - row["validation_accuracy"] / 100.0,
                 losses=_losses(row),
             )
             for row in rows
@@ -89,40 +72,36 @@ def _losses(row: Mapping[str, Any]) -> tuple[float, ...]:
     return tuple(row[key] for key in ("train_loss", "validation_loss") if row.get(key) is not None)
 
 
-Proposals = Generator[list[Candidate], list[Trial], None]
+Proposals = Generator[list[Trial], list[Trial], None]
 
 
 class BlackBoxResult(SearchResult):
     """All architectures that were assessed.
 
     Attributes:
-        judged: best first.
-        evaluator: what judged them.
-        accuracies: of each in percent, as the search believes it.
+        trials: best first; `quality` is the accuracy in percent, as the search believes it.
+        evaluator: whose scores they have.
     """
 
     def __init__(
         self,
         history: list[dict[str, Any]],
-        judged: Sequence[Trial],
+        trials: Sequence[Trial],
         evaluator: Evaluator,
-        accuracies: Sequence[float],
     ) -> None:
         self.history = history
-        self.judged = list(judged)
+        self.trials = list(trials)
         self.evaluator = evaluator
-        self.accuracies = accuracies
 
-    def candidates(self, limits: Mapping[str, float]) -> Iterator[Candidate]:
+    def candidates(self, limits: Mapping[str, float]) -> Iterator[Trial]:
         """What was assessed, best first, all predicted inside the limits; raises as `SearchResult.candidates`."""
-        found = [each.candidate for each in self.judged]
-        require_costs(found[0].predicted, limits)
-        inside = [each for each in found if each.violation(limits) == 0]
+        require_costs(self.trials[0].costs, limits)
+        inside = [each for each in self.trials if each.violation(limits) == 0]
         if not inside:
-            nearest = min(found, key=lambda each: each.violation(limits))
+            nearest = min(self.trials, key=lambda each: each.violation(limits))
             raise OutOfReachError(
-                f"of {len(found)} assessed architectures none is predicted within {amounts_text(limits)}; the "
-                f"nearest is predicted at {amounts_text({name: nearest.predicted[name] for name in limits})}: search "
+                f"of {len(self.trials)} assessed architectures none is predicted within {amounts_text(limits)}; the "
+                f"nearest is predicted at {amounts_text({name: nearest.costs[name] for name in limits})}: search "
                 f"with these limits, or give at least that"
             )
         yield from inside
@@ -133,16 +112,14 @@ class BlackBoxResult(SearchResult):
         Raises:
             UsageError: a cost that the search could not predict.
         """
-        require_costs(self.judged[0].candidate.predicted, dict.fromkeys(costs, math.inf))
-        points = [[-each.accuracy, *(each.candidate.predicted[name] for name in costs)] for each in self.judged]
-        best = [each for each, on_front in zip(self.judged, non_dominated(np.array(points)), strict=True) if on_front]
-        return sorted(best, key=lambda each: -each.accuracy)
+        require_costs(self.trials[0].costs, dict.fromkeys(costs, math.inf))
+        points = [[-each.score, *(each.costs[name] for name in costs)] for each in self.trials]
+        best = [each for each, on_front in zip(self.trials, non_dominated(np.array(points)), strict=True) if on_front]
+        return sorted(best, key=lambda each: -each.score)
 
-    def contenders(self, limits: Sequence[Mapping[str, float]], progress: Progress = silent) -> list[Contender]:  # noqa: ARG002
-        """All that was assessed: what the search judged serves every limit."""
-        return [
-            Contender(each.candidate, value, value) for each, value in zip(self.judged, self.accuracies, strict=True)
-        ]
+    def contenders(self, limits: Sequence[Mapping[str, float]], progress: Progress = silent) -> list[Trial]:  # noqa: ARG002
+        """All that was assessed: it serves every limit."""
+        return [replace(each, score=each.quality) for each in self.trials]
 
     def score(self, architectures: Sequence[Architecture]) -> list[float] | None:
         """Accuracy in percent of each by the supernet, where the search has one."""
@@ -170,13 +147,13 @@ class BlackBoxSearcher(Searcher):
         """What the searcher knew of other architectures when it began, for the journal; nothing by default."""
         return []
 
-    def _ranked(self, feasible: FeasibleSet, judged: list[Trial]) -> list[Trial]:  # noqa: ARG002 - see `Bayesian`
-        """All that was judged, best first."""
-        return sorted(judged, key=lambda each: each.value)
+    def _ranked(self, feasible: FeasibleSet, trials: list[Trial]) -> list[Trial]:  # noqa: ARG002 - see `Bayesian`
+        """All trials, best first."""
+        return sorted(trials, key=lambda each: each.value)
 
-    def _accuracies(self, feasible: FeasibleSet, judged: list[Trial]) -> list[float]:  # noqa: ARG002 - see `Bayesian`
+    def _accuracies(self, feasible: FeasibleSet, trials: list[Trial]) -> list[float]:  # noqa: ARG002 - see `Bayesian`
         """The accuracy of each in percent, as the search believes it."""
-        return [each.accuracy for each in judged]
+        return [each.score for each in trials]
 
     def _search(self, task: Task, objective: Objective, progress: Progress) -> BlackBoxResult:
         given = task.evaluate
@@ -188,26 +165,30 @@ class BlackBoxSearcher(Searcher):
             else FunctionEvaluator(given)
         )
         identity = {**self._identity(), **task.identity()}
-        trials = TrialLog(task, self.config, evaluator, objective, identity, self._known_rows(), progress)
+        log = TrialLog(task, self.config, evaluator, objective, identity, self._known_rows(), progress)
         feasible = FeasibleSet(task, np.random.default_rng([task.seed, STREAM]))
         proposals = self._proposals(feasible)
         batch = next(proposals, [])
         try:
-            while batch and (judged := trials.judge(batch)) is not None:
-                batch = _after(proposals, judged)
+            while batch and (evaluated := log.evaluate(batch)) is not None:
+                batch = _after(proposals, evaluated)
         finally:
             evaluator.close()
-        ranked = self._ranked(feasible, trials.judged)
+        ranked = self._ranked(feasible, log.trials)
         if not ranked:
             raise feasible.out_of_reach()
-        trials.save()
-        return BlackBoxResult(trials.history, ranked, evaluator, self._accuracies(feasible, ranked))
+        log.save()
+        qualities = self._accuracies(feasible, ranked)
+        best = [
+            replace(trial, quality=quality, origin=self.name) for trial, quality in zip(ranked, qualities, strict=True)
+        ]
+        return BlackBoxResult(log.history, best, evaluator)
 
 
-def _after(proposals: Proposals, judged: list[Trial]) -> list[Candidate]:
+def _after(proposals: Proposals, evaluated: list[Trial]) -> list[Trial]:
     """The next proposals; none where the searcher has ended."""
     try:
-        return proposals.send(judged)
+        return proposals.send(evaluated)
     except StopIteration:
         return []
 
@@ -217,7 +198,7 @@ class TrialLog:
 
     Attributes:
         history: a row for each assessment; `search.json` has them all.
-        judged: the same, as this search has come to them so far.
+        trials: the same, as this search has come to them so far.
     """
 
     def __init__(
@@ -237,7 +218,7 @@ class TrialLog:
             MismatchError: it is of another search.
         """
         self.history: list[dict[str, Any]] = []
-        self.judged: list[Trial] = []
+        self.trials: list[Trial] = []
         self._path = task.folder / FILE
         self._config, self._evaluator, self._objective = config, evaluator, objective
         self._identity, self._known, self._progress = identity, known, progress
@@ -247,9 +228,9 @@ class TrialLog:
             check_same(saved["identity"], identity, self._path)
             self.history = saved["history"]
 
-    def judge(self, batch: Sequence[Candidate]) -> list[Trial] | None:
+    def evaluate(self, batch: Sequence[Trial]) -> list[Trial] | None:
         """What each candidate is worth, from the journal where it has it; None: the budget ended before all were."""
-        start = len(self.judged)
+        start = len(self.trials)
         for candidate, row in zip(batch, self.history[start:], strict=False):
             if row["mode"] != str(candidate.architecture):
                 raise DataError(
@@ -257,9 +238,9 @@ class TrialLog:
                     "search again in a new folder"
                 )
             self._note(candidate, row)
-        while (left := batch[len(self.judged) - start :]) and (count := self._affordable(len(left))):
+        while (left := batch[len(self.trials) - start :]) and (count := self._affordable(len(left))):
             self._evaluate(left[:count])
-        return None if left else self.judged[start:]
+        return None if left else self.trials[start:]
 
     def _affordable(self, wanted: int) -> int:
         """How many more may be assessed, at least one ever; those that would probably not end in time are not begun."""
@@ -271,8 +252,8 @@ class TrialLog:
             return 1
         return max(0, min(left, int((self._config.seconds - sum(times_s)) / max(*times_s, 1e-9))))
 
-    def _evaluate(self, candidates: Sequence[Candidate]) -> None:
-        """Assess some, write them into the journal and judge them."""
+    def _evaluate(self, candidates: Sequence[Trial]) -> None:
+        """Assess some, and write them into the journal."""
         self._evaluator.prepare(lambda done, note: self._tell(done, note))
         start_s = time.perf_counter()
         spent_s, before = sum(row["seconds"] for row in self.history), len(self.history)
@@ -293,7 +274,7 @@ class TrialLog:
                 "train_loss": each.train_loss,
                 "validation_loss": each.validation_loss,
                 "validation_accuracy": each.accuracy,
-                **{f"expected_{name}": value for name, value in candidate.predicted.items()},
+                **{f"expected_{name}": value for name, value in candidate.costs.items()},
                 "skip_connections": skip_connections(candidate.architecture),
                 "mode": str(candidate.architecture),
                 "seconds": seconds,
@@ -309,10 +290,11 @@ class TrialLog:
         write_json(self._path, SCHEMA, content)
         self._saved_s = time.perf_counter()
 
-    def _note(self, candidate: Candidate, row: Mapping[str, Any]) -> None:
+    def _note(self, candidate: Trial, row: Mapping[str, Any]) -> None:
         accuracy = row["validation_accuracy"]
-        penalty = self._objective.cost_penalty(candidate.predicted)
-        self.judged.append(Trial(candidate, accuracy, 1.0 - accuracy / 100.0 + penalty, penalty, _losses(row)))
+        penalty = self._objective.cost_penalty(candidate.costs)
+        value = 1.0 - accuracy / 100.0 + penalty
+        self.trials.append(replace(candidate, score=accuracy, value=value, penalty=penalty, losses=_losses(row)))
 
     def _tell(self, done: int, note: str) -> None:
         each = self._evaluator.steps * self._config.architectures

@@ -16,9 +16,9 @@ import numpy as np
 from pydantic import Field
 
 from chronas.pareto import Points, crowding_distance, non_dominated_ranks
-from chronas.search.blackbox.loop import Proposals, Trial
+from chronas.records import Trial
+from chronas.search.blackbox.loop import Proposals
 from chronas.search.blackbox.single_path import SinglePathSearchConfig, SinglePathSearcher
-from chronas.search.derive import Candidate
 from chronas.search.feasible import FeasibleSet
 from chronas.search.mutation import crossover, mutate_group
 from chronas.spaces import Architecture
@@ -44,13 +44,13 @@ class Nsga2(SinglePathSearcher):
         population = (yield drawn) if drawn else []
         while population:
             order = better_first(points(population, feasible.objectives))
-            children = self._children([population[n].candidate.architecture for n in order], feasible)
+            children = self._children([population[n].architecture for n in order], feasible)
             if not children:
                 return
             everyone = [*population, *(yield children)]
             population = [everyone[n] for n in better_first(points(everyone, feasible.objectives))[:size]]
 
-    def _children(self, parents: Sequence[Architecture], feasible: FeasibleSet) -> list[Candidate]:
+    def _children(self, parents: Sequence[Architecture], feasible: FeasibleSet) -> list[Trial]:
         """A generation of new candidates, fewer where few are left; parents stand best first."""
         made = (feasible.vary(lambda: self._child(parents, feasible.generator)) for _ in range(self.config.population))
         return [candidate for candidate in made if candidate is not None]
@@ -76,5 +76,5 @@ def better_first(of: Points) -> list[int]:
 
 def points(population: Sequence[Trial], costs: Sequence[str]) -> Points:
     """[N, 1 + costs] what is to be small: the share of wrong images, and each of these costs."""
-    rows = [[1 - each.accuracy / 100, *(each.candidate.predicted[name] for name in costs)] for each in population]
+    rows = [[1 - each.score / 100, *(each.costs[name] for name in costs)] for each in population]
     return np.array(rows, dtype=np.float64)

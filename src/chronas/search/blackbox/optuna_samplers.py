@@ -14,10 +14,10 @@ from pydantic import Field
 
 from chronas.errors import MissingExtraError
 from chronas.progress import Progress
-from chronas.search.blackbox.loop import BlackBoxResult, Proposals, Trial
+from chronas.records import Trial
+from chronas.search.blackbox.loop import BlackBoxResult, Proposals
 from chronas.search.blackbox.nsga2 import points
 from chronas.search.blackbox.single_path import SinglePathSearchConfig, SinglePathSearcher
-from chronas.search.derive import Candidate
 from chronas.search.feasible import FeasibleSet
 from chronas.search.mutation import mutate
 from chronas.search.objective import Objective
@@ -82,8 +82,8 @@ class OptunaSearch(SinglePathSearcher):
         optuna.logging.set_verbosity(before)
         return study
 
-    def _values(self, judged: Trial, feasible: FeasibleSet) -> list[float]:
-        return [judged.value] if self.config.sampler == "tpe" else points([judged], feasible.objectives)[0].tolist()
+    def _values(self, trials: Trial, feasible: FeasibleSet) -> list[float]:
+        return [trials.value] if self.config.sampler == "tpe" else points([trials], feasible.objectives)[0].tolist()
 
 
 def _optuna() -> Any:
@@ -113,7 +113,7 @@ def _architecture(space: Space, numbers: Mapping[str, int]) -> Architecture:
     return space.architecture([choices[d] for d in range(len(choices))])
 
 
-def _near(asked: Architecture, feasible: FeasibleSet) -> Candidate | None:
+def _near(asked: Architecture, feasible: FeasibleSet) -> Trial | None:
     """What is assessed where this is asked for: itself, or something new and inside near it; None: nothing is left."""
     as_asked = feasible.take(feasible.new([asked]))
     return as_asked[0] if as_asked else feasible.vary(lambda: mutate(asked, feasible.generator))

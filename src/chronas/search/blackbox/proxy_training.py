@@ -93,10 +93,11 @@ class ProxyTraining(Evaluator):
         height, width = task.size.input_shape[1:]
         if config.image_stride > min(height, width):
             raise UsageError(f"images of {height}x{width} pixels have no squares of {config.image_stride}")
-        some = task.search_train
+        data = task.needed_images()
+        some = data.train
         if config.images is not None and config.images < len(some):
             some = limited(some, config.images, seed=task.seed)
-        images = [_shrunk(each, config.image_stride) for each in (some, task.search_validation)]
+        images = [_shrunk(each, config.image_stride) for each in (some, data.validation)]
         shape = images[0].shape
         frame = {"width": config.width, "depth": config.depth}
         size = task.size.model_copy(
@@ -106,7 +107,7 @@ class ProxyTraining(Evaluator):
             size=size,
             train=(images[0].pixels, images[0].labels),
             validation=(images[1].pixels, images[1].labels),
-            normalisation=task.normalisation,
+            normalisation=data.normalisation,
             recipe=config.recipe(),
             folder=task.folder,
             seed=task.seed,

@@ -7,7 +7,7 @@ validation images that are wrong and of each weight * predicted cost / its table
 
 from __future__ import annotations
 
-from typing import ClassVar, Self
+from typing import ClassVar
 
 from pydantic import Field
 
@@ -23,26 +23,14 @@ class RandomConfig(BlackBoxConfig, ProxyConfig):
     architectures: int = Field(default=16, ge=1, le=1_000_000, description="networks to train, at most")
     seconds: float | None = Field(default=None, gt=0, description="time for all trainings; at least one is done")
 
-    @classmethod
-    def digits(cls) -> Self:
-        """Briefer than a fair verdict needs, for 8x8 digits."""
-        return cls(architectures=8, epochs=4, batch=64, learning_rate=0.1, crop_padding=1, flip=False)
-
-    @classmethod
-    def cifar10_cpu(cls) -> Self:
-        """Briefer than a fair verdict needs, for some thousand 32x32 images on a CPU."""
-        return cls(architectures=8, epochs=3, learning_rate=0.1)
-
 
 class RandomSearch(BlackBoxSearcher):
     """Draw, train briefly, keep the best."""
 
     name: ClassVar[str] = "random"
     Config: ClassVar[type[RandomConfig]] = RandomConfig
-    supernet: ClassVar[bool] = False
-
-    def __init__(self, config: RandomConfig | None = None) -> None:
-        self.config: RandomConfig = config or RandomConfig()
+    config: RandomConfig
+    weight_sharing: ClassVar[bool] = False
 
     def _own_evaluator(self, task: Task) -> ProxyTraining:
         return ProxyTraining(task, self.config)

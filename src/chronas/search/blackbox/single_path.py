@@ -14,9 +14,10 @@ we descend to zero instead of 0.001.
 
 from __future__ import annotations
 
+import copy
 import math
 from collections.abc import Iterator, Sequence
-from typing import Any, ClassVar, Self
+from typing import Any, ClassVar
 
 import numpy as np
 import torch
@@ -31,9 +32,9 @@ from chronas.networks import load_state, save_state
 from chronas.schemas import upgraded
 from chronas.search.blackbox.loop import BlackBoxConfig, BlackBoxSearcher
 from chronas.search.evaluators import Evaluator, Score, Steps, unheard
-from chronas.search.searcher import SearcherConfig, Task, check_finite, check_same
+from chronas.search.searcher import SearcherConfig, Task, WarmStart, check_finite, check_same
 from chronas.spaces import Architecture, Choice, Space
-from chronas.supernets import build_supernet, discrete_weights
+from chronas.supernets import Supernet, build_supernet, discrete_weights
 
 FILE = "paths.safetensors"
 SCORED = 500  # images of a batch in scoring; large, as batch norms use the batch's statistics
@@ -60,30 +61,21 @@ class SinglePathConfig(SearcherConfig):
 class SinglePathSearchConfig(BlackBoxConfig, SinglePathConfig):
     """Settings of a search among the paths of a supernet."""
 
-    @classmethod
-    def digits(cls) -> Self:
-        """Much smaller, for 8x8 digits in a minute or two on a CPU core."""
-        return cls(architectures=200, epochs=40, width=8, depth=3, learning_rate=0.1, crop_padding=1, flip=False)
-
-    @classmethod
-    def cifar10_cpu(cls) -> Self:
-        """Much smaller, for some thousand 32x32 images in ten minutes or so on a CPU."""
-        return cls(architectures=200, epochs=30, width=8, depth=3, image_stride=2, learning_rate=0.1)
-
 
 class SinglePathSearcher(BlackBoxSearcher):
     """A sampling searcher that brings a supernet of paths."""
 
     Config: ClassVar[type[SinglePathSearchConfig]] = SinglePathSearchConfig
     config: SinglePathSearchConfig
-    warm_start_file: ClassVar[str | None] = FILE
-    warm_start_keys: ClassVar[frozenset[str]] = frozenset(SinglePathConfig.model_fields)
+    warm_start: ClassVar[WarmStart | None] = WarmStart(FILE, frozenset(SinglePathConfig.model_fields))
 
-    def __init__(self, config: SinglePathSearchConfig | None = None) -> None:
-        self.config = config or self.Config()
+    def __init__(self, config: SinglePathSearchConfig | None = None, supernet: Supernet | None = None) -> None:
+        """Take the settings, and a supernet of one's own in place of that of the space; a copy of it is trained."""
+        super().__init__(config)
+        self._supernet = supernet
 
     def _own_evaluator(self, task: Task) -> SinglePathSupernet:
-        return SinglePathSupernet(task, self.config)
+        return SinglePathSupernet(task, self.config, self._supernet)
 
 
 class SinglePathSupernet(Evaluator):
@@ -93,8 +85,13 @@ class SinglePathSupernet(Evaluator):
         history: an object for each epoch of its training: `epoch`, `train_loss`, `learning_rate`.
     """
 
-    def __init__(self, task: Task, config: SinglePathConfig) -> None:
+    def __init__(self, task: Task, config: SinglePathConfig, supernet: Supernet | None = None) -> None:
         """Make the supernet; nothing is trained yet.
+
+        Args:
+            task: space, size and images.
+            config: of the supernet and its training.
+            supernet: one's own, of which a copy is trained; its width and depth are not those of the config then.
 
         Raises:
             UsageError: the space has no supernet, or the images are too small for the stride.
@@ -106,7 +103,10 @@ class SinglePathSupernet(Evaluator):
             raise UsageError(f"images of {sizes[0]}x{sizes[1]} pixels have no squares of {config.image_stride}")
         height, width = (-(-size // config.image_stride) for size in sizes)
         frame = {"input_shape": (channels, height, width), "width": config.width, "depth": config.depth}
-        self.supernet = build_supernet(task.space, task.size.model_copy(update=frame), seed=task.seed)
+        size = task.size.model_copy(update=frame)
+        self.supernet = (
+            build_supernet(task.space, size, seed=task.seed) if supernet is None else copy.deepcopy(supernet)
+        )
         self._weights = list(self.supernet.parameters())
         self._optimiser = torch.optim.SGD(
             self._weights,
@@ -116,10 +116,8 @@ class SinglePathSupernet(Evaluator):
             nesterov=config.momentum > 0,
             foreach=True,
         )
-        augment = Augment(crop_padding=config.crop_padding, flip=config.flip)
-        self._batches = Batches(
-            task.search_train, config.batch, task.normalisation, seed=2 * task.seed, augment=augment
-        )
+        augment, images = Augment(crop_padding=config.crop_padding, flip=config.flip), task.needed_images()
+        self._batches = Batches(images.train, config.batch, images.normalisation, seed=2 * task.seed, augment=augment)
         self.preparation = config.epochs * self._batches.steps_per_epoch
 
     def identity(self) -> str:
@@ -127,13 +125,13 @@ class SinglePathSupernet(Evaluator):
         return f"supernet of paths {fingerprint(self._identity())}"
 
     def _identity(self) -> dict[str, Any]:
-        task = self._task
+        task, images = self._task, self._task.needed_images()
         return {
             "space": task.space.name,
             "size": task.size.model_dump(mode="json"),
             "config": self._config.model_dump(mode="json", include=set(SinglePathConfig.model_fields)),
-            "search_train": task.search_train.checksum(),
-            "search_validation": task.search_validation.checksum(),
+            "search_train": images.train.checksum(),
+            "search_validation": images.validation.checksum(),
             "seed": task.seed,
         }
 
@@ -202,11 +200,12 @@ class SinglePathSupernet(Evaluator):
         return total / len(paths)
 
     def _accuracy(self, architecture: Architecture) -> float:
-        images, weights = self._task.search_validation, discrete_weights(architecture)[0]
+        data, weights = self._task.needed_images(), discrete_weights(architecture)[0]
+        images = data.validation
         batch = -(-len(images) // -(-len(images) // SCORED))
         correct = 0
         with torch.no_grad():
-            for pixels, labels in every_batch(images, batch, self._task.normalisation):
+            for pixels, labels in every_batch(images, batch, data.normalisation):
                 correct += int((self.supernet(self._shrunk(pixels), weights).argmax(1) == labels).sum())
         return 100.0 * correct / len(images)
 

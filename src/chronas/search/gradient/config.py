@@ -1,4 +1,4 @@
-"""Settings of the bilevel searchers, with the papers' as defaults, and smaller ones that say that they are smaller."""
+"""Settings of the bilevel searchers, with the papers' as defaults."""
 
 from __future__ import annotations
 
@@ -12,9 +12,9 @@ AGAIN = 3  # a search over trained weights takes one in so many epochs; benchmar
 
 
 class BilevelConfig(SearcherConfig):
-    """Settings of a search by loop on weights and alphas in turn; the defaults are DARTS's for CIFAR-10.
+    """Settings of a search that descends on weights and alphas in turn; the defaults are DARTS's for CIFAR-10.
 
-    Source: https://github.com/quark0/darts, cnn/train_search.py. `digits` and `cifar10_cpu` are smaller.
+    Source: https://github.com/quark0/darts, cnn/train_search.py.
     """
 
     epochs: int = Field(default=50, ge=1, le=10_000, description="passes over the search's training images")
@@ -39,31 +39,9 @@ class BilevelConfig(SearcherConfig):
     crop_padding: int = Field(default=4, ge=0, le=64, description="pixels around an image before a random crop")
     flip: bool = Field(default=True, description="mirror every second image")
 
-    @classmethod
-    def digits(cls) -> Self:
-        """Much smaller than the paper's, for 8x8 digits in a minute or two on a CPU core; about 150 steps."""
-        return cls.model_validate({**cls._smaller(), "epochs": 14, "crop_padding": 1, "flip": False})
-
-    @classmethod
-    def cifar10_cpu(cls) -> Self:
-        """Much smaller than the paper's, for some 4,500 32x32 images in ten minutes or so on a CPU; about 280 steps."""
-        return cls.model_validate({**cls._smaller(), "epochs": 4})
-
     def for_warm_start(self) -> Self:
         """For shared weights that are trained: a third of the epochs, and no warm-up, as there is nothing to warm."""
         return self.model_copy(update={"epochs": -(-self.epochs // AGAIN), "warmup_epochs": 0})
-
-    @classmethod
-    def _smaller(cls) -> dict[str, int | float]:
-        """A small supernet, and alphas that move fast enough to say something after few steps."""
-        return {
-            "batch": 64,
-            "width": 8 if cls().partial_channels == 1 else 16,
-            "depth": 5,
-            "warmup_epochs": 1,
-            "learning_rate": 0.05,
-            "alphas_learning_rate": 0.03,
-        }
 
 
 class PCDartsConfig(BilevelConfig):

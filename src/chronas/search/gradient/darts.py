@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
 from typing import Any, ClassVar
 
 import torch
@@ -17,13 +18,14 @@ import torch
 from chronas.data import every_batch
 from chronas.errors import OutOfReachError, UsageError
 from chronas.progress import Progress, silent
-from chronas.search.derive import Candidate, Contender, amounts_text, candidates
+from chronas.records import Trial, amounts_text
+from chronas.search.derive import candidates
 from chronas.search.gradient import checkpoints
 from chronas.search.gradient.config import BilevelConfig
 from chronas.search.gradient.descend import descend
 from chronas.search.gradient.loop import BilevelLoop
 from chronas.search.objective import Objective
-from chronas.search.searcher import Searcher, SearchResult, Task
+from chronas.search.searcher import Searcher, SearchResult, Task, WarmStart
 from chronas.spaces import Architecture
 
 LOOKED_AT = 8  # candidates of each rung of a front
@@ -33,23 +35,24 @@ SCORED = 500  # images of a batch in scoring; large, as batch norms use the batc
 class BilevelResult(SearchResult):
     """A supernet with its alphas."""
 
-    def __init__(self, loop: BilevelLoop) -> None:
+    def __init__(self, loop: BilevelLoop, origin: str) -> None:
         self.history = loop.history
-        self._loop = loop
+        self._loop, self._origin = loop, origin
         with torch.no_grad():
             self._relaxation = loop.relaxation()
 
-    def candidates(self, limits: Mapping[str, float]) -> Iterator[Candidate]:
+    def candidates(self, limits: Mapping[str, float]) -> Iterator[Trial]:
         """Architectures by falling probability, predicted inside the limits; raises as `SearchResult.candidates`."""
-        return candidates(self._relaxation, self._loop.task.costs, limits)
+        for each in candidates(self._relaxation, self._loop.task.costs, limits):
+            yield replace(each, origin=self._origin)
 
-    def contenders(self, limits: Sequence[Mapping[str, float]], progress: Progress = silent) -> list[Contender]:
+    def contenders(self, limits: Sequence[Mapping[str, float]], progress: Progress = silent) -> list[Trial]:
         """The most probable candidates of each rung, the alphas taken down the ladder; the supernet says how accurate.
 
         By quality the candidates of a looser rung stand above those of a tighter one, and the probable above others.
         """
         task = self._loop.task
-        found: dict[Architecture, tuple[Candidate, float]] = {}
+        found: dict[Architecture, tuple[Trial, float]] = {}
         with self._loop.unmoved():
             for rung, relaxation in enumerate(descend(self._loop, limits, progress), 1):
                 try:
@@ -61,7 +64,7 @@ class BilevelResult(SearchResult):
                 for place, each in enumerate(best):
                     found.setdefault(each.architecture, (each, -rung - place / LOOKED_AT))
         return [
-            Contender(candidate, quality, accuracy)
+            replace(candidate, quality=quality, score=accuracy, origin=self._origin)
             for (candidate, quality), accuracy in zip(found.values(), self.score(list(found)), strict=True)
         ]
 
@@ -72,11 +75,12 @@ class BilevelResult(SearchResult):
     def _accuracy(self, architecture: Architecture) -> float:
         task, supernet = self._loop.task, self._loop.supernet
         mixed = self._loop.discrete(architecture)
-        images = task.search_validation
+        data = task.needed_images()
+        images = data.validation
         batch = -(-len(images) // -(-len(images) // SCORED))
         correct = 0
         with torch.no_grad():
-            for pixels, labels in every_batch(images, batch, task.normalisation):
+            for pixels, labels in every_batch(images, batch, data.normalisation):
                 correct += int((supernet(pixels, mixed.operations, mixed.edges).argmax(1) == labels).sum())
         return 100.0 * correct / len(images)
 
@@ -88,8 +92,9 @@ class Darts(Searcher):
     Config: ClassVar[type[BilevelConfig]] = BilevelConfig
     config: BilevelConfig
     loop: ClassVar[type[BilevelLoop]] = BilevelLoop
-    warm_start_file: ClassVar[str | None] = checkpoints.FILE
-    warm_start_keys: ClassVar[frozenset[str]] = frozenset({"width", "depth", "partial_channels"})
+    warm_start: ClassVar[WarmStart | None] = WarmStart(
+        checkpoints.FILE, frozenset({"width", "depth", "partial_channels"})
+    )
     differentiable: ClassVar[bool] = True
 
     def __init__(self, config: BilevelConfig | None = None) -> None:
@@ -127,7 +132,7 @@ class Darts(Searcher):
             if task.group.first:
                 checkpoints.save(loop, task.folder, identity)
         task.group.wait()  # for the first one's file
-        return BilevelResult(loop)
+        return BilevelResult(loop, self.name)
 
     def _note(self, loop: BilevelLoop) -> str:
         last = loop.history[-1] if loop.history else {}

@@ -27,12 +27,13 @@ from torch import Tensor
 from torch.distributions import Dirichlet, kl_divergence
 
 from chronas.errors import UsageError
+from chronas.search.gradient import checkpoints
 from chronas.search.gradient.config import BilevelConfig
 from chronas.search.gradient.darts import Darts
 from chronas.search.gradient.loop import Batch, BilevelLoop, Mixture
 from chronas.search.objective import Objective
 from chronas.search.relaxation import Relaxation, choices_of
-from chronas.search.searcher import Task
+from chronas.search.searcher import Task, WarmStart
 from chronas.supernets import channel_sources, net2wider
 
 PRUNED = -30.0  # log of what a pruned operation keeps, beside concentrations of about one
@@ -80,10 +81,6 @@ class DrNASConfig(BilevelConfig):
         channels = (self.partial_channels, *self.later_partial_channels)[-1]
         one_stage = {"partial_channels": channels, "later_partial_channels": (), "later_operations": ()}
         return super().for_warm_start().model_copy(update=one_stage)
-
-    @classmethod
-    def _smaller(cls) -> dict[str, int | float]:
-        return {**super()._smaller(), "depth": 3}
 
 
 class DrNASLoop(BilevelLoop):
@@ -189,7 +186,7 @@ class DrNAS(Darts):
     name: ClassVar[str] = "drnas"
     Config: ClassVar[type[BilevelConfig]] = DrNASConfig
     loop: ClassVar[type[BilevelLoop]] = DrNASLoop
-    warm_start_keys: ClassVar[frozenset[str]] = frozenset({"width", "depth"})  # the channels are the last stage's
+    warm_start: ClassVar[WarmStart | None] = WarmStart(checkpoints.FILE, frozenset({"width", "depth"}))
     needs_partial_channels: ClassVar[bool] = True
 
     def __init__(self, config: DrNASConfig | None = None) -> None:

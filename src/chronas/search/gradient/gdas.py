@@ -107,10 +107,6 @@ class GdasConfig(BilevelConfig):
         default=None, description="of the first and the last epoch; none: 10 and 0.1, with ReinMax 1 and 1"
     )
 
-    @classmethod
-    def _smaller(cls) -> dict[str, int | float]:
-        return {**super()._smaller(), "depth": 3}
-
 
 class GdasLoop(BilevelLoop):
     """DARTS's steps on a sampled path."""

@@ -100,10 +100,10 @@ class BilevelLoop:
             betas=(config.alphas_beta_1, config.alphas_beta_2),
             weight_decay=config.alphas_weight_decay,
         )
-        augment = Augment(crop_padding=config.crop_padding, flip=config.flip)
+        augment, images = Augment(crop_padding=config.crop_padding, flip=config.flip), task.needed_images()
         self.train, self.validation = (
-            Batches(images, config.batch, task.normalisation, seed=2 * task.seed + part, augment=augment)
-            for part, images in enumerate((task.search_train, task.search_validation))
+            Batches(each, config.batch, images.normalisation, seed=2 * task.seed + part, augment=augment)
+            for part, each in enumerate((images.train, images.validation))
         )
         self._means = Means()
 

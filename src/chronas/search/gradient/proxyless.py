@@ -20,7 +20,7 @@ Letters: `D` decisions, `O` relaxed options.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import ClassVar, Self
+from typing import ClassVar
 
 import torch
 from pydantic import Field
@@ -52,21 +52,6 @@ class ProxylessConfig(BilevelConfig):
     alphas_beta_1: float = Field(default=0.0, ge=0, lt=1, description="of Adam on the alphas")
     alphas_weight_decay: float = Field(default=0.0, ge=0, le=1, description="of the alphas")
 
-    @classmethod
-    def digits(cls) -> Self:
-        """Much smaller than the paper's, for 8x8 digits in some minutes on a CPU core; about 600 steps."""
-        return cls.model_validate({**super().digits().model_dump(), "epochs": 30})
-
-    @classmethod
-    def cifar10_cpu(cls) -> Self:
-        """Much smaller than the paper's, for some 4,500 32x32 images on a CPU; about 700 steps."""
-        return cls.model_validate({**super().cifar10_cpu().model_dump(), "epochs": 10})
-
-    @classmethod
-    def _smaller(cls) -> dict[str, int | float]:
-        """More and smaller steps than DARTS's, as each trains one path of many and moves two alphas of a layer."""
-        return {**super()._smaller(), "batch": 32, "depth": 1, "alphas_learning_rate": 0.1}
-
 
 class ProxylessLoop(BilevelLoop):
     """DARTS's steps on one path and on two."""
@@ -92,7 +77,7 @@ class ProxylessLoop(BilevelLoop):
     def costs_term(self) -> Tensor:
         """[] what costs add, among two paths."""
         among = Relaxation(self.task.space, self._among(), *self.alphas[1:])
-        return self.objective.term(among, self.generator, judged=self.relaxation())
+        return self.objective.term(among, self.generator, limited=self.relaxation())
 
     def update(
         self, optimiser: torch.optim.Optimizer, parameters: Sequence[Tensor], gradients: Sequence[Tensor | None]
