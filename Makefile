@@ -2,6 +2,7 @@
 PYTHON ?= python3
 BIN := .venv/bin
 INSTALLED := .venv/.installed
+OPTIONS ?=
 
 .PHONY: demo test lint types clean
 
@@ -9,7 +10,7 @@ demo: $(INSTALLED)
 	$(BIN)/chronas demo
 
 test: $(INSTALLED)
-	$(BIN)/python -m pytest -q --numprocesses auto --dist loadfile --cov --cov-report=term-missing:skip-covered --cov-fail-under=90
+	$(BIN)/python -m pytest -q --numprocesses auto --dist worksteal $(OPTIONS)
 
 lint: $(INSTALLED)
 	$(BIN)/ruff check .

@@ -43,7 +43,7 @@ def main() -> None:
 def one_seed(seed: int, folder: Path) -> dict[str, float | bool]:
     """Run the demo with a seed, and read what its report says."""
     began = time.monotonic()
-    words = [sys.executable, "-m", "chronas.cli.main", "demo", "--seed", str(seed), "--out", str(folder), "--json"]
+    words = [sys.executable, "-m", "chronas", "demo", "--seed", str(seed), "--out", str(folder), "--json"]
     answer = subprocess.run(words, stdout=subprocess.PIPE, check=True, text=True)
     seconds = time.monotonic() - began
     networks = {network["network"]: network for network in json.loads(answer.stdout)["networks"]}

@@ -100,7 +100,7 @@ def main() -> None:
         words = ["explore", str(table), "--accuracies", str(accuracies), "--port", "0"]
         begun = time.perf_counter()
         with subprocess.Popen(
-            [sys.executable, "-m", "chronas.cli.main", *words],
+            [sys.executable, "-m", "chronas", *words],
             stdout=subprocess.PIPE,
             stderr=subprocess.DEVNULL,
             text=True,

@@ -4,9 +4,9 @@
 
 `darts` and other gradient searchers take their logits down a ladder of limits with frozen weights (what `--front`
 does). `preferences` is MODNAS's idea (arXiv 2402.18213) on the same loop: logits that depend on a preference r, which
-each step draws uniformly, and descend on r * gradient of the loss + (1 - r) * gradient of the cost, each gradient divided by its
-norm; the table of logits has five knots with straight lines between them. `nsga2` and `bayesian` are asked for a front
-of all that they judged. `random` is the mean of many draws of as many architectures.
+each step draws uniformly, and descend on r * gradient of the loss + (1 - r) * gradient of the cost, each gradient
+divided by its norm; the table of logits has five knots with straight lines between them. `nsga2` and `bayesian` are
+asked for a front of all that they judged. `random` is the mean of many draws of as many architectures.
 
 A search sees a few CIFAR-10 images, averaged to 16x16, and an LPM fitted on 600 latencies of a Xeon Gold 6240 (HELP's
 table). The truth is the validation column after 200 epochs, looked up at the end: test accuracies are not touched. The
@@ -36,9 +36,9 @@ from chronas.pareto import hypervolume
 from chronas.predictors import Predictor, make_predictor
 from chronas.runs import searcher_settings
 from chronas.search import (
+    Cost,
     ObjectiveConfig,
     Relaxation,
-    SearchCost,
     SearchImages,
     Task,
     candidates,
@@ -110,7 +110,7 @@ def make_task(shared: Path, images: int, predictor: Predictor, truth: Truth, fol
         space=SPACE,
         size=NetworkSize(input_shape=(3, 16, 16), outputs=10, width=16, depth=5),
         images=SearchImages(train, validation, Normalisation.of(train)),
-        costs={COST: SearchCost(predictor.cost, float(np.median(truth.latencies)))},
+        costs={COST: Cost(predictor.cost, float(np.median(truth.latencies)))},
         objective=ObjectiveConfig(),
         folder=folder,
         seed=seed,

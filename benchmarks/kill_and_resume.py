@@ -75,7 +75,7 @@ def one_kill(alone: Path, killed: Path, moment_s: float) -> bool:
     process.send_signal(signal.SIGKILL)
     process.wait()
     steps = sorted(path.name for path in killed.iterdir() if not path.name.startswith(".")) if killed.exists() else []
-    run(["run", "--resume", str(killed)] if "run.json" in steps else ["run", *RUN, "--out", str(killed)])
+    run(["resume", str(killed)] if "run.json" in steps else ["run", *RUN, "--out", str(killed)])
     different = [name for name in SAME if digest(alone / name) != digest(killed / name)]
     tables = [CostTable.load(path / "costs.parquet").frame for path in (alone, killed)]
     different += [] if tables[0].equals(tables[1]) else ["costs.parquet"]
@@ -91,7 +91,7 @@ def run(words: list[str]) -> None:
 
 def command(words: list[str]) -> list[str]:
     """The words that start chronas in this interpreter."""
-    return [sys.executable, "-m", "chronas.cli.main", *words]
+    return [sys.executable, "-m", "chronas", *words]
 
 
 def digest(path: Path) -> str:

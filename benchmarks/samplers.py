@@ -20,8 +20,8 @@ from truth_nasbench201 import DEVICES, SPACE, Truth
 
 from chronas.data import Images, Normalisation
 from chronas.search import (
+    Cost,
     ObjectiveConfig,
-    SearchCost,
     SearcherConfig,
     SearchImages,
     TableEvaluator,
@@ -61,7 +61,7 @@ def main() -> None:
 
 
 def found(
-    name: str, config: SearcherConfig, cost: SearchCost, limits: dict[str, float], table: TableEvaluator, seed: int
+    name: str, config: SearcherConfig, cost: Cost, limits: dict[str, float], table: TableEvaluator, seed: int
 ) -> int:
     """The number of the cell that a search ends with."""
     one = Images(torch.zeros((1, 3, 32, 32), dtype=torch.uint8), torch.zeros(1, dtype=torch.long))  # not looked at

@@ -78,7 +78,7 @@ def command_on_all(tables: list[CostTable]) -> float:
 
 def command(words: list[str]) -> float:
     """Seconds of `chronas table query` from its start to its end, the median of `REPEATS`."""
-    line = [sys.executable, "-m", "chronas.cli.main", "table", "query", *words]
+    line = [sys.executable, "-m", "chronas", "table", "query", *words]
     runs = [seconds(lambda: subprocess.run(line, check=True, stdout=subprocess.DEVNULL)) for _ in range(REPEATS)]
     return statistics.median(runs)
 

@@ -20,7 +20,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from chronas.search import SearchCost
+from chronas.search import Cost
 from chronas.spaces import make_space
 
 SPACE = make_space("nasbench201")
@@ -67,14 +67,14 @@ class Truth:
             {device: latency[f"{device}_ms"].to_numpy().copy() for device in devices},
         )
 
-    def cost(self, device: str) -> SearchCost:
+    def cost(self, device: str) -> Cost:
         """The table as a cost: each architecture's own latency, in ms."""
         values = torch.from_numpy(self.latencies[device])
         powers = torch.tensor([len(SPACE.decisions[0].options) ** d for d in range(len(SPACE.decisions))])
         codes = torch.from_numpy(SPACE.encode([SPACE.from_index(n) for n in range(SPACE.cardinality)]))
         place = torch.empty(SPACE.cardinality, dtype=torch.long)
         place[_number(codes, powers)] = torch.arange(SPACE.cardinality)
-        return SearchCost(lambda asked: values[place[_number(asked, powers)]], float(values.median()))
+        return Cost(lambda asked: values[place[_number(asked, powers)]], float(values.median()))
 
     def inside(self, problem: Problem) -> NDArray[np.bool_]:
         """Whether each keeps the problem's limit."""

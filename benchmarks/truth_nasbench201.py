@@ -105,8 +105,14 @@ class ProxySetup:
         self.truth, self.folder, self.seed = truth, folder, seed
         train, validation = split(images, VALIDATION / len(images), seed=seed)
         self.task = Task(
-            space=SPACE, size=SIZE, images=SearchImages(train, validation, Normalisation.of(images)), costs={}, objective=ObjectiveConfig(), folder=folder, seed=seed,
-        )  # fmt: skip
+            space=SPACE,
+            size=SIZE,
+            images=SearchImages(train, validation, Normalisation.of(images)),
+            costs={},
+            objective=ObjectiveConfig(),
+            folder=folder,
+            seed=seed,
+        )
         self.config = searcher_settings("nasbench201-cifar10", "bayesian").model_copy(update={"workers": workers})
         self.trainer = Timed(replace(self.task, folder=folder / "networks"), self.config)
 

@@ -2,7 +2,7 @@
 
     python benchmarks/two_campaigns.py results/darts-quiet.parquet results/darts-quiet-again.parquet
 
-The second table is of the journal that `chronas measure --check` left beside the first:
+The second table is of the journal that `chronas measure check` left beside the first:
 `CostTable.from_journal(Path("darts-quiet.check-1.sqlite"))`. Prints one line of JSON.
 """
 

@@ -2,14 +2,23 @@
 
 from __future__ import annotations
 
+import os
 import shutil
+from collections.abc import Iterator
 from pathlib import Path
+from typing import TYPE_CHECKING
+
+os.environ.setdefault("OMP_NUM_THREADS", "1")  # of torch, here and in the processes that tests start
 
 import pytest
 import torch
+from filelock import FileLock
 
 from chronas.runs import Run, execute
 from tiny_run import tiny_config
+
+if TYPE_CHECKING:
+    from playwright.sync_api import Browser
 
 SHARED = Path(__file__).resolve().parents[2] / "shared" / "data"
 
@@ -30,9 +39,27 @@ def shared_data() -> Path:
 @pytest.fixture(scope="session")
 def finished(tmp_path_factory: pytest.TempPathFactory) -> Run:
     """A finished run with all comparisons; tests must not change it."""
-    run = Run.create(tmp_path_factory.mktemp("runs") / "tiny", tiny_config(), command="chronas run --out tiny")
-    execute(run)
+    shared = tmp_path_factory.getbasetemp()
+    if "PYTEST_XDIST_WORKER" in os.environ:  # all workers take the run of the first one that asks for it
+        shared = shared.parent
+    with FileLock(shared / "tiny.lock"):
+        run = Run.create(shared / "runs" / "tiny", tiny_config(), command="chronas run --out tiny")
+        if not (run.folder / "report.html").exists():
+            execute(run)
     return run
+
+
+@pytest.fixture(scope="session")
+def chromium() -> Iterator[Browser]:
+    """The system's Chromium without a window, driven by Playwright, which fetches no browser of its own."""
+    sync_api = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
+    path = shutil.which("chromium")
+    if path is None:
+        pytest.skip("no chromium on this machine: install it to test the page")
+    with sync_api.sync_playwright() as driver:
+        browser = driver.chromium.launch(executable_path=path, args=["--no-sandbox", "--enable-unsafe-swiftshader"])
+        yield browser
+        browser.close()
 
 
 @pytest.fixture

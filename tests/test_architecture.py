@@ -20,8 +20,18 @@ SOURCE = Path(__file__).resolve().parents[1] / "src" / "chronas"
 GROUND = ("spaces", "networks")
 COST = ("devices", "measurement", "tables", "predictors")
 LEARNING = ("data", "training", "supernets", "search")
-ROOF = ("reports", "runs", "explore", "cli")
-OPEN = {"errors", "units", "files", "progress", "schemas", "pareto", "registry", "records"}  # may be imported anywhere
+ROOF = ("reports", "runs", "api", "explore", "cli", "testing")
+OPEN = {
+    "errors",
+    "units",
+    "files",
+    "progress",
+    "schemas",
+    "pareto",
+    "registry",
+    "records",
+    "display",
+}  # may be imported anywhere
 FORBIDDEN = {
     "spaces": {"torch", "polars"},
     "networks": {"polars", "sklearn", "plotly"},
@@ -29,7 +39,9 @@ FORBIDDEN = {
 }
 WHEN_ASKED = {"data/parquet.py": {"polars"}}  # no other dependency reads Parquet; loaded when such a file is
 REACHES_UP = "spaces/topologies/"  # a topology brings all its behaviour: its methods import what builds networks
+NAMES_ABOVE = ("spaces/operations.py", "display.py")  # import strings of what gives a lower thing a form
 ENTRY = re.compile(r"chronas(\.\w+)+:\w+")
+RELATIVE = {"what", "which", "how", "whose", "where", "those"}  # "whether" says what a boolean is
 FILES = {path.relative_to(SOURCE).as_posix(): path for path in sorted(SOURCE.rglob("*.py"))}
 
 
@@ -40,7 +52,7 @@ def tree_of(file: str) -> ast.Module:
 
 def folder_of(file: str) -> str:
     name = file.partition("/")[0].removesuffix(".py")
-    return "chronas" if name == "__init__" else name
+    return {"__init__": "chronas", "__main__": "cli"}.get(name, name)
 
 
 def below(folder: str) -> set[str]:
@@ -96,14 +108,14 @@ def wrong_arrow(file: str, module: str) -> bool:
 
 
 def stands_in_a_folder_of_the_design(file: str) -> Iterator[str]:
-    if folder_of(file) not in {*GROUND, *COST, *LEARNING, *ROOF, *OPEN, "chronas", "__main__"}:
+    if folder_of(file) not in {*GROUND, *COST, *LEARNING, *ROOF, *OPEN, "chronas"}:
         yield f"{folder_of(file)} is no folder of the design"
 
 
 def imports_only_what_lies_below(file: str) -> Iterator[str]:
     tree = tree_of(file)
     modules = [name for name, _ in imports(tree, functions=not file.startswith(REACHES_UP))]
-    modules += [entry.partition(":")[0] for entry in entries(tree).values()] if file != "spaces/operations.py" else []
+    modules += [entry.partition(":")[0] for entry in entries(tree).values()] if file not in NAMES_ABOVE else []
     yield from (f"imports {name}" for name in modules if name.split(".")[0] == "chronas" and wrong_arrow(file, name))
 
 
@@ -152,9 +164,26 @@ def names_entries_that_exist(file: str) -> Iterator[str]:
         module, _, attribute = entry.partition(":")
         target = "/".join(module.split(".")[1:]) + ".py"
         if target not in FILES:
+            target = target.replace(".py", "/__init__.py")
+        if target not in FILES:
             yield f"{name}: there is no {target}"
-        elif attribute not in {getattr(node, "name", None) for node in tree_of(target).body}:
+        elif attribute not in defined(target):
             yield f"{name}: {module} has no {attribute}"
+
+
+def opens_no_docstring_with_a_relative_clause(file: str) -> Iterator[str]:
+    for node in ast.walk(tree_of(file)):
+        if isinstance(node, ast.Module | ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef):
+            first, *_ = [*re.findall(r"\w+", ast.get_docstring(node) or ""), ""]
+            if first.lower() in RELATIVE:
+                yield f"line {node.body[0].lineno}: the docstring opens with {first!r}: say what the thing is or does"
+
+
+def defined(file: str) -> set[str]:
+    """The functions, classes and variables of a file."""
+    assigned = [node.targets for node in tree_of(file).body if isinstance(node, ast.Assign)]
+    names = {target.id for targets in assigned for target in targets if isinstance(target, ast.Name)}
+    return names | {str(getattr(node, "name", "")) for node in tree_of(file).body}
 
 
 RULES: tuple[Callable[[str], Iterator[str]], ...] = (
@@ -165,6 +194,7 @@ RULES: tuple[Callable[[str], Iterator[str]], ...] = (
     compares_no_names_of_entries,
     asks_for_no_type_of_topology,
     names_entries_that_exist,
+    opens_no_docstring_with_a_relative_clause,
 )
 
 
@@ -182,3 +212,38 @@ def test_wrong_arrows_are_seen_even_inside_functions() -> None:
     assert wrong_arrow("search/relaxation.py", "chronas.tables")
     assert wrong_arrow("tables/table.py", "chronas.data")
     assert not wrong_arrow("search/relaxation.py", "chronas.spaces")
+
+
+def test_no_file_imports_itself_by_way_of_others() -> None:
+    """Circles that Python would meet while it imports, and those that an import inside a function only hides."""
+    graph = {file: {target for target in targets(file) if target != file} for file in FILES}
+    done: set[str] = set()
+    path: list[str] = []
+
+    def visit(file: str) -> None:
+        assert file not in path, " -> ".join([*path[path.index(file) :], file])
+        if file not in done:
+            path.append(file)
+            for target in sorted(graph[file]):
+                visit(target)
+            path.pop()
+            done.add(file)
+
+    for file in FILES:
+        visit(file)
+
+
+def targets(file: str) -> Iterator[str]:
+    """The files that a file imports from; a folder's public list stands for the files of its names."""
+    for module, name in imports(tree_of(file), functions=not file.startswith(REACHES_UP)):
+        parts = module.split(".")
+        if parts[0] != "chronas":
+            continue
+        inside = "/".join(parts[1:])
+        submodule = f"{inside}/{name}.py".lstrip("/")
+        if f"{inside}.py" in FILES:
+            yield f"{inside}.py"
+        elif submodule in FILES:
+            yield submodule
+        elif f"{inside}/__init__.py" in FILES and folder_of(file) != parts[1] or f"{inside}/__init__.py" in FILES:
+            yield f"{inside}/__init__.py"

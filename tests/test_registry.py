@@ -2,11 +2,8 @@
 
 from __future__ import annotations
 
-from importlib.metadata import EntryPoint
-
 import pytest
 
-from chronas import registry
 from chronas.errors import UsageError
 from chronas.registry import Registry, import_path, packed, unpacked
 
@@ -37,16 +34,6 @@ def test_what_is_registered_is_found_and_a_second_takes_the_firsts_place(shapes:
 def test_a_name_of_ours_and_one_that_is_no_word_are_refused(shapes: Registry, name: str) -> None:
     with pytest.raises(UsageError, match="name|comes with chronas"):
         shapes.register(name, int)
-
-
-def test_an_installed_package_brings_things_by_entry_points(shapes: Registry, monkeypatch) -> None:
-    point = EntryPoint(name="theirs", value="decimal:Decimal", group="chronas.shapes")
-    monkeypatch.setattr(registry, "entry_points", lambda *, group: [point] if group == point.group else [])
-    registry._installed.cache_clear()
-    try:
-        assert shapes["theirs"]("1.5") == 1.5 and "theirs" in shapes and "theirs" in list(shapes)
-    finally:
-        registry._installed.cache_clear()
 
 
 def test_objects_of_the_main_script_travel_to_worker_processes() -> None:

@@ -1,4 +1,4 @@
-"""One error tree. A user sees a `ChronasError` as one line: what was expected, what was got, what to do next."""
+"""The error classes. A user sees a `ChronasError` as one line: what was expected, what was got, what to do next."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ LONGEST_EXCERPT = 80
 
 
 class ChronasError(Exception):
-    """Base of every error that a user can cause or mend; `exit_code` is what the command line ends with."""
+    """Base of every error that a user can cause or fix; the command line ends with its `exit_code`."""
 
     exit_code = 2
 
@@ -19,48 +19,48 @@ class UsageError(ChronasError):
 
 
 class ParseError(UsageError):
-    """A text (architecture, config, duration) that does not have the promised form."""
+    """A text (architecture, config, duration) that does not have the expected form."""
 
 
 class OutOfReachError(ChronasError):
-    """Limits that nothing is predicted to keep."""
+    """No architecture is predicted to keep the limits."""
 
 
 class DivergedError(ChronasError):
-    """A training or a search whose loss is no longer a finite number."""
+    """A training or a search whose loss is not a finite number."""
 
 
 class NotRegisteredError(ChronasError):
-    """A file of somebody's own space, predictor or another thing that this program does not have."""
+    """A file made with a user's own space, predictor or other object that this program does not know."""
 
 
 class DataError(ChronasError):
-    """A file or data set that is missing, damaged or does not hold what it must hold."""
+    """A file or data set that is missing, damaged or lacks required content."""
 
 
 class MismatchError(ChronasError):
-    """Two things that do not belong together: a table of another space, size or device than asked."""
+    """Two things that do not belong together, such as a table of another space, size or device than asked for."""
 
 
 class DeviceError(ChronasError):
-    """A device that is not on this machine or that refuses what it was asked for."""
+    """A device that is not on this machine, or that refuses a request."""
 
 
 class MissingExtraError(ChronasError):
-    """An optional package that is not installed; the message says what it is for and how to install it."""
+    """An optional package that is not installed; the message gives its purpose and the command to install it."""
 
 
 class LimitMissedError(ChronasError):
-    """No architecture was found whose measured cost lies within the limit."""
+    """No architecture was found whose measured cost is within the limit."""
 
     exit_code = 1
 
 
 def unknown_name(kind: str, got: str, valid: Iterable[str]) -> UsageError:
-    """The error for a name that does not exist, with the nearest valid names first.
+    """The error for a name that does not exist; the nearest valid names come first.
 
     Args:
-        kind: what the name should name, for example "space".
+        kind: the kind of thing that the name stands for, for example "space".
         got: the name as the user wrote it.
         valid: all valid names.
     """
@@ -71,5 +71,5 @@ def unknown_name(kind: str, got: str, valid: Iterable[str]) -> UsageError:
 
 
 def excerpt(text: str) -> str:
-    """The beginning of what a user gave, quoted, short enough for a one-line error."""
+    """The beginning of a user's text, quoted and short enough for a one-line error."""
     return repr(text if len(text) <= LONGEST_EXCERPT else f"{text[: LONGEST_EXCERPT - 3]}...")

@@ -19,7 +19,7 @@ Content = TypeVar("Content")
 
 
 def write_bytes(path: Path, content: bytes) -> None:
-    """Write `content` to `path` by one atomic rename, so that a reader sees the old file or the new one.
+    """Write `content` to `path` by one atomic rename, so that readers see either the old or the new file.
 
     Raises:
         DataError: the disk is full or the folder cannot be written; an older file at `path` stays as it was.
@@ -58,13 +58,13 @@ def read_json(
     oldest: int | None = None,
     mend: Callable[[dict[str, Any]], dict[str, Any]] | None = None,
 ) -> dict[str, Any]:
-    """Read a JSON object that `write_json` wrote with the same `schema`, or with an earlier version of it.
+    """Read a JSON object that `write_json` wrote with the same `schema` or an earlier version of it.
 
     Args:
         path: the file.
         schema: kind and version, such as `chronas.run/2`.
-        oldest: the first version that is read too, with the keys of today; None reads this one alone.
-        mend: makes the content of an earlier version one of today's, where other keys are not enough.
+        oldest: the earliest version that is accepted too; its keys are renamed. None accepts only `schema`.
+        mend: upgrades the content of an earlier version where renaming keys is not enough.
 
     Raises:
         DataError: the file is missing, no JSON object, or of another schema.
@@ -105,17 +105,17 @@ def read_as(
     oldest: int | None = None,
     mend: Callable[[dict[str, Any]], dict[str, Any]] | None = None,
 ) -> Content:
-    """Read a JSON object that `write_json` wrote as a dataclass whose fields are its keys.
+    """Read a JSON object that `write_json` wrote into a dataclass whose fields are its keys.
 
     Args:
         path: the file.
-        schema: what it must say of itself.
-        kind: the dataclass; keys that it does not have are passed over.
-        oldest: as of `read_json`.
-        mend: makes the content of an earlier version one of today's.
+        schema: the kind and version that the file must have.
+        kind: the dataclass; unknown keys are ignored.
+        oldest: as for `read_json`.
+        mend: upgrades the content of an earlier version.
 
     Raises:
-        DataError: as `read_json`, or a key is missing or has a value of another type; says which.
+        DataError: as `read_json`, or a key is missing or its value has the wrong type; the message names the key.
     """
     content = read_json(path, schema, oldest=oldest, mend=mend)
     try:
@@ -129,12 +129,12 @@ def read_as(
 
 
 def sha256(path: Path) -> str:
-    """SHA-256 of a file's bytes as 64 hexadecimal digits; raises `OSError` where it cannot be read."""
+    """SHA-256 of a file as 64 hexadecimal digits; raises `OSError` if the file cannot be read."""
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def fingerprint(content: Any) -> str:
-    """A short stable key (16 hexadecimal digits) of anything JSON can hold, whatever the order of its keys."""
+    """A content hash (16 hexadecimal digits) of JSON data; the order of keys does not matter."""
     text = json.dumps(content, sort_keys=True, separators=(",", ":"), allow_nan=False)
     return hashlib.sha256(text.encode()).hexdigest()[:16]

@@ -18,12 +18,12 @@ Points = NDArray[np.float64]
 def non_dominated(points: Points) -> NDArray[np.bool_]:
     """The Pareto front of points [N, K] as a mask [N].
 
-    A point is dominated by one that is nowhere larger and somewhere smaller, so equal points are on the front together.
-    Two objectives take one sort: a million points in a fraction of a second. More objectives take a pass over the
-    remaining points for each point of the front.
+    A point is dominated by another that is no larger in any objective and smaller in at least one. So equal points are
+    on the front together. Two objectives take one sort: a million points in a fraction of a second. More objectives
+    take one pass over the remaining points for each point of the front.
 
     Raises:
-        DataError: the points are no matrix, have no column, or hold NaN.
+        DataError: the points are not a matrix, have no column, or hold NaN.
     """
     if points.ndim != 2 or points.shape[1] == 0:
         raise DataError(f"a Pareto front needs costs as a matrix of rows and at least one column, got {points.shape}")
@@ -33,7 +33,7 @@ def non_dominated(points: Points) -> NDArray[np.bool_]:
 
 
 def non_dominated_ranks(points: Points) -> NDArray[np.int64]:
-    """The number of each point's front [N]: 0 for the Pareto front, 1 for the front of what is left without it, ..."""
+    """The number of each point's front [N]: 0 is the Pareto front, 1 is the front once that is removed, and so on."""
     found = np.full(len(points), -1)
     rank = 0
     while len(left := np.flatnonzero(found < 0)):
@@ -43,7 +43,7 @@ def non_dominated_ranks(points: Points) -> NDArray[np.int64]:
 
 
 def crowding_distance(points: Points) -> NDArray[np.float64]:
-    """The distance between each point's neighbours on one front, summed over objectives [N]; infinite at the ends."""
+    """The distance between each point's neighbours on a front, summed over objectives [N]; infinite at the ends."""
     distance = np.zeros(len(points))
     for values in points.T:
         order = np.argsort(values, kind="stable")
@@ -55,7 +55,7 @@ def crowding_distance(points: Points) -> NDArray[np.float64]:
 
 
 def hypervolume(points: Points, reference: tuple[float, float]) -> float:
-    """The area that points [N, 2] dominate, up to a reference point; 0 where none of them dominates it."""
+    """The area that points [N, 2] dominate, up to a reference point; 0 if no point dominates it."""
     area, height = 0.0, reference[1]
     for cost, other in points[np.lexsort(points.T[::-1])]:
         if cost < reference[0] and other < height:
@@ -65,7 +65,7 @@ def hypervolume(points: Points, reference: tuple[float, float]) -> float:
 
 
 def _front_of_two(points: Points) -> NDArray[np.bool_]:
-    """Among points of equal first objective, those of the least second one, if it is below all before."""
+    """Group points by the first objective; a group's smallest second objective must be below all earlier groups."""
     mask = np.zeros(len(points), dtype=np.bool_)
     if not len(points):
         return mask
@@ -80,7 +80,7 @@ def _front_of_two(points: Points) -> NDArray[np.bool_]:
 
 
 def _front_of_many(points: Points) -> NDArray[np.bool_]:
-    """In lexical order a point can only be dominated by one before it: the first that is left is on the front."""
+    """In lexical order only an earlier point can dominate a later one, so the first remaining point is on the front."""
     mask = np.zeros(len(points), dtype=np.bool_)
     left = np.lexsort(points.T[::-1])
     while len(left):

@@ -1,6 +1,6 @@
-"""What chronas finds out, as plain data that every part of it shares: estimates, trials, networks, fronts.
+"""Plain data that every part of chronas shares: estimates, trials, networks, fronts.
 
-Texts stand for architectures where records are kept in files; a `Trial` has the architecture itself.
+Records that are kept in files hold architectures as text; a `Trial` holds the `Architecture` object.
 """
 
 from __future__ import annotations
@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 from pydantic import ConfigDict, Field
 from pydantic.dataclasses import dataclass as checked
 
+from chronas.display import Displayed
 from chronas.units import LATENCY, amount_text
 
 if TYPE_CHECKING:
@@ -24,22 +25,21 @@ Role = Literal["weight-0", "latency-term", "limit", "random", "random-search"]
 Source = Literal["measured", "table", "predicted"]
 
 
-@dataclass(frozen=True)
-class Estimate:
+@dataclass(frozen=True, repr=False)
+class Estimate(Displayed):
     """A cost of a network with its 95 % interval, in `unit`.
 
     Attributes:
-        value: what tables, predictors and limits use; of measurements the median over rounds.
+        value: the value that tables, predictors and limits use; for measurements, the median over rounds.
         low: lower end of the 95 % interval of `value`.
-        high: upper end of it; a limit is kept if this is within.
-        unit: ms, mJ, MiB, or the end of the name of a cost of one's own.
-        rounds: the value of each round, as far as rounds are known; of latencies divided by the drift where the plan
-            says so.
-        source: "measured" here, of the "table" of a device that is not here, or "predicted" for one.
-        predicted: by a predictor, before it was looked at; None where there was none.
-        median: of all single runs; None where they are not known.
-        p95: the 95th percentile of all single runs; None where they are not known.
-        beside: the median over rounds of what was noted beside, by name.
+        high: upper end of it; a limit counts as kept if this end is within it.
+        unit: ms, mJ, MiB, or for a user's own cost the last part of its name.
+        rounds: the value of each round, if rounds are known; latencies are divided by the drift if the plan says so.
+        source: "measured" on this machine, from the "table" of a device that is not here, or "predicted".
+        predicted: the predictor's value before the measurement; None without a predictor.
+        median: median of all single runs; None if they are not known.
+        p95: 95th percentile of all single runs; None if they are not known.
+        beside: the median over rounds of each additional reading, by name.
     """
 
     value: float
@@ -61,27 +61,32 @@ class Estimate:
     def __str__(self) -> str:
         return f"{self.value:.4g} {self.unit} ({self.low:.4g} to {self.high:.4g})"
 
+    def __repr__(self) -> str:
+        return f"Estimate({self}, {self.source})"
+
 
 @dataclass(frozen=True)
-class Trial:
-    """An architecture that a search proposed, and what became known of it.
+class Trial(Displayed):
+    """An architecture that a search proposed, with everything known about it.
 
     Attributes:
-        architecture: of the searched space.
+        architecture: an architecture of the searched space.
         costs: each cost that the search can predict, by name, in its unit.
-        score: accuracy in percent on the search's validation images, or whatever else is better the higher it is; nan
-            where it was not looked at.
+        score: accuracy in percent on the search's validation images, or another score where higher is better; nan if
+            the architecture was not evaluated.
         origin: name of the searcher.
         log_probability: natural logarithm of its probability under the searcher's distribution.
-        quality: how good it should be, costs aside; the higher the better, among the trials of one search; nan where
-            the search does not say.
-        value: what a search by samples minimises: the share of wrong images, plus each weight * predicted cost /
-            median; nan where it was not looked at.
-        penalty: the second part of it.
-        losses: of training and of validation, where they are known.
-        place: in the searcher's own order of those that were compared at the end, from 1; 0 where none were.
+        quality: estimated quality without costs, comparable among the trials of one search; higher is better; nan if
+            the search has no estimate.
+        value: the value that a black-box search minimises: the share of wrong images plus weight * predicted cost /
+            median for each cost; nan if the architecture was not evaluated.
+        penalty: the part of `value` that comes from costs.
+        losses: training loss and validation loss, if they are known.
+        place: position in the searcher's own order of the candidates compared at the end, from 1; 0 without a
+            comparison.
         rank: mean of its ranks in that comparison, from 1; the smallest was chosen.
-        margin: the standard deviations that it was asked to stay below the limits; 0 where none of the compared did.
+        margin: the number of standard deviations by which it had to stay below the limits; 0 if no compared candidate
+            did.
     """
 
     architecture: Architecture
@@ -98,7 +103,7 @@ class Trial:
     margin: float = 0.0
 
     def violation(self, limits: Mapping[str, float]) -> float:
-        """How far it is predicted outside: relative violations summed over the limits, 0 where it keeps them all."""
+        """Predicted relative violations, summed over the limits; 0 if all limits are kept."""
         return violation(self.costs, limits)
 
     def __repr__(self) -> str:
@@ -108,7 +113,7 @@ class Trial:
 
 
 def violation(costs: Mapping[str, float], limits: Mapping[str, float]) -> float:
-    """Relative violations of limits, summed; 0 where all are kept. Costs and limits by name, in the same unit."""
+    """Relative violations of limits, summed; 0 if all are kept. Costs and limits by name, in the same unit."""
     return sum((max(costs[name] - limit, 0.0) / limit for name, limit in limits.items()), 0.0)
 
 
@@ -119,14 +124,14 @@ def amounts_text(costs: Mapping[str, float]) -> str:
 
 @checked(frozen=True, config=STRICT)
 class TrialRecord:
-    """A trial as files have it.
+    """A trial as stored in files.
 
     Attributes:
         architecture: text form.
-        score: accuracy in percent by the search; None where it was not looked at.
-        costs: by name.
-        place: as of a `Trial`.
-        rank: as of a `Trial`.
+        score: accuracy in percent in the search; None if the architecture was not evaluated.
+        costs: costs by name.
+        place: as in `Trial`.
+        rank: as in `Trial`.
     """
 
     architecture: str
@@ -148,13 +153,13 @@ class TrainedNetwork:
 
     Attributes:
         name: for people, unique in a report.
-        role: what it stands for; sets its mark in the figures.
+        role: its role in the comparison; sets its mark in the figures.
         architecture: text form, in the space called `space`.
         accuracy_percent: on the test images.
-        validation_accuracy_percent: of the kept checkpoint, on images that chose it.
-        costs: by name, the latency first.
+        validation_accuracy_percent: of the kept checkpoint, on the images used to choose that checkpoint.
+        costs: costs by name, latency first.
         macs: per image.
-        parameters: without an auxiliary head.
+        parameters: number of weights, without an auxiliary head.
         training_s: time that training from scratch took.
     """
 
@@ -171,12 +176,12 @@ class TrainedNetwork:
 
     @property
     def latency(self) -> Estimate:
-        """The latency; `predicted` is None where there was no predictor."""
+        """The latency; `predicted` is None without a predictor."""
         return self.costs[LATENCY]
 
     @property
     def source(self) -> Source:
-        """How the costs are known."""
+        """The source of the costs: measured, a table, or predicted."""
         return self.latency.source
 
 
@@ -186,10 +191,10 @@ class FrontNetwork:
 
     Attributes:
         architecture: text form.
-        accuracy_percent: on the search's validation images, as the search sees it; it is not trained yet.
-        latency: predicted, and as it was found.
-        dominated: whether one that the search holds for better was found to be at least as fast.
-        missed: names of the costs that were found above the run's limits.
+        accuracy_percent: on the search's validation images, with the search's weights; the network is not trained yet.
+        latency: predicted, and then measured or looked up.
+        dominated: whether a network with higher accuracy in the search is at least as fast.
+        missed: names of the costs that exceed the run's limits.
     """
 
     architecture: str
@@ -204,12 +209,12 @@ class Front:
     """Networks from fast to accurate that one search found.
 
     Attributes:
-        networks: by rising predicted latency, each better than the one before, as the search sees it; those that miss a
-            limit count for nothing.
-        reference_ms: latency of the reference point: of the slowest network of the table.
-        reference_percent: accuracy of the reference point: that of guessing.
-        hypervolume: the area that the networks beat, up to the reference point, in ms times percent.
-        share: the same, of all that there is between no latency, 100 % and the reference point.
+        networks: networks by rising predicted latency and rising accuracy in the search; networks that miss a limit do
+            not count for the hypervolume.
+        reference_ms: latency of the reference point: the slowest network of the table.
+        reference_percent: accuracy of the reference point: random guessing.
+        hypervolume: the area that the networks dominate, up to the reference point, in ms times percent.
+        share: hypervolume as a share of the whole area between the reference point and zero latency at 100 %.
     """
 
     networks: list[FrontNetwork]
@@ -225,9 +230,9 @@ class SearchedDevice:
 
     Attributes:
         name: for people; the two names differ.
-        limits: of its search, by cost, in its unit.
+        limits: limits of its search, by cost, in the unit of the cost.
         search_s: time that its search took; None where unknown.
-        kendall_again: how well its table's first rounds rank like its last ones; None where that is not known.
+        kendall_again: rank correlation of the first and the last rounds of its table; None if unknown.
     """
 
     name: str
@@ -242,8 +247,8 @@ class NetworkOnBoth:
 
     Attributes:
         architecture: text form.
-        accuracy_percent: on the test images; None where it was not trained.
-        costs: by name, for each device.
+        accuracy_percent: on the test images; None if it was not trained.
+        costs: costs by name, for each device.
     """
 
     architecture: str
@@ -252,21 +257,21 @@ class NetworkOnBoth:
 
     @property
     def sources(self) -> list[Source]:
-        """How the costs are known, for each device."""
+        """The source of the costs, for each device."""
         return [each[LATENCY].source for each in self.costs]
 
 
 @checked(frozen=True, config=STRICT)
 class TwoDevices:
-    """What was found for two devices over one supernet, the one it was trained for first.
+    """Results of searching one supernet for two devices; the device it was trained for comes first.
 
     Attributes:
-        space: of the networks.
-        devices: both.
-        networks: what was found for each of them.
-        architectures: how many random architectures the tables of both devices hold.
-        pairs_percent: of their pairs, how many both devices rank the same way; None where there are none.
-        kendall: rank correlation of the two devices; None where it is not defined.
+        space: name of the networks' space.
+        devices: the two devices.
+        networks: the networks found for each device.
+        architectures: number of random architectures in the tables of both devices.
+        pairs_percent: share of their pairs that both devices rank the same way; None without pairs.
+        kendall: rank correlation of the two devices; None if it is not defined.
     """
 
     space: str

@@ -1,24 +1,24 @@
-"""Things that users choose by name: built-in ones, those that they registered, and those of installed packages.
+"""Things that users choose by name: built-in ones, registered ones, and those of installed packages.
 
 SPACES = Registry("space", {"darts": "chronas.spaces.darts:Darts"})
 SPACES.register("mine", MySpace())
 space = SPACES["mine"]
 
-A built-in thing is an import string, so that nothing heavy is imported before it is asked for. An installed package
-adds things by entry points in the group `chronas.<kind>s`, which also reach the command line and worker processes.
+A built-in thing is an import string, so that nothing heavy is imported before it is needed. An installed package adds
+things by entry points in the group `chronas.<kind>s`, which also reach the command line and worker processes.
 """
 
 from __future__ import annotations
 
-import base64
 import functools
 import importlib
-import pickle
-from collections.abc import Iterator, Mapping
-from importlib.metadata import EntryPoint, entry_points
-from typing import Any
+from collections.abc import Callable, Iterator, Mapping
+from typing import TYPE_CHECKING, Any
 
 from chronas.errors import UsageError, unknown_name
+
+if TYPE_CHECKING:
+    from importlib.metadata import EntryPoint
 
 
 def imported(text: str) -> Any:
@@ -27,30 +27,52 @@ def imported(text: str) -> Any:
     return getattr(importlib.import_module(module), attribute)
 
 
+def lazily(package: str, modules: Mapping[str, str]) -> Callable[[str], Any]:
+    """The `__getattr__` of a package that imports its public names when they are first used.
+
+    Args:
+        package: its `__name__`.
+        modules: module in it -> the names it gives, with spaces between.
+    """
+    where = {name: f"{package}.{module}:{name}" for module, names in modules.items() for name in names.split()}
+
+    def found(name: str) -> Any:
+        if name not in where:
+            raise AttributeError(f"module {package!r} has no attribute {name!r}")
+        return imported(where[name])
+
+    return found
+
+
 def import_path(thing: object) -> str:
-    """Where the class of a thing (or a class or function itself) is defined: "package.module:Class"."""
+    """The import path of a class or function, or of an object's class: "package.module:Class"."""
     found = thing if hasattr(thing, "__qualname__") else type(thing)
     return f"{found.__module__}:{found.__qualname__}"
 
 
 def packed(*things: Any) -> str:
-    """Objects as text for a worker process of ours, classes of the main script and of notebooks included."""
-    import cloudpickle  # as few commands start processes
+    """Objects as text for one of our worker processes; classes of the main script and of notebooks work too."""
+    import base64
+
+    import cloudpickle  # here, as few commands start processes
 
     return base64.b64encode(cloudpickle.dumps(things)).decode()
 
 
 def unpacked(text: str) -> tuple[Any, ...]:
-    """The objects of `packed`; only for what this program's own parent process sent, never for a file."""
+    """The objects of `packed`. Only for text from this program's own parent process, never for a file."""
+    import base64
+    import pickle
+
     found: tuple[Any, ...] = pickle.loads(base64.b64decode(text))  # noqa: S301 - see above
     return found
 
 
 class Registry(Mapping[str, Any]):
-    """Names and what they stand for: `registry[name]` gives the thing, iteration the names.
+    """A mapping from names to things: `registry[name]` gives the thing, iteration gives the names.
 
     Attributes:
-        kind: what the names name, for messages: "space".
+        kind: the kind of thing, for messages: "space".
         built_in: the names that come with chronas -> import strings.
     """
 
@@ -61,14 +83,14 @@ class Registry(Mapping[str, Any]):
 
     @property
     def group(self) -> str:
-        """The group of entry points by which installed packages add things: "chronas.spaces"."""
+        """The group of entry points through which installed packages add things: "chronas.spaces"."""
         return f"chronas.{self.kind.replace(' ', '_')}s"
 
     def register(self, name: str, thing: Any) -> None:
-        """Add a thing for this process and the worker processes that it starts; a second one takes the first's place.
+        """Add a thing for this process and its worker processes; an earlier one of the same name is replaced.
 
         Raises:
-            UsageError: the name is one of those that come with chronas, or no plain word.
+            UsageError: the name is built in, or is not a plain word.
         """
         if name in self.built_in:
             raise UsageError(f"{self.kind} {name} comes with chronas: register yours under another name")
@@ -78,14 +100,14 @@ class Registry(Mapping[str, Any]):
 
     @property
     def registered(self) -> Mapping[str, Any]:
-        """What was registered in this process, by name."""
+        """The things registered in this process, by name."""
         return dict(self._registered)
 
     def __getitem__(self, name: str) -> Any:
-        """The thing of a name; its module is imported now, not before.
+        """The thing of a name; its module is imported at this moment.
 
         Raises:
-            UsageError: there is no such name; the nearest valid names are told.
+            UsageError: there is no such name; the message lists the nearest valid names.
         """
         if name in self._registered:
             return self._registered[name]
@@ -97,7 +119,7 @@ class Registry(Mapping[str, Any]):
         raise unknown_name(self.kind, name, self)
 
     def get(self, name: str, default: Any = None) -> Any:
-        """The thing of a name, or the default where there is none."""
+        """The thing of a name, or the default if there is none."""
         return self[name] if name in self else default  # noqa: SIM401 - this is `get`
 
     def __contains__(self, name: object) -> bool:
@@ -113,4 +135,6 @@ class Registry(Mapping[str, Any]):
 @functools.cache
 def _installed(group: str) -> Mapping[str, EntryPoint]:
     """The entry points of a group, by name; installed packages do not change while a process runs."""
+    from importlib.metadata import entry_points  # here, as it takes longer to import than all of `import chronas`
+
     return {point.name: point for point in entry_points(group=group)}

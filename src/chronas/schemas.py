@@ -1,4 +1,4 @@
-"""Files of earlier versions: how the keys that they use are called now."""
+"""Keys of files of earlier versions, and their present names."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ PREDICTOR_REPORT = {
 
 
 def upgraded(content: Any, renamed: Mapping[str, str] = RENAMED) -> Any:
-    """JSON content with the present names of its keys, at every depth; content of this version stays as it is.
+    """JSON content with its keys renamed to the present names, at every depth; current content stays the same.
 
     Args:
         content: dicts, lists, texts, numbers and None.

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from typing import Literal
 
 from chronas.errors import UsageError, excerpt
 
@@ -13,13 +14,14 @@ MJ_PER_PJ = 1e-9
 MIB_PER_KIB = 1 / 1024.0
 BYTES_PER_MIB = 1024.0 * 1024.0
 LATENCY = "latency_ms"
+MeasuredCost = Literal["energy_mj", "peak_memory_mib"]  # costs that are measured besides latency on request
 COST_UNITS = {LATENCY: "ms", "energy_mj": "mJ", "peak_memory_mib": "MiB"}
 
 NAMED_BY_UNIT = re.compile(r"[a-z][a-z0-9_]*_([A-Za-z][A-Za-z0-9]*)")
 
 
 def unit_of(cost: str) -> str:
-    """The unit of a cost: of one that is not measured here, the end of its name (`carbon_g`: g).
+    """The unit of a cost; for a user's own cost, the last part of its name (`carbon_g`: g).
 
     Raises:
         UsageError: the name does not end in a unit.
@@ -54,10 +56,10 @@ def duration_text(duration_s: float) -> str:
 
 
 def cost_word(cost: str) -> str:
-    """What a cost is of, without its unit: `latency`, `peak memory`."""
+    """The name of a cost without its unit: `latency`, `peak memory`."""
     return cost.rpartition("_")[0].replace("_", " ") if cost in COST_UNITS else cost
 
 
 def amount_text(cost: str, value: float) -> str:
-    """An amount of a cost with its unit, `12 ms`; of one that has no unit here, after its name: `carbon_g 3`."""
+    """An amount of a cost with its unit: `12 ms`; a user's own cost is named instead: `carbon_g 3`."""
     return f"{value:.4g} {COST_UNITS[cost]}" if cost in COST_UNITS else f"{cost} {value:.4g}"

@@ -78,7 +78,7 @@ def test_a_damaged_file_of_a_run_is_named_and_nothing_is_lost(name: str, damage,
     for other in BINARIES[name]:
         (copied.folder / other).unlink()
     before = content(copied.folder)
-    line = refused(["run", "--resume", str(copied.folder)], capsys)
+    line = refused(["resume", str(copied.folder)], capsys)
     assert str(path) in line
     assert "damaged" in line or "cut off" in line
     assert content(copied.folder) == before
@@ -198,7 +198,7 @@ def test_a_training_does_not_go_where_something_else_is(
     "words",
     [
         ["run", *FLAGS],
-        ["measure", "--device", "simulated", "--networks", "12"],
+        ["measure", "run", "--device", "simulated", "--networks", "12"],
         ["train", "--architecture", GENOTYPE, *SMALL],
         ["export", "--network", "{finished}/networks/random"],
         ["fit", "--table", "{finished}/costs.parquet", "--predictor", "lookup"],
@@ -213,13 +213,13 @@ def test_a_place_below_a_file_is_refused(words: list[str], finished: Run, tmp_pa
 
 
 def test_the_journal_is_not_overwritten_by_its_table(tmp_path: Path, capsys: Capture) -> None:
-    words = ["measure", "--device", "simulated", "--networks", "12", "--out", str(tmp_path / "costs.sqlite")]
+    words = ["measure", "run", "--device", "simulated", "--networks", "12", "--out", str(tmp_path / "costs.sqlite")]
     assert "give a name that ends in .parquet" in refused(words, capsys)
     assert list(tmp_path.iterdir()) == []
 
 
 def test_a_stem_that_the_space_lacks_leaves_no_journal(tmp_path: Path, capsys: Capture) -> None:
-    words = ["measure", "--space", "nasbench201", "--device", "simulated", "--size.stem", "imagenet"]
+    words = ["measure", "run", "--space", "nasbench201", "--device", "simulated", "--size.stem", "imagenet"]
     line = refused([*words, "--out", str(tmp_path / "costs.parquet")], capsys)
     assert line == "space nasbench201 has no imagenet stem: give one of cifar"
     assert list(tmp_path.iterdir()) == []
@@ -238,8 +238,8 @@ def test_a_full_disk_is_one_line_and_the_old_files_stay(
         line = refused(["report", str(copied.folder)], capsys)
         assert "report.html: No space left on device; what was there before is untouched; free space" in line
         (copied.folder / "networks" / ROLE / "result.json").unlink()
-        assert "No space left on device" in refused(["run", "--resume", str(copied.folder)], capsys)
-    assert main(["run", "--resume", str(copied.folder)]) == 0
+        assert "No space left on device" in refused(["resume", str(copied.folder)], capsys)
+    assert main(["resume", str(copied.folder)]) == 0
     same = {name for name, data in content(copied.folder).items() if before.get(name) == data}
     assert same >= {"costs.parquet", "journal.sqlite", "model.onnx", "model.safetensors", "run.json"}
 

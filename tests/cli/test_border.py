@@ -61,10 +61,10 @@ def test_debug_shows_the_traceback_before_the_line(capsys: Capture) -> None:
 
 
 def test_an_interrupt_says_what_goes_on_with_the_work(capsys: Capture) -> None:
-    with Border(debug=False) as border, resumable("chronas run --resume 'my runs/a'"):
+    with Border(debug=False) as border, resumable("chronas resume 'my runs/a'"):
         raise KeyboardInterrupt
     assert border.exit_code == 130
-    expected = "chronas: interrupted; nothing measured is lost; go on with: chronas run --resume 'my runs/a'\n"
+    expected = "chronas: interrupted; nothing measured is lost; go on with: chronas resume 'my runs/a'\n"
     assert capsys.readouterr().err == expected
 
 
@@ -79,7 +79,7 @@ def test_the_end_of_the_process_passes_the_border() -> None:
 
 
 def test_a_reader_that_has_gone_is_no_error() -> None:
-    command = [sys.executable, "-m", "chronas.cli.main", "spaces"]
+    command = [sys.executable, "-m", "chronas", "spaces"]
     read, write = os.pipe()
     os.close(read)
     answer = subprocess.run(command, stdout=write, stderr=subprocess.PIPE, text=True, check=False)

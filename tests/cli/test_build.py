@@ -52,7 +52,7 @@ def test_a_runtime_that_drops_dead_steps_answers_for_more_cells_than_it_measured
 @pytest.mark.parametrize(
     ("words", "message"),
     [
-        pytest.param(["--space", "darts"], "chronas measure --space darts --networks N", id="too large a space"),
+        pytest.param(["--space", "darts"], "chronas measure run --space darts --networks N", id="too large a space"),
         pytest.param(["--dataset", "cifar1"], "did you mean cifar", id="unknown data set"),
         pytest.param(["--networks", "9000"], "onnxruntime-cpu tells 8747 networks", id="more than there are"),
         pytest.param(["--networks", "0"], "--networks", id="none"),

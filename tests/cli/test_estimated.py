@@ -11,7 +11,7 @@ from chronas.cli.main import main
 from chronas.tables import CostTable
 
 Capture = pytest.CaptureFixture[str]
-MEASURE = ["measure", "--space", "nasbench201", "--device", "eyeriss", "--networks", "15625"]
+MEASURE = ["measure", "run", "--space", "nasbench201", "--device", "eyeriss", "--networks", "15625"]
 
 
 def test_all_cells_of_nasbench201_are_estimated_at_once(tmp_path: Path, capsys: Capture) -> None:
@@ -35,7 +35,7 @@ def test_a_table_of_the_whole_space_has_official_indices(tmp_path: Path, capsys:
 
 def test_a_setting_of_the_chip_is_in_the_table(tmp_path: Path) -> None:
     out = tmp_path / "costs.parquet"
-    words = ["measure", "--space", "nasbench201", "--device", "eyeriss", "--networks", "5", "--out", str(out)]
+    words = ["measure", "run", "--space", "nasbench201", "--device", "eyeriss", "--networks", "5", "--out", str(out)]
     assert main([*words, "--device.pooling-as-convolution"]) == 0
     assert CostTable.load(out).provenance.device["pooling_as_convolution"] is True
 
@@ -45,7 +45,7 @@ def test_what_it_cannot_do_is_refused(tmp_path: Path, capsys: Capture) -> None:
     assert main([*MEASURE, *out, "--plan.rounds", "5"]) == 2
     assert "device eyeriss computes its costs, so --plan.rounds does nothing" in capsys.readouterr().err
     assert main([*MEASURE, *out, "--costs", "peak_memory_mib"]) == 2
-    assert "tells latency_ms and energy_mj, not peak_memory_mib" in capsys.readouterr().err
-    assert main(["measure", "--device", "fpga", *out, "--device.lanes-in", "40"]) == 2
+    assert "computes latency_ms and energy_mj, not peak_memory_mib" in capsys.readouterr().err
+    assert main(["measure", "run", "--device", "fpga", *out, "--device.lanes-in", "40"]) == 2
     assert "32 x 40 lanes need more than 900 multipliers" in capsys.readouterr().err
     assert not list(tmp_path.iterdir())

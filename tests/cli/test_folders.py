@@ -6,8 +6,6 @@ from pathlib import Path
 import pytest
 
 from chronas.cli.main import main
-from chronas.cli.run_argument import take_run
-from chronas.errors import DataError, UsageError
 from chronas.runs import Run, read_choice, read_trained
 from chronas.tables import CostTable
 from tiny_run import FLAGS
@@ -16,35 +14,20 @@ Capture = pytest.CaptureFixture[str]
 ONE = [*FLAGS, "--no-baseline"]
 
 
-@pytest.mark.parametrize("words", [[], ["--table", "x"], ["--help"], ["-h"], ["--json", "folder"]])
-def test_words_that_begin_with_a_flag_name_no_run(words: list[str]) -> None:
-    assert take_run(words, "chronas fit") == (None, False, words)
+def test_settings_beside_a_run_are_refused_and_named(finished: Run, capsys: Capture) -> None:
+    assert main(["fit", str(finished.folder), "--json", "--folds", "3", "--again"]) == 2
+    assert "so --folds cannot be given; give --again to do the step anew" in capsys.readouterr().err
 
 
-@pytest.mark.parametrize(
-    ("words", "again", "rest"),
-    [
-        ([], False, []),
-        (["--json"], False, ["--json"]),
-        (["--again"], True, []),
-        (["--json", "--again"], True, ["--json"]),
-    ],
-)
-def test_a_folder_names_its_run(words: list[str], again: bool, rest: list[str], finished: Run) -> None:
-    run, got_again, got_rest = take_run([str(finished.folder), *words], "chronas fit")
-    assert run is not None
-    assert (run.folder, run.config) == (finished.folder, finished.config)
-    assert (got_again, got_rest) == (again, rest)
+def test_a_folder_without_a_run_is_refused(tmp_path: Path, capsys: Capture) -> None:
+    assert main(["fit", str(tmp_path)]) == 2
+    assert "run.json" in capsys.readouterr().err
 
 
-def test_settings_beside_a_run_are_refused_and_named(finished: Run) -> None:
-    with pytest.raises(UsageError, match="so --folds 3 cannot be given; give --again to do the step anew"):
-        take_run([str(finished.folder), "--json", "--folds", "3", "--again"], "chronas fit")
-
-
-def test_a_folder_without_a_run_is_refused(tmp_path: Path) -> None:
-    with pytest.raises(DataError, match=r"run\.json"):
-        take_run([str(tmp_path)], "chronas fit")
+@pytest.mark.parametrize("command", ["measure run", "fit", "search", "train", "export"])
+def test_again_is_for_a_run_folder(command: str, capsys: Capture) -> None:
+    assert main([*command.split(), "--again"]) == 2
+    assert f"chronas {command} RUN --again" in capsys.readouterr().err
 
 
 def test_the_steps_of_the_readme_end_in_a_report_with_the_found_network(
@@ -57,7 +40,7 @@ def test_the_steps_of_the_readme_end_in_a_report_with_the_found_network(
     assert main(["report", folder, "--json"]) == 0
     answer = json.loads(capsys.readouterr().out)
     assert answer["networks"] == []
-    assert answer["verdict"].endswith(f"chronas run --resume {folder}")
+    assert answer["verdict"].endswith(f"chronas resume {folder}")
     for step in ("train", "export"):
         assert main([step, folder]) == 0
     capsys.readouterr()

@@ -105,7 +105,7 @@ def test_a_network_of_the_front_is_trained_with_the_runs_settings_and_exported(
         (["--front", "9"], "has networks 1 to"),
         (["--front", "0"], "has networks 1 to"),
         (["--front", "x"], "--front"),
-        (["--size.width", "8"], "takes its settings from the run, so --size.width 8 cannot be given"),
+        (["--size.width", "8"], "takes its settings from the run, so --size.width cannot be given"),
     ],
 )
 def test_what_cannot_be_trained_of_a_front_is_one_line(

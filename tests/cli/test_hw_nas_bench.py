@@ -65,7 +65,7 @@ def test_a_file_that_wants_to_run_something_is_one_line_and_leaves_nothing(tmp_p
     ("words", "expected"),
     [
         ("hw-nas-bench nothing.pickle", "cannot read nothing.pickle"),
-        ("hw-nas-bench", "HW-NAS-Bench-v1_0.pickle (required)"),
+        ("hw-nas-bench", "PICKLE is needed: HW-NAS-Bench-v1_0.pickle"),
         ("hw-nas-benhc", "hw-nas-benhc"),
     ],
     ids=["missing", "no-file", "mistyped"],

@@ -1,4 +1,4 @@
-"""`chronas measure --lookup` on small sizes: the answer, going on, and what it refuses."""
+"""`chronas measure lookup` on small sizes: the answer, going on, and what it refuses."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from chronas.spaces import make_space
 from chronas.tables import CostTable
 
 Capture = pytest.CaptureFixture[str]
-SIMULATED = ["measure", "--lookup", "--device", "simulated", "--plan.rounds", "2", "--plan.max-rounds", "2"]
+SIMULATED = ["measure", "lookup", "--device", "simulated", "--plan.rounds", "2", "--plan.max-rounds", "2"]
 
 
 def test_blocks_are_measured_told_and_kept(tmp_path: Path, capsys: Capture) -> None:
@@ -62,7 +62,7 @@ def test_more_whole_networks_leave_the_blocks_as_they_are(tmp_path: Path, capsys
 
 
 def test_a_device_that_computes_its_costs_needs_no_campaign(tmp_path: Path, capsys: Capture) -> None:
-    words = ["measure", "--lookup", "--device", "eyeriss", "--networks", "4", "--out", str(tmp_path / "costs.parquet")]
+    words = ["measure", "lookup", "--device", "eyeriss", "--networks", "4", "--out", str(tmp_path / "costs.parquet")]
     assert main([*words, "--json"]) == 0
     told = json.loads(capsys.readouterr().out)["sums of blocks"]
     assert "Kendall 1.000" in told and "4 networks" in told
@@ -72,7 +72,7 @@ def test_a_device_that_computes_its_costs_needs_no_campaign(tmp_path: Path, caps
 @pytest.mark.parametrize(
     ("words", "message"),
     [
-        pytest.param(["--space", "darts"], "unknown space 'darts'", id="a space of cells"),
+        pytest.param(["--space", "darts"], "darts is no chain of layers", id="a space of cells"),
         pytest.param(["--networks", "1"], "--networks", id="nothing to compare with"),
         pytest.param(["--dataset", "cifar10"], "valid names are cifar100, imagenet", id="unknown data set"),
         pytest.param(["--save-blocks", "blocks.parquet", "--out", "blocks.parquet"], "given twice", id="twice"),
@@ -83,7 +83,7 @@ def test_wrong_use_is_one_line(
     words: list[str], message: str, capsys: Capture, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(tmp_path)
-    assert main(["measure", "--lookup", *words]) == 2
+    assert main(["measure", "lookup", *words]) == 2
     captured = capsys.readouterr()
     assert captured.err.count("\n") == 1 and message in captured.err and not captured.out
     assert list(tmp_path.iterdir()) == []

@@ -6,8 +6,8 @@ import sys
 
 import pytest
 
-from chronas.cli import output as progress
-from chronas.cli.output import Pace, ProgressBars, ProgressLines, progress_display
+from chronas import progress
+from chronas.progress import Pace, ProgressBars, ProgressLines, progress_display
 
 Capture = pytest.CaptureFixture[str]
 CODES = re.compile(r"\x1b\[[0-9;?]*[A-Za-z]")

@@ -107,7 +107,7 @@ def test_asking_imports_neither_torch_nor_scipy(cells: Path) -> None:
 @pytest.mark.parametrize(
     ("words", "expected"),
     [
-        ("", "there is no table to ask"),
+        ("", "TABLES is needed"),
         ("nothing.parquet", "cannot read nothing.parquet"),
         ("CELLS --index 99999", "0..15624"),
         ("CELLS --index 15624", "no table has"),

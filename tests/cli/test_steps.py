@@ -29,16 +29,16 @@ def test_the_flags_ask_for_the_same_run_as_python_and_a_finished_run_is_not_done
 
 
 def test_resume_takes_the_folder_alone(copied: Run, capsys: Capture) -> None:
-    assert main(["run", "--resume", str(copied.folder)]) == 0
+    assert main(["resume", str(copied.folder)]) == 0
     captured = capsys.readouterr()
     assert "latency term" in captured.out
     assert "report.html" in captured.out
-    assert main(["run", "--resume", str(copied.folder), "--networks", "50"]) == 2
+    assert main(["resume", str(copied.folder), "--networks", "50"]) == 2
 
 
 def test_each_step_runs_alone_on_a_run_folder(copied: Run, capsys: Capture) -> None:
     folder = str(copied.folder)
-    assert main(["measure", folder, "--again", "--json"]) == 0
+    assert main(["measure", "run", folder, "--again", "--json"]) == 0
     assert "40" in capsys.readouterr().out
     assert main(["fit", folder, "--again"]) == 0
     assert "Kendall" in capsys.readouterr().out
@@ -57,7 +57,7 @@ def test_each_step_runs_alone_on_a_run_folder(copied: Run, capsys: Capture) -> N
 def test_loose_files_from_measuring_to_a_trained_and_exported_network(tmp_path: Path, capsys: Capture) -> None:
     table, predictor = tmp_path / "costs.parquet", tmp_path / "lookup.safetensors"
     size = ["--size.input-shape", "1", "8", "8", "--size.width", "4", "--size.depth", "3"]
-    measure = ["measure", "--device", "simulated", "--networks", "40", *size, "--out", str(table)]
+    measure = ["measure", "run", "--device", "simulated", "--networks", "40", *size, "--out", str(table)]
     assert main(measure) == 0
     assert "40" in capsys.readouterr().out
     assert main(measure) == 2
@@ -98,7 +98,7 @@ def test_ctrl_c_says_how_to_resume_and_exits_130(tmp_path: Path) -> None:
     process.send_signal(signal.SIGINT)
     _, err = process.communicate(timeout=HANG_S)
     assert process.returncode == 130
-    assert f"chronas run --resume {tmp_path / 'run'}" in err.splitlines()[-1]
+    assert f"chronas resume {tmp_path / 'run'}" in err.splitlines()[-1]
 
 
 def test_a_run_killed_by_the_kernel_goes_on_to_the_same_bits(finished: Run, tmp_path: Path) -> None:
@@ -106,7 +106,7 @@ def test_a_run_killed_by_the_kernel_goes_on_to_the_same_bits(finished: Run, tmp_
     wait_for(tmp_path / "run" / "search" / "latency-term" / "search.safetensors", process)
     process.kill()
     process.communicate()
-    assert main(["run", "--resume", str(tmp_path / "run")]) == 0
+    assert main(["resume", str(tmp_path / "run")]) == 0
     again = tmp_path / "run"
     assert CostTable.load(again / "costs.parquet").frame.equals(CostTable.load(finished.folder / "costs.parquet").frame)
     role = Path("networks", "latency-term")
@@ -115,7 +115,7 @@ def test_a_run_killed_by_the_kernel_goes_on_to_the_same_bits(finished: Run, tmp_
 
 
 def start(folder: Path) -> subprocess.Popen[str]:
-    command = [sys.executable, "-m", "chronas.cli.main", "demo", *FLAGS, "--out", str(folder / "run")]
+    command = [sys.executable, "-m", "chronas", "demo", *FLAGS, "--out", str(folder / "run")]
     environment = {**os.environ, "OMP_NUM_THREADS": "1"}
     return subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True, env=environment)
 

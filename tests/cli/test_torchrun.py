@@ -30,7 +30,7 @@ needs_gloo = pytest.mark.skipif(
 @pytest.mark.timeout(600)
 def test_two_processes_train_in_one_folder_and_answer_once(tmp_path: Path) -> None:
     out = tmp_path / "trained"
-    words = [*TORCHRUN, "-m", "chronas.cli.main", *TRAIN, "--size.depth", "1", "--out", str(out), "--json"]
+    words = [*TORCHRUN, "-m", "chronas", *TRAIN, "--size.depth", "1", "--out", str(out), "--json"]
     done = subprocess.run(words, capture_output=True, text=True, timeout=580)
     assert done.returncode == 0, done.stderr
     (row,) = json.loads(done.stdout)
@@ -42,7 +42,7 @@ def test_two_processes_train_in_one_folder_and_answer_once(tmp_path: Path) -> No
 
 
 def launched(*words: str) -> subprocess.CompletedProcess[str]:
-    line = [*TORCHRUN, "-m", "chronas.cli.main", *words]
+    line = [*TORCHRUN, "-m", "chronas", *words]
     return subprocess.run(line, capture_output=True, text=True, timeout=580, check=False)
 
 
@@ -95,13 +95,13 @@ def test_two_processes_refuse_in_one_line_and_call_it_no_fault(
     assert "fault of chronas" not in done.stderr
 
 
-@pytest.mark.parametrize("command", ["fit", "run", "measure"])
+@pytest.mark.parametrize("command", ["fit", "run", "measure run"])
 def test_other_commands_refuse_torchrun(
     command: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.setenv("TORCHELASTIC_RUN_ID", "test")
-    assert main([command]) == 2
-    wanted = f"chronas: error: torchrun is for train, search, got {command}: start it as one process\n"
+    assert main(command.split()) == 2
+    wanted = f"chronas: error: torchrun is for search, train, got {command}: start it as one process\n"
     assert capsys.readouterr().err == wanted
 
 

@@ -99,5 +99,5 @@ def test_a_table_at_once_has_what_a_campaign_measures(device, tmp_path: Path) ->
 
 
 def test_a_cost_that_it_does_not_tell_is_refused(device) -> None:
-    with pytest.raises(DeviceError, match="tells latency_ms and energy_mj, not peak_memory_mib"):
+    with pytest.raises(DeviceError, match="computes latency_ms and energy_mj, not peak_memory_mib"):
         analytical_table(device, SIZE, SPACE.sample(2, seed=0), ["peak_memory_mib"])

@@ -1,13 +1,8 @@
-"""A served page and a headless Chromium that Playwright drives, for the tests that look at it as people do.
-
-Playwright waits for what a click brings and takes downloads; selenium would have to be told how. It drives the Chromium
-of Debian that the report's tests use, and fetches no browser of its own.
-"""
+"""A served page for the tests that look at it as people do."""
 
 from __future__ import annotations
 
 import json
-import shutil
 import signal
 import subprocess
 import sys
@@ -47,7 +42,7 @@ def url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     known = write_accuracies(folder / "accuracy.parquet", accuracies(60), NETWORKS)
     words = ["explore", *map(str, tables), "--accuracies", str(known), "--port", "0", "--json"]
     with subprocess.Popen(
-        [sys.executable, "-m", "chronas.cli.main", *words],
+        [sys.executable, "-m", "chronas", *words],
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
@@ -76,19 +71,6 @@ def _wait_for(address: str, process: subprocess.Popen[str]) -> None:
         except URLError:
             time.sleep(0.1)
     raise AssertionError(f"nothing is served at {address}")
-
-
-@pytest.fixture(scope="module")
-def chromium() -> Iterator[Browser]:
-    """Debian's Chromium without a window."""
-    sync_api = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
-    path = shutil.which("chromium")
-    if path is None:
-        pytest.skip("no chromium on this machine: install it to test the page")
-    with sync_api.sync_playwright() as driver:
-        browser = driver.chromium.launch(executable_path=path, args=["--no-sandbox", "--enable-unsafe-swiftshader"])
-        yield browser
-        browser.close()
 
 
 @pytest.fixture

@@ -18,8 +18,9 @@ from hypothesis import strategies as st
 from chronas.devices import make_device
 from chronas.devices.simulated import IDLE_MW, Simulated, SimulatedConfig
 from chronas.errors import DataError, DeviceError, MismatchError, UsageError
-from chronas.measurement import COSTS, CampaignState, Cost, Plan, read_journal, run_campaign
+from chronas.measurement import COSTS, CampaignState, Plan, read_journal, run_campaign
 from chronas.spaces import NetworkSize, make_space
+from chronas.units import MeasuredCost
 
 SIZE = NetworkSize(input_shape=(3, 16, 16), outputs=10, width=8, depth=3)
 NETWORKS = make_space("darts").sample(5, seed=0)
@@ -52,7 +53,7 @@ def uninterrupted(tmp_path_factory: pytest.TempPathFactory) -> CampaignState:
 
 
 def test_the_costs_that_can_be_named_are_those_that_can_be_measured() -> None:
-    assert get_args(Cost) == tuple(COSTS)
+    assert get_args(MeasuredCost) == tuple(COSTS)
 
 
 def test_every_network_gets_three_readings_of_each_cost(tmp_path: Path) -> None:

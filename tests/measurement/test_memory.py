@@ -103,7 +103,7 @@ def test_other_systems_and_devices_that_tell_nothing_are_refused(monkeypatch: py
     ):
         make_meter("peak_memory_mib", device_class("eager-cpu")(CpuConfig()), SMALL)
     monkeypatch.setattr(Simulated, "memory", None)
-    with pytest.raises(DeviceError, match="cannot be measured on device simulated: nothing tells its memory"):
+    with pytest.raises(DeviceError, match="cannot be measured on device simulated: it has no memory meter"):
         make_meter("peak_memory_mib", Simulated(SimulatedConfig()), SMALL)
 
 

@@ -106,7 +106,7 @@ def test_a_gaussian_process_keeps_as_many_networks_as_it_may() -> None:
 )
 def test_an_ensemble_refuses_what_it_cannot_weigh(names: tuple[str, ...]) -> None:
     predictor = make_predictor("ensemble", SPACE, SIZE, StackedConfig(predictors=names))
-    with pytest.raises(UsageError, match="cannot be part of an ensemble|takes each predictor once"):
+    with pytest.raises(UsageError, match="cannot be part of a differentiable ensemble|takes each predictor once"):
         predictor.fit(*critical_path(40), seed=0)
 
 

@@ -164,5 +164,5 @@ def test_too_few_or_too_many_samples_are_refused_with_the_number(help_tables: di
     with pytest.raises(DataError, match="transfer needs at least 3 samples, asked for 2"):
         fit_on_samples("transfer", table, samples=2)
     small = CostTable(table.frame.head(12), table.provenance)
-    with pytest.raises(DataError, match="10 samples and 5 networks to judge on need a table of 15, got 12"):
+    with pytest.raises(DataError, match="10 samples and 5 networks for scoring need a table of 15, got 12"):
         fit_on_samples("transfer", small, samples=10)

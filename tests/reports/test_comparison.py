@@ -3,15 +3,12 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import pytest
+from window import Window
 
 from chronas.reports import comparison_figures, write_comparison
 from chronas.tables import Agreement, Best, Comparison
-
-if TYPE_CHECKING:
-    from selenium.webdriver import Chrome
 
 NAMES = ["a.latency_ms", "<b onclick=x>.latency_ms", "MACs", "parameters"]
 COMPARISON = Comparison(
@@ -36,15 +33,13 @@ def test_matrices_are_symmetric_and_gaps_are_empty() -> None:
 
 
 @pytest.mark.parametrize("width", [380, 1200])
-def test_the_page_draws_every_matrix(width: int, browser: Chrome, pages: Path) -> None:
+def test_the_page_draws_every_matrix(width: int, window: Window, pages: Path) -> None:
     path = pages / f"comparison-{width}.html"
     write_comparison(path, COMPARISON)
-    size = {"width": width, "height": 900, "deviceScaleFactor": 1, "mobile": False}
-    browser.execute_cdp_cmd("Emulation.setDeviceMetricsOverride", size)
-    browser.get(path.as_uri())
-    assert browser.get_log("browser") == []
-    assert browser.execute_script(DRAWN) == [12, 16, 2]
+    window.open(path, width)
+    assert window.run(DRAWN) == [12, 16, 2]
     wide = "return document.documentElement.scrollWidth - document.documentElement.clientWidth"
-    assert browser.execute_script(wide) == 0
-    text = browser.execute_script("return document.querySelector('main').innerText")
+    assert window.run(wide) == 0
+    text = window.run("return document.querySelector('main').innerText")
     assert "15,625 architectures" in text and "|<script>x</script>~0|" in text and "91.50 %" in text
+    assert window.messages == []

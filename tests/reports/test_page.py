@@ -3,18 +3,15 @@ from __future__ import annotations
 import re
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
 
 import pytest
 from plotly.offline import get_plotlyjs
 from sample import sample_report
+from window import Window
 
 from chronas.errors import DataError
 from chronas.records import Estimate, TrialRecord
 from chronas.reports import Report, write_page
-
-if TYPE_CHECKING:
-    from selenium.webdriver import Chrome
 
 REPORTS: dict[str, Report] = {
     "darts": sample_report("darts"),
@@ -41,17 +38,6 @@ return [...document.querySelectorAll('#found svg.cell')].map(svg => {
 def text_of(path: Path) -> str:
     """The page without plotly.js."""
     return path.read_text(encoding="utf-8").replace(get_plotlyjs(), "")
-
-
-def open_page(browser: Chrome, path: Path, width: int, *, dark: bool = False) -> list[dict[str, Any]]:
-    """Open a page at a width and give what the console said."""
-    scheme = {"name": "prefers-color-scheme", "value": "dark" if dark else "light"}
-    browser.execute_cdp_cmd("Emulation.setEmulatedMedia", {"features": [scheme]})
-    size = {"width": width, "height": 900, "deviceScaleFactor": 1, "mobile": False}
-    browser.execute_cdp_cmd("Emulation.setDeviceMetricsOverride", size)
-    browser.get(path.as_uri())
-    messages: list[dict[str, Any]] = browser.get_log("browser")
-    return messages
 
 
 def test_the_page_loads_nothing(tmp_path: Path) -> None:
@@ -107,24 +93,25 @@ def test_a_report_whose_network_is_lost_is_refused_and_writes_nothing(tmp_path: 
 
 @pytest.mark.parametrize("width", [1280, 400])
 @pytest.mark.parametrize("name", REPORTS)
-def test_a_browser_draws_all_of_it(browser: Chrome, pages: Path, name: str, width: int) -> None:
+def test_a_browser_draws_all_of_it(window: Window, pages: Path, name: str, width: int) -> None:
     path = pages / f"{name}.html"
     write_page(path, REPORTS[name])
-    assert open_page(browser, path, width) == []
-    assert browser.execute_script(DRAWN) == [True] * PLOTS[name]
-    assert browser.execute_script("return document.documentElement.scrollWidth <= innerWidth")
-    assert browser.execute_script("return performance.getEntriesByType('resource').length") == 0
-    cells = browser.execute_script(CELLS)
+    window.open(path, width)
+    assert window.run(DRAWN) == [True] * PLOTS[name]
+    assert window.run("return document.documentElement.scrollWidth <= innerWidth")
+    assert window.run("return performance.getEntriesByType('resource').length") == 0
+    cells = window.run(CELLS)
     assert len(cells) == {"darts": 2, "nasbench201": 1, "missed": 0}[name]
     assert all(0 < box_width <= width and height > 0 and fits for box_width, height, fits in cells)
+    assert window.messages == []
 
 
 @pytest.mark.parametrize("dark", [False, True])
-def test_figures_follow_the_theme(browser: Chrome, pages: Path, dark: bool) -> None:
+def test_figures_follow_the_theme(window: Window, pages: Path, dark: bool) -> None:
     path = pages / "theme.html"
     write_page(path, REPORTS["darts"])
-    open_page(browser, path, 1280, dark=dark)
-    fills = browser.execute_script(
+    window.open(path, 1280, dark=dark)
+    fills = window.run(
         "return [...document.querySelectorAll('.xtick text, .g-ytitle text, .legendtext, .textpoint text')]"
         ".map(text => getComputedStyle(text).fill)"
     )
@@ -132,13 +119,13 @@ def test_figures_follow_the_theme(browser: Chrome, pages: Path, dark: bool) -> N
     assert len(fills) > 50
 
 
-def test_the_architecture_can_be_copied(browser: Chrome, pages: Path) -> None:
+def test_the_architecture_can_be_copied(window: Window, pages: Path) -> None:
     path = pages / "copy.html"
     write_page(path, REPORTS["darts"])
-    open_page(browser, path, 1280)
-    label = browser.execute_async_script(
-        "const done = arguments[0], button = document.querySelector('[data-copy=genotype-text]');"
-        "new MutationObserver(() => done(button.textContent)).observe(button, {childList: true}); button.click();"
+    window.open(path, 1280)
+    label = window.run(
+        "const button = document.querySelector('[data-copy=genotype-text]'); return new Promise(done => {"
+        "new MutationObserver(() => done(button.textContent)).observe(button, {childList: true}); button.click(); });"
     )
     assert label in ("Copied", "Selected")
 

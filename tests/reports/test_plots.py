@@ -129,7 +129,7 @@ def test_tries_of_random_search_are_not_joined_by_a_line() -> None:
     )
     (figure,) = [f for f in search_curves([search, tries], {}, {}) if f.title == "Validation accuracy"]
     assert [trace["mode"] for trace in figure.data] == ["lines", "markers"]
-    assert figure.layout["xaxis"]["title"]["text"] == "epoch, or number of the try"
+    assert figure.layout["xaxis"]["title"]["text"] == "epoch, or number of trial"
 
 
 def test_a_search_has_the_colour_of_its_network() -> None:

@@ -12,7 +12,7 @@ from chronas.devices import DEVICES
 from chronas.errors import DataError, UsageError
 from chronas.predictors import PREDICTORS
 from chronas.runs import LIMITS, PRESETS, RunConfig, make_preset
-from chronas.runs.config import WEIGHTS
+from chronas.runs.settings import WEIGHTS
 from chronas.search import SEARCHERS
 from chronas.spaces import SPACES, NetworkScale
 from chronas.units import COST_UNITS

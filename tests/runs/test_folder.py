@@ -42,7 +42,7 @@ def test_what_cannot_work_is_refused_before_anything_is_written(
 
 def test_a_warm_up_that_leaves_no_epoch_is_refused_before_anything_is_written(tmp_path: Path) -> None:
     searcher = tiny_config().searcher_config.model_copy(update={"warmup_epochs": 2})
-    refused_before_anything_is_written(tmp_path / "run", "leaves the alphas none of 2", searcher_config=searcher)
+    refused_before_anything_is_written(tmp_path / "run", "leaves none of 2 for the alphas", searcher_config=searcher)
 
 
 def test_a_device_that_is_not_here_is_refused_before_anything_is_written(tmp_path: Path) -> None:
@@ -88,7 +88,7 @@ def test_other_settings_are_told_one_by_one_up_to_three(copied: Run) -> None:
     with pytest.raises(UsageError) as error:
         Run.create(copied.folder, tiny_config(networks=41, recipe=recipe), command="x")
     assert "(networks 40 -> 41, recipe.epochs 2 -> 3)" in str(error.value)
-    assert f"chronas run --resume {copied.folder}" in str(error.value)
+    assert f"chronas resume {copied.folder}" in str(error.value)
     many = tiny_config(networks=41, recipe=recipe, seed=5, threads=2, latency_weight=1.0)
     with pytest.raises(UsageError, match="and 2 more"):
         Run.create(copied.folder, many, command="x")

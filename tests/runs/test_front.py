@@ -75,7 +75,7 @@ def test_a_predictor_without_a_gradient_is_refused_before_anything_is_searched(t
     rows = [(each, 1.0 + 0.1 * number) for number, each in enumerate(architectures)]
     table = CostTable.from_rows(run.space, run.size, run.device, rows)
     with pytest.raises(
-        UsageError, match="rigid is not differentiable, and searcher darts descends by gradient: .* with a front"
+        UsageError, match="rigid is not differentiable, and searcher darts is gradient-based: .* with a front"
     ):
         search_front(run, {"latency_ms": Rigid(run.space, run.size)}, table)
     assert not (run.folder / "search").exists()

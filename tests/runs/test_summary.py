@@ -43,7 +43,7 @@ def test_a_run_that_has_only_begun_has_a_report_that_says_how_to_go_on(tmp_path:
     run = Run.create(tmp_path / "my run", tiny_config(), command="x")
     report = show(run)
     assert report.verdict.met is None
-    assert report.verdict.text == f"The run is not finished; go on with: chronas run --resume '{run.folder}'"
+    assert report.verdict.text == f"The run is not finished; go on with: chronas resume '{run.folder}'"
     assert (report.networks, report.searches, report.predictor, report.found) == ([], [], None, None)
     assert report.files == {}
     assert report.asked["data"] == "digits: 200 training and 359 test images"

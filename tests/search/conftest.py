@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 
 from chronas.data import Images, Normalisation, load_dataset, split
-from chronas.search import ObjectiveConfig, SearchCost, SearchImages, Task
+from chronas.search import Cost, ObjectiveConfig, SearchImages, Task
 from chronas.spaces import NetworkSize, Space, make_space
 
 MakeTask = Callable[..., Task]
@@ -23,10 +23,10 @@ def additive(space: Space) -> Callable[[Tensor], Tensor]:
     return lambda codes: codes @ slope + 1.0
 
 
-def latency(space: Space) -> SearchCost:
+def latency(space: Space) -> Cost:
     cost = additive(space)
     codes = torch.from_numpy(space.encode(space.sample(min(200, space.cardinality), seed=0)))
-    return SearchCost(cost, float(cost(codes).median()))
+    return Cost(cost, float(cost(codes).median()))
 
 
 def objective_of(weight: float = 0.0, limit_ms: float | None = None, **others: Any) -> ObjectiveConfig:

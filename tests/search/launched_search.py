@@ -14,7 +14,7 @@ import torch
 from torch import Tensor
 
 from chronas.data import Normalisation, load_dataset, split
-from chronas.search import ObjectiveConfig, SearchCost, SearchImages, Task, make_searcher, searcher_class
+from chronas.search import Cost, ObjectiveConfig, SearchImages, Task, make_searcher, searcher_class
 from chronas.spaces import NetworkSize, make_space
 from chronas.training import launched_group
 
@@ -44,7 +44,7 @@ def main(folder: Path, searcher: str, space_name: str, settings: str, killed_aft
             space=space,
             size=NetworkSize(input_shape=(1, 8, 8), outputs=10, width=8, depth=1),
             images=SearchImages(train, validation, Double(*astuple(Normalisation.of(images)))),
-            costs={"latency_ms": SearchCost(lambda codes: codes.double() @ slope, 20.0)},
+            costs={"latency_ms": Cost(lambda codes: codes.double() @ slope, 20.0)},
             objective=ObjectiveConfig(weights={"latency_ms": 0.3}),
             folder=folder,
             group=group,

@@ -14,7 +14,7 @@ import pytest
 import torch
 
 from chronas.errors import MismatchError, OutOfReachError
-from chronas.search import SearchCost, TableEvaluator, Task, make_searcher, searcher_class
+from chronas.search import Cost, TableEvaluator, Task, make_searcher, searcher_class
 from chronas.search.blackbox import loop as sampling
 from chronas.search.blackbox.bayesian import Bayesian, BayesianConfig
 from chronas.search.blackbox.loop import BlackBoxResult
@@ -83,7 +83,7 @@ def test_a_region_is_searched_to_its_end_and_no_cell_that_images_do_not_pass_is_
     passed = {text for text in inside if not text.rpartition("+")[2].startswith("|none~0")}
     assert len(passed) == 4 < len(inside), "one operation, from the input to the end"
     task = make_task("nasbench201", limit_ms=2.5)
-    task = replace(task, costs={"latency_ms": SearchCost(edges, 4.0)}, evaluate=convolutions)
+    task = replace(task, costs={"latency_ms": Cost(edges, 4.0)}, evaluate=convolutions)
     config = FEW.model_copy(update={"architectures": 40, "initial_random": 3})
     found = make_searcher("bayesian", config).search(task)
     trained = {row["mode"] for row in found.history}
@@ -96,7 +96,7 @@ def test_a_region_is_searched_to_its_end_and_no_cell_that_images_do_not_pass_is_
     with pytest.raises(OutOfReachError, match="nearest that was found is predicted at 1 ms"):
         Bayesian(config, known=found.trials).search(replace(task, objective=nothing, folder=task.folder / "nothing"))
     dead = task.objective.model_copy(update={"limits": {"latency_ms": 1.5}})
-    with pytest.raises(OutOfReachError, match="all that was found of nasbench201 within 1.5 ms lets no image through"):
+    with pytest.raises(OutOfReachError, match="all architectures found in nasbench201 within 1.5 ms are disconnected"):
         Bayesian(config).search(replace(task, objective=dead, folder=task.folder / "dead"))
     rungs = [{"latency_ms": limit_ms} for limit_ms in (1.5, 2.5)]
     assert {str(each.architecture) for each in found.contenders(rungs)} == trained

@@ -188,7 +188,7 @@ def test_a_checkpoint_knows_its_predictor_up_to_rounding(make_task: MakeTask) ->
 
 
 def test_settings_that_do_not_fit_are_refused() -> None:
-    with pytest.raises(UsageError, match="warm-up of 15 epochs leaves the alphas none of 10"):
+    with pytest.raises(UsageError, match="warm-up of 15 epochs leaves none of 10 for the alphas"):
         make_searcher("pc-darts", PCDartsConfig(epochs=10))
 
 

@@ -224,7 +224,7 @@ def test_the_divergence_from_the_uniform_dirichlet_takes_the_place_of_squares(ma
         pytest.param(
             {"later_partial_channels": (2, 1), "later_operations": (2, 3)}, "operations only fall .* 2, 3", id="more"
         ),
-        pytest.param({"warmup_epochs": 50}, "50 epochs a stage leaves the alphas none of 50", id="warm-up"),
+        pytest.param({"warmup_epochs": 50}, "50 epochs a stage leaves none of 50 for alphas", id="warm-up"),
     ],
 )
 def test_stages_that_do_not_fit_are_refused(settings: dict[str, Any], message: str) -> None:

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from scipy import stats
 from torch import Tensor
 
-from chronas.search import Relaxation, SearchCost, candidates
+from chronas.search import Cost, Relaxation, candidates
 from chronas.spaces import Architecture
 from toy_space import ToySpace, toy_spaces
 
@@ -146,7 +146,7 @@ def test_candidates_are_exactly_what_is_inside_a_limit_best_first(space: ToySpac
     everything, p = enumerated(space, alphas, edges)
     costs = torch.from_numpy(space.encode(everything)).double() @ slope
     limit_ms = float(costs.min()) + share * float(costs.max() - costs.min()) + 1e-9
-    latency = {"latency_ms": SearchCost(lambda codes: codes @ slope, 1.0)}
+    latency = {"latency_ms": Cost(lambda codes: codes @ slope, 1.0)}
     found = list(candidates(Relaxation(space, alphas, edges), latency, {"latency_ms": limit_ms}))
     inside = [number for number in range(len(everything)) if float(costs[number]) <= limit_ms]
     assert {each.architecture for each in found} == {everything[number] for number in inside}
@@ -164,7 +164,7 @@ def test_candidates_without_a_limit_are_lazy() -> None:
         asked.append(len(codes))
         return codes.sum(dim=1)
 
-    found = candidates(Relaxation(space, *alphas_of(space, 0)), {"latency_ms": SearchCost(cost, 1.0)}, {})
+    found = candidates(Relaxation(space, *alphas_of(space, 0)), {"latency_ms": Cost(cost, 1.0)}, {})
     assert asked == []
     assert len(list(itertools.islice(found, 3))) == 3
     assert asked == [space.cardinality]

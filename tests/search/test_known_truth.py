@@ -11,7 +11,7 @@ import polars as pl
 import pytest
 import torch
 
-from chronas.search import ObjectiveConfig, SearchCost, TableEvaluator, Task, make_searcher, searcher_class
+from chronas.search import Cost, ObjectiveConfig, TableEvaluator, Task, make_searcher, searcher_class
 
 MakeTask = Callable[..., Task]
 SEEDS, EVALUATIONS = 10, 300
@@ -36,7 +36,7 @@ class Truth:
         values = torch.zeros(5**6, dtype=torch.float64)
         numbers = torch.tensor([cell.choices for cell in cells]) @ places
         values[numbers] = torch.tensor([self.latency_ms[str(cell)] for cell in cells], dtype=torch.float64)
-        latency = SearchCost(lambda codes: values[codes.view(-1, 6, 5).argmax(dim=2) @ places], float(values.median()))
+        latency = Cost(lambda codes: values[codes.view(-1, 6, 5).argmax(dim=2) @ places], float(values.median()))
         limits = {"latency_ms": self.limit_ms} if limited else {}
         return replace(
             task,

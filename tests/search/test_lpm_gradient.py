@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from chronas.predictors import Predictor, make_predictor
-from chronas.search import Objective, ObjectiveConfig, Relaxation, SearchCost
+from chronas.search import Cost, Objective, ObjectiveConfig, Relaxation
 from chronas.spaces import NetworkSize, make_space
 
 SPACE = make_space("nasbench201")
@@ -51,7 +51,7 @@ def true_expectation(alphas: Tensor) -> Tensor:
 
 def objective_of(weight: float, samples: int) -> Objective:
     config = ObjectiveConfig(weights={"latency_ms": weight}, samples=samples)
-    return Objective(config, {"latency_ms": SearchCost(lpm().cost, lpm().median)})
+    return Objective(config, {"latency_ms": Cost(lpm().cost, lpm().median)})
 
 
 @pytest.mark.parametrize("spread", [1e-3, 0.5, 1.5])

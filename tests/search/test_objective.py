@@ -10,14 +10,14 @@ from pydantic import ValidationError
 from torch import Tensor
 
 from chronas.errors import DataError, UsageError
-from chronas.search import Objective, ObjectiveConfig, Relaxation, SearchCost
+from chronas.search import Cost, Objective, ObjectiveConfig, Relaxation
 from chronas.spaces import Space, make_space
 
 SPACE = make_space("darts")
 NAMES = ("latency_ms", "energy_mj", "peak_memory_mib")
 
 
-def additive(space: Space, scale: float = 1.0, seed: int = 0) -> SearchCost:
+def additive(space: Space, scale: float = 1.0, seed: int = 0) -> Cost:
     slope = torch.linspace(0.1, 1.0, space.encoding_length)[
         torch.randperm(space.encoding_length, generator=torch.Generator().manual_seed(seed))
     ]
@@ -25,19 +25,19 @@ def additive(space: Space, scale: float = 1.0, seed: int = 0) -> SearchCost:
     def cost(codes: Tensor) -> Tensor:
         return scale * (codes @ slope + 1.0)
 
-    return SearchCost(cost, float(cost(torch.from_numpy(space.encode(space.sample(200, seed=0)))).median()))
+    return Cost(cost, float(cost(torch.from_numpy(space.encode(space.sample(200, seed=0)))).median()))
 
 
-def latency(scale: float = 1.0) -> dict[str, SearchCost]:
+def latency(scale: float = 1.0) -> dict[str, Cost]:
     return {"latency_ms": additive(SPACE, scale)}
 
 
-def several(count: int = 3) -> dict[str, SearchCost]:
+def several(count: int = 3) -> dict[str, Cost]:
     """Costs of other slopes and of scales that lie orders of magnitude apart."""
     return {name: additive(SPACE, 10.0**-seed, seed) for seed, name in enumerate(NAMES[:count])}
 
 
-def weighted(weight: float, costs: Mapping[str, SearchCost]) -> Objective:
+def weighted(weight: float, costs: Mapping[str, Cost]) -> Objective:
     return Objective(ObjectiveConfig(weights={"latency_ms": weight}), costs)
 
 
@@ -118,7 +118,7 @@ def test_the_price_of_an_architecture_is_what_the_weights_make_of_its_costs() ->
 
 
 def modes_against_a_task_that_likes_costly_networks(
-    objective: Objective, costs: Mapping[str, SearchCost], steps: int
+    objective: Objective, costs: Mapping[str, Cost], steps: int
 ) -> dict[str, list[float]]:
     """Each cost of the mode after each of some steps on a loss that falls with every cost."""
     generator, parameters = torch.Generator().manual_seed(0), alphas()
@@ -200,7 +200,7 @@ def test_what_cannot_be_computed_is_refused() -> None:
         Objective(ObjectiveConfig(weights={"energy_mj": 3.0}), latency())
     for median in (0.0, float("nan"), float("inf")):
         with pytest.raises(UsageError, match="median"):
-            weighted(1.0, {"latency_ms": SearchCost(additive(SPACE).predict, median)})
+            weighted(1.0, {"latency_ms": Cost(additive(SPACE).predict, median)})
     for wrong in (
         {"weights": {"latency_ms": -1.0}},
         {"weights": {"latency_ms": float("nan")}},
@@ -212,6 +212,6 @@ def test_what_cannot_be_computed_is_refused() -> None:
     ):
         with pytest.raises(ValidationError):
             ObjectiveConfig.model_validate(wrong)
-    nowhere = weighted(1.0, {"latency_ms": SearchCost(lambda codes: codes.sum(1) / 0, 1.0)})
+    nowhere = weighted(1.0, {"latency_ms": Cost(lambda codes: codes.sum(1) / 0, 1.0)})
     with pytest.raises(DataError, match="latency_ms that is not a finite number"):
         nowhere.term(Relaxation(SPACE, alphas()), torch.Generator())

@@ -15,7 +15,7 @@ import torch
 from torch import Tensor, nn
 
 from chronas.predictors import make_predictor
-from chronas.search import Objective, SearchCost, Task, make_searcher
+from chronas.search import Cost, Objective, Task, make_searcher
 from chronas.search.gradient.proxyless import (
     Proxyless,
     ProxylessConfig,
@@ -257,17 +257,17 @@ def recovered_ms(blocks: dict[str, Any], architecture: Architecture) -> float:
 
 
 @pytest.fixture
-def raspberry(shared_data: Path) -> dict[str, SearchCost]:
+def raspberry(shared_data: Path) -> dict[str, Cost]:
     """A look-up table learned from 5,000 architectures of HW-NAS-Bench."""
     known = pl.read_parquet(shared_data / "fbnet" / "latency_help.parquet")
     architectures = [FBNET.architecture(row) for row in known.select(f"l{layer}" for layer in range(22)).rows()]
     predictor = make_predictor("lookup", FBNET, FBNET.sizes["cifar100"])
     predictor.fit(FBNET.encode(architectures), known["raspi4_ms"].to_numpy(), seed=0)
-    return {"latency_ms": SearchCost(predictor.cost, predictor.median)}
+    return {"latency_ms": Cost(predictor.cost, predictor.median)}
 
 
 def test_on_fbnet_each_weight_lowers_the_latency_of_a_raspberry_pi(
-    make_task: MakeTask, raspberry: dict[str, SearchCost]
+    make_task: MakeTask, raspberry: dict[str, Cost]
 ) -> None:
     expected_ms = []
     for weight in (0.0, 2.0, 20.0):
@@ -279,7 +279,7 @@ def test_on_fbnet_each_weight_lowers_the_latency_of_a_raspberry_pi(
 
 
 def test_on_fbnet_a_limit_that_a_quarter_keeps_is_kept(
-    make_task: MakeTask, raspberry: dict[str, SearchCost], shared_data: Path
+    make_task: MakeTask, raspberry: dict[str, Cost], shared_data: Path
 ) -> None:
     limit_ms = float(pl.read_parquet(shared_data / "fbnet" / "latency_help.parquet")["raspi4_ms"].quantile(0.25) or 0.0)
     found = make_searcher("proxyless", FEW).search(replace(make_task(FBNET, limit_ms=limit_ms), costs=raspberry))

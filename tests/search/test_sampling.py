@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 from chronas.errors import DataError, OutOfReachError, UsageError
-from chronas.search import ObjectiveConfig, SearchCost, Searcher, Task, make_searcher, searcher_class
+from chronas.search import Cost, ObjectiveConfig, Searcher, Task, make_searcher, searcher_class
 from chronas.search.blackbox import loop as sampling
 from chronas.spaces import Architecture
 
@@ -127,13 +127,13 @@ def test_what_was_found_is_ranked_by_errors_and_price_and_kept_inside_limits(mak
     inside = list(found.candidates({"latency_ms": median_ms}))
     assert 0 < len(inside) < 60
     assert all(each.costs["latency_ms"] <= median_ms for each in inside)
-    with pytest.raises(OutOfReachError, match="of 60 assessed architectures none is predicted within 0.1 ms"):
+    with pytest.raises(OutOfReachError, match="of 60 evaluated architectures none is predicted within 0.1 ms"):
         next(found.candidates({"latency_ms": 0.1}))
 
 
 def test_the_front_is_what_no_other_beats_in_accuracy_and_costs(make_task: MakeTask) -> None:
     task = make_task("nasbench201")
-    energy = SearchCost(lambda codes: codes[:, ::3].sum(dim=1) + 1.0, 3.0)
+    energy = Cost(lambda codes: codes[:, ::3].sum(dim=1) + 1.0, 3.0)
     costs = {**task.costs, "energy_mj": energy}
     found = searcher("nsga2").search(replace(task, costs=costs, evaluate=Judge()))
     assert isinstance(found, sampling.BlackBoxResult)

@@ -14,7 +14,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from chronas.errors import DataError, DivergedError, MismatchError
-from chronas.search import ObjectiveConfig, SearchCost, TableEvaluator, Task
+from chronas.search import Cost, ObjectiveConfig, TableEvaluator, Task
 from chronas.search.searcher import check_finite, check_same, skip_connections
 from chronas.spaces import make_space
 from chronas.spaces.darts import GENOTYPES
@@ -99,7 +99,7 @@ def test_labels_that_are_swapped_are_another_task(make_task: MakeTask) -> None:
 
 
 def test_a_predictor_without_finite_costs_is_refused_before_anything_is_trained(make_task: MakeTask) -> None:
-    nowhere = SearchCost(lambda codes: codes.sum(dim=1) * float("nan"), 1.0)
+    nowhere = Cost(lambda codes: codes.sum(dim=1) * float("nan"), 1.0)
     task = replace(make_task("nasbench201"), costs={"latency_ms": nowhere})
     with pytest.raises(DataError, match="not a finite number"):
         task.identity()

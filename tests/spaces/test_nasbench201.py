@@ -1,6 +1,5 @@
 from __future__ import annotations
 
-import time
 from pathlib import Path
 
 import polars as pl
@@ -64,10 +63,8 @@ def test_cells_are_the_same_graph_or_not(one: str, other: str, same: bool) -> No
     assert (cell(one).pruned() == cell(other).pruned()) is same
 
 
-def test_the_whole_space_is_sampled_quickly_and_evenly() -> None:
-    start = time.perf_counter()
+def test_the_whole_space_is_sampled_evenly() -> None:
     every = SPACE.sample(SPACE.cardinality, seed=0)
-    assert time.perf_counter() - start < 5
     assert len(set(every)) == SPACE.cardinality
     assert SPACE.sample(1, seed=0, exclude=frozenset(every[:-1])) == every[-1:]
 

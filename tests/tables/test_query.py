@@ -124,7 +124,7 @@ def test_by_index_text_and_canonical_form(published: dict[str, CostTable]) -> No
     assert len({full.records(one)[0].value for one in found}) == len(others)
     for wrong, error, message in (
         (lambda: query.at(15625), UsageError, "0..15624"),
-        (lambda: query.records(SPACE.from_index(15624)), UsageError, "no table has .* ask for one of the 40"),
+        (lambda: query.records(SPACE.from_index(15624)), UsageError, "no table has .* choose one of the 40"),
         (lambda: query.records("|nor_conv_3x3~0|"), ParseError, "three nodes"),
     ):
         with pytest.raises(error, match=message):
@@ -205,7 +205,7 @@ def test_validation_and_test_accuracies_stay_apart(shared_data: Path, published:
 
 WRONG = {
     "share": ({"index": [0], "val_acc": [100.5]}, "percent from 0 to 100, got 100.5"),
-    "no-architectures": ({"val_acc": [1.0]}, "should tell architectures by architecture or arch_str or index"),
+    "no-architectures": ({"val_acc": [1.0]}, "should give architectures by architecture or arch_str or index"),
     "no-numbers": ({"index": [0], "note": ["a"]}, "numbers beside it"),
     "twice": ({"index": [0, 0], "val_acc": [1.0, 2.0]}, "each architecture once"),
     "no-such-index": ({"index": [15625], "val_acc": [1.0]}, "not of nasbench201"),

@@ -1,45 +1,21 @@
-"""`chronas table compare`: whether devices rank architectures alike, and what the best for one costs on the others."""
+"""`chronas table compare`: rank correlations of devices, and the cost of each device's best network on the others."""
 
 from __future__ import annotations
 
 from dataclasses import asdict
-from pathlib import Path
-from typing import Annotated
 
-import tyro
-from pydantic import Field
-
-from chronas.cli.options import Options, read_options
+from chronas.cli.flags import CompareOptions
+from chronas.cli.options import Call
 from chronas.cli.output import write, write_json, write_table
 from chronas.cli.query import load_query
 from chronas.errors import UsageError
 from chronas.reports import write_comparison
 from chronas.tables import Comparison, compare
 
-DESCRIPTION = """Compare devices: Kendall and Spearman of each pair, and with multiplications (MACs) and parameters.
 
-With accuracies: the most accurate architecture within each device's limit, and what it costs on every other device,
-over that device's limit."""
-
-
-class CompareOptions(Options):
-    """Options of `chronas table compare`."""
-
-    tables: Annotated[tuple[Path, ...], tyro.conf.Positional] = Field(
-        description="tables of one space and network size; a folder stands for all tables in it"
-    )
-    accuracies: Path | None = Field(default=None, description="Parquet file of accuracies of the architectures")
-    accuracy: str | None = Field(default=None, description="its column to choose the best by; needed with --accuracies")
-    share: float = Field(
-        default=0.25, gt=0, le=1, description="each device's limit is what this share of architectures keeps"
-    )
-    limit_ms: float | None = Field(default=None, gt=0, description="one limit for all latencies in place of --share")
-    page: Path | None = Field(default=None, description="HTML page with plots to write")
-
-
-def main(words: list[str]) -> int:
-    """Compare, then tell."""
-    options = read_options(CompareOptions, words, prog="chronas table compare", description=DESCRIPTION)
+def compare_tables(call: Call[CompareOptions]) -> int:
+    """Compare, then show the result."""
+    options = call.options
     if options.page is not None and options.page.exists():
         raise UsageError(f"{options.page} exists; choose another --page, nothing is overwritten")
     query, size = load_query(options.tables, options.accuracies)
@@ -58,7 +34,7 @@ def main(words: list[str]) -> int:
 
 
 def show_comparison(comparison: Comparison) -> None:
-    """Tables on stdout."""
+    """Show the comparison as tables on stdout."""
     write(f"{comparison.architectures} architectures")
     for statistic in ("kendall", "spearman"):
         rows = zip(comparison.names, comparison.matrix(statistic), strict=True)

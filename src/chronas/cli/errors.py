@@ -1,4 +1,4 @@
-"""The border between chronas and its user: every error becomes one line on stderr and an exit code."""
+"""Error handling of the command line: every error becomes one line on stderr and an exit code."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ INTERRUPTED = 130
 
 
 class InterruptedWithResume(KeyboardInterrupt):
-    """Ctrl-C during a step that can go on; `resume` is the command that does."""
+    """Ctrl-C during a step that can be resumed; `resume` is the command for it."""
 
     def __init__(self, resume: str) -> None:
         super().__init__(resume)
@@ -25,7 +25,7 @@ class InterruptedWithResume(KeyboardInterrupt):
 
 @contextmanager
 def resumable(resume: str) -> Iterator[None]:
-    """Name the command that goes on with the block's work when the user interrupts it."""
+    """If the user interrupts the block, name the command that resumes its work."""
     try:
         yield
     except KeyboardInterrupt:
@@ -33,7 +33,7 @@ def resumable(resume: str) -> Iterator[None]:
 
 
 class Border:
-    """Context manager that turns what is raised inside into one line and `exit_code`.
+    """Context manager that turns an exception inside into one line and `exit_code`.
 
     Args:
         debug: show the traceback as well.
@@ -78,5 +78,5 @@ def _line(error: BaseException) -> tuple[int, str]:
 
 
 def _silence_stdout() -> None:
-    """Whoever read our output has gone: let the interpreter's last flush find a place to write."""
+    """Redirect stdout to nowhere after its reader has gone, so that the interpreter's last flush succeeds."""
     os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

@@ -1,101 +1,69 @@
-"""`chronas fit`: learn a cost predictor from a table, as a step of a run or from a loose file."""
+"""`chronas fit`: learns a cost predictor from a table, as a step of a run or from a file."""
 
 from __future__ import annotations
 
 import sys
 from pathlib import Path
 
-from pydantic import BaseModel, Field
+from pydantic import BaseModel
 
-from chronas.cli.options import Options, part, read_names, read_options, with_names, with_parts
-from chronas.cli.output import progress_display, write, write_json, write_table
-from chronas.cli.run_argument import take_run
+from chronas.cli.flags import FitOptions
+from chronas.cli.options import Call, Groups
+from chronas.cli.output import write, write_json, write_table
+from chronas.cli.steps import check_new, run_of
 from chronas.errors import UsageError
-from chronas.predictors import (
-    PREDICTORS,
-    Choose,
-    PredictorReport,
-    TransferConfig,
-    fit_and_report,
-    fit_on_samples,
-    predictor_class,
-)
+from chronas.predictors import PredictorReport, TransferConfig, fit_and_report, fit_on_samples, predictor_class
+from chronas.progress import progress_display
 from chronas.reports import predictor_words
-from chronas.runs import Run, fit, fit_all, measure, predictor_folder
+from chronas.runs import Run, fit_all, measure, predictor_folder
+from chronas.runs import fit as fit_step
 from chronas.tables import CostTable, table_files, table_path
 from chronas.units import unit_of
 
-DESCRIPTION = """Learn a cost predictor from a table, and report how well it predicts architectures not seen.
 
-With --transfer-from a device is learned from few networks: tables of other devices tell the rest.
-
-Given a run folder, `chronas fit RUN` does this step of the run; --again does it anew and keeps the old result."""
-
-
-class FitOptions(Options):
-    """Options of `chronas fit` that do not depend on names."""
-
-    table: Path = Field(description="Parquet file of `chronas measure`, or a name of `chronas table list`")
-    out: Path = Field(default=Path("predictor.safetensors"), description="file to write")
-    cost: str | None = Field(default=None, description="what to learn of the table's costs; by default its own")
-    transfer_from: tuple[Path, ...] = Field(
-        default=(), description="tables of other devices on the same space, or their folder: --predictor transfer"
-    )
-    samples: int | None = Field(
-        default=None,
-        ge=1,
-        description="fit on so many networks of the table, judge on all others; without it, folds",
-    )
-    choose: Choose = Field(default="spread", description="which samples: random, spread out, least sure one next")
-    folds: int = Field(default=5, ge=2, le=100, description="folds of the cross-validation")
-    seed: int = Field(default=0, ge=0, description="of samples, folds and fitting")
+def groups_of(options: FitOptions) -> Groups:
+    """The predictor's settings."""
+    return Groups({"predictor": predictor_class(_predictor(options)).Config()})
 
 
-def main(words: list[str]) -> int:
-    """Fit, then tell how good it is."""
-    run, again, words = take_run(words, "chronas fit")
-    if run is not None:
-        return _of_run(run, words, again=again)
-    valid = {"predictor": PREDICTORS}
-    given = {word.partition("=")[0] for word in words}
-    names, words = read_names(words, valid, {"predictor": "transfer" if "--transfer-from" in given else "lpm"})
-    named = with_names(FitOptions, valid, names)
-    model = with_parts(named, {"predictor": predictor_class(names["predictor"]).Config()})
-    options = read_options(model, words, prog="chronas fit", description=DESCRIPTION)
-    if options.out.exists():
-        raise UsageError(f"{options.out} exists; choose another --out, nothing is overwritten")
-    table = CostTable.load(table_path(options.table))
+def _predictor(options: FitOptions) -> str:
+    return options.predictor or ("transfer" if options.transfer_from else "lpm")
+
+
+def fit(call: Call[FitOptions]) -> int:
+    """Fit, then report the quality of the predictor."""
+    options = call.options
+    own = run_of(call, "fit")
+    if own is not None:
+        return _of_run(own, again=options.again, as_json=options.json_answer)
+    if options.table is None:
+        raise UsageError("--table is needed: a Parquet file of `chronas measure`, or give a run folder")
+    check_new(options.out)
+    path = table_path(options.table)
+    table = CostTable.load(path)
     table = table if options.cost is None else table.of(options.cost)
-    config = _with_sources(part(options, "predictor"), options)
+    name, config = _predictor(options), _with_sources(call.groups["predictor"], path.resolve(), options)
     if options.samples is None:
-        if "--choose" in given:
-            raise UsageError("--choose tells which samples to take: give --samples, or leave it out")
-        predictor, report = fit_and_report(
-            names["predictor"], table, config=config, folds=options.folds, seed=options.seed
-        )
+        if "--choose" in call.flags:
+            raise UsageError("--choose selects samples: give --samples, or leave it out")
+        predictor, report = fit_and_report(name, table, config=config, folds=options.folds, seed=options.seed)
     else:
-        if "--folds" in given:
-            raise UsageError("--samples judges on all networks left, without folds: leave one of the two out")
+        if "--folds" in call.flags:
+            raise UsageError("--samples scores on all other networks, without folds: leave one of the two out")
         predictor, report = fit_on_samples(
-            names["predictor"],
-            table,
-            samples=options.samples,
-            choose=options.choose,
-            config=config,
-            seed=options.seed,
+            name, table, samples=options.samples, choose=options.choose, config=config, seed=options.seed
         )
     predictor.save(options.out)
     show_fit(report, options.out, as_json=options.json_answer)
     return 0
 
 
-def _with_sources(config: BaseModel, options: FitOptions) -> BaseModel:
-    """The predictor's config with the tables of --transfer-from, but for the table itself."""
+def _with_sources(config: BaseModel, own: Path, options: FitOptions) -> BaseModel:
+    """The predictor's config with the tables of --transfer-from, without the table itself."""
     if not options.transfer_from:
         return config
     if not isinstance(config, TransferConfig):
         raise UsageError("--transfer-from is for --predictor transfer: leave one of the two out")
-    own = table_path(options.table).resolve()
     found = [file for path in options.transfer_from for file in table_files(path)]
     sources = [file for file in found if file.resolve() != own]
     if len(sources) < len(found):
@@ -105,15 +73,14 @@ def _with_sources(config: BaseModel, options: FitOptions) -> BaseModel:
     return config.model_copy(update={"sources": tuple(sources), "cost": options.cost or config.cost})
 
 
-def _of_run(run: Run, words: list[str], *, again: bool) -> int:
-    options = read_options(Options, words, prog="chronas fit RUN", description=DESCRIPTION)
-    with run.working(), progress_display() as progress:
+def _of_run(own: Run, *, again: bool, as_json: bool) -> int:
+    with own.working(), progress_display() as progress:
         if again:
-            run.set_aside("predictor")
-        table = measure(run, progress)
-        reports = {cost: fit(run, table.of(cost), progress)[1] for cost in fit_all(run, table, progress)}
-    paths = {cost: predictor_folder(run, cost) / "predictor.safetensors" for cost in reports}
-    if options.json_answer:
+            own.set_aside("predictor")
+        table = measure(own, progress)
+        reports = {cost: fit_step(own, table.of(cost), progress)[1] for cost in fit_all(own, table, progress)}
+    paths = {cost: predictor_folder(own, cost) / "predictor.safetensors" for cost in reports}
+    if as_json:
         write_json([{"path": str(paths[cost]), **report.to_json()} for cost, report in reports.items()])
         return 0
     for cost, report in reports.items():
@@ -122,7 +89,7 @@ def _of_run(run: Run, words: list[str], *, again: bool) -> int:
 
 
 def show_fit(report: PredictorReport, path: Path, *, as_json: bool) -> None:
-    """Scores beside the baselines', then what they mean."""
+    """Scores of the predictor and of the baselines, then their meaning."""
     if as_json:
         write_json({"path": str(path), **report.to_json()})
         return

@@ -1,71 +1,50 @@
-"""`chronas measure --lookup`: what each distinct block of a chain of layers costs, and how well that adds up."""
+"""`chronas measure lookup`: costs of each distinct block of a chain of layers, and the accuracy of their sums."""
 
 from __future__ import annotations
 
-from pathlib import Path
-
-from pydantic import Field
-
-from chronas.cli.costs import find_costs
-from chronas.cli.options import Options, part, read_names, read_options, with_names, with_parts
+from chronas.cli.flags import LookupOptions
+from chronas.cli.options import Call, Groups
 from chronas.cli.output import write, write_json, write_table
-from chronas.cli.table import journal_beside, show_table
-from chronas.devices import DEVICES, device_class, make_device
+from chronas.cli.steps import check_new, find_costs, journal_beside, published_size, size_of
+from chronas.cli.table import show_table
+from chronas.devices import device_class, make_device
 from chronas.errors import UsageError
 from chronas.measurement import Plan
 from chronas.predictors import Lookup
-from chronas.spaces import SPACES, NetworkSize, Space, make_space
+from chronas.spaces import SPACES, Space, make_space
 from chronas.tables import BlockCosts, BlockNetworks, added_up, as_block_table
 
-DESCRIPTION = """Measure each distinct block of a space of layers, and how well blocks add up to whole networks.
-
-A block is measured in a network of cheapest blocks (skip), in all layers of its shape at once. The table has these
-networks and the whole ones. What was killed goes on with the same command."""
 MICROSECONDS = 1000.0  # in a millisecond
 
 
-class LookupOptions(Options):
-    """Options of `chronas measure --lookup` that do not depend on names."""
+def lookup_groups_of(options: LookupOptions) -> Groups:
+    """Size, device and plan.
 
-    networks: int = Field(default=200, ge=2, description="whole random networks that sums of blocks are compared with")
-    seed: int = Field(default=0, ge=0, description="of these networks")
-    out: Path = Field(
-        default=Path("blocks.parquet"), description="table to write; the journal lies beside it (.sqlite)"
-    )
-    save_blocks: Path | None = Field(
-        default=None, description="also write the blocks' costs, as `chronas table query` reads them (.parquet)"
-    )
-    save_predictor: Path | None = Field(
-        default=None, description="also write the sums of blocks as a predictor (.safetensors)"
-    )
-    plan: Plan = Field(default=Plan())
+    Raises:
+        UsageError: the space is not a chain of layers, or has no such data set.
+    """
+    space = make_space(options.space)
+    if space.topology.cells:
+        layered = [name for name in SPACES if not make_space(name).topology.cells]
+        raise UsageError(f"{space.name} is no chain of layers, so it has no blocks: give one of {', '.join(layered)}")
+    config = device_class(options.device).Config()
+    return Groups({"size": published_size(space, options.dataset), "device": config, "plan": Plan()})
 
 
-def main(words: list[str]) -> int:
-    """Measure, then tell what blocks cost and how well they add up."""
-    layered = {name: SPACES[name] for name in SPACES if not make_space(name).topology.cells}
-    valid = {"space": layered, "device": DEVICES}
-    names, words = read_names(words, valid, {"space": next(iter(layered)), "device": "onnxruntime-cpu"})
-    space = make_space(names["space"])
-    chosen, words = read_names(words, {"dataset": space.sizes}, {"dataset": next(iter(space.sizes))})
-    named = with_names(LookupOptions, {**valid, "dataset": space.sizes}, names | chosen)
-    config = device_class(names["device"]).Config()
-    model = with_parts(named, {"size": space.sizes[chosen["dataset"]], "device": config})
-    options = read_options(model, words, prog="chronas measure --lookup", description=DESCRIPTION)
-    written = [path for path in (options.out, options.save_blocks, options.save_predictor) if path is not None]
-    for path in written:
-        if path.exists() or written.count(path) > 1:
-            raise UsageError(f"{path} exists or is given twice; choose another name, nothing is overwritten")
-    journal = journal_beside(options.out)
-    size = NetworkSize.model_validate(part(options, "size"))
+def lookup(call: Call[LookupOptions]) -> int:
+    """Measure, then show the costs of blocks and the accuracy of their sums."""
+    options = call.options
+    check_new(options.out, options.save_blocks, options.save_predictor)
+    space, journal = make_space(options.space), journal_beside(options.out)
+    size = size_of(call, space)
     networks = BlockNetworks.of(space, size)
-    device = make_device(names["device"], part(options, "device"))
+    device = make_device(options.device, call.groups["device"])
     single = networks.architectures
     asked = [*single, *space.sample(options.networks, options.seed, exclude=frozenset(single))]
-    blocks, table = added_up(find_costs(device, size, asked, options.plan, (), journal, words), networks)
+    blocks, table = added_up(find_costs(call, device, size, asked, journal), networks)
     table.save(options.out)
     if options.save_blocks is not None:
-        as_block_table(table, networks, chosen["dataset"]).save(options.save_blocks)
+        as_block_table(table, networks, options.dataset or next(iter(space.sizes))).save(options.save_blocks)
     if options.save_predictor is not None:
         Lookup.of_blocks(table).save(options.save_predictor)
     rows = _rows(space, networks, blocks)
@@ -79,7 +58,7 @@ def main(words: list[str]) -> int:
 
 
 def _rows(space: Space, networks: BlockNetworks, blocks: BlockCosts) -> list[dict[str, str | float]]:
-    """By layers of one shape: the name of each block and what it adds in one of them, in us."""
+    """For layers of one shape: the name of each block and its additional cost in one of them, in us."""
     return [
         {"layers": ", ".join(map(str, place))}
         | {

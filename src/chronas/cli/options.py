@@ -1,177 +1,400 @@
-"""Command-line options made from the configs themselves, by tyro; parse and validation errors become our one line.
+"""Reads command lines into pydantic models by argparse: a field is a flag, a group of settings is `--group.field`.
 
-names, rest = read_names(words, {"device": DEVICES}, {"device": "onnxruntime-cpu"})
-options = read_options(Options, rest, prog="chronas measure")
+call = read(MeasureOptions, ["--networks", "20", "--plan.rounds", "3"], "chronas measure run", groups_of)
+call.options.networks, call.groups["plan"]
 """
 
 from __future__ import annotations
 
-import contextlib
-import io
-import os
-import re
-from collections.abc import Iterator, Mapping
-from typing import Annotated, Any, Literal, TypeVar
+import argparse
+import difflib
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from types import NoneType, UnionType
+from typing import Any, ClassVar, Generic, Literal, NoReturn, TypeVar, Union, get_args, get_origin
 
-import tyro
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, create_model
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic.fields import FieldInfo
+from pydantic_core import PydanticUndefined
 
 from chronas.errors import UsageError, unknown_name
+from chronas.registry import imported
 
-Model = TypeVar("Model", bound=BaseModel)
-VALIDATION = re.compile(
-    r"Error parsing (\S+): \d+ validation errors? for \w+ (?:(Value error,)|(\S+)) (.*?) "
-    r"\[type=.*?input_value=(.*?), input_type=\w+\].*"
-)
-NO_TYPE = re.compile(r"no type matching (\S+) could be instantiated from \[(.*?)\]\. Got errors:.*")
-SIMILAR = re.compile(r"(?:Perhaps you meant:|Arguments similar to (\S+):) (--\S+).*?(?=Arguments similar to|$)")
-NAMED = {  # what the names decide, for help
-    "preset": "settings to begin with",
-    "space": "search space",
-    "device": "device that is measured; decides which --device.* there are",
-    "dataset": "whose images decide the size: their size and number of classes",
-    "searcher": "search algorithm; decides which --searcher.* there are",
-    "predictor": "latency predictor; decides which --predictor.* there are",
+KINDS = {  # fields that take a name -> where the names are
+    "preset": "chronas.runs:PRESETS",
+    "space": "chronas.spaces:SPACES",
+    "device": "chronas.devices:DEVICES",
+    "searcher": "chronas.search:SEARCHERS",
+    "predictor": "chronas.predictors:PREDICTORS",
+    "recipe": "chronas.training:RECIPES",
 }
-WIDE = "400"  # columns, so that tyro does not wrap what we put on one line
-BOX = re.compile(r"^[│╭╰╮╯─|+\s]+|[│╭╰╮╯─|+\s]+$")
 
 
 class Options(BaseModel):
-    """Base of all commands' options: frozen, and with `--json`."""
+    """Base of all commands' options: frozen, and with `--json`.
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    Attributes:
+        POSITIONAL: fields without a flag, in their order.
+        FIRST: fields that the first help shows; empty means all.
+        HIDDEN: fields that are read, so that an error can say why they are refused, and that help leaves out.
+        PRESET: whether a preset or a run gives the defaults, so that only `--help all` shows them.
+    """
 
-    json_answer: Annotated[bool, tyro.conf.arg(name="json"), tyro.conf.FlagCreatePairsOff] = Field(
-        default=False, description="answer in JSON, for programs"
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
+    POSITIONAL: ClassVar[tuple[str, ...]] = ()
+    FIRST: ClassVar[tuple[str, ...]] = ()
+    HIDDEN: ClassVar[tuple[str, ...]] = ()
+    PRESET: ClassVar[bool] = False
+
+    json_answer: bool = Field(default=False, validation_alias="json", description="answer in JSON, for programs")
+
+
+Model = TypeVar("Model", bound=Options)
+
+
+@dataclass(frozen=True)
+class Groups:
+    """Settings that depend on the first flags.
+
+    Attributes:
+        parts: the groups with their defaults, by name.
+        defaults: defaults of single flags for help, if they differ from the model's.
+        base: the object that the groups were made from, for the command.
+    """
+
+    parts: Mapping[str, BaseModel] = field(default_factory=dict)
+    defaults: Mapping[str, Any] = field(default_factory=dict)
+    base: Any = None
+
+
+GroupsOf = Callable[[Any], Groups]  # from the options, as far as they can be read without the groups
+
+
+@dataclass(frozen=True)
+class Call(Generic[Model]):
+    """A command line that was read.
+
+    Attributes:
+        options: the single flags.
+        groups: the groups of settings, by name.
+        flags: the flags that were given, such as "--plan.rounds".
+        line: the command line as it was typed.
+        base: see `Groups`.
+    """
+
+    options: Model
+    groups: Mapping[str, BaseModel]
+    flags: frozenset[str]
+    line: str
+    base: Any = None
+
+
+class Parser(argparse.ArgumentParser):
+    """An argparse parser that raises an error instead of ending the process."""
+
+    def error(self, message: str) -> NoReturn:
+        """Raise `UsageError` with the message."""
+        raise UsageError(message)
+
+
+def read(
+    model: type[Model], words: Sequence[str], line: str, prog: str, groups_of: GroupsOf | None = None
+) -> Call[Model]:
+    """A command line as options and groups.
+
+    Args:
+        model: model of the single flags.
+        words: words after the command.
+        line: all words as they were typed.
+        prog: the command, for messages.
+        groups_of: creates the groups from the options without them.
+
+    Raises:
+        UsageError: a flag is unknown or missing, or a value does not fit.
+    """
+    try:
+        words = list(_split_names(words))
+        if groups_of is None:
+            groups = Groups()
+        else:
+            values, _ = _values(_parser(model, Groups(), prog), [*_without_groups(words)])
+            groups = groups_of(_validated(model, values))
+        values, unknown = _values(_parser(model, groups, prog), words)
+        if unknown:
+            raise _unknown(unknown[0], model, groups)
+        single = {name: value for name, value in values.items() if "." not in name}
+        parts = {name: _validated_part(name, part, values) for name, part in groups.parts.items()}
+        flags = frozenset(_flag(model, name) for name in values)
+        return Call(_validated(model, single), parts, flags, line, groups.base)
+    except UsageError as error:
+        raise UsageError(f"{error}; see {prog} --help") from error
+
+
+def groups_for_help(model: type[Options], words: Sequence[str], prog: str, groups_of: GroupsOf) -> Groups:
+    """The groups for a command line with `--help`, from its other words.
+
+    Raises:
+        UsageError: a value among the words does not fit.
+    """
+    values, _ = _values(_parser(model, Groups(), prog), [*_without_groups(list(_split_names(words)))])
+    return groups_of(_validated(model, values, allow_missing=True))
+
+
+def help_text(
+    model: type[Options], groups: Groups, prog: str, description: str, more: Mapping[str, str], topic: str | None = None
+) -> str:
+    """The help of a command: its first flags, one group, or all.
+
+    Args:
+        model: model of the single flags.
+        groups: the groups of settings.
+        prog: the command.
+        description: text above the flags.
+        more: groups -> description.
+        topic: None for the first flags, a group's name, "more" for the other single flags, or "all".
+
+    Raises:
+        UsageError: there is no such topic.
+    """
+    fields = [name for name in model.model_fields if name not in model.HIDDEN]
+    rest = [name for name in fields if model.FIRST and name not in model.FIRST]
+    topics = {**({"more": "all other flags without a group"} if rest else {}), **more}
+    if topic is not None and topic not in {*topics, "all"}:
+        raise unknown_name("topic of help", topic, {**topics, "all": ""})
+    shown = {
+        None: [name for name in fields if name not in rest],
+        "all": fields,
+        "more": rest,
+    }.get(topic, [])
+    parts = {name: part for name, part in groups.parts.items() if name in more}
+    parser = _parser(model, replace(groups, parts=parts), prog, shown=shown, topic=topic)
+    parser.description = description
+    if topic is None and topics:
+        width = max(map(len, topics))
+        lines = "\n".join(f"  {name:<{width}}  {what}" for name, what in topics.items())
+        parser.epilog = f"more flags, listed by `{prog} --help NAME` or `--help all`:\n{lines}"
+    return parser.format_help()
+
+
+# ---- models become parsers
+
+
+def _parser(
+    model: type[Options],
+    groups: Groups,
+    prog: str,
+    *,
+    shown: Sequence[str] | None = None,
+    topic: str | None = "all",
+) -> Parser:
+    positional = " ".join(_usage(model, name) for name in model.POSITIONAL)
+    parser = Parser(
+        prog,
+        usage=" ".join(filter(None, [prog, positional, "[FLAGS]"])),
+        formatter_class=lambda prog: argparse.RawDescriptionHelpFormatter(prog, max_help_position=28),
+        argument_default=argparse.SUPPRESS,
+        add_help=False,
+        allow_abbrev=False,
     )
+    add_flags(parser, model, groups, shown=shown, topic=topic)
+    return parser
 
 
-def read_names(
-    words: list[str], valid: Mapping[str, Mapping[str, object]], defaults: Mapping[str, str]
-) -> tuple[dict[str, str], list[str]]:
-    """Take `--<kind> NAME` (or `--<kind>=NAME`) for each kind out of `words`.
-
-    `--<kind> NAME:VALUE` stands for `--<kind> NAME --<kind>.NAME VALUE`: the setting that the entry is named after.
+def add_flags(
+    parser: argparse.ArgumentParser,
+    model: type[Options],
+    groups: Groups,
+    *,
+    shown: Sequence[str] | None = None,
+    topic: str | None = "all",
+) -> None:
+    """Add the flags of a command to a parser.
 
     Args:
-        words: the command line.
-        valid: for each kind, the dict of its names.
-        defaults: the name of each kind that is taken where none is given.
-
-    Returns:
-        The names by kind, and the words that are left.
-
-    Raises:
-        UsageError: an unknown name, or a flag without one.
+        parser: the parser that gets them.
+        model: model of the single flags.
+        groups: groups of settings.
+        shown: single flags; None means all.
+        topic: the group to add, "all", or None for none.
     """
-    names, rest, queue = dict(defaults), [], list(words)
-    while queue:
-        word = queue.pop(0)
+    flags = parser.add_argument_group("flags")
+    given = parser.add_argument_group("given first") if model.POSITIONAL else flags
+    last = [name for name in model.model_fields if name not in model.FIRST and name != "json_answer"]
+    for name in dict.fromkeys([*model.FIRST, *last, "json_answer"]):
+        info = model.model_fields[name]
+        if shown is None or name in shown:
+            default = groups.defaults.get(name, None if model.PRESET else info.default)
+            positional = name in model.POSITIONAL
+            _add(given if positional else flags, name, info, default, positional=positional)
+    for group, part in groups.parts.items():
+        if topic in (group, "all"):
+            titled = parser.add_argument_group(group)
+            for name, info in type(part).model_fields.items():
+                _add(titled, f"{group}.{name}", info, getattr(part, name))
+
+
+def _add(
+    parser: argparse._ActionsContainer,
+    name: str,
+    info: FieldInfo,
+    default: object,
+    *,
+    positional: bool = False,
+) -> None:
+    kind, many, _ = _kind(info.annotation)
+    text = (info.description or "").replace("%", "%%")
+    if default not in (None, (), "", False, PydanticUndefined):
+        shown = " ".join(map(str, default)) if isinstance(default, tuple) else str(default)
+        text += f" (default: {shown})".replace("%", "%%")
+    if positional:
+        parser.add_argument(name, nargs="*" if many else "?", metavar=name.upper(), help=text)
+    elif kind is bool:
+        flag = _spelled(name if info.validation_alias is None else str(info.validation_alias))
+        group, dot, last = flag.removeprefix("--").rpartition(".")
+        opposite = f"not {flag}" if default else argparse.SUPPRESS
+        parser.add_argument(flag, dest=name, action="store_const", const="true", help=text)
+        parser.add_argument(f"--{group}{dot}no-{last}", dest=name, action="store_const", const="false", help=opposite)
+    elif many:
+        parser.add_argument(
+            _spelled(name), dest=name, metavar=_metavar(name, kind), help=text, nargs="*", action="extend"
+        )
+    else:
+        parser.add_argument(_spelled(name), dest=name, metavar=_metavar(name, kind), help=text)
+
+
+def _kind(annotation: Any) -> tuple[Any, bool, bool]:
+    """The type of one value, whether several values are allowed, and whether none is."""
+    optional = False
+    if get_origin(annotation) in (Union, UnionType):
+        inner = [each for each in get_args(annotation) if each is not NoneType]
+        optional = len(inner) < len(get_args(annotation))
+        annotation = inner[0]
+    many = get_origin(annotation) is tuple
+    annotation = get_args(annotation)[0] if many else annotation
+    return (get_args(annotation)[0] if hasattr(annotation, "__metadata__") else annotation), many, optional
+
+
+def _metavar(name: str, kind: Any) -> str:
+    if name in KINDS:
+        return f"{{{','.join(imported(KINDS[name]))}}}"
+    if get_origin(kind) is Literal:
+        return f"{{{','.join(map(str, get_args(kind)))}}}"
+    return str(getattr(kind, "__name__", kind)).upper()
+
+
+def _usage(model: type[Options], name: str) -> str:
+    info = model.model_fields[name]
+    _, many, _ = _kind(info.annotation)
+    text = name.upper() + (" ..." if many else "")
+    return text if info.is_required() else f"[{text}]"
+
+
+def _spelled(name: str) -> str:
+    return "--" + name.replace("_", "-")
+
+
+def _flag(model: type[Options], name: str) -> str:
+    """The spelling of a field on a command line."""
+    if name in model.POSITIONAL:
+        return name.upper()
+    info = model.model_fields.get(name)
+    return _spelled(name if info is None or info.validation_alias is None else str(info.validation_alias))
+
+
+# ---- words become values
+
+
+def _split_names(words: Sequence[str]) -> Iterator[str]:
+    """The words with - instead of _ in flags, and `--device NAME:VALUE` as `--device NAME --device.NAME VALUE`."""
+    before = ""
+    for word in words:
         flag, equals, value = word.partition("=")
-        kind = flag.removeprefix("--")
-        if not flag.startswith("--") or kind not in valid:
-            rest.append(word)
-            continue
-        if not equals:
-            if not queue:
-                raise UsageError(f"{flag} needs a name: one of {', '.join(valid[kind])}")
-            value = queue.pop(0)
-        value, colon, setting = value.partition(":")
-        if value not in valid[kind]:
-            raise unknown_name(kind, value, valid[kind])
-        names[kind] = value
-        if colon:
-            rest.append(f"--{kind}.{value}={setting}")
-    return names, rest
+        if flag.startswith("--"):
+            flag = flag.replace("_", "-")
+            word = flag + equals + value
+        kind = (flag if equals else before).removeprefix("--")
+        name, colon, setting = (value if equals else word).partition(":")
+        if colon and kind in KINDS and name in imported(KINDS[kind]):
+            yield f"--{kind}={name}" if equals else name
+            yield f"--{kind}.{name}={setting}"
+        else:
+            yield word
+        before = word
 
 
-def with_parts(base: type[Model], parts: Mapping[str, BaseModel]) -> type[Model]:
-    """A model of `base` and one more group of options for each part, which is its default: `--device.threads`."""
-    fields: dict[str, Any] = {name: (type(part), Field(default=part)) for name, part in parts.items()}
-    return create_model(base.__name__, __base__=base, **fields)
+def _without_groups(words: Sequence[str]) -> Iterator[str]:
+    """The words without settings of groups; each such setting is assumed to have one value."""
+    skip = False
+    for word in words:
+        flag, equals, _ = word.partition("=")
+        grouped = flag.startswith("--") and "." in flag
+        if not grouped and not (skip and not word.startswith("--")):
+            yield word
+        skip = grouped and not equals
 
 
-def with_names(base: type[Model], valid: Mapping[str, Mapping[str, object]], names: Mapping[str, str]) -> type[Model]:
-    """A model of `base` that lists `--<kind> NAME` in its help; `read_names` has taken them out of the words before.
-
-    Args:
-        base: the model.
-        valid: for each kind, the dict of its names.
-        names: the name of each kind that is chosen.
-    """
-    fields: dict[str, Any] = {}
-    for kind, table in valid.items():
-        choice: Any = Literal.__getitem__((*table, *({names[kind]} - {*table})))
-        flag = Annotated[choice, tyro.conf.arg(name=kind)]
-        fields[f"{kind}_name"] = (flag, Field(default=names[kind], description=NAMED[kind]))
-    return create_model(base.__name__, __base__=base, **fields)
+def _values(parser: Parser, words: Sequence[str]) -> tuple[dict[str, Any], list[str]]:
+    found, unknown = parser.parse_known_args(list(words))
+    return vars(found), unknown
 
 
-def part(options: BaseModel, name: str) -> BaseModel:
-    """The group of options that `with_parts` added under `name`."""
-    found = getattr(options, name)
-    assert isinstance(found, BaseModel)
-    return found
-
-
-def read_options(model: type[Model], words: list[str], *, prog: str, description: str) -> Model:
-    """An instance of `model` from flags; `--help` prints and ends the process.
-
-    Raises:
-        UsageError: an unknown flag or a value that does not fit, in one line.
-    """
-    errors = io.StringIO()
+def _validated(model: type[Model], values: Mapping[str, Any], *, allow_missing: bool = False) -> Model:
+    for kind in KINDS:
+        if isinstance(values.get(kind), str) and values[kind] not in (names := imported(KINDS[kind])):
+            raise unknown_name(kind, values[kind], names)
+    named = {}
+    for name, text in values.items():
+        if (info := model.model_fields.get(name)) is not None and text != [] or name not in model.POSITIONAL:
+            alias = None if info is None else info.validation_alias
+            named[name if alias is None else str(alias)] = text if info is None else _converted(text, info)
     try:
-        if {"-h", "--help"} & set(words):
-            return tyro.cli(model, args=words, prog=prog, description=description)
-        with contextlib.redirect_stderr(errors), _wide_terminal():
-            return tyro.cli(model, args=words, prog=prog, description=description)
-    except SystemExit as end:
-        if end.code in {0, None}:
-            raise
-        raise UsageError(f"{one_line(errors.getvalue())}; see {prog} --help") from None
+        return model.model_validate(named)
     except ValidationError as error:
-        first = error.errors()[0]
-        flag = _field(".".join(map(str, first["loc"])))
-        raise UsageError(f"{flag}: {first['msg'].lower()}, got {first['input']}; see {prog} --help") from None
+        wrong = [each for each in error.errors() if not (allow_missing and each["type"] == "missing")]
+        if wrong:
+            raise _invalid(wrong[0], "", model) from None
+        return model.model_construct(**{**named})
 
 
-@contextlib.contextmanager
-def _wide_terminal() -> Iterator[None]:
-    before = os.environ.get("COLUMNS")
-    os.environ["COLUMNS"] = WIDE
+def _validated_part(group: str, part: BaseModel, values: Mapping[str, Any]) -> BaseModel:
+    fields = type(part).model_fields
+    texts = {name: values[f"{group}.{name}"] for name in fields if f"{group}.{name}" in values}
+    given = {name: _converted(text, fields[name]) for name, text in texts.items()}
     try:
-        yield
-    finally:
-        os.environ.pop("COLUMNS")
-        if before is not None:
-            os.environ["COLUMNS"] = before
+        return type(part).model_validate({**{name: getattr(part, name) for name in fields}, **given})
+    except ValidationError as error:
+        raise _invalid(error.errors()[0], group, type(part)) from None
 
 
-def one_line(box: str) -> str:
-    """The message and the suggestion of one of tyro's error boxes, on one line."""
-    lines = [BOX.sub("", line) for line in box.splitlines()]
-    text = " ".join(line for line in lines[1:] if line.strip("-") and "errors.pydantic.dev" not in line)
-    text = re.sub(r"(Argument helptext:|For full helptext).*", "", re.sub(r"\s+", " ", text))
-    text = NO_TYPE.sub(r"expected \1, got \2", text)
-    text = VALIDATION.sub(_invalid, SIMILAR.sub(_similar, text))
-    return text.strip() or "the options could not be read"
+def _converted(text: Any, info: FieldInfo) -> Any:
+    """A text as None or as a number among given choices, which pydantic does not convert itself."""
+    kind, many, optional = _kind(info.annotation)
+    if many and isinstance(text, list):
+        return None if optional and [each.lower() for each in text] == ["none"] else tuple(text)
+    if optional and isinstance(text, str) and text.lower() == "none":
+        return None
+    if get_origin(kind) is Literal:
+        return next((choice for choice in get_args(kind) if str(choice) == text), text)
+    return text
 
 
-def _invalid(found: re.Match[str]) -> str:
-    """A pydantic error; one about several fields of a group together tells its own story."""
-    if found[2]:
-        return f"{found[1]}: {found[4]}"
-    return f"{_field(f'{found[1]}.{found[3]}')}: {found[4].lower()}, got {found[5]}"
+def _invalid(error: Any, group: str, model: type[BaseModel]) -> UsageError:
+    place = [part for part in error["loc"] if isinstance(part, str) and part in {*model.model_fields, "json"}]
+    message = error["msg"].removeprefix("Value error, ")
+    if not place:
+        return UsageError(f"{group}: {message}" if group else message)
+    name = ".".join(filter(None, [group, place[0]]))
+    flag = _flag(model, name) if issubclass(model, Options) else _spelled(name)
+    if error["type"] == "missing":
+        return UsageError(f"{flag} is needed: {model.model_fields[place[0]].description}")
+    return UsageError(f"{flag}: {message[0].lower()}{message[1:]}, got {error['input']}")
 
 
-def _similar(found: re.Match[str]) -> str:
-    """The first flag that tyro suggests, without its help."""
-    return f"(did you mean {found[2]}{f' for {found[1]}' if found[1] else ''}?) "
-
-
-def _field(name: str) -> str:
-    """The flag of a field such as `plan.max_rounds`; the options themselves, no group, are named by their class."""
-    group, _, rest = name.partition(".")
-    return f"--{(name if group.islower() else rest).replace('_', '-')}"
+def _unknown(word: str, model: type[Options], groups: Groups) -> UsageError:
+    flag = word.partition("=")[0]
+    known = [_flag(model, name) for name in model.model_fields if name not in model.POSITIONAL]
+    known += [_spelled(f"{group}.{name}") for group, part in groups.parts.items() for name in type(part).model_fields]
+    if not flag.startswith("-"):
+        return UsageError(f"nothing takes {word!r} here")
+    near = difflib.get_close_matches(flag, known, n=1, cutoff=0.6)
+    return UsageError(f"there is no option {flag}" + (f": did you mean {near[0]}?" if near else ""))

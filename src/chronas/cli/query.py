@@ -1,17 +1,16 @@
-"""`chronas table query`: ask tables of several devices by architecture, index, filter or Pareto front."""
+"""`chronas table query`: queries over tables of several devices by architecture, index, filter or Pareto front."""
 
 from __future__ import annotations
 
 import io
 from dataclasses import asdict
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Any
 
 import polars as pl
-import tyro
-from pydantic import Field
 
-from chronas.cli.options import Options, read_options
+from chronas.cli.flags import QueryOptions
+from chronas.cli.options import Call
 from chronas.cli.output import write, write_json, write_table
 from chronas.errors import MismatchError, UsageError
 from chronas.files import write_bytes
@@ -28,44 +27,13 @@ from chronas.tables import (
     table_files,
 )
 
-DESCRIPTION = """Ask tables of one space and network size, side by side: what does an architecture cost on every device?
-
-Columns are named DEVICE.COST (raspi4.latency_ms); the end is enough where it is unique. What is not known
-is shown as a dash, and is null in JSON and files: nothing is invented."""
 SHOWN = ("device", "cost", "value", "unit", "low", "high", "rounds", "runs", "batch", "threads", "dtype", "runtime")
 BESIDE = ("version", "hardware", "date", "missing", "measured_as")
 
 
-class QueryOptions(Options):
-    """Options of `chronas table query`."""
-
-    tables: Annotated[tuple[Path, ...], tyro.conf.Positional] = Field(
-        description="tables that chronas wrote, or names of `chronas table list`; a folder stands for all tables in it"
-    )
-    index: tuple[int, ...] = Field(default=(), description="official indices of architectures to tell all about")
-    architecture: tuple[str, ...] = Field(default=(), description="architectures to tell all about")
-    isomorphic: Annotated[bool, tyro.conf.FlagCreatePairsOff] = Field(
-        default=False, description="also all others that compute the same function, each with costs of its own"
-    )
-    where: tuple[str, ...] = Field(
-        default=(), description='conditions such as "raspi4.latency_ms <= 10"; all must hold'
-    )
-    accuracies: Path | None = Field(
-        default=None, description="Parquet file whose columns of numbers are joined; those with acc are accuracies"
-    )
-    pareto: tuple[str, ...] = Field(
-        default=(), description="columns: keep what nothing else beats in all of them; accuracies large, the rest small"
-    )
-    sort: str | None = Field(default=None, description="column to sort by; accuracies from the largest")
-    rows: int = Field(default=20, ge=1, description="how many architectures to list")
-    out: Path | None = Field(
-        default=None, description="file for all answers about the chosen ones: .parquet or .csv, a row for each cost"
-    )
-
-
-def main(words: list[str]) -> int:
-    """Choose rows, then tell about them."""
-    options = read_options(QueryOptions, words, prog="chronas table query", description=DESCRIPTION)
+def query(call: Call[QueryOptions]) -> int:
+    """Choose rows, then show them."""
+    options = call.options
     if options.out is not None and options.out.exists():
         raise UsageError(f"{options.out} exists; choose another --out, nothing is overwritten")
     if options.isomorphic and not (options.index or options.architecture):
@@ -73,17 +41,17 @@ def main(words: list[str]) -> int:
     files = [file for path in options.tables for file in table_files(path)]
     if files and all(map(is_block_table, files)):
         return _ask_blocks(options, files)
-    query, _ = load_query(options.tables, options.accuracies)
-    asked = _asked(query, options)
-    frame = query.where(options.where, query.of(asked) if asked else None)
+    tables, _ = load_query(options.tables, options.accuracies)
+    asked = _asked(tables, options)
+    frame = tables.where(options.where, tables.of(asked) if asked else None)
     if options.pareto:
-        frame = query.pareto(options.pareto, frame)
+        frame = tables.pareto(options.pareto, frame)
     if options.sort is not None:
-        column = query.column(options.sort)
-        frame = frame.sort(column, descending=query.more_is_better(column), nulls_last=True)
+        column = tables.column(options.sort)
+        frame = frame.sort(column, descending=tables.more_is_better(column), nulls_last=True)
     if options.out is not None:
-        _save(query.everything(frame), options.out)
-    _show(query, frame, options, one_by_one=bool(asked))
+        _save(tables.everything(frame), options.out)
+    _show(tables, frame, options, one_by_one=bool(asked))
     return 0
 
 
@@ -91,9 +59,9 @@ def load_query(paths: tuple[Path, ...], accuracies: Path | None) -> tuple[Query,
     """The query of tables and folders of tables, and their size.
 
     Raises:
-        UsageError: there is no path, a folder has no table, or a table is of blocks.
+        UsageError: there is no path, a folder has no table, or a table is one of blocks.
         DataError: a file is missing or damaged.
-        MismatchError: the tables are of several spaces or sizes.
+        MismatchError: the tables have several spaces or sizes.
     """
     files = [file for path in paths for file in table_files(path)]
     for file in filter(is_block_table, files):
@@ -106,7 +74,7 @@ def load_query(paths: tuple[Path, ...], accuracies: Path | None) -> tuple[Query,
 
 
 def _asked(query: Query, options: QueryOptions) -> list[Architecture]:
-    """The architectures that are named, each once."""
+    """The named architectures, once each."""
     named = [query.at(index) for index in options.index] + [query.space.parse(text) for text in options.architecture]
     if options.isomorphic:
         named = [one for architecture in named for one in (architecture, *query.isomorphic(architecture))]
@@ -149,7 +117,7 @@ def _content(query: Query, row: dict[str, Any]) -> dict[str, Any]:
 
 
 def _ask_blocks(options: QueryOptions, files: list[Path]) -> int:
-    """Tables of blocks have no rows to choose among: they answer for architectures that are given."""
+    """Answer for given architectures from tables of blocks, which have no rows to choose from."""
     idle = [
         name
         for name in ("index", "isomorphic", "where", "accuracies", "pareto", "sort", "out")

@@ -1,4 +1,4 @@
-"""Images as uint8 tensors from the start, and shuffled, augmented, normalised batches of them.
+"""Data sets as uint8 tensors, and shuffled, augmented, normalised batches of them.
 
 dataset = load_dataset("digits")
 batches = Batches(dataset.train, 64, Normalisation.of(dataset.train), seed=0, augment=Augment(crop_padding=1))
@@ -7,10 +7,15 @@ pixels, labels = next(batches)
 
 from __future__ import annotations
 
-from chronas.data.datasets import DATASETS, limited_dataset, load_dataset
-from chronas.data.images import Dataset, Images, Normalisation, limited, split
-from chronas.data.loader import Augment, Batches, every_batch
-from chronas.data.torch_dataset import read_torch
+from typing import TYPE_CHECKING
+
+from chronas.registry import lazily
+
+if TYPE_CHECKING:
+    from chronas.data.datasets import DATASETS, limited_dataset, load_dataset
+    from chronas.data.images import Dataset, Images, Normalisation, limited, split
+    from chronas.data.loader import Augment, Batches, every_batch
+    from chronas.data.torch_dataset import read_torch
 
 __all__ = [
     "DATASETS",
@@ -26,3 +31,13 @@ __all__ = [
     "read_torch",
     "split",
 ]
+
+__getattr__ = lazily(
+    __name__,
+    {
+        "datasets": "DATASETS limited_dataset load_dataset",
+        "images": "Dataset Images Normalisation limited split",
+        "loader": "Augment Batches every_batch",
+        "torch_dataset": "read_torch",
+    },
+)

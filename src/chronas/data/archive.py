@@ -26,7 +26,8 @@ def read_archive(path: Path, progress: Progress) -> RawDataset:
     """Read uint8 images [N, H, W], [N, H, W, C] or [N, C, H, W] and integer labels [N] or [N, 1].
 
     Raises:
-        DataError: a damaged archive, one that holds pickled objects, missing arrays, or arrays of other kinds.
+        DataError: the archive is damaged, holds pickled objects, lacks an array, or has an array of another type or
+            shape.
     """
     arrays = _arrays(path)
     layout = next((names for names in LAYOUTS if set(names) <= arrays.keys()), None)
@@ -55,7 +56,7 @@ def _arrays(path: Path) -> dict[str, NDArray[Any]]:
 
 
 def _pixels(array: NDArray[Any], name: str, path: Path) -> Tensor:
-    """uint8 [N, C, H, W], whichever of the three layouts it came in."""
+    """uint8 [N, C, H, W] from any of the three layouts."""
     if array.ndim == 3:
         array = array[:, None]
     elif array.ndim == 4 and array.shape[3] in CHANNELS:
@@ -67,7 +68,7 @@ def _pixels(array: NDArray[Any], name: str, path: Path) -> Tensor:
 
 
 def _labels(array: NDArray[Any], name: str, path: Path) -> Tensor:
-    """int64 [N] of integer labels [N] or [N, 1]."""
+    """int64 [N] from integer labels [N] or [N, 1]."""
     flat = array[:, 0] if array.ndim == 2 and array.shape[1] == 1 else array
     if flat.ndim != 1 or flat.dtype.kind not in "iu":
         raise DataError(f"{name} in {path} must be integers [N], got {array.dtype} {list(array.shape)}")

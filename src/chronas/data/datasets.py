@@ -24,7 +24,7 @@ DATASETS = Registry(
         "cifar100": "chronas.data.published:read_cifar100",
     },
 )
-TEST_SEED = 0  # of test splits that we make: the same images in every run, whatever the run's seed
+TEST_SEED = 0  # seed of the test splits that we make: the same images in every run
 
 
 def load_dataset(
@@ -36,17 +36,19 @@ def load_dataset(
     seed: int = 0,
     progress: Progress = silent,
 ) -> Dataset:
-    """Load a data set with its test images set apart.
+    """Load a data set and set its test images apart.
 
     Args:
         source: a name in `DATASETS`; a folder with `train*.parquet` and `test*.parquet` as Hugging Face lays them out;
-            a folder with one folder of images a class, optionally below `train/` and `test/`; or an .npz file with
-            `x_train`, `y_train`, `x_test`, `y_test` or `images`, `labels`; or, from Python, a `Dataset`, or a
+            a folder with one folder of images for each class, optionally below `train/` and `test/`; or an .npz file
+            with `x_train`, `y_train`, `x_test`, `y_test` or `images`, `labels`; or, from Python, a `Dataset`, or a
             `torch.utils.data.Dataset` of images and labels, which is read once into memory (see `read_torch`).
         test: the test images of a `torch.utils.data.Dataset`.
-        test_share: share of the images set apart where the source has no test split; the same ones in every run.
-        limit: the most training images to keep, each class in its share; None keeps all. The test images stay whole.
-        seed: of the training images that `limit` keeps.
+        test_share: share of the images set apart for testing if the source has no test split; the same images in every
+            run.
+        limit: largest number of training images to keep, in equal proportions of the classes as before; None keeps all.
+            All test images are kept.
+        seed: selects the training images that `limit` keeps.
         progress: called with the step "read" or "decode".
 
     Raises:
@@ -70,7 +72,7 @@ def load_dataset(
 
 
 def limited_dataset(dataset: Dataset, limit: int | None, seed: int = 0) -> Dataset:
-    """A data set with at most `limit` training images, each class in its share; None keeps all.
+    """A data set with at most `limit` training images, with unchanged class proportions; None keeps all.
 
     Raises:
         UsageError: the limit leaves a class empty.

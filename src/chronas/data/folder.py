@@ -1,8 +1,7 @@
-"""From encoded images (JPEG, PNG, ...) to one uint8 tensor, by Pillow, once; 50,000 CIFAR images take 3 to 4 s.
+"""Reads a folder of images, one folder for each class, optionally below `train/` and `test/`.
 
-Grey images keep one channel where all are grey; otherwise all become RGB, and an alpha channel is dropped.
-
-A folder of images, one folder a class, optionally below `train/` and `test/`.
+Pillow decodes the images (JPEG, PNG, ...) once into one uint8 tensor; 50,000 CIFAR images take 3 to 4 s. If all images
+are grey they keep one channel; otherwise all become RGB. An alpha channel is dropped.
 """
 
 from __future__ import annotations
@@ -34,7 +33,7 @@ def decode(names: Sequence[str], sources: Sequence[bytes | Path], progress: Prog
     """Decode images of one size.
 
     Args:
-        names: what errors call each image.
+        names: name of each image in error messages.
         sources: the encoded bytes of each image, or its file.
         progress: called with the step "decode".
 
@@ -42,13 +41,13 @@ def decode(names: Sequence[str], sources: Sequence[bytes | Path], progress: Prog
         uint8 [N, C, H, W] with C 1 or 3.
 
     Raises:
-        DataError: no images, an unreadable one (named), 16-bit pixels, or more than one size.
+        DataError: there are no images, one is unreadable (its name is given), pixels have 16 bits, or sizes differ.
     """
     if not sources:
         raise DataError("there are no images to decode: check the folder or file")
     arrays = []
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # Pillow's are about metadata, not pixels
+        warnings.simplefilter("ignore")  # Pillow's warnings are about metadata, not pixels
         for done, (name, source) in enumerate(zip(names, sources, strict=True)):
             arrays.append(_decode_one(name, source))
             if done % EVERY == 0 or done + 1 == len(sources):
@@ -90,7 +89,7 @@ SUFFIXES = (".bmp", ".jpeg", ".jpg", ".pgm", ".png", ".ppm", ".tif", ".tiff", ".
 
 
 def read_folder(folder: Path, progress: Progress) -> RawDataset:
-    """Read images that are sorted into folders named after their classes; other files are left alone.
+    """Read images that are sorted into folders named after their classes; other files are ignored.
 
     Raises:
         DataError: fewer than two classes, a class without images, a test class that training lacks, an image that
@@ -110,7 +109,7 @@ def read_folder(folder: Path, progress: Progress) -> RawDataset:
 
 
 def _folders(folder: Path) -> list[Path]:
-    """The visible folders in a folder, sorted; none where it does not exist."""
+    """The visible folders in a folder, sorted; empty if the folder does not exist."""
     if not folder.is_dir():
         return []
     return sorted(path for path in folder.iterdir() if path.is_dir() and not path.name.startswith("."))

@@ -1,8 +1,6 @@
-"""Images with labels, their statistics, and splits that keep the share of each class.
+"""Images with labels, data sets, normalisation, and splits that keep the class proportions.
 
 Letters in shapes: `N` images, `B` images of a batch, `C` channels, `H` height, `W` width.
-
-What a reader of images gives, before the test split is made and checked.
 """
 
 from __future__ import annotations
@@ -16,17 +14,18 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from chronas.errors import DataError, UsageError
+from chronas.spaces import NetworkSize
 
 LEVELS = 256  # values of an 8-bit pixel
 
 
 @dataclass(frozen=True, eq=False)
 class Images:
-    """Images that are decoded already, and what is on them.
+    """Decoded images and their labels.
 
     Attributes:
         pixels: uint8 [N, C, H, W].
-        labels: int64 [N], the number of each image's class.
+        labels: int64 [N], the class number of each image.
     """
 
     pixels: Tensor
@@ -51,11 +50,11 @@ class Images:
         return channels, height, width
 
     def subset(self, indices: Tensor) -> Images:
-        """A copy of the images with these numbers, in this order."""
+        """A copy of the images with these indices, in this order."""
         return Images(self.pixels[indices], self.labels[indices])
 
     def checksum(self) -> str:
-        """16 hexadecimal digits that change with any pixel, label, shape or order; about 1 GB a second."""
+        """16 hexadecimal digits that change with any pixel, label, shape or order; takes a second for about 1 GB."""
         digest = hashlib.blake2b(repr(tuple(self.pixels.shape)).encode(), digest_size=8)
         for tensor in (self.pixels, self.labels):
             digest.update(np.ascontiguousarray(tensor.numpy()).data)
@@ -71,9 +70,9 @@ class Dataset:
     """A data set whose test images are set apart.
 
     Attributes:
-        name: what the user calls it.
-        train: images that search, training and model choice may see.
-        test: images that are opened once, at the end.
+        name: the name that the user gave.
+        train: images for search, training and model selection.
+        test: images that are used once, at the end.
         class_names: the name of each class, by its number.
     """
 
@@ -107,14 +106,28 @@ class Dataset:
         """The number of classes."""
         return len(self.class_names)
 
+    def size(self, width: int, depth: int, stem: str = "cifar") -> NetworkSize:
+        """The size of a network for these images.
+
+        Args:
+            width: channels of the first cells, or of the stem.
+            depth: number of cells, see `NetworkScale`.
+            stem: one of the stems that the space has.
+        """
+        return NetworkSize(input_shape=self.shape, outputs=self.classes, width=width, depth=depth, stem=stem)
+
+    def __repr__(self) -> str:
+        shape = "x".join(map(str, self.shape))
+        return f"Dataset({self.name}: {len(self.train)} training and {len(self.test)} test images of {shape})"
+
 
 @dataclass(frozen=True)
 class Normalisation:
-    """What is taken off each channel and what it is divided by, for pixels in 0..1.
+    """Mean and standard deviation of each channel, for pixels in 0..1.
 
     Attributes:
-        mean: one number a channel.
-        std: one number a channel.
+        mean: subtracted from each channel.
+        std: divisor of each channel.
     """
 
     mean: tuple[float, ...]
@@ -133,14 +146,14 @@ class Normalisation:
         return cls(tuple(means), tuple(stds))
 
     def __call__(self, pixels: Tensor) -> Tensor:
-        """Float32 [B, C, H, W] with mean 0 and deviation 1, of uint8 `pixels` of the same shape."""
+        """Normalise uint8 `pixels` to float32 [B, C, H, W] with mean 0 and deviation 1."""
         scale = torch.tensor(self.std, dtype=torch.float64, device=pixels.device).reciprocal() / (LEVELS - 1)
         shift = torch.tensor(self.mean, dtype=torch.float64, device=pixels.device) * (LEVELS - 1) * scale
         return pixels.float().mul_(scale.float().view(-1, 1, 1)).sub_(shift.float().view(-1, 1, 1))
 
 
 def stratified_order(labels: Tensor, seed: int) -> NDArray[np.int64]:
-    """All image numbers [N] in a random order of which every beginning has each class in its share."""
+    """All image indices [N] in a random order; every prefix keeps the class proportions."""
     generator = np.random.default_rng(seed)
     shuffled = generator.permutation(len(labels))
     drawn = labels.numpy()[shuffled]
@@ -171,7 +184,8 @@ def split(images: Images, share: float, *, seed: int) -> tuple[Images, Images]:
 
 
 def limited(images: Images, limit: int, *, seed: int) -> Images:
-    """At most `limit` images with each class in its share; a larger limit of the same seed holds the smaller one's.
+    """At most `limit` images with unchanged class proportions; with the same seed, a larger limit includes a smaller
+    one's.
 
     Raises:
         UsageError: `limit` leaves a class without an image.
@@ -185,11 +199,11 @@ def limited(images: Images, limit: int, *, seed: int) -> Images:
 
 @dataclass(frozen=True)
 class RawDataset:
-    """What a source of images holds.
+    """The content of an image source, before the test split is made and checked.
 
     Attributes:
-        train: the images to learn from, or all images where the source has no test split.
-        test: its own test split, or None.
+        train: the training images, or all images if the source has no test split.
+        test: the source's own test split, or None.
         class_names: the name of each class, by its number.
     """
 

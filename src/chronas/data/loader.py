@@ -1,12 +1,11 @@
-"""Random crop, flip and cutout on whole batches, each image with its own draw and no loop over images.
+"""Endless shuffled batches, with random crop, flip and cutout on whole batches.
 
-As in DARTS (arXiv:1806.09055) and cutout (arXiv:1708.04552): the crop pads with black before normalisation, cutout
-sets a square, clipped at the border, to zero (the mean) after it.
+Each epoch holds every image once, in a new order. Order and augmentation are drawn from (seed, epoch, step). So the
+exact position is two numbers, and a restored loader gives bit for bit the same batches.
 
-Batches that never start over by themselves: each epoch holds every image once, in a new order.
-
-Order and augmentation are drawn from (seed, epoch, step), so the exact position is two numbers, and a restored loader
-gives bit for bit what the first one would have given.
+Augmentation follows DARTS (arXiv:1806.09055) and cutout (arXiv:1708.04552): the crop pads with black before
+normalisation; after it, cutout sets a square, clipped at the border, to zero (the mean). Each image has its own draw,
+without a loop over images.
 """
 
 from __future__ import annotations
@@ -24,7 +23,7 @@ from chronas.errors import MismatchError, UsageError
 
 
 class Augment(BaseModel):
-    """What is done to training images at random."""
+    """Random changes to training images."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -33,7 +32,7 @@ class Augment(BaseModel):
     cutout: int = Field(default=0, ge=0, le=512, description="side of the square that is set to the mean, in pixels")
 
     def __call__(self, pixels: Tensor, normalisation: Normalisation, generator: torch.Generator) -> Tensor:
-        """Float32 [B, C, H, W], augmented and normalised, of uint8 `pixels` [B, C, H, W]."""
+        """Augment and normalise uint8 `pixels` to float32 [B, C, H, W]."""
         moved = self._move(pixels, generator) if self.crop_padding or self.flip else pixels
         normalised = normalisation(moved)
         return normalised.mul_(self._kept(normalised, generator)) if self.cutout else normalised
@@ -63,11 +62,11 @@ class Augment(BaseModel):
         return ~(rows.unsqueeze(2) & columns.unsqueeze(1)).unsqueeze(1)
 
 
-ORDER, AUGMENT = range(2)  # what a generator is for; each has its own stream
+ORDER, AUGMENT = range(2)  # purposes of generators; each has its own stream
 
 
 def _generator(*key: int) -> torch.Generator:
-    """A generator that depends on all numbers of `key` and on nothing else."""
+    """A generator that depends only on the numbers of `key`."""
     seed = int(np.random.SeedSequence(key).generate_state(1, np.uint64)[0] >> np.uint64(1))
     return torch.Generator().manual_seed(seed)
 
@@ -75,15 +74,15 @@ def _generator(*key: int) -> torch.Generator:
 class Batches(Iterator[tuple[Tensor, Tensor]]):
     """Endless shuffled batches for training; `next(batches)` gives float32 [B, C, H, W] and int64 [B].
 
-    The batches of an epoch differ in size by at most one image and have at most `batch`: there is no small last one,
-    which batch norm would suffer from.
+    The batches of an epoch have at most `batch` images and differ in size by at most one. There is no small last batch,
+    which would harm batch norm.
 
     Args:
-        images: what to draw from.
-        batch: images of a batch, at most.
-        normalisation: from the training images.
-        seed: of order and augmentation.
-        augment: None changes nothing at random.
+        images: the images to draw from.
+        batch: largest number of images in a batch.
+        normalisation: normalisation of the training images.
+        seed: seed of order and augmentation.
+        augment: random changes; None for none.
 
     Raises:
         UsageError: `batch` is less than one or `seed` is negative.
@@ -112,14 +111,14 @@ class Batches(Iterator[tuple[Tensor, Tensor]]):
         return self.augment(pixels, self.normalisation, generator), self.images.labels[indices]
 
     def state(self) -> dict[str, int]:
-        """The position and what it belongs to, for JSON."""
+        """The position and the loader's identity, for JSON."""
         return {**self._identity(), "epoch": self._epoch, "step": self._step}
 
     def restore(self, state: dict[str, int]) -> None:
-        """Go to where `state` was taken, exactly.
+        """Go to the exact position of `state`.
 
         Raises:
-            MismatchError: the state is of other images, another batch or another seed.
+            MismatchError: the state belongs to other images, another batch size or another seed.
         """
         other = {key: state.get(key) for key in self._identity()}
         if other != self._identity():
@@ -136,7 +135,7 @@ class Batches(Iterator[tuple[Tensor, Tensor]]):
 
 
 def every_batch(images: Images, batch: int, normalisation: Normalisation) -> Iterator[tuple[Tensor, Tensor]]:
-    """All images once, in order: float32 [B, C, H, W] and int64 [B], the last batch as small as it comes."""
+    """All images once, in order: float32 [B, C, H, W] and int64 [B]; the last batch may be small."""
     for start in range(0, len(images), batch):
         part = slice(start, start + batch)
         yield normalisation(images.pixels[part]), images.labels[part]

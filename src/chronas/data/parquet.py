@@ -1,7 +1,7 @@
-"""Images in Parquet files as Hugging Face lays them out: `train*.parquet`, `test*.parquet`.
+"""Images in Parquet files in the layout of Hugging Face: `train*.parquet`, `test*.parquet`.
 
-This is the one file of `data` that uses polars, a core dependency, and imports it when it runs (0.15 s, once): nothing
-else that reads Parquet is installed with chronas, and a reader of our own would be several hundred lines.
+This is the only file of `data` that uses polars. It imports polars when it runs (0.15 s, once). No other dependency of
+chronas reads Parquet, and our own reader would take several hundred lines.
 """
 
 from __future__ import annotations
@@ -70,7 +70,7 @@ def _frame(file: Path) -> polars.DataFrame:
 
 
 def _column(frame: polars.DataFrame, names: Sequence[str], file: Path) -> str:
-    """The first of `names` that the table has."""
+    """The first of `names` that is a column of the table."""
     for name in names:
         if name in frame.columns:
             return name
@@ -95,7 +95,7 @@ def _check(frame: polars.DataFrame, image: str, label: str, file: Path) -> None:
 
 
 def _class_names(file: Path, label: str) -> tuple[str, ...] | None:
-    """The class names in the metadata that Hugging Face writes, or None where there are none."""
+    """The class names in Hugging Face's metadata, or None without such metadata."""
     import polars
 
     text = polars.read_parquet_metadata(file).get("huggingface")

@@ -1,6 +1,7 @@
-"""CIFAR-10 and CIFAR-100 from the Hugging Face hub, through the package `datasets` (extra `hub`).
+"""Published data sets: CIFAR-10 and CIFAR-100 from the Hugging Face hub, and scikit-learn's handwritten digits.
 
-The 1,797 handwritten digits of 8x8 grey pixels that come with scikit-learn (UCI ML repository, CC BY 4.0).
+CIFAR needs the package `datasets` (extra `hub`). The 1,797 digits of 8x8 grey pixels come with scikit-learn (UCI ML
+repository, CC BY 4.0).
 """
 
 from __future__ import annotations
@@ -17,17 +18,17 @@ from chronas.progress import Progress
 
 
 def read_cifar10(progress: Progress) -> RawDataset:
-    """CIFAR-10 as uoft-cs/cifar10; raises as `_read`."""
+    """CIFAR-10 from uoft-cs/cifar10; raises as `_read`."""
     return _read("uoft-cs/cifar10", "img", "label", progress)
 
 
 def read_cifar100(progress: Progress) -> RawDataset:
-    """CIFAR-100 with its 100 fine classes, as uoft-cs/cifar100; raises as `_read`."""
+    """CIFAR-100 with its 100 fine classes, from uoft-cs/cifar100; raises as `_read`."""
     return _read("uoft-cs/cifar100", "img", "fine_label", progress)
 
 
 def _read(repository: str, image: str, label: str, progress: Progress) -> RawDataset:
-    """Both splits of a repository on the hub; the download is kept in the hub's own cache.
+    """Both splits of a repository on the hub; the hub's own cache keeps the download.
 
     Raises:
         MissingExtraError: the package `datasets` is not installed.
@@ -64,7 +65,7 @@ HIGHEST = 16  # ink levels are 0..16
 
 
 def read_digits(progress: Progress) -> RawDataset:
-    """The digits as 1x8x8 images with ink levels spread over 0..255; they have no test split of their own."""
+    """The digits as 1x8x8 images with ink levels spread over 0..255; they have no test split."""
     bunch = load_digits()
     levels = torch.from_numpy(bunch.images).unsqueeze(1)
     images = Images((levels * 255 / HIGHEST).round().to(torch.uint8), torch.from_numpy(bunch.target).long())

@@ -1,4 +1,4 @@
-"""Images of a `torch.utils.data.Dataset`, such as those of torchvision or one's own, read once into memory."""
+"""Images of a `torch.utils.data.Dataset`, such as torchvision's or a user's own, read once into memory."""
 
 from __future__ import annotations
 
@@ -27,13 +27,13 @@ def read_torch(
     Args:
         train: gives (image, label) for each number below its length. An image is a PIL image, uint8 [H, W, C] as a
             numpy array, uint8 [C, H, W] as a tensor, or floats of these shapes in 0..1; all are of one size. A label is
-            the number of a class. Random augmentation should be left to chronas.
-        test: the same for test images; None: some training images are set apart.
-        class_names: by number; None: the dataset's `classes` where it has them, else the numbers.
+            the number of a class. Leave random augmentation to chronas.
+        test: the same for test images; None: some training images are set apart for testing.
+        class_names: names of the classes in order; None: the dataset's `classes` if it has them, else the numbers.
         progress: called with the step "read".
 
     Raises:
-        DataError: an item of another form, images of several sizes, or labels that are no numbers.
+        DataError: an item has another form, images have several sizes, or labels are not integers.
     """
     parts = [
         None if each is None else _images(each, what, progress) for each, what in ((train, "train"), (test, "test"))

@@ -1,4 +1,4 @@
-"""Where networks run and are timed: one device is hardware x runtime x threads x batch x dtype.
+"""Devices on which networks run and are timed. A device is hardware, runtime, threads, batch and dtype.
 
 device = make_device("onnxruntime-cpu")
 runner = device.prepare(architecture, size)
@@ -71,22 +71,22 @@ def device_class(name: str) -> type[Device]:
     Raises:
         UsageError: there is no such device.
     """
-    if name == OfflineDevice.name:  # that only a table makes
+    if name == OfflineDevice.name:  # not in DEVICES: it is made from a table
         return OfflineDevice
     found = DEVICES[name]
     return type(found) if isinstance(found, Device) else cast("type[Device]", found)
 
 
 def make_device(device: str | Device, config: BaseModel | None = None) -> Device:
-    """The device of a name in `DEVICES`; a device is given back as it is.
+    """The device of a name in `DEVICES`; a `Device` is returned unchanged.
 
     Args:
         device: a name, or a device.
-        config: of the named device; None means its defaults.
+        config: config of the named device; None means its defaults.
 
     Raises:
-        UsageError: there is no such device, or the config is another device's.
-        DeviceError: this machine does not have it; the message says why.
+        UsageError: there is no such device, or the config belongs to another device.
+        DeviceError: this machine does not have the device; the message says why.
     """
     found = device if isinstance(device, Device) else DEVICES[device] if device in DEVICES else device_class(device)
     if isinstance(found, Device):
@@ -98,13 +98,13 @@ def make_device(device: str | Device, config: BaseModel | None = None) -> Device
 
 
 def device_like(fingerprint: Mapping[str, object]) -> Device:
-    """The device of this machine that a fingerprint tells, with the settings that stand in it.
+    """The device of this machine that a fingerprint describes, with the settings in the fingerprint.
 
-    It can still be another one: `device_differences` and `CostTable.require` tell.
+    It can still be a different device; check with `device_differences` or `CostTable.require`.
 
     Raises:
         UsageError: there is no device of that name.
-        DeviceError: this machine does not have it; the message says why.
+        DeviceError: this machine does not have the device; the message says why.
     """
     name = str(fingerprint.get("name"))
     fields = device_class(name).Config.model_fields

@@ -1,8 +1,8 @@
-"""Devices that are not timed: what a network costs there is the sum over its layers of what a model says.
+"""Devices with an analytical model: the cost of a network is a sum over its layers, computed instead of timed.
 
-Each different layer is costed once, and all networks of a space are counted by one matrix product. A run takes
-exactly what the model says, on a virtual clock, without noise: such a device can stand wherever a real one can.
-N architectures, W slots.
+The model computes each different layer once, and one matrix product gives the costs of any number of networks. A run
+takes exactly the modelled time on a virtual clock, without noise, so such a device can replace a real one anywhere.
+Letters: `N` architectures, `W` slots.
 """
 
 from __future__ import annotations
@@ -23,23 +23,23 @@ from chronas.networks import Layer, space_work
 from chronas.spaces import Architecture, NetworkSize, Space
 from chronas.units import MS_PER_S
 
-Counted = tuple[list[Layer], NDArray[np.int64]]  # layers, and how often each stands in each slot
+Counted = tuple[list[Layer], NDArray[np.int64]]  # layers, and the number of times that each occurs in each slot
 
 
 @dataclass(frozen=True)
 class LayerCost:
-    """What one layer costs for one image."""
+    """The cost of one layer for one image."""
 
     latency_ms: float
     energy_mj: float
 
 
 class LayerCostDevice(AnalyticalDevice):
-    """Base of devices whose costs are a sum over layers; weights do not matter to them, and the batch is one image.
+    """Base of devices whose costs are a sum over layers. Weights do not matter; the batch is one image.
 
     Attributes:
-        chip: what is estimated, in words.
-        model_version: goes up when the same config comes to tell other costs.
+        chip: name of the modelled chip or board.
+        model_version: version of the model; it changes when the same config gives other costs.
     """
 
     prunes_dead_nodes = False
@@ -55,18 +55,18 @@ class LayerCostDevice(AnalyticalDevice):
 
     @classmethod
     def unavailable(cls) -> str | None:
-        """None: it is everywhere."""
+        """None: the device is always available."""
         return None
 
     @abstractmethod
     def _layer_cost(self, layer: Layer) -> LayerCost:
-        """What a layer costs; asked once for each different layer."""
+        """The cost of a layer; called once for each different layer."""
 
     def layer_cost(self, layer: Layer) -> LayerCost:
-        """What a layer costs for one image.
+        """The cost of a layer for one image.
 
         Raises:
-            DeviceError: the layer does not fit the accelerator, or is of a kind that it has no model of.
+            DeviceError: the layer does not fit the accelerator, or the device has no model for its kind.
         """
         if layer.kind == "other":
             raise DeviceError(
@@ -86,13 +86,13 @@ class LayerCostDevice(AnalyticalDevice):
         layers, slots = self._slot_counts(space, size)
         counts = slots[0] + space.encode(architectures).astype(np.int64) @ slots[1:]
         both = np.zeros((len(counts), 2))
-        for number, layer in enumerate(layers):  # one order for all: equal work costs the same to the bit
+        for number, layer in enumerate(layers):  # in one order, so that equal work costs the same to the bit
             cost = self.layer_cost(layer)
             both += counts[:, [number]] * np.array([cost.latency_ms, cost.energy_mj])
         return {"latency_ms": both[:, 0], "energy_mj": both[:, 1]}
 
     def _slot_counts(self, space: Space, size: NetworkSize) -> Counted:
-        """How often each layer stands in what all networks have, then in each slot [1 + W, layers]."""
+        """The number of times that each layer occurs, in the common part and then in each slot [1 + W, layers]."""
         key = (space.name, size)
         if key not in self._slots:
             work = space_work(space, size)
@@ -104,11 +104,11 @@ class LayerCostDevice(AnalyticalDevice):
 
     @property
     def hardware(self) -> str:
-        """The chip or board that is estimated."""
+        """The modelled chip or board."""
         return self.chip
 
     def fingerprint(self) -> Fingerprint:
-        """The config and what all fingerprints have; the machine that computes does not matter."""
+        """The config and the common fields; the machine that computes does not matter."""
         described: Fingerprint = {
             "name": self.name,
             "hardware": self.hardware,
@@ -123,15 +123,15 @@ class LayerCostDevice(AnalyticalDevice):
         return described | self.config.model_dump()
 
     def now_s(self) -> float:
-        """Seconds that runs on this object have taken, since 0 or since `resume_at`."""
+        """Virtual seconds: the time of all runs on this object, since 0 or since `resume_at`."""
         return self._now_s
 
     def resume_at(self, now_s: float) -> None:
-        """Put the virtual clock to `now_s` seconds."""
+        """Set the virtual clock to `now_s` seconds."""
         self._now_s = now_s
 
     def _prepare(self, model: Model) -> Runner:
-        """A runner that takes what the model of the chip says; weights do not matter to it."""
+        """A runner that takes the modelled time; weights do not matter."""
         if model.architecture is not None and model.size is not None:
             (latency_ms,) = self.costs([model.architecture], model.size)["latency_ms"].tolist()
         else:
@@ -140,12 +140,12 @@ class LayerCostDevice(AnalyticalDevice):
         return _EstimatedRunner(self, model, latency_ms)
 
     def pass_ms(self, duration_ms: float) -> None:
-        """Let `duration_ms` pass on the virtual clock."""
+        """Advance the virtual clock by `duration_ms`."""
         self._now_s += duration_ms / MS_PER_S
 
 
 class _EstimatedRunner(Runner):
-    """One architecture's latency, and the clock of its device."""
+    """The latency of one architecture, and the clock of its device."""
 
     def __init__(self, device: LayerCostDevice, model: Model, latency_ms: float) -> None:
         self.input_shape = (1, *model.input_shape)
@@ -160,4 +160,4 @@ class _EstimatedRunner(Runner):
         self.device.pass_ms(times * self.latency_ms)
 
     def close(self) -> None:
-        """Nothing is held."""
+        """Do nothing: the runner holds no resources."""

@@ -1,20 +1,18 @@
-"""A call of another program: what it printed, and that nothing of it is left when it hangs or is interrupted.
-
-A device of the user's own: any command that times an ONNX file, on a board, a phone over adb, a server over ssh.
+"""A user's own device: any command that times an ONNX file, on a board, a phone over adb, or a server over ssh.
 
     ./time.sh MODEL.onnx WARMUP REPEATS
 
-runs the network `WARMUP` times untimed and `REPEATS` times timed, and prints as its last line one JSON object with the
-milliseconds of each timed run, and nothing else in it: `{"samples_ms": [1.92, 1.90, 1.91]}`. What it prints before that
-line does not matter. The model's input is `images` [B, C, H, W] in fp32, of any content.
+runs the network `WARMUP` times untimed and `REPEATS` times timed. Its last line is one JSON object with the
+milliseconds of each timed run and nothing else: `{"samples_ms": [1.92, 1.90, 1.91]}`. Earlier output is ignored. The
+model's input is `images` [B, C, H, W] in fp32, of any content.
 
     ./time.sh --describe
 
-may tell what it times: `{"hardware": "...", "runtime": "...", "version": "..."}`. Where that ends with an exit code
-other than zero, the command's text and the checksum of its files stand for them: a changed script is another device.
+may describe the device: `{"hardware": "...", "runtime": "...", "version": "..."}`. If it ends with an exit code other
+than zero, the command's text and the checksum of its files are used instead: a changed script is another device.
 
-The command is the user's. It is split into words as a shell does, and run without one. One word more or less in an
-answer is an error, so that a misspelt key is not measured past.
+The command is split into words as a shell does, and run without a shell. An unknown key in the output is an error, so
+that a misspelt key does not go unnoticed. A command that hangs or is interrupted is killed with all its children.
 """
 
 from __future__ import annotations
@@ -42,7 +40,7 @@ END_S = 10.0
 
 
 class Called(NamedTuple):
-    """How a program ended: its exit code, and what it wrote to stdout and stderr."""
+    """The result of a program: its exit code, stdout and stderr."""
 
     code: int
     out: str
@@ -54,13 +52,13 @@ def call(words: list[str], name: str, timeout_s: float) -> Called:
 
     Args:
         words: the program and its arguments.
-        name: what to call it in messages.
-        timeout_s: seconds after which it has hung, and is killed with all that it started.
+        name: its name in messages.
+        timeout_s: seconds after which it counts as hung and is killed with all its children.
 
     Raises:
         DeviceError: it did not end in time, or the system cannot run it.
     """
-    with tempfile.TemporaryFile() as out, tempfile.TemporaryFile() as err:  # no pipe that a grandchild could hold open
+    with tempfile.TemporaryFile() as out, tempfile.TemporaryFile() as err:  # no pipes: a grandchild could hold them
         try:
             process = psutil.Popen(words, stdin=subprocess.DEVNULL, stdout=out, stderr=err)
         except OSError as error:
@@ -88,7 +86,7 @@ def _read(file: IO[bytes]) -> str:
 
 
 def _end(process: psutil.Popen) -> None:
-    """Kill a process that still runs, with all that it started."""
+    """Kill a process that still runs, and all its children."""
     if process.poll() is not None:
         return
     family = [*process.children(recursive=True), process]
@@ -100,7 +98,7 @@ def _end(process: psutil.Popen) -> None:
     psutil.wait_procs(family, timeout=END_S)
 
 
-HOW = "it is yours to bring: --device command:./time.sh (docs/own-device.md tells what the command does)"
+HOW = "it is yours to bring: --device command:./time.sh (docs/own-device.md says what the command must do)"
 DESCRIBED = ("hardware", "runtime", "version")
 UNKNOWN = "the command's own"
 LONGEST = 100  # characters of a text that describes the device
@@ -108,17 +106,17 @@ LONGEST_MS = 1e9
 
 
 class CommandConfig(BaseModel):
-    """What is chosen about a device that a command of the user times."""
+    """Settings of a device that a user's command times."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     command: str = Field(default="", description="called as `COMMAND MODEL.onnx WARMUP REPEATS`, prints samples_ms")
     batch: int = Field(default=1, ge=1, le=4096, description="images in one timed run; the latency is the batch's")
-    timeout_s: float = Field(default=600.0, gt=0, le=86400, description="seconds after which a call has hung")
+    timeout_s: float = Field(default=600.0, gt=0, le=86400, description="seconds after which a call counts as hung")
 
 
 class Command(Device):
-    """Your own: a command that is given an ONNX file and prints the milliseconds of each run."""
+    """A user's own device: a command that takes an ONNX file and prints the milliseconds of each run."""
 
     name = "command"
     Config: ClassVar[type[BaseModel]] = CommandConfig
@@ -126,11 +124,11 @@ class Command(Device):
     config: CommandConfig
 
     def __init__(self, config: CommandConfig) -> None:
-        """Ask the command what it times.
+        """Ask the command for its description.
 
         Raises:
-            DeviceError: there is no command, it cannot be run, or it describes itself in another form.
-            UsageError: the config is another device's.
+            DeviceError: there is no command, it cannot be run, or its description has another form.
+            UsageError: the config belongs to another device.
         """
         super().__init__(config)
         self._words = shlex.split(config.command)
@@ -138,12 +136,12 @@ class Command(Device):
 
     @classmethod
     def unavailable(cls) -> str | None:
-        """How to give a command: there is none by itself."""
+        """Instructions for giving a command, because there is no default one."""
         return HOW
 
     @classmethod
     def unavailable_with(cls, config: BaseModel) -> str | None:
-        """Why the config's command cannot be run, or None."""
+        """The reason why the config's command cannot be run, or None."""
         assert isinstance(config, CommandConfig)
         try:
             words = shlex.split(config.command)
@@ -158,11 +156,11 @@ class Command(Device):
 
     @property
     def hardware(self) -> str:
-        """What the command says that it times on; else the command."""
+        """The hardware in the command's description, or else the command."""
         return str(self._described["hardware"])
 
     def fingerprint(self) -> Fingerprint:
-        """What the command says of itself, or its text and checksum; the machine that calls it does not matter."""
+        """The command's description, or its text and checksum; the machine that calls it does not matter."""
         return {
             "name": self.name,
             **self._described,
@@ -174,7 +172,7 @@ class Command(Device):
         }
 
     def _prepare(self, model: Model) -> Runner:
-        """The network's ONNX form in a file for the command; raises as `Device.prepare`."""
+        """The network's ONNX file for the command; raises as `Device.prepare`."""
         content = onnx_bytes(model.module(), model.input_shape, batch=self.config.batch)
         return _CommandRunner(self._words, content, (self.config.batch, *model.input_shape), self.config.timeout_s)
 
@@ -193,7 +191,7 @@ class Command(Device):
 
 
 class _CommandRunner(Runner):
-    """A network's ONNX file, which is there until `close`; its name is its checksum, so that a copy can be kept."""
+    """A network's ONNX file, which exists until `close`; its name is its checksum, so that users can cache it."""
 
     def __init__(self, words: list[str], model: bytes, input_shape: tuple[int, ...], timeout_s: float) -> None:
         self.words = words
@@ -247,11 +245,11 @@ def _all_texts(described: dict[str, Any]) -> bool:
 
 
 def _text(words: list[str]) -> str:
-    """The command without the folders of its files, which may name a user."""
+    """The command without the folders of its files, which may contain a user name."""
     return shlex.join(Path(word).name if os.sep in word else word for word in words)
 
 
 def _checksum(words: list[str]) -> str:
-    """One key of the files that the command names, its program among them."""
+    """One checksum over the files that the command names, including its program."""
     files = [Path(shutil.which(words[0]) or words[0]), *(Path(word) for word in words[1:] if Path(word).is_file())]
     return hashlib.sha256("".join(map(sha256, files)).encode()).hexdigest()[:16]

@@ -1,16 +1,15 @@
-"""A network as `torch.export` gives it, for the runtimes that compile or convert it ahead of time.
+"""A network compiled by PyTorch's AOTInductor into C++ for this machine's CPU: PyTorch without most of its overhead.
 
-Before the export each batch norm that alone reads a convolution is folded into it, as the ONNX writer does: what comes
-after walks the graph dozens of times, and ExecuTorch took 40 s of CPU for an 8-cell DARTS network, 10 s for the folded
-one. What the export notes about where each step came from is left out, since nobody reads it and every pass copies it.
+AOTInductor is a third faster than `torch.compile` on the same networks, because no Python runs between kernels. It also
+does not silently fall back to eager mode after eight recompilations, as Dynamo does. It needs a C++ compiler and 20 to
+30 s of CPU for each network, in this process, without workers. The compiler's folder is deleted at once, a library when
+its runner is closed. But 2 to 5 MB of each library stay mapped until the process ends: glibc keeps libraries with
+unique symbols. https://docs.pytorch.org/docs/stable/torch.compiler_aot_inductor.html
 
-A network compiled by PyTorch's AOTInductor into C++ for this machine's CPU: PyTorch without most of its overhead.
-
-AOTInductor and not `torch.compile`: on the same networks it is a third faster, since no Python runs between kernels,
-and nothing falls back to eager in silence after eight recompilations, as Dynamo does. It needs a C++ compiler and 20 to
-30 s of CPU a network, in this process, without workers. The compiler's folder is deleted at once, a library when its
-runner is closed; but its 2 to 5 MB stay mapped until the process ends: glibc keeps libraries with unique symbols.
-https://docs.pytorch.org/docs/stable/torch.compiler_aot_inductor.html
+`exported` prepares networks for the runtimes that compile or convert them ahead of time. Each batch norm that is the
+only reader of a convolution is folded into it, as the ONNX writer does. Later passes walk the graph dozens of times:
+ExecuTorch took 40 s of CPU for an 8-cell DARTS network, and 10 s for the folded one. Notes about the origin of each
+step are removed, because nothing reads them and every pass copies them.
 """
 
 from __future__ import annotations
@@ -41,11 +40,11 @@ NOTES = ("from_node", "nn_module_stack", "source_fn_stack", "stack_trace", "torc
 
 
 def exported(network: nn.Module, images: torch.Tensor) -> torch.export.ExportedProgram:
-    """The program of a network in eval mode for images of one shape; nothing of it is run.
+    """The program of a network in eval mode for images of one shape; nothing is run.
 
     Args:
-        network: without gradients, in the dtype that it shall compute in.
-        images: [B, C, H, W] of that dtype; the program runs this shape alone.
+        network: without gradients, in the dtype to compute in.
+        images: [B, C, H, W] of that dtype; the program accepts only this shape.
     """
     program = torch.export.export(network, (images,), strict=False)
     for node in program.graph.nodes:
@@ -55,7 +54,7 @@ def exported(network: nn.Module, images: torch.Tensor) -> torch.export.ExportedP
 
 
 def folded(network: nn.Module) -> nn.Module:
-    """The network in eval mode with batch norms folded into the convolutions that they alone read."""
+    """The network in eval mode, with each batch norm folded into the convolution that it alone reads."""
     traced = fx.symbolic_trace(network)
     layers = dict(traced.named_modules())
     for node in [node for node in traced.graph.nodes if _layer(node, layers, nn.BatchNorm2d) is not None]:
@@ -79,7 +78,7 @@ def _layer(node: fx.Node, layers: dict[str, nn.Module], kind: type[nn.Module]) -
 
 @contextmanager
 def compilers_own_warnings() -> Iterator[None]:
-    """Keep to itself what PyTorch's and ExecuTorch's compilers warn of in their own code: nothing a user can change."""
+    """Suppress warnings about code inside PyTorch's and ExecuTorch's compilers, which users cannot change."""
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", category=DeprecationWarning)
         warnings.filterwarnings("ignore", category=FutureWarning)
@@ -92,24 +91,24 @@ Compiled = Callable[[torch.Tensor], torch.Tensor]
 SETTINGS = {
     "compile_threads": 1,  # no pool of worker processes
     "force_disable_caches": True,
-    # 140 MB each, outside of the folder that we delete, to save about 5 s a network
+    # off: 140 MB each, outside of the folder that we delete, to save about 5 s a network
     "aot_inductor.precompile_headers": False,
-    # of the code that calls the kernels, which stay at O3: seconds faster to compile, no slower to run
+    # for the code that calls the kernels; kernels stay at O3: compiles seconds faster, runs as fast
     "aot_inductor.compile_wrapper_opt_level": "O0",
 }
 
 
 class CompiledCpu(HostCpu):
-    """AOTInductor's C++ kernels. It drops what the output does not need."""
+    """AOTInductor's C++ kernels. It drops steps that the output does not need."""
 
     name = "compiled-cpu"
     prunes_dead_nodes = True
     dtypes = ("float32", "bfloat16")
-    memory = None  # what the compiler leaves behind in the process would be counted
+    memory = None  # the compiler's remains in the process would be counted
 
     @classmethod
     def unavailable(cls) -> str | None:
-        """None where a C++ compiler is, which `CXX` may name."""
+        """None if there is a C++ compiler; `CXX` may name it."""
         compiler = os.environ.get("CXX", "g++")
         if shutil.which(compiler) is None:
             return f"it compiles networks by {compiler}, which is not here: install g++, or name a C++ compiler in CXX"
@@ -120,12 +119,12 @@ class CompiledCpu(HostCpu):
         return cpu_fingerprint(self.name, "torch-aotinductor", torch_version(), self.config)
 
     def _prepare(self, model: Model) -> Runner:
-        """A library of the network's kernels, loaded; raises as `Device.prepare`, and where the compiler fails."""
+        """A loaded library of the network's kernels; raises as `Device.prepare`, and if the compiler fails."""
         return _CompiledRunner(model, self.config)
 
 
 class _CompiledRunner(HostTimedRunner):
-    """A loaded library and its input; PyTorch's number of threads is put back after each round."""
+    """A loaded library and its input; PyTorch's number of threads is restored after each round."""
 
     def __init__(self, model: Model, config: CpuConfig) -> None:
         images = model.inputs(config.batch)
@@ -151,14 +150,14 @@ class _CompiledRunner(HostTimedRunner):
 
 
 def compiled(network: torch.nn.Module, images: torch.Tensor) -> Compiled:
-    """A network as a library that is compiled and loaded, for the number of threads that PyTorch has now.
+    """A network compiled to a library and loaded, for PyTorch's current number of threads.
 
     Args:
         network: in eval mode, without gradients.
-        images: [B, C, H, W]; the library takes this shape and dtype alone.
+        images: [B, C, H, W]; the library accepts only this shape and dtype.
 
     Raises:
-        DeviceError: the C++ compiler fails; the message has the first line of what it says.
+        DeviceError: the C++ compiler fails; the message has the first line of its output.
     """
     with compilers_own_warnings(), torch.inference_mode(mode=False), torch.no_grad():
         from torch._inductor import aoti_compile_and_package, aoti_load_package  # seconds to load

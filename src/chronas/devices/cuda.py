@@ -1,16 +1,13 @@
-"""What the runtimes on an NVIDIA GPU share: which GPU, which batch, and what the fingerprint says of them.
+"""PyTorch on an NVIDIA GPU, as a CUDA graph or kernel by kernel, timed by CUDA events; the base of NVIDIA devices.
 
-PyTorch tells which GPUs there are, also for the runtimes that do not run in it: its CUDA build brings libraries that
-they need.
+A network is captured once as a CUDA graph, whose kernels a run replays with one call. Without a graph, Python launches
+every kernel, and the latency of a small network is mostly Python's. An event before and one after a run give its time
+on the GPU's own clock. https://docs.pytorch.org/docs/stable/notes/cuda.html#cuda-graphs
 
-PyTorch on an NVIDIA GPU, as a CUDA graph or kernel by kernel, timed by CUDA events.
+The input is already on the GPU. cuDNN keeps PyTorch's defaults: no autotuning, and TF32 if the fingerprint says so.
+PyTorch also lists the GPUs for the runtimes outside of PyTorch, because its CUDA build brings libraries that they need.
 
-A network is captured once as a CUDA graph, whose kernels a run replays with one call; without, Python launches every
-kernel, and the latency of a small network is mostly Python's. An event before and one after a run tell its time on the
-GPU's own clock. https://docs.pytorch.org/docs/stable/notes/cuda.html#cuda-graphs
-
-The input already lies on the GPU. cuDNN keeps PyTorch's defaults: no autotuning, TF32 where the fingerprint says so.
-This device was written after PyTorch's documentation and has not been run on a GPU yet.
+This device was written from PyTorch's documentation and has not been run on a GPU yet.
 """
 
 from __future__ import annotations
@@ -33,7 +30,7 @@ from chronas.errors import DeviceError
 
 
 class NvidiaConfig(BaseModel):
-    """What is chosen about an NVIDIA GPU."""
+    """Settings of a runtime on an NVIDIA GPU."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -49,11 +46,11 @@ class NvidiaGpu(Device):
     config: NvidiaConfig
 
     def __init__(self, config: NvidiaConfig) -> None:
-        """Refuse a GPU that is not there.
+        """Check that the GPU exists.
 
         Raises:
             DeviceError: there is no such GPU, or the device is not available.
-            UsageError: the config is another device's.
+            UsageError: the config belongs to another device.
         """
         super().__init__(config)
         if config.gpu >= torch.cuda.device_count():
@@ -61,7 +58,7 @@ class NvidiaGpu(Device):
 
     @classmethod
     def unavailable(cls) -> str | None:
-        """None where PyTorch was built for CUDA and sees a GPU."""
+        """None if PyTorch was built for CUDA and sees a GPU."""
         if torch.version.cuda is None:
             return f"PyTorch {torch.__version__} is for the CPU alone; install a CUDA build beside an NVIDIA GPU"
         if not torch.cuda.is_available():
@@ -82,9 +79,9 @@ class NvidiaGpu(Device):
         """The fingerprint of a runtime on this GPU.
 
         Args:
-            runtime: its name, and what it stands on.
+            runtime: its name, and the libraries that it uses.
             version: its version.
-            dtype: what it computes in.
+            dtype: number format of its computation.
         """
         return {
             "name": self.name,
@@ -99,17 +96,17 @@ class NvidiaGpu(Device):
         }
 
 
-BEFORE_CAPTURE = 3  # runs on a side stream that PyTorch's documentation asks for: lazy initialisation is not captured
+BEFORE_CAPTURE = 3  # runs on a side stream, as PyTorch's documentation asks: lazy initialisation must not be captured
 
 
 class CudaConfig(NvidiaConfig):
-    """What is chosen about PyTorch on an NVIDIA GPU."""
+    """Settings of PyTorch on an NVIDIA GPU."""
 
     graphs: bool = Field(default=True, description="replay a CUDA graph; otherwise Python launches each kernel")
 
 
 class EagerCuda(NvidiaGpu):
-    """PyTorch in inference mode on a GPU; all layers run, also those that the output does not need."""
+    """PyTorch in inference mode on a GPU; it runs all layers, even those that the output does not need."""
 
     name = "eager-cuda"
     Config: ClassVar[type[BaseModel]] = CudaConfig
@@ -125,7 +122,7 @@ class EagerCuda(NvidiaGpu):
         return self.described(f"{how}, CUDA {torch.version.cuda}, cuDNN {cudnn_version}", torch_version(), dtype)
 
     def _prepare(self, model: Model) -> Runner:
-        """The module and its input on the GPU, captured where graphs are asked for; raises as `Device.prepare`.
+        """The module and its input on the GPU, captured as a graph if asked for; raises as `Device.prepare`.
 
         Raises:
             DeviceError: the network cannot be captured as a CUDA graph.
@@ -134,7 +131,7 @@ class EagerCuda(NvidiaGpu):
 
 
 class _CudaRunner(HostTimedRunner):
-    """A module and its input on one GPU, and the graph of a run with the tensor that it writes."""
+    """A module and its input on one GPU, and the graph of a run with its output tensor."""
 
     def __init__(self, model: Model, config: CudaConfig) -> None:
         images = model.inputs(config.batch)
@@ -167,7 +164,7 @@ class _CudaRunner(HostTimedRunner):
         return samples_ms
 
     def _launch(self) -> torch.Tensor:
-        """Give the GPU one run to do, without waiting for it."""
+        """Start one run on the GPU, without waiting for it."""
         assert self.network is not None, "a closed runner is not used"
         if self.captured is None:
             return cast("torch.Tensor", self.network(self.images))

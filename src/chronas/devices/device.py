@@ -1,7 +1,7 @@
-"""The contract of a device, and of the runner that times one network on it.
+"""The base classes of devices, and of the runner that times one network on a device.
 
-A device is told five things, in this order: whether it is there (`unavailable`), what it is (`fingerprint`), where its
-clock stands when a campaign goes on (`resume_at`), to prepare a network, and what time it is.
+Methods of a device are called in this order: `unavailable` says whether the machine has it, `fingerprint` identifies
+it, `resume_at` sets a virtual clock when a campaign resumes, `prepare` makes a network ready, `now_s` reads the clock.
 """
 
 from __future__ import annotations
@@ -29,12 +29,12 @@ if TYPE_CHECKING:
 Fingerprint = dict[str, str | int | float]
 Dtype = Literal["float32", "bfloat16", "int8"]
 
-# What a fingerprint says besides, which makes no other device: one thread is as fast beside 2 idle cores as beside 8.
+# Fields of a fingerprint that do not identify a device: one thread is as fast beside 2 idle cores as beside 8.
 INFORMATIVE = frozenset({"os", "cores"})
 
 
 class CpuConfig(BaseModel):
-    """What is chosen about a runtime on this machine's CPU."""
+    """Settings of a runtime on this machine's CPU."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -47,16 +47,16 @@ class Runner(ABC):
     """One network, ready to be timed.
 
     Attributes:
-        input_shape: what is really fed in one run: the batch, then the shape of one example.
+        input_shape: shape of the actual input of one run: the batch, then the shape of one example.
     """
 
     input_shape: tuple[int, ...]
 
     def round(self, index: int, warmup: int, repeats: int) -> list[float]:
-        """Run the network `warmup` times untimed, then `repeats` times timed, in one stretch.
+        """Run the network `warmup` times untimed, then `repeats` times timed, without a break.
 
         Args:
-            index: the number of the round in its campaign; simulated noise is drawn from it, real devices need it not.
+            index: the number of the round in its campaign; simulated noise depends on it, real devices ignore it.
             warmup: untimed runs; at least one, so that the cold run never counts.
             repeats: timed runs.
 
@@ -64,7 +64,7 @@ class Runner(ABC):
             Milliseconds of each timed run of the whole batch, in order.
 
         Raises:
-            UsageError: no warm-up or no repeat.
+            UsageError: there is no warm-up or no timed run.
             DeviceError: the network's output is not finite, or a duration is not above zero.
         """
         if warmup < 1 or repeats < 1:
@@ -75,11 +75,11 @@ class Runner(ABC):
         return samples_ms
 
     def run(self, times: int) -> None:
-        """Run the network exactly `times` times in one stretch, untimed, for a sensor that watches meanwhile.
+        """Run the network exactly `times` times without a break, untimed, while a sensor watches.
 
         Raises:
-            UsageError: no run.
-            DeviceError: the network's output is not finite, or the runs are not this process's to start.
+            UsageError: `times` is less than one.
+            DeviceError: the network's output is not finite, or the runs cannot be started from this process.
         """
         if times < 1:
             raise UsageError(f"expected at least one run, got {times}")
@@ -94,7 +94,7 @@ class Runner(ABC):
 
     @abstractmethod
     def close(self) -> None:
-        """Give back what the network holds; the runner is not used after it."""
+        """Release the network's resources; the runner is not used afterwards."""
 
 
 class Device(ABC):
@@ -102,14 +102,17 @@ class Device(ABC):
 
     Attributes:
         name: the key in `DEVICES`.
-        Config: what can be chosen; all fields have defaults.
-        prunes_dead_nodes: whether the runtime drops what the output does not need, and identities: architectures with
-            the same `pruned()` cost the same. Isomorphic ones need not: two convolutions of one input are one there.
-        dtypes: what the runtime computes in, of the words of `CpuConfig.dtype`; any other is refused, never emulated.
-        sensors: names in `measurement.SENSORS` of what can tell its energy, the best first; empty where nothing can.
-        memory: the name in `measurement.MEMORY_METERS` of how its memory is measured; None where it cannot be.
-        bundles: whether the `run.py` of a bundle times the same as this device, on a machine without chronas.
-        config: what was chosen.
+        Config: class of its settings; all fields have defaults.
+        prunes_dead_nodes: whether the runtime drops identities and steps that the output does not need, so that
+            architectures with the same `pruned()` cost the same. Isomorphic ones may differ: isomorphism merges two
+            convolutions of one input.
+        dtypes: number formats that the runtime computes in, among those of `CpuConfig.dtype`; others are refused, never
+            emulated.
+        sensors: names in `measurement.SENSORS` of sensors that can measure its energy, the best first; empty if there
+            are none.
+        memory: name in `measurement.MEMORY_METERS` of the meter for its memory; None if memory cannot be measured.
+        bundles: whether a bundle's `run.py` times networks as this device does, on a machine without chronas.
+        config: its settings.
     """
 
     name: ClassVar[str]
@@ -132,20 +135,24 @@ class Device(ABC):
             raise DeviceError(f"device {self.name} computes in {known}, not in {config.dtype}: choose another dtype")
         self.config = config
 
+    def __repr__(self) -> str:
+        settings = ", ".join(f"{key}={value!r}" for key, value in self.config.model_dump(exclude_defaults=True).items())
+        return f"Device({self.name}{': ' + settings if settings else ''})"
+
     @classmethod
     @abstractmethod
     def unavailable(cls) -> str | None:
-        """Why this machine does not have the device, in one line, or None where it has it."""
+        """The reason why this machine does not have the device, in one line, or None if it has it."""
 
     @classmethod
     def unavailable_with(cls, config: BaseModel) -> str | None:  # noqa: ARG003 - for devices that a config makes
-        """Why it does not have the device of this config; as `unavailable`, where the config does not decide that."""
+        """The reason why this machine lacks a device with this config; by default as `unavailable`."""
         return cls.unavailable()
 
     @property
     @abstractmethod
     def hardware(self) -> str:
-        """What only one timing at a time may use: the key of `hardware_lock`."""
+        """The hardware that only one timing at a time may use: the key of `hardware_lock`."""
 
     @abstractmethod
     def fingerprint(self) -> Fingerprint:
@@ -161,20 +168,20 @@ class Device(ABC):
         """Make a network ready to run.
 
         Args:
-            network: an architecture, which is built, or a module of one's own, which stays as it is.
-            shape: the size of an architecture; of a module the shape of one example, such as (3, 224, 224).
-            weights: of an architecture: a file of `networks.save_state`, or None for the random weights of seed 0.
+            network: an architecture, which is built, or a user's own module, which is not changed.
+            shape: the size of an architecture; for a module, the shape of one example, such as (3, 224, 224).
+            weights: for an architecture: a file of `networks.save_state`, or None for the random weights of seed 0.
 
         Raises:
-            UsageError: the shape does not go with the network.
+            UsageError: the shape does not fit the network.
             DeviceError: the network's output is not finite.
-            DataError: the weights are damaged or another network's.
+            DataError: the weights are damaged or belong to another network.
         """
         return self._prepare(Model.of(network, shape, weights))
 
     @abstractmethod
     def _prepare(self, model: Model) -> Runner:
-        """A runner of a network; raises as `prepare`."""
+        """A runner for a network; raises as `prepare`."""
 
     @property
     def accelerator(self) -> str | None:
@@ -182,26 +189,26 @@ class Device(ABC):
         return None
 
     def now_s(self) -> float:
-        """The device's clock in seconds since an epoch of its own; a real device has the system's clock."""
+        """The device's clock in seconds since its own epoch; real devices use the system's clock."""
         return time.time()
 
     def realtime_priority(self) -> AbstractContextManager[str]:
-        """What to hold while timing, so that other programs stay out; it yields the priority that was granted."""
+        """A context to hold while timing, so that other programs stay out; it yields the granted priority."""
         return nullcontext(NORMAL)
 
     def background_cores(self) -> float | None:
-        """How many cores others have used since the last question; None where that is not known or does not matter."""
+        """Mean number of cores used by others since the last call; None if unknown or irrelevant."""
         return None
 
     def resume_at(self, now_s: float) -> None:  # noqa: B027 - real clocks go on by themselves
-        """Put a virtual clock to `now_s`, where an interrupted campaign left it; real clocks go on by themselves."""
+        """Set a virtual clock to `now_s`, the time of an interrupted campaign; real clocks ignore this."""
 
 
 class AnalyticalDevice(Device):
-    """A device that computes what networks cost, exactly: no rounds are needed, and a whole space takes seconds.
+    """A device that computes exact costs of networks: it needs no rounds, and a whole space takes seconds.
 
     Attributes:
-        estimates: the costs that it tells, as `units.COST_UNITS` names them; latency_ms is always among them.
+        estimates: the costs that it computes, by the names in `units.COST_UNITS`; always including latency_ms.
     """
 
     estimates: ClassVar[tuple[str, ...]]
@@ -211,25 +218,25 @@ class AnalyticalDevice(Device):
         """The costs [N] of N architectures of one space, by the names in `estimates`.
 
         Raises:
-            UsageError: no architecture, architectures of several spaces, or the size does not fit them.
+            UsageError: there is no architecture, there are several spaces, or the size does not fit.
             DeviceError: a network does not fit the device.
         """
 
 
 def device_differences(here: Mapping[str, object], there: Mapping[str, object]) -> list[str]:
-    """What makes two fingerprints different devices, one text a field; empty where they are the same device.
+    """The differences between two fingerprints, one text for each field; empty for the same device.
 
-    Every field counts (hardware, runtime, version, threads, batch, dtype, and what a device adds) but the operating
-    system and the number of cores. Of the runtime's version only major and minor count: patch releases mend bugs and
-    keep kernels, so a table stays usable over them.
+    All fields count (hardware, runtime, version, threads, batch, dtype, and a device's own) except the operating system
+    and the number of cores. Only major and minor version of the runtime count: patch releases fix bugs and keep
+    kernels, so a table stays usable.
 
     Args:
-        here: the fingerprint of the device that is asked for.
-        there: the fingerprint that a table or journal carries.
+        here: fingerprint of the wanted device.
+        there: fingerprint in a table or journal.
     """
     keys = sorted((here.keys() | there.keys()) - INFORMATIVE)
     if here.get("name") != there.get("name"):
-        keys = ["name"]  # another device differs in everything
+        keys = ["name"]  # for another device, the name says enough
     differing = [key for key in keys if _compared(key, here.get(key)) != _compared(key, there.get(key))]
     return [f"{key} is {there.get(key, 'not given')} there, {here.get(key, 'not given')} here" for key in differing]
 

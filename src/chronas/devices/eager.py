@@ -1,6 +1,6 @@
-"""PyTorch in eager mode on this machine's CPU: what a network costs where nothing was done to deploy it.
+"""PyTorch in eager mode on this machine's CPU: the cost of a network without any deployment effort.
 
-Mostly overhead: 5-7 times slower than ONNX Runtime on the same DARTS networks, which it also ranks differently.
+Most of it is overhead. It is 5-7 times slower than ONNX Runtime on the same DARTS networks, and ranks them differently.
 """
 
 from __future__ import annotations
@@ -22,9 +22,9 @@ TORCH_DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16}
 
 
 class EagerCpu(HostCpu):
-    """PyTorch eager in inference mode; all layers run, also those that the output does not need.
+    """PyTorch eager in inference mode; it runs all layers, even those that the output does not need.
 
-    In bfloat16 all weights, images and activations are bfloat16, in the memory layout that they have in fp32.
+    In bfloat16 all weights, images and activations are bfloat16, in the same memory layout as in fp32.
     """
 
     name = "eager-cpu"
@@ -41,12 +41,12 @@ class EagerCpu(HostCpu):
         return cpu_fingerprint(self.name, "torch-eager", torch_version(), self.config)
 
     def _prepare(self, model: Model) -> Runner:
-        """The module as it is; raises as `Device.prepare`."""
+        """The unchanged module; raises as `Device.prepare`."""
         return _EagerCpuRunner(model, self.config)
 
 
 class _EagerCpuRunner(HostTimedRunner):
-    """A module and its input; PyTorch's number of threads is put back after each round."""
+    """A module and its input; PyTorch's number of threads is restored after each round."""
 
     def __init__(self, model: Model, config: CpuConfig) -> None:
         images = model.inputs(config.batch)
@@ -72,7 +72,7 @@ class _EagerCpuRunner(HostTimedRunner):
 
 @contextmanager
 def inference(threads: int) -> Iterator[None]:
-    """PyTorch in inference mode with this number of threads; the number before is put back."""
+    """PyTorch's inference mode with this number of threads; the previous number is restored."""
     before = torch.get_num_threads()
     torch.set_num_threads(threads)
     try:

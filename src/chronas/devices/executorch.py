@@ -1,7 +1,7 @@
-"""ExecuTorch's runtime with XNNPACK kernels on this machine's CPU: PyTorch's own way onto phones and boards.
+"""ExecuTorch's runtime with XNNPACK kernels on this machine's CPU: PyTorch's runtime for phones and boards.
 
 The exported network is lowered to XNNPACK as a whole, which takes 10 s of CPU for an 8-cell DARTS network, and run from
-memory. ExecuTorch has one pool of threads a process; it takes the asked number before the first network is loaded.
+memory. ExecuTorch has one thread pool for each process; its size is set before the first network is loaded.
 https://docs.pytorch.org/executorch/stable/backends/xnnpack/xnnpack-overview.html
 """
 
@@ -27,16 +27,16 @@ if TYPE_CHECKING:
 
 
 class ExecutorchCpu(HostCpu):
-    """ExecuTorch with the XNNPACK delegate. What the output does not need is dropped at the export."""
+    """ExecuTorch with the XNNPACK delegate. The export drops steps that the output does not need."""
 
     name = "executorch-cpu"
     prunes_dead_nodes = True
     dtypes = ("float32",)
-    memory = None  # what the converter leaves behind in the process would be counted
+    memory = None  # the converter's remains in the process would be counted
 
     @classmethod
     def unavailable(cls) -> str | None:
-        """None where the package executorch is."""
+        """None if the package executorch is installed."""
         if importlib.util.find_spec("executorch") is None:
             return "ExecuTorch converts and runs networks here: pip install 'chronas[executorch]'"
         return None
@@ -61,7 +61,7 @@ def program(network: torch.nn.Module, images: NDArray[np.float32]) -> bytes:
         lowered = to_edge_transform_and_lower(
             exported(folded(network), torch.from_numpy(images)),
             partitioner=[XnnpackPartitioner()],
-            compile_config=EdgeCompileConfig(_check_ir_validity=False),  # of the converter's own steps, again and again
+            compile_config=EdgeCompileConfig(_check_ir_validity=False),  # else it checks its own steps again and again
         )
         return bytes(lowered.to_executorch().buffer)
 
@@ -76,7 +76,7 @@ class _MethodRunner(HostTimedRunner):
         with compilers_own_warnings():
             from executorch.runtime import Runtime
 
-            self.bytes: bytes | None = program  # the runtime reads them where they lie
+            self.bytes: bytes | None = program  # the runtime reads them in place
             self.program: Program | None = Runtime.get().load_program(program)
             self.method: Method | None = self.program.load_method("forward")
         LOADED.add(self)
@@ -93,16 +93,16 @@ class _MethodRunner(HostTimedRunner):
         LOADED.discard(self)
 
 
-LOADED: weakref.WeakSet[_MethodRunner] = weakref.WeakSet()  # runners that hold on to the pool as it is
+LOADED: weakref.WeakSet[_MethodRunner] = weakref.WeakSet()  # runners that use the present pool
 
 
 def resize_pool(threads: int) -> None:
-    """Give ExecuTorch's pool this number of threads, where it has another.
+    """Set the number of threads in ExecuTorch's pool, if it differs.
 
-    A loaded method goes on using the pool that it was loaded with, which a resize destroys: the process would crash.
+    A loaded method keeps using its original pool. A resize destroys that pool, and the process would crash.
 
     Raises:
-        DeviceError: networks are loaded that use the pool as it is, or it cannot have this number.
+        DeviceError: loaded networks use the present pool, or the pool cannot have this number.
     """
     with compilers_own_warnings():
         from executorch.extension.pybindings import portable_lib

@@ -1,22 +1,21 @@
-"""How Eyeriss runs a layer: a search over row-stationary mappings, and what each takes in cycles and energy.
+"""The ASIC Eyeriss (168 PEs, row-stationary): an analytical model of latency and energy from its published figures.
 
 Eyeriss: Y.-H. Chen, T. Krishna, J. Emer, V. Sze, JSSC 52(1), 2017 (https://doi.org/10.1109/JSSC.2016.2616357), below
 JSSC; the dataflow and its energy: Y.-H. Chen, J. Emer, V. Sze, ISCA 2016 (https://doi.org/10.1109/ISCA.2016.40).
+HW-NAS-Bench (arXiv 2103.10584) models it the same way, with DNN-Chip Predictor (arXiv 2002.11270). Nothing here is
+fitted to HW-NAS-Bench's table.
 
-A processing element (PE) convolves one row of a filter with one row of the input; R x e PEs, a set, give e rows of the
-output. Sets beside each other take other channels (r of them) or other filters (t). A PE interleaves p filters and q
-channels. In a *pass* the array so works on p t filters, q r channels and e rows; between the passes sums lie in
-the global buffer. A pass takes as long as the slowest of: the PEs, and the buses for inputs, filters and sums, where
-these are limited. By default they are not, nor is the link to DRAM, as in the analysis of ISCA and in the configuration
-of Eyeriss that HW-NAS-Bench's authors published (DNN-Chip Predictor, arXiv 2002.11270: bandwidths of -1).
+The model searches over row-stationary mappings of each layer. A processing element (PE) convolves one row of a filter
+with one row of the input; R x e PEs, a set, give e rows of the output. Sets next to each other handle other channels (r
+of them) or other filters (t). A PE interleaves p filters and q channels. So in a *pass* the array works on p t filters,
+q r channels and e rows; between passes, sums are in the global buffer. A pass takes as long as the slowest of the PEs
+and, if they are limited, the buses for inputs, filters and sums. By default neither the buses nor the link to DRAM are
+limited, as in the analysis of ISCA and in the configuration of Eyeriss that HW-NAS-Bench's authors published (DNN-Chip
+Predictor, arXiv 2002.11270: bandwidths of -1).
 
-Simpler than the chip: passes follow each other without ramp-up, feature maps are not compressed, and zeros cost what
-other numbers cost. The mapping with the fewest cycles is taken, and of those the one of least energy; the authors
-searched for the least energy. Letters are theirs: M filters, C channels, R x S filter, E x F output, stride U.
-
-The ASIC Eyeriss (168 PEs, row-stationary), estimated from its published figures; see `row_stationary`.
-
-As HW-NAS-Bench (arXiv 2103.10584) did with DNN-Chip Predictor (arXiv 2002.11270). Nothing is fitted to that table.
+Simpler than the chip: passes follow each other without ramp-up, feature maps are not compressed, and zeros cost as much
+as other numbers. The mapping with the fewest cycles is chosen, and among those the one with the least energy; the
+authors minimised energy. Letters are theirs: M filters, C channels, R x S filter, E x F output, stride U.
 """
 
 from __future__ import annotations
@@ -42,7 +41,7 @@ SPAD_PER_MAC = 4  # a scratchpad's accesses for one MAC: input, filter, sum read
 
 
 class EyerissConfig(BaseModel):
-    """The chip, with its sources; data are words of 16 bits. Energies are of one access to one word."""
+    """The chip, with sources; data are words of 16 bits. Energies are for one access to one word."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
@@ -83,7 +82,7 @@ class EyerissConfig(BaseModel):
 
 @dataclass(frozen=True)
 class Nest:
-    """One group of a layer as a loop nest.
+    """One group of a layer, as a loop nest.
 
     Attributes:
         filters: M.
@@ -104,7 +103,7 @@ class Nest:
     multiplies: bool = True
 
     def input_rows(self, e: Grid) -> Grid:
-        """Rows of the input, padding included, that so many rows of the output need."""
+        """The number of input rows, padding included, for `e` rows of the output."""
         return (e - 1) * self.stride[0] + self.kernel[0]
 
     @property
@@ -114,20 +113,20 @@ class Nest:
 
     @property
     def macs(self) -> int:
-        """Windows' elements that are worked on."""
+        """The number of products: elements of all windows."""
         return self.filters * self.channels * math.prod(self.kernel) * math.prod(self.output_size)
 
 
 @dataclass(frozen=True)
 class Mapped:
-    """What the best mapping of a layer takes.
+    """The costs of a layer with its best mapping.
 
     Attributes:
-        cycles: of the core clock.
-        energy_pj: of everything.
-        buffer_words: read from and written to the global buffer.
-        dram_words: read from and written to DRAM.
-        active: PEs that work.
+        cycles: cycles of the core clock.
+        energy_pj: total energy.
+        buffer_words: words read from and written to the global buffer.
+        dram_words: words read from and written to DRAM.
+        active: number of working PEs.
     """
 
     cycles: float
@@ -138,9 +137,9 @@ class Mapped:
 
 
 def nests_of(layer: Layer, config: EyerissConfig) -> tuple[Nest, int]:
-    """The nest of one group, and how many equal ones the layer has.
+    """The nest of one group of a layer, and the number of such nests.
 
-    A kernel that is larger than the array or its scratchpads is cut into equal pieces, each a layer of its own.
+    A kernel that is too large for the array or its scratchpads is cut into equal pieces, each a nest of its own.
     """
     pieces = -(-layer.kernel[0] // config.rows), -(-layer.kernel[1] // config.input_spad)
     kernel = -(-layer.kernel[0] // pieces[0]), -(-layer.kernel[1] // pieces[1])
@@ -154,10 +153,10 @@ def nests_of(layer: Layer, config: EyerissConfig) -> tuple[Nest, int]:
 
 
 def best_mapping(nest: Nest, config: EyerissConfig) -> Mapped:
-    """The mapping with the fewest cycles, and of those the one of least energy.
+    """The mapping with the fewest cycles, and among those the one with the least energy.
 
     Raises:
-        DeviceError: none fits the array and its memories.
+        DeviceError: no mapping fits the array and its memories.
     """
     grid = _candidates(nest, config)
     if not grid.size:
@@ -171,7 +170,7 @@ def best_mapping(nest: Nest, config: EyerissConfig) -> Mapped:
 
 
 def _candidates(nest: Nest, config: EyerissConfig) -> Grid:
-    """e, r, t, q, p, m of the mappings to choose from [6, mappings]; m filters have sums in the buffer."""
+    """e, r, t, q, p, m of all possible mappings [6, mappings]; m is the number of filters with sums in the buffer."""
     pairs = [
         (q, p)
         for q in _shares(nest.channels, config.input_spad // nest.kernel[1])
@@ -189,19 +188,19 @@ def _candidates(nest: Nest, config: EyerissConfig) -> Grid:
 
 
 def _shares(number: int, most: int) -> list[int]:
-    """Up to `most` at a time of `number` things: the least that need so many turns, for each number of turns."""
+    """Possible sizes, up to `most`, of equal shares of `number` things: the smallest size for each number of turns."""
     return [share for share in sorted({-(-number // turns) for turns in range(1, number + 1)}) if share <= most]
 
 
 def _sets(e: int, window: int, config: EyerissConfig) -> int:
-    """How many sets of e output rows the array holds; a set that is too wide is folded into segments."""
+    """The number of sets of e output rows that the array holds; a set that is too wide is folded into segments."""
     folds = -(-e // config.columns)
     beside = config.columns // e if folds == 1 else 1
     return config.rows // (window * folds) * beside
 
 
 def _with_buffered(grid: Grid, nest: Nest, config: EyerissConfig) -> Grid:
-    """The mappings whose inputs and sums fit the buffer, with m: as many filters as fit beside the inputs."""
+    """The mappings whose inputs and sums fit the buffer; m is the number of filters that fit next to the inputs."""
     e, r, t, q, p = grid
     inputs = q * r * nest.input_rows(e) * nest.width
     at_once = p * t
@@ -212,7 +211,7 @@ def _with_buffered(grid: Grid, nest: Nest, config: EyerissConfig) -> Grid:
 
 
 class _Passes:
-    """The passes of each mapping, and what they take; every attribute has one number for each mapping."""
+    """The passes of each mapping, and their costs; every attribute has one number for each mapping."""
 
     def __init__(self, nest: Nest, config: EyerissConfig, e: Grid, r: Grid, t: Grid, q: Grid, p: Grid, m: Grid) -> None:
         self.nest, self.config = nest, config
@@ -222,11 +221,11 @@ class _Passes:
         self.by_channels = np.ceil(nest.channels / (q * r))
         self.by_rows = np.ceil(nest.output_size[0] / e)
         self.number = self.by_filters * self.by_channels * self.by_rows
-        self.rereads = np.ceil(nest.filters / m)  # of inputs from DRAM
+        self.rereads = np.ceil(nest.filters / m)  # number of times that inputs are read from DRAM
         self.active = nest.kernel[0] * e * r * t
 
     def cycles(self) -> Grid:
-        """Of the core clock, over all passes."""
+        """Cycles of the core clock, over all passes."""
         nest, config = self.nest, self.config
         computing = self.p * self.q * nest.kernel[1] * nest.output_size[1]
         inputs = self.q * self.r * self.input_rows * nest.width
@@ -241,7 +240,7 @@ class _Passes:
         return core
 
     def _input_words(self) -> Grid:
-        """The inputs once, the rows that strips share counted for each strip."""
+        """The words of all inputs; rows shared by strips count for each strip."""
         words: Grid = self.by_rows * self.nest.channels * self.input_rows * self.nest.width
         return words
 
@@ -249,20 +248,20 @@ class _Passes:
         return self.nest.filters * math.prod(self.nest.output_size)
 
     def dram_words(self) -> Grid:
-        """Inputs once for each m filters, filters once for each strip of rows, outputs once."""
+        """Words to and from DRAM: inputs once for each m filters, filters once for each strip, outputs once."""
         nest = self.nest
         filters = self.by_rows * nest.filters * nest.channels * math.prod(nest.kernel) * nest.has_filters
         words: Grid = self.rereads * self._input_words() + filters + self._output_words()
         return words
 
     def buffer_words(self) -> Grid:
-        """Inputs written and read for each pass; sums written by each pass, read by all but the first and by DRAM."""
+        """Words to and from the buffer: inputs go in and out in each pass, sums between passes and to DRAM."""
         inputs = (self.rereads + self.by_filters) * self._input_words()
         words: Grid = inputs + 2 * self.by_channels * self._output_words()
         return words
 
     def array_words(self) -> Grid:
-        """What is delivered to PEs or passed between them: inputs, filters and sums of each pass."""
+        """Words that are delivered to PEs or passed between them: inputs, filters and sums of each pass."""
         nest = self.nest
         filters = self.p * self.q * nest.kernel[1] * nest.has_filters
         each = self.q * nest.width + filters + self.p * nest.output_size[1]
@@ -270,7 +269,7 @@ class _Passes:
         return words
 
     def energy_pj(self) -> Grid:
-        """Of MACs and of accesses to all memories."""
+        """Energy of MACs and of accesses to all memories."""
         config, macs = self.config, self.nest.macs
         spad = macs * (SPAD_PER_MAC if self.nest.has_filters else SPAD_PER_MAC - 1)
         memories = config.array_pj * self.array_words() + config.buffer_pj * self.buffer_words()

@@ -1,19 +1,19 @@
-"""An FPGA (Xilinx Zynq XC7Z045 of the ZC706 board) with one pipelined convolution engine, estimated.
+"""An FPGA (Xilinx Zynq XC7Z045 of the ZC706 board) with one pipelined convolution engine, as an analytical model.
 
 The engine is that of C. Zhang et al., "Optimizing FPGA-based accelerator design for deep convolutional neural
 networks", FPGA 2015 (https://doi.org/10.1145/2684746.2689060): `lanes_out` x `lanes_in` multipliers, one pixel and one
-place of the window a cycle, and buffers in two halves, so that the next tile is loaded while one is computed. The board
-and what it reaches are those of J. Qiu et al., "Going deeper with embedded FPGA platform for convolutional neural
+position of the window in each cycle, and double buffers, so that the next tile is loaded while one is computed. The
+board and its figures are from J. Qiu et al., "Going deeper with embedded FPGA platform for convolutional neural
 network", FPGA 2016 (https://doi.org/10.1145/2847263.2847265): 150 MHz, 4.2 GB/s to DDR3, 9.63 W, 16-bit words.
 
-A layer is worked on in tiles of channels, and of rows where the block RAM is too small for all. It takes
+A layer is processed in tiles of channels, and of rows if the block RAM is too small for all rows. It takes
 
     load of the first tile + max(compute of all tiles, load of the others + store of all but the last) + last store
 
-Loads and stores share the memory. Other than in the paper, a pooling takes a whole window a cycle in each output lane,
-for it needs adders and no multipliers; so does a depthwise convolution in as many channels as there are multipliers
-for; and groups of other convolutions run beside each other where the lanes have room. The energy is the board's power
-times the latency, as in HW-NAS-Bench (arXiv 2103.10584), whose two columns differ by a factor alone.
+Loads and stores share the memory. Unlike in the paper, each output lane pools a whole window in each cycle, because
+pooling needs adders but no multipliers. A depthwise convolution does the same in as many channels as there are
+multipliers for. Groups of other convolutions run next to each other if the lanes have room. The energy is the board's
+power times the latency, as in HW-NAS-Bench (arXiv 2103.10584), whose two columns differ only by a factor.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ MHZ_PER_GHZ = 1e3
 
 
 class FpgaConfig(BaseModel):
-    """The engine and its board, with their sources."""
+    """The engine and its board, with sources."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
@@ -67,14 +67,14 @@ class Fpga(LayerCostDevice):
 
     def _layer_cost(self, layer: Layer) -> LayerCost:
         latency_ms = cycles(layer, self.config) / (self.config.mhz * CYCLES_PER_MS)
-        return LayerCost(latency_ms, latency_ms * self.config.board_w)  # a W is a mJ a ms
+        return LayerCost(latency_ms, latency_ms * self.config.board_w)  # 1 W is 1 mJ per ms
 
 
 def cycles(layer: Layer, config: FpgaConfig) -> float:
-    """What a layer takes, in cycles of the engine.
+    """The time of a layer, in cycles of the engine.
 
     Raises:
-        DeviceError: one row of its tiles does not fit the block RAM.
+        DeviceError: a single row of a tile does not fit the block RAM.
     """
     tile = _Tile(layer, config)
     words_a_cycle = config.gigabytes_per_s * MHZ_PER_GHZ / WORD_BYTES / config.mhz
@@ -84,14 +84,14 @@ def cycles(layer: Layer, config: FpgaConfig) -> float:
 
 
 class _Tile:
-    """One tile of a layer, and how many there are.
+    """One tile of a layer, and the number of tiles.
 
     Attributes:
-        number: tiles in all.
-        stores: tiles after which outputs are ready.
-        compute_cycles: the engine's, for one.
-        load_words: inputs and weights of one.
-        store_words: outputs of one.
+        number: total number of tiles.
+        stores: number of tiles after which outputs are stored.
+        compute_cycles: cycles of the engine for one tile.
+        load_words: inputs and weights of one tile.
+        store_words: outputs of one tile.
     """
 
     def __init__(self, layer: Layer, config: FpgaConfig) -> None:
@@ -110,14 +110,14 @@ class _Tile:
 
 
 def _by_plane(layer: Layer) -> bool:
-    """Whether each output channel comes from one input channel, so that a whole window is taken in a cycle."""
+    """Whether each output channel depends on one input channel, so that a cycle processes a whole window."""
     return layer.inputs == layer.outputs == layer.groups
 
 
 def _groups_together(layer: Layer, config: FpgaConfig) -> int:
-    """How many groups are worked on at one time."""
+    """The number of groups that are processed at one time."""
     if layer.kind == "pooling":
-        fit = config.lanes_out  # adders alone
+        fit = config.lanes_out  # needs only adders
     elif _by_plane(layer):
         fit = config.lanes_out * config.lanes_in // math.prod(layer.kernel)
     else:
@@ -126,12 +126,12 @@ def _groups_together(layer: Layer, config: FpgaConfig) -> int:
 
 
 def _input_words(layer: Layer, rows: int) -> int:
-    """The input of one channel that so many output rows need."""
+    """The words of one input channel that `rows` output rows need."""
     return min((rows - 1) * layer.stride[0] + layer.kernel[0], layer.input_size[0]) * layer.input_size[1]
 
 
 def _rows(layer: Layer, channels: tuple[int, int], weights: int, config: FpgaConfig) -> int:
-    """The most output rows of a tile that fit twice into the block RAM, in strips as equal as can be."""
+    """The largest number of output rows whose tile fits the block RAM twice, in strips of nearly equal size."""
     half = config.memory_mbit * 1e6 / BITS_PER_WORD / 2
     for strips in range(1, layer.output_size[0] + 1):
         rows = -(-layer.output_size[0] // strips)

@@ -1,4 +1,4 @@
-"""What this machine is, without saying whose: CPU model, usable cores, operating system."""
+"""Facts about this machine that do not identify its owner: CPU model, usable cores, operating system."""
 
 from __future__ import annotations
 
@@ -11,13 +11,13 @@ from pathlib import Path
 CPUINFO = Path("/proc/cpuinfo")
 
 
-# Flags of /proc/cpuinfo that say that a CPU multiplies bfloat16 itself: x86 (two instruction sets) and ARM.
+# Flags in /proc/cpuinfo of CPUs that multiply bfloat16 natively: x86 (two instruction sets) and ARM.
 BFLOAT16_FLAGS = ("avx512_bf16", "amx_bf16", "bf16")
 
 
 @functools.cache
 def cpu_model() -> str:
-    """The CPU's name, with family and model where Linux tells them: "AMD EPYC (family 26, model 2)"."""
+    """The CPU's name, on Linux with family and model: "AMD EPYC (family 26, model 2)"."""
     facts = _cpu_facts()
     if "cpu family" in facts:
         return f"{facts['model name']} (family {facts['cpu family']}, model {facts['model']})"
@@ -32,14 +32,14 @@ def cpu_model() -> str:
 
 
 def computes_bfloat16() -> bool:
-    """Whether the CPU has instructions for bfloat16, as Linux tells; False where the system does not tell."""
+    """Whether the CPU has instructions for bfloat16 according to Linux; False on other systems."""
     facts = _cpu_facts()
     flags = facts.get("flags", facts.get("Features", "")).split()
     return any(flag in flags for flag in BFLOAT16_FLAGS)
 
 
 def _cpu_facts() -> dict[str, str]:
-    """What Linux tells of its first CPU; empty on other systems."""
+    """Linux's description of the first CPU; empty on other systems."""
     if not CPUINFO.is_file():
         return {}
     lines = CPUINFO.read_text(encoding="utf-8", errors="replace").split("\n\n")[0].splitlines()
@@ -47,7 +47,7 @@ def _cpu_facts() -> dict[str, str]:
 
 
 def usable_cores() -> int:
-    """Logical cores that this process may use."""
+    """The number of logical cores that this process may use."""
     if hasattr(os, "sched_getaffinity"):
         return len(os.sched_getaffinity(0))
     return os.cpu_count() or 1

@@ -1,4 +1,4 @@
-"""What the devices of this machine share: the CPU's fingerprint, the network to run, and timing by the host's clock."""
+"""Base of the devices on this machine's CPU: fingerprint, and timing by the host's clock."""
 
 from __future__ import annotations
 
@@ -21,28 +21,28 @@ from chronas.devices.priority import realtime_priority
 from chronas.errors import DeviceError
 from chronas.units import ms_from_ns
 
-TRIES = 3  # timed runs per asked one at most, where other programs take the core away
+TRIES = 3  # at most this many timed runs for each requested one, if other programs take the core away
 
 
 class HostTimedRunner(Runner):
-    """A runner whose runs are over when the call returns, timed one by one with `time.perf_counter_ns`.
+    """A runner whose runs end when the call returns, each timed with `time.perf_counter_ns`.
 
-    Python's garbage collector rests during the timed runs. A run in whose middle the system gave the core to another
-    program is timed again; where even three times as many runs as asked have not enough whole ones, the shortest of the
-    disturbed ones stand in. The output of the last warm-up and of the last timed run is
-    checked for its shape and for numbers that are not finite, outside the timing.
+    Python's garbage collector is off during timed runs. A run is repeated if the system gave the core to another
+    program meanwhile. If three times as many runs as requested do not contain enough undisturbed ones, the shortest
+    disturbed ones are used. Outside of the timing, the outputs of the last warm-up and the last timed run are checked
+    for their shape and for numbers that are not finite.
     """
 
     def __init__(self, images: NDArray[np.float32], expected: tuple[int, ...]) -> None:
-        """Take the input of a run and the shape of its output."""
+        """Store the input of a run and the shape of its output."""
         self.input_shape = images.shape
         self.expected = expected
 
     def logits(self) -> NDArray[np.float32]:
-        """What the network answers to the runner's own images, in one run [B, ...]: to be checked, not timed.
+        """The network's output for the runner's own images, from one untimed run [B, ...]; for checks.
 
         Raises:
-            DeviceError: it is not of that shape, or not finite.
+            DeviceError: the output has another shape, or is not finite.
         """
         with self._settings():
             output = self._run()
@@ -51,14 +51,14 @@ class HostTimedRunner(Runner):
 
     @abstractmethod
     def _run(self) -> object:
-        """Run the network once and wait until it is done; the runtime's own output object."""
+        """Run the network once and wait for its end; returns the runtime's own output object."""
 
     @abstractmethod
     def _logits(self, output: object) -> NDArray[np.float32]:
-        """What `_run` returned, as an array [B, ...]."""
+        """The result of `_run` as an array [B, ...]."""
 
     def _settings(self) -> AbstractContextManager[None]:
-        """What must hold during a round, and is put back after it; nothing by default."""
+        """A context with the settings of a round; nothing by default."""
         return nullcontext()
 
     def _round(self, index: int, warmup: int, repeats: int) -> list[float]:  # noqa: ARG002 - for simulated noise alone
@@ -127,12 +127,12 @@ class HostCpu(Device):
     config: CpuConfig
 
     def __init__(self, config: CpuConfig) -> None:
-        """Refuse more threads than there are cores, whose latency would be the scheduler's, and emulated bfloat16.
+        """Refuse emulated bfloat16, and more threads than cores, because then the scheduler would set the latency.
 
         Raises:
-            DeviceError: more threads are asked for than this process may use cores, the dtype is none of `dtypes` or
-                not in the CPU's instructions, or the device is not available.
-            UsageError: the config is another device's.
+            DeviceError: there are more threads than usable cores, the dtype is not in `dtypes` or the CPU lacks it, or
+                the device is not available.
+            UsageError: the config belongs to another device.
         """
         super().__init__(config)
         cores = usable_cores()
@@ -149,11 +149,11 @@ class HostCpu(Device):
         return cpu_model()
 
     def realtime_priority(self) -> AbstractContextManager[str]:
-        """Real-time priority for the thread that times, where the system grants it."""
+        """Real-time priority for the timing thread, if the system grants it."""
         return realtime_priority()
 
     def background_cores(self) -> float | None:
-        """How many of this machine's cores others have used since the last question; None at the first ones."""
+        """Mean number of this machine's cores used by others since the last call; None at first."""
         return self._load.cores()
 
 

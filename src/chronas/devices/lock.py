@@ -1,9 +1,7 @@
-"""One timing at a time per hardware, over all processes of this machine.
+"""One timing at a time for each hardware, over all processes of this machine; and the load from other programs.
 
-The lock is the operating system's (`flock` on a file in the temporary folder): the kernel frees it when its holder
-dies, however it dies, so that nothing has to be cleaned up after a kill.
-
-How busy this machine is with other things than this process, so that a measurement can say so.
+The lock is the operating system's (`flock` on a file in the temporary folder). The kernel frees it when its holder
+dies for any reason, so nothing has to be cleaned up after a kill. The load is stored with a measurement.
 """
 
 from __future__ import annotations
@@ -23,21 +21,21 @@ from chronas.errors import DeviceError
 
 
 def _nothing() -> None:
-    """Say nothing about waiting."""
+    """Ignore the wait."""
 
 
 @contextmanager
 def hardware_lock(hardware: str, waiting: Callable[[], None] = _nothing, every_s: float = 1.0) -> Iterator[None]:
-    """Hold a hardware for one timing, after waiting for whoever holds it now.
+    """Hold a hardware for one timing, after waiting for its present holder.
 
     Args:
         hardware: `Device.hardware`.
-        waiting: called when the lock is taken, and again every `every_s` seconds until it is free; an exception that it
-            raises ends the wait.
+        waiting: called if another process holds the lock, and again every `every_s` seconds until it is free; an
+            exception from it ends the wait.
         every_s: seconds between two calls of `waiting`.
 
     Raises:
-        DeviceError: the lock's file cannot be made.
+        DeviceError: the lock's file cannot be created.
     """
     lock = FileLock(_lock_path(hardware), mode=0o666)
     timeout_s = 0.0
@@ -67,11 +65,11 @@ def _acquired(lock: FileLock, timeout_s: float) -> bool:
 if sys.platform == "linux":
     import resource
 
-FRESH_S = 0.25  # a shorter time holds few ticks of the system's clock (10 ms), and says little
+FRESH_S = 0.25  # a shorter time has too few ticks of the system's clock (10 ms) to say much
 
 
 class LoadMeter:
-    """Cores that others used between two questions: programs, the kernel, and other guests of a virtual machine."""
+    """Measures the cores used by others between two calls: programs, the kernel, other guests of a virtual machine."""
 
     def __init__(self) -> None:
         self._process = psutil.Process()
@@ -79,7 +77,7 @@ class LoadMeter:
         self._cores: float | None = None
 
     def cores(self) -> float | None:
-        """The mean number of cores that others used since the last question; None where too little time has passed."""
+        """The mean number of cores used by others since the last call; None if too little time has passed."""
         now_s, others_s = time.monotonic(), self._others_s()
         before_s, before_others_s = self._last
         if now_s - before_s >= FRESH_S:
@@ -88,7 +86,7 @@ class LoadMeter:
         return self._cores
 
     def _others_s(self) -> float:
-        """CPU seconds since the machine started that were neither idle nor this process's; guests' are in user's."""
+        """CPU seconds since boot that were neither idle nor this process's; guests count as user time."""
         every = psutil.cpu_times()
         names = ("user", "nice", "system", "irq", "softirq", "steal")
         own = self._process.cpu_times()
@@ -96,5 +94,5 @@ class LoadMeter:
 
 
 def preemptions() -> int:
-    """How often the system has taken the core away from this thread; always 0 where it does not tell (not on Linux)."""
+    """The number of times that this thread lost its core to others; always 0 if unknown (not on Linux)."""
     return resource.getrusage(resource.RUSAGE_THREAD).ru_nivcsw if sys.platform == "linux" else 0

@@ -1,4 +1,4 @@
-"""A network as a device is given it: an architecture in a size, or any module of the user's own."""
+"""A network in the form that devices take: an architecture in a size, or any module of the user."""
 
 from __future__ import annotations
 
@@ -21,13 +21,13 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, eq=False)
 class Model:
-    """A network to run, which is built when its module is asked for; `Model.of` makes one.
+    """A network to run; its module is built when it is needed. Create one with `Model.of`.
 
     Attributes:
-        name: tells it from others: an architecture's space and text, or a module's class and layers.
-        input_shape: of one example: channels, height and width of an image.
-        architecture: that is to be built; None for a module of the user's own.
-        size: what the architecture is built into.
+        name: unique name: an architecture's space and text, or a module's class and layers.
+        input_shape: shape of one example: channels, height and width of an image.
+        architecture: the architecture to build; None for a user's own module.
+        size: size of the architecture.
         weights: a file of `networks.save_state` for the architecture, None for the random weights of seed 0.
         given: the user's own module.
     """
@@ -46,12 +46,12 @@ class Model:
         """The model of an architecture or of a module.
 
         Args:
-            network: what is to run.
+            network: the network to run.
             shape: an architecture's size; a module's input shape for one example, without the batch.
-            weights: of an architecture, as the attribute.
+            weights: for an architecture, as the attribute.
 
         Raises:
-            UsageError: the shape does not go with the network.
+            UsageError: the shape does not fit the network.
         """
         if isinstance(network, Architecture):
             if not isinstance(shape, NetworkSize):
@@ -65,10 +65,10 @@ class Model:
         return cls(repr(network), tuple(shape), given=network)
 
     def module(self) -> nn.Module:
-        """The network in eval mode, without gradients; a user's module is copied, so that it stays as it is.
+        """The network in eval mode, without gradients; a user's module is copied, so that the original does not change.
 
         Raises:
-            DataError: the file of weights is damaged, or another network's.
+            DataError: the file of weights is damaged, or belongs to another network.
         """
         import copy
 
@@ -89,10 +89,10 @@ class Model:
         return network.requires_grad_(requires_grad=False)
 
     def output_shape(self, batch: int) -> tuple[int, ...]:
-        """What a batch of examples gives; a module of the user's own is run once to see.
+        """The output shape for a batch of examples; a user's own module is run once to find it.
 
         Raises:
-            UsageError: it gives something else than one tensor, or does not fit the input shape.
+            UsageError: the network does not return one tensor, or does not fit the input shape.
         """
         return (batch, self.size.outputs) if self.size is not None else (batch, *self._own_output)
 
@@ -111,11 +111,11 @@ class Model:
         return tuple(output.shape[1:])
 
     def inputs(self, batch: int) -> NDArray[np.float32]:
-        """Normal noise [B, C, H, W], the same each time: what is in images does not matter to their latency."""
+        """Normal noise [B, C, H, W], always the same: the content of images does not affect latency."""
         return np.random.default_rng(0).standard_normal((batch, *self.input_shape), dtype=np.float32)
 
     def workload(self) -> Workload:
-        """The layers of the network; it is not run.
+        """The layers of the network, found without running it.
 
         Raises:
             UsageError: the network cannot be traced, or does not fit the input shape.

@@ -1,4 +1,4 @@
-"""A device that is not here and is known by a table of its costs alone: searched for, but never measured."""
+"""A device that is not on this machine and is known only by a table of its costs: usable for search, not measured."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from chronas.devices.device import Device, Fingerprint
 from chronas.devices.model import Model
 from chronas.errors import DeviceError
 
-HOW = "it stands for the device of a table that is not on this machine: `chronas search --table` takes it by itself"
+HOW = "it represents a table's device that is not on this machine: `chronas search --table` selects it by itself"
 
 
 def described(fingerprint: Mapping[str, str | int | float]) -> str:
@@ -20,17 +20,17 @@ def described(fingerprint: Mapping[str, str | int | float]) -> str:
 
 
 class OfflineConfig(BaseModel):
-    """Which device a table is of."""
+    """The device that a table describes."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     fingerprint: dict[str, str | int | float] = Field(
-        default={}, description="what the table says of its device; `chronas search --table` fills it in"
+        default={}, description="fingerprint of the device in the table; `chronas search --table` fills it in"
     )
 
 
 class OfflineDevice(Device):
-    """The device of a table that is not on this machine: its costs are the table's own or predicted, not measured."""
+    """The device of a table that is not on this machine: its costs come from the table or a predictor."""
 
     name = "recorded"
     Config: ClassVar[type[BaseModel]] = OfflineConfig
@@ -39,31 +39,31 @@ class OfflineDevice(Device):
 
     @classmethod
     def unavailable(cls) -> str | None:
-        """Where such a device comes from: there is none by itself."""
+        """Instructions, because such a device exists only for a table."""
         return HOW
 
     @classmethod
     def unavailable_with(cls, config: BaseModel) -> str | None:
-        """None where the config says which device it is."""
+        """None if the config has a fingerprint."""
         assert isinstance(config, OfflineConfig)
         return None if config.fingerprint else HOW
 
     @property
     def hardware(self) -> str:
-        """What the table says, or the word "unknown"."""
+        """The hardware in the table, or the word "unknown"."""
         return str(self.config.fingerprint.get("hardware", "unknown"))
 
     def fingerprint(self) -> Fingerprint:
-        """The table's own."""
+        """The fingerprint in the table."""
         return dict(self.config.fingerprint)
 
     def _prepare(self, model: Model) -> NoReturn:  # noqa: ARG002 - nothing runs
-        """Refuse: nothing can be measured on it.
+        """Refuse, because nothing can be measured on this device.
 
         Raises:
             DeviceError: always.
         """
         raise DeviceError(
             f"nothing can be measured on {described(self.config.fingerprint)}, it is not on this machine: measure "
-            f"there (`chronas measure --bundle`), or choose a device that is here"
+            f"there (`chronas measure bundle`), or choose a device that is here"
         )

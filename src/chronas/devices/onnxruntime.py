@@ -1,20 +1,18 @@
-"""The ONNX model that a runtime gets: in float32, or in int8 by ONNX Runtime's static quantisation in the QDQ form.
+"""ONNX Runtime on this machine's CPU: the default device, because it is widely used for deployment.
 
-In int8 the convolutions and the classifier are quantised, where the arithmetic is: weights per channel, activations
-per tensor, with the ranges that they have on the device's random images. Latency depends on shapes and types, not on
-the numbers in them; for accuracy a network must be calibrated on its own data. Additions, poolings and concatenations
-stay in float32: quantising them too made DARTS networks slower in ONNX Runtime 1.31 and no faster in OpenVINO 2026.4,
-which crashes on a quantised Concat.
+All session settings are explicit: the requested number of threads within an operation, operations one after another,
+all graph optimisations. Worker threads spin while they wait for work within a run. This is ONNX Runtime's default and
+has the lowest latency (with one thread there are no workers). They stop when the run ends, so that sessions of other
+networks do not take the cores. https://onnxruntime.ai/docs/performance/tune-performance/threading.html
 
-Weights keep 7 of the 8 bits: sums of products of 8 bits overflow on CPUs without VNNI. The kernels are the same.
+Models are in float32, or in int8 by ONNX Runtime's static quantisation in the QDQ form. In int8 the convolutions and
+the classifier, which hold the arithmetic, are quantised: weights per channel, activations per tensor, with their ranges
+on the device's random images. Latency depends on shapes and types, not on values; for accuracy, a network must be
+calibrated on its own data. Additions, poolings and concatenations stay in float32: quantising them made DARTS networks
+slower in ONNX Runtime 1.31 and no faster in OpenVINO 2026.4, which crashes on a quantised Concat.
+
+Weights use 7 of the 8 bits, because sums of 8-bit products overflow on CPUs without VNNI. The kernels are the same.
 https://onnxruntime.ai/docs/performance/model-optimizations/quantization.html
-
-ONNX Runtime on this machine's CPU, the default device: what people deploy.
-
-Settings of a session, all explicit: the asked number of threads within an operation, operations one after another, all
-graph optimisations. Worker threads spin while they wait for work within a run, which is ONNX Runtime's own default and
-its lowest latency (with one thread there are none), and stop when the run ends, so that the sessions of the other
-networks of a block do not take the cores. https://onnxruntime.ai/docs/performance/tune-performance/threading.html
 """
 
 from __future__ import annotations
@@ -38,12 +36,12 @@ QUANTISED = ("Conv", "Gemm")
 
 
 def onnx_model(network: nn.Module, images: NDArray[np.float32], dtype: Dtype) -> bytes:
-    """A network as an ONNX model with float32 input and output, quantised where the dtype is int8.
+    """A network as an ONNX model with float32 input and output, quantised for int8.
 
     Args:
-        network: as `onnx_bytes` takes it.
-        images: a batch as it will be timed [B, C, H, W]; the model has its shape.
-        dtype: what the runtime computes in; for bfloat16 the model is in float32, and the runtime converts it.
+        network: as for `onnx_bytes`.
+        images: the batch for timing [B, C, H, W]; the model has its shape.
+        dtype: number format of the computation; for bfloat16 the model is in float32 and the runtime converts it.
 
     Raises:
         UsageError: as `onnx_bytes`.
@@ -54,7 +52,7 @@ def onnx_model(network: nn.Module, images: NDArray[np.float32], dtype: Dtype) ->
 
 
 class _Batch:
-    """What calibration reads: one batch, under the name of the model's input."""
+    """The data for calibration: one batch, under the name of the model's input."""
 
     def __init__(self, name: str, images: NDArray[np.float32]) -> None:
         self.batches = [{name: images}]
@@ -99,7 +97,7 @@ class OnnxRuntimeCpu(HostCpu):
 
     @classmethod
     def unavailable(cls) -> str | None:
-        """None where ONNX Runtime has its CPU provider, as its published packages do."""
+        """None if ONNX Runtime has its CPU provider, as its published packages do."""
         if PROVIDER in onnxruntime.get_available_providers():
             return None
         return f"this build of ONNX Runtime has no {PROVIDER}: pip install --force-reinstall onnxruntime"
@@ -109,7 +107,7 @@ class OnnxRuntimeCpu(HostCpu):
         return cpu_fingerprint(self.name, "onnxruntime", onnxruntime.__version__, self.config)
 
     def _prepare(self, model: Model) -> Runner:
-        """A session with the network's ONNX form; raises as `Device.prepare`."""
+        """A session for the network's ONNX form; raises as `Device.prepare`."""
         images = model.inputs(self.config.batch)
         content = onnx_model(model.module(), images, self.config.dtype)
         session = onnxruntime.InferenceSession(content, session_options(self.config.threads), providers=[PROVIDER])
@@ -117,7 +115,7 @@ class OnnxRuntimeCpu(HostCpu):
 
 
 def session_options(threads: int) -> onnxruntime.SessionOptions:
-    """The settings that the module's docstring tells.
+    """The session settings in the module's docstring.
 
     Args:
         threads: threads within an operation.
@@ -134,7 +132,7 @@ def session_options(threads: int) -> onnxruntime.SessionOptions:
 
 
 class _SessionRunner(HostTimedRunner):
-    """A session, its input, and the shape that the model itself declares."""
+    """A session, its input, and the shape that the model declares."""
 
     def __init__(
         self, session: onnxruntime.InferenceSession, images: NDArray[np.float32], expected: tuple[int, ...]

@@ -1,10 +1,10 @@
 """ONNX Runtime on an NVIDIA GPU, through its CUDA or its TensorRT provider.
 
-Images and logits lie on the GPU, bound to the session, and a run ends when the GPU has finished. Where a provider
-cannot be loaded, or cannot run a step of the network, ONNX Runtime goes on without it; here that is an error.
+Images and logits are on the GPU, bound to the session, and a run ends when the GPU has finished. If a provider cannot
+be loaded or cannot run a step of the network, ONNX Runtime continues without it; here that is an error.
 https://onnxruntime.ai/docs/performance/device-tensor.html
 
-These devices were written after ONNX Runtime's documentation and have not been run on a GPU yet.
+These devices were written from ONNX Runtime's documentation and have not been run on a GPU yet.
 """
 
 from __future__ import annotations
@@ -33,20 +33,20 @@ Provider = tuple[str, dict[str, str]]
 
 
 class OnnxRuntimeCudaConfig(NvidiaConfig):
-    """What is chosen about ONNX Runtime's CUDA provider."""
+    """Settings of ONNX Runtime's CUDA provider."""
 
     tf32: bool = Field(default=False, description="round the inputs of convolutions to TF32, which is faster")
 
 
 class OnnxRuntimeGpu(NvidiaGpu):
-    """ONNX Runtime on an NVIDIA GPU; the first of its providers runs what it can, the others the rest."""
+    """ONNX Runtime on an NVIDIA GPU; the first provider runs all steps that it can, the others the rest."""
 
     prunes_dead_nodes = True
     provider: ClassVar[str]
 
     @classmethod
     def unavailable(cls) -> str | None:
-        """None where ONNX Runtime was built with the provider, and there is a GPU."""
+        """None if ONNX Runtime was built with the provider and there is a GPU."""
         if cls.provider not in onnxruntime.get_available_providers():
             return (
                 f"this build of ONNX Runtime has no {cls.provider}: beside an NVIDIA GPU, "
@@ -56,11 +56,11 @@ class OnnxRuntimeGpu(NvidiaGpu):
 
     @abstractmethod
     def providers(self) -> list[Provider]:
-        """The providers with their options, the first one first."""
+        """The providers with their options, in order of preference."""
 
     @abstractmethod
     def computed_in(self) -> str:
-        """The fingerprint's words for what it computes in."""
+        """The number format of the computation, in the words of the fingerprint."""
 
     def fingerprint(self) -> Fingerprint:
         """The GPU, ONNX Runtime's version, its provider, CUDA's version and the batch."""
@@ -99,16 +99,16 @@ class OnnxRuntimeCuda(OnnxRuntimeGpu):
     config: OnnxRuntimeCudaConfig
 
     def providers(self) -> list[Provider]:
-        """CUDA alone."""
+        """CUDA only."""
         return [(CUDA, {"device_id": str(self.config.gpu), "use_tf32": str(int(self.config.tf32))})]
 
     def computed_in(self) -> str:
-        """With or without TF32, as the config says."""
+        """With or without TF32, depending on the config."""
         return "float32 with TF32 convolutions" if self.config.tf32 else "float32"
 
 
 class OnnxRuntimeTensorrt(OnnxRuntimeGpu):
-    """ONNX Runtime's TensorRT provider, which builds an engine a network; CUDA runs what TensorRT does not know."""
+    """ONNX Runtime's TensorRT provider, which builds an engine for each network; CUDA runs unsupported steps."""
 
     name = "onnxruntime-tensorrt"
     provider = TENSORRT
@@ -124,7 +124,7 @@ class OnnxRuntimeTensorrt(OnnxRuntimeGpu):
 
 
 class _BoundRunner(HostTimedRunner):
-    """A session whose input and output lie on the GPU."""
+    """A session whose input and output are on the GPU."""
 
     def __init__(
         self, session: onnxruntime.InferenceSession, images: NDArray[np.float32], expected: tuple[int, ...], gpu: int

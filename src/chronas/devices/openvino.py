@@ -1,10 +1,10 @@
 """OpenVINO on this machine's CPU: Intel's runtime, which also runs on other CPUs, in float32, bfloat16 or int8.
 
-Settings of a compiled model, all explicit: the latency hint, one stream, the asked number of threads and precision, and
-no pinning: the system places the threads, as it does for the other devices on this CPU.
+All settings of a compiled model are explicit: the latency hint, one stream, the requested number of threads and
+precision, and no pinning. The system places the threads, as for the other devices on this CPU.
 https://docs.openvino.ai/2026/openvino-workflow/running-inference/inference-devices-and-modes/cpu-device.html
 
-The network comes as ONNX bytes from memory. In bfloat16 OpenVINO converts the float32 model; in int8 it runs the same
+The network is read as ONNX bytes from memory. In bfloat16 OpenVINO converts the float32 model; in int8 it runs the same
 quantised model as ONNX Runtime does.
 """
 
@@ -27,7 +27,7 @@ from chronas.errors import DeviceError
 
 PACKAGE = "openvino"
 TELEMETRY = "openvino_telemetry"
-PRECISIONS = {"float32": "f32", "bfloat16": "bf16", "int8": "f32"}  # of what a model does not say itself
+PRECISIONS = {"float32": "f32", "bfloat16": "bf16", "int8": "f32"}  # unless the model sets it
 
 
 class OpenVinoCpu(HostCpu):
@@ -42,7 +42,7 @@ class OpenVinoCpu(HostCpu):
 
         Raises:
             DeviceError: as `HostCpu`, or OpenVINO has no bfloat16 for this CPU.
-            UsageError: the config is another device's.
+            UsageError: the config belongs to another device.
         """
         super().__init__(config)
         self.openvino: Any = without_telemetry()
@@ -53,7 +53,7 @@ class OpenVinoCpu(HostCpu):
 
     @classmethod
     def unavailable(cls) -> str | None:
-        """None where OpenVINO is installed."""
+        """None if OpenVINO is installed."""
         if importlib.util.find_spec(PACKAGE) is not None:
             return None
         return "it times networks in OpenVINO, which is not installed: pip install 'chronas[openvino]'"
@@ -72,7 +72,7 @@ class OpenVinoCpu(HostCpu):
 
 
 def settings(config: CpuConfig) -> dict[str, object]:
-    """The properties of a compiled model that the module's docstring tells."""
+    """The properties of a compiled model in the module's docstring."""
     return {
         "PERFORMANCE_HINT": "LATENCY",
         "NUM_STREAMS": 1,
@@ -85,8 +85,8 @@ def settings(config: CpuConfig) -> dict[str, object]:
 def without_telemetry() -> ModuleType:
     """The package `openvino`, imported without its telemetry.
 
-    With the package `openvino_telemetry`, which pip installs beside it, importing OpenVINO sends an event over the
-    network and writes an id into the user's home, unasked. OpenVINO does without where that package is not found.
+    pip also installs the package `openvino_telemetry`. With it, importing OpenVINO sends an event over the network and
+    writes an id into the user's home, without asking. If that package is not found, OpenVINO works without telemetry.
     """
     before = sys.modules.get(TELEMETRY)
     sys.modules[TELEMETRY] = cast("ModuleType", None)
@@ -100,9 +100,9 @@ def without_telemetry() -> ModuleType:
 
 
 class _RequestRunner(HostTimedRunner):
-    """A compiled model's request, with the images as its input and the shape that the model itself declares.
+    """A compiled model's request, with the images as its input and the shape that the model declares.
 
-    OpenVINO computes in advance what no image reaches: the model of a disconnected cell has no input left.
+    OpenVINO precomputes parts that do not depend on the images, so the model of a disconnected cell has no input.
     """
 
     def __init__(self, compiled: Any, tensor: Any, images: NDArray[np.float32], expected: tuple[int, ...]) -> None:

@@ -1,8 +1,8 @@
-"""Time without other programs in between: real-time priority for the thread that times, where the system grants it.
+"""Real-time priority for the timing thread, if the system grants it, to keep other programs out.
 
-On a machine with more work than cores, an ordinary thread loses its core in the middle of a run. Of what was tried
-(docs/log.md, 2026-11-22) nothing helped as much as this: with five busy programs on two cores, two campaigns agreed at
-Kendall 0.94 with it and at 0.23 without. Linux grants it to root, to CAP_SYS_NICE, and within RLIMIT_RTPRIO.
+On a machine with more work than cores, an ordinary thread loses its core in the middle of a run. Among all methods
+tried (docs/log.md, 2026-11-22), this helped most: with five busy programs on two cores, two campaigns agreed with
+Kendall 0.94 with it, and 0.23 without it. Linux grants it to root, to CAP_SYS_NICE, and within RLIMIT_RTPRIO.
 https://man7.org/linux/man-pages/man7/sched.7.html
 """
 
@@ -13,18 +13,18 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 REALTIME, HIGH, NORMAL = "real-time", "high", "normal"
-STEP = 10  # of the 99 real-time priorities; above ordinary programs, below what keeps a machine alive
+STEP = 10  # one of the 99 real-time priorities: above ordinary programs, below vital system threads
 HIGHEST = -20
 
 
 @contextmanager
 def realtime_priority() -> Iterator[str]:
-    """Hold the best priority that this thread may have, and put the old one back after.
+    """Hold the best priority that this thread may have, and restore the old one afterwards.
 
-    Threads and processes that begin meanwhile have ordinary priority.
+    Threads and processes that start in the meantime have ordinary priority.
 
     Yields:
-        What was granted: "real-time", "high" (a nice value of -20), or "normal".
+        The granted priority: "real-time", "high" (a nice value of -20), or "normal".
     """
     if not hasattr(os, "SCHED_RESET_ON_FORK"):
         yield NORMAL  # no Linux: other systems have no such call in Python

@@ -1,16 +1,16 @@
-"""A device that computes: additive latencies that are known exactly, with chosen noise and drift, on a virtual clock.
+"""A simulated device with exactly known additive latencies, chosen noise and drift, on a virtual clock.
 
-With it, measuring, predicting and searching are tested against the truth, in no time. A network's true latency is
+It serves to test measuring, predicting and searching quickly against known truth. A network's true latency is
 
     base_ms + base MACs / speed + sum over its operations of (MACs / speed + kernels x overhead) x cells of the kind
 
-and a timed run takes that, times 1 + drift x sin(2 pi t / period) at the run's time t on the virtual clock, times
-1 + noise x e, where e is exponential with mean 1: noise of real timings is one-sided too. e is drawn from (seed,
-architecture, round, repeat) alone, and the clock goes on by what runs take, so that a campaign that was killed and
+and a timed run takes that, times 1 + drift x sin(2 pi t / period) at the run's time t on the virtual clock, times 1 +
+noise x e. Here e is exponential with mean 1, because noise of real timings is one-sided too. It is drawn only from
+(seed, architecture, round, repeat), and the clock advances by the time of each run. So a campaign that was killed and
 resumed gives the same bits as one that was not. The first run of a round is cold and takes `COLD` times as long.
 
-It draws `IDLE_MW` all the time and `PJ_PER_MAC` for each MAC of a run. As memory a run takes the network's weights and
-the most that its activations take at one time, in fp32.
+The device draws `IDLE_MW` all the time and `PJ_PER_MAC` for each MAC of a run. The memory of a run is that of the
+weights plus the largest memory of activations at one time, in fp32.
 """
 
 from __future__ import annotations
@@ -39,11 +39,11 @@ MACS_PER_MS = 1e6  # in 1 GMAC/s
 
 
 class SimulatedConfig(BaseModel):
-    """What the simulated device costs, and how badly it can be measured."""
+    """Costs of the simulated device, and the noise of its measurements."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
-    seed: int = Field(default=0, ge=0, description="what the noise is drawn from")
+    seed: int = Field(default=0, ge=0, description="seed of the noise")
     base_ms: float = Field(default=0.5, gt=0, le=1e6, description="latency of an empty network, in ms")
     gigamacs_per_s: float = Field(
         default=20.0, gt=0, le=1e9, description="speed of all operations, in 10^9 MACs a second"
@@ -71,13 +71,13 @@ class Simulated(Device):
     def __init__(self, config: SimulatedConfig) -> None:
         super().__init__(config)
         self.idle_mw = IDLE_MW
-        self.work_mj = 0.0  # what runs drew for their MACs since whoever reads it put it to zero
+        self.work_mj = 0.0  # energy of MACs since the reader last set it to zero
         self._now_s = 0.0
         self._costs: dict[tuple[str, NetworkSize], tuple[float, NDArray[np.float64]]] = {}
 
     @classmethod
     def unavailable(cls) -> str | None:
-        """None: it is everywhere."""
+        """None: the device is always available."""
         return None
 
     @property
@@ -86,7 +86,7 @@ class Simulated(Device):
         return "simulated"
 
     def fingerprint(self) -> Fingerprint:
-        """The config and what all fingerprints have; the machine that simulates does not matter."""
+        """The config and the common fields; the machine that simulates does not matter."""
         described: Fingerprint = {
             "name": self.name,
             "hardware": self.hardware,
@@ -101,15 +101,15 @@ class Simulated(Device):
         return described | self.config.model_dump()
 
     def now_s(self) -> float:
-        """Seconds that runs on this object have taken, since 0 or since `resume_at`."""
+        """Virtual seconds: the time of all runs on this object, since 0 or since `resume_at`."""
         return self._now_s
 
     def resume_at(self, now_s: float) -> None:
-        """Put the virtual clock to `now_s` seconds."""
+        """Set the virtual clock to `now_s` seconds."""
         self._now_s = now_s
 
     def _prepare(self, model: Model) -> Runner:
-        """A runner that computes latencies; weights do not matter to it, and an architecture is not built."""
+        """A runner that computes latencies; weights do not matter, and an architecture is not built."""
         if model.architecture is not None and model.size is not None:
             true_ms = self.true_latency_ms(model.architecture, model.size)
             return _SimulatedRunner(self, model, true_ms, self.true_work_mj(model.architecture, model.size))
@@ -120,7 +120,7 @@ class Simulated(Device):
         return _SimulatedRunner(self, model, true_ms, macs * PJ_PER_MAC * MJ_PER_PJ)
 
     def true_slot_costs(self, space: Space, size: NetworkSize) -> tuple[float, NDArray[np.float64]]:
-        """What the latencies are made of: the constant part in ms, and the part of each slot in ms [W]."""
+        """The parts of latencies: the constant part in ms, and the part of each slot in ms [W]."""
         key = (space.name, size)
         if key not in self._costs:
             macs = space_counts(space, size)
@@ -140,7 +140,7 @@ class Simulated(Device):
         )
 
     def true_work_mj(self, architecture: Architecture, size: NetworkSize) -> float:
-        """What one run draws for its MACs, in mJ; `IDLE_MW` comes on top for as long as it takes."""
+        """The energy of one run's MACs in mJ, without `IDLE_MW` for its duration."""
         space = architecture.space
         (macs,) = space_counts(space, size).macs(space.encode([architecture]))
         return float(macs) * PJ_PER_MAC * MJ_PER_PJ
@@ -150,7 +150,7 @@ class Simulated(Device):
         return _memory_mib(architecture, size)
 
     def run_once(self, latency_ms: float) -> float:
-        """Let one run pass that takes `latency_ms` without drift; what it takes with drift, in ms."""
+        """Simulate one run that takes `latency_ms` without drift; returns its time with drift, in ms."""
         phase = 2 * math.pi * self._now_s / self.config.drift_period_s
         taken_ms = latency_ms * (1 + self.config.drift * math.sin(phase))
         self._now_s += taken_ms / MS_PER_S
@@ -158,7 +158,7 @@ class Simulated(Device):
 
 
 class _SimulatedRunner(Runner):
-    """One network's true latency, its noise, and the clock of its device."""
+    """The true latency of one network, its noise, and the clock of its device."""
 
     def __init__(self, device: Simulated, model: Model, true_ms: float, work_mj: float) -> None:
         self.input_shape = (1, *model.input_shape)
@@ -181,7 +181,7 @@ class _SimulatedRunner(Runner):
         self.device.work_mj += self.work_mj * times
 
     def close(self) -> None:
-        """Nothing is held."""
+        """Do nothing: the runner holds no resources."""
 
 
 @functools.lru_cache(maxsize=10_000)
@@ -195,7 +195,7 @@ def _memory_mib(architecture: Architecture, size: NetworkSize) -> float:
 
 
 def _kernels(space: Space, size: NetworkSize) -> list[int]:
-    """Kernels that each slot launches in the whole network [W]."""
+    """The number of kernels that each slot launches in the whole network [W]."""
     occurrences, operations = space.topology.occurrences(space, size), space.topology.operations
     names = [(decision, space.decisions[decision].options[option]) for decision, option in space.slots]
     return [occurrences[d] * (operations[name].kernels if name in operations else 1) for d, name in names]

@@ -1,4 +1,4 @@
-"""The page for people who know no hardware: which network is good enough within a limit on their device.
+"""A web page that shows the best network within a limit on a device, for people who know no hardware.
 
 catalogue = load_catalogue((Path("costs.parquet"),), accuracies=Path("accuracy.parquet"))
 serve(Settings(), (Path("costs.parquet"),), Path("accuracy.parquet"))

@@ -1,7 +1,7 @@
-"""What the page knows: the costs of networks on devices, from table files, and their accuracies where a file has them.
+"""The data of the page: costs of networks on devices from table files, and accuracies if a file has them.
 
-Tables of one space and size stand side by side: a network that one of them lacks has a gap there (NaN), never a
-guess. Nothing of a network is computed from another one; multiplications and parameters follow from the network alone.
+Tables of one space and size are joined; a network that a table lacks has a gap there (NaN), never a guess. No value is
+computed from another network; multiplications and parameters follow from the network alone.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from chronas.errors import DataError, UsageError
 from chronas.explore.labels import ACCURACY_HINT, SIZE, SIZE_HINT, cost_unit, cost_words, device_name, distinct
 from chronas.networks import space_counts
-from chronas.spaces import Architecture, NetworkSize, Space, live_codes, make_space
+from chronas.spaces import Architecture, NetworkSize, Space, live_codes
 from chronas.tables import COST_COLUMNS, CostTable, is_block_table, read_accuracies, shipped_tables, table_files
 
 MILLION = 1e6
@@ -27,20 +27,20 @@ Numbers = NDArray[np.float64]
 
 @dataclass(frozen=True)
 class Quantity:
-    """One number of each of N networks, all in the same order; NaN where it is not known.
+    """One number for each of N networks, all in the same order; NaN if unknown.
 
     Attributes:
-        name: for people, such as "Time" or "Accuracy".
-        device: what it was measured on, for people; "" for what follows from the network alone.
-        unit: of the numbers.
-        hint: what it is, in a sentence.
+        name: display name, such as "Time" or "Accuracy".
+        device: display name of the device; "" for quantities that follow from the network alone.
+        unit: unit of the numbers.
+        hint: explanation, in a sentence.
         values: the numbers [N].
-        low: lower end of the 95 % interval [N]; equal to the value where no interval is known.
+        low: lower end of the 95 % interval [N]; equal to the value if there is no interval.
         high: upper end of it [N].
-        rounds: how many rounds each number comes from [N]; 0 where it is not measured.
-        facts: how it was measured: batch, threads and so on, for people; and why values are missing.
+        rounds: number of rounds of each number [N]; 0 if it is not measured.
+        facts: facts about the measurement, as text: batch, threads and so on, and the reason for missing values.
         maximise: whether more is better.
-        measured_as: for rows whose number was measured on another network that is the same graph, that network's text.
+        measured_as: row -> text of another network with the same graph, if that one was measured.
     """
 
     name: str
@@ -61,23 +61,23 @@ class Quantity:
         return f"{self.name} on {self.device}" if self.device else self.name
 
     def known(self) -> NDArray[np.bool_]:
-        """Which networks have a number [N]."""
+        """Mask of the networks with a number [N]."""
         return ~np.isnan(self.values)
 
 
 @dataclass(frozen=True)
 class Collection:
-    """The networks of one space and size, and all that is known of them.
+    """The networks of one space and size, and everything known about them.
 
     Attributes:
-        space: what can be chosen.
-        size: what the architectures were built into.
-        architectures: N of them.
-        rows: the number of each architecture, by its text.
-        costs: what tables know and what follows from the networks, by label.
-        accuracies: by label; empty where no file has them.
-        parameters: the parameters that the answer depends on, the more the better: what stands in for accuracy.
-        useful: which networks pass the image on to their answer at all [N]; the others are never worth their cost.
+        space: the search space.
+        size: size of the networks.
+        architectures: N architectures.
+        rows: text of an architecture -> its index.
+        costs: costs from tables and from the networks themselves, by label.
+        accuracies: accuracies by label; empty without a file.
+        parameters: number of parameters that the output depends on, as a substitute for accuracy; more is better.
+        useful: mask of the networks whose output depends on the image [N]; the others are never worth their cost.
     """
 
     space: Space
@@ -90,7 +90,7 @@ class Collection:
     useful: NDArray[np.bool_]
 
     def goals(self, limited: str) -> dict[str, Quantity]:
-        """What can be made best under a limit, by label: accuracies or, where no file has them, size; then other costs.
+        """Quantities to optimise under a limit, by label: accuracies (without them, size), then other costs.
 
         Args:
             limited: label of the cost that the limit is on.
@@ -100,7 +100,7 @@ class Collection:
 
     @property
     def title(self) -> str:
-        """For people: `nasbench201, 32 x 32 pixels, 10 classes`."""
+        """The display title: `nasbench201, 32 x 32 pixels, 10 classes`."""
         _, height, width = self.size.input_shape
         frame = f"{self.space.name}, {width} x {height} pixels, {self.size.outputs} classes"
         published = self.space.sizes.values()
@@ -110,21 +110,21 @@ class Collection:
 
 @functools.cache
 def load_catalogue(files: tuple[Path, ...] = (), accuracies: Path | None = None) -> dict[str, Collection]:
-    """The collections of these tables, then of those that come with chronas (large ones first), by title; read once.
+    """The collections of these tables, then of the bundled ones (large ones first), by title; cached.
 
     Args:
-        files: tables that chronas wrote, folders of such, and names of tables that come with chronas.
-        accuracies: a Parquet file, as `read_accuracies` takes it.
+        files: tables that chronas wrote, folders of them, and names of bundled tables.
+        accuracies: a Parquet file for `read_accuracies`.
 
     Raises:
-        DataError: a file is missing or damaged, or a row of it is no architecture of its space.
-        UsageError: there is no table at all, none in a folder, or a table of blocks.
+        DataError: a file is missing or damaged, or a row is not an architecture of its space.
+        UsageError: there is no table, a folder has none, or a table is one of blocks.
     """
     mine = list(dict.fromkeys(file.resolve() for path in files for file in table_files(path)))
     shipped = [file.resolve() for file in shipped_tables()]
     if not mine and not shipped:
         raise UsageError(
-            "there is no table of costs to explore: give one, `chronas measure --out costs.parquet` makes it"
+            "there is no table of costs to explore: give one, `chronas measure run --out costs.parquet` makes it"
         )
     for path in filter(is_block_table, mine):
         raise UsageError(
@@ -135,7 +135,7 @@ def load_catalogue(files: tuple[Path, ...] = (), accuracies: Path | None = None)
     groups: dict[tuple[str, NetworkSize], dict[Path, CostTable]] = {}
     for path, table in [*own.items(), *sorted(others, key=lambda known: -len(known[1]))]:
         groups.setdefault((table.provenance.space, table.provenance.size), {})[path] = table
-    spaces = dict.fromkeys(make_space(space) for space, _ in groups)
+    spaces = dict.fromkeys(next(iter(tables.values())).space for tables in groups.values())
     known = {} if accuracies is None else accuracies_by_space(accuracies, list(spaces))
     collections = [collect(tables, known.get(space)) for (space, _), tables in groups.items()]
     titles = distinct([one.title for one in collections], [str(one.size) for one in collections])
@@ -143,10 +143,10 @@ def load_catalogue(files: tuple[Path, ...] = (), accuracies: Path | None = None)
 
 
 def accuracies_by_space(path: Path, spaces: Sequence[Space]) -> dict[str, pl.DataFrame]:
-    """What `read_accuracies` finds in a file, by name of the spaces whose architectures the file tells.
+    """The accuracies in a file, by name of the spaces whose architectures it has.
 
     Raises:
-        DataError: it is a file of accuracies of none of these spaces; says why for each.
+        DataError: the file has accuracies of none of these spaces; the message gives the reason for each.
     """
     found, problems = {}, []
     for space in spaces:
@@ -163,11 +163,11 @@ def collect(tables: Mapping[Path, CostTable], accuracies: pl.DataFrame | None) -
     """The collection of tables of one space and size.
 
     Args:
-        tables: by file.
-        accuracies: `architecture`, and percent in columns with acc in their name; None where no file has any.
+        tables: file -> table.
+        accuracies: `architecture`, and percent in columns with acc in their name; None without a file.
 
     Raises:
-        DataError: a row is no architecture of the space.
+        DataError: a row is not an architecture of the space.
     """
     parsed = {path: table.architectures() for path, table in tables.items()}
     architectures = list(dict.fromkeys(architecture for rows in parsed.values() for architecture in rows))
@@ -196,13 +196,13 @@ def collect(tables: Mapping[Path, CostTable], accuracies: pl.DataFrame | None) -
 
 
 def measured(table: CostTable, device: str, places: NDArray[np.int64], count: int) -> list[Quantity]:
-    """What a table knows, spread to all networks of a collection.
+    """The costs in a table, for all networks of a collection.
 
     Args:
         table: the table.
-        device: its name for people.
-        places: the number in the collection of each row of the table.
-        count: N, the networks of the collection.
+        device: display name of its device.
+        places: index in the collection of each row of the table.
+        count: N, the number of networks of the collection.
     """
     found = []
     others = {row: text for row, text in zip(places.tolist(), table.measured_as(), strict=True) if text is not None}
@@ -233,7 +233,7 @@ def computed(space: Space, size: NetworkSize, architectures: Sequence[Architectu
 
 
 def sized(space: Space, size: NetworkSize, architectures: Sequence[Architecture]) -> Quantity:
-    """The parameters that each network's answer depends on: others would make it large for nothing."""
+    """The parameters that each network's output depends on; others would make it large for nothing."""
     values = space_counts(space, size).parameters(live_codes(space, architectures)) / MILLION
     rounds = np.zeros(len(architectures), dtype=np.int64)
     unit = cost_unit("parameters_m")
@@ -241,7 +241,7 @@ def sized(space: Space, size: NetworkSize, architectures: Sequence[Architecture]
 
 
 def accurate(accuracies: pl.DataFrame, rows: Mapping[str, int]) -> list[Quantity]:
-    """The columns of accuracies that any network of a collection has, spread to all of them."""
+    """The columns of accuracies for networks of a collection, for all its networks."""
     joined = pl.DataFrame({"architecture": list(rows)}).join(
         accuracies, on="architecture", how="left", maintain_order="left"
     )
@@ -261,7 +261,7 @@ def spread(numbers: Numbers, places: NDArray[np.int64], count: int) -> Numbers:
 
 
 def facts(table: CostTable, cost: str) -> dict[str, str]:
-    """How a cost was measured, for people; "unknown" where the table does not say."""
+    """Facts about a cost's measurement, as text; "unknown" if the table does not have them."""
     provenance = table.provenance
     device = provenance.device
     known = {key: str(device.get(key) or "unknown") for key in ("batch", "threads", "dtype", "hardware")}

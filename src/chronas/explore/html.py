@@ -1,6 +1,6 @@
-"""The page's answer in HTML: sentences on the best network within the limit, drawn cells, and the costs of a network.
+"""The page's answers as HTML: sentences on the best network within the limit, drawn cells, and costs of a network.
 
-What comes from files or users is escaped: a device's name can bring neither markup nor an address to fetch.
+Text from files or users is escaped: a device's name can contain neither markup nor an address to fetch.
 """
 
 from __future__ import annotations
@@ -41,7 +41,7 @@ def amount(quantity: Quantity, value: float) -> str:
 
 
 def answer(plane: Plane, limit: float, best: int | None) -> str:
-    """What is best within the limit, and what the limit costs."""
+    """The best network within the limit, and the price of the limit."""
     cost, goal = plane.cost, plane.goal
     asked = f"{amount(cost, limit)} ({escape(lower(cost.label))})"
     if best is None:
@@ -58,12 +58,12 @@ def answer(plane: Plane, limit: float, best: int | None) -> str:
 
 
 def lower(label: str) -> str:
-    """A label inside a sentence."""
+    """A label for the middle of a sentence."""
     return label[0].lower() + label[1:]
 
 
 def price(plane: Plane, best: int) -> str:
-    """What the best network of all has and costs, against the best within the limit."""
+    """The best network at any cost, compared with the best within the limit."""
     overall = plane.overall()
     if overall == best:
         return "No network is better, at any cost."
@@ -77,7 +77,7 @@ def price(plane: Plane, best: int) -> str:
 
 
 def difference(goal: Quantity, best: float, other: float) -> str:
-    """How far apart two values are: points of accuracy, or percent."""
+    """The difference of two values: points of accuracy, or percent."""
     if goal.unit == PERCENT:
         return f"{best - other:.2f} points more"
     if goal.maximise:
@@ -86,19 +86,19 @@ def difference(goal: Quantity, best: float, other: float) -> str:
 
 
 def counted(plane: Plane, limit: float) -> str:
-    """How many networks are within the limit, and how many are not known."""
+    """The number of networks within the limit, and of networks without a known cost."""
     unknown = f" Of {plane.unknown:,} more it is not known." if plane.unknown else ""
     return f"{share_text(len(plane.within(limit)), len(plane.rows))} networks are within the limit.{unknown}"
 
 
 def interval(quantity: Quantity, row: int) -> str:
-    """The 95 % interval in brackets, "" where none is known."""
+    """The 95 % interval in brackets, or "" if there is none."""
     text = interval_text(quantity, row)
     return f" (95 % interval {text})" if text else ""
 
 
 def interval_text(quantity: Quantity, row: int) -> str:
-    """The 95 % interval: `4.65 to 4.78 ms`; "" where the number comes from one round or is not measured."""
+    """The 95 % interval: `4.65 to 4.78 ms`; "" if the number has only one round or is not measured."""
     low, high = quantity.low[row], quantity.high[row]
     if quantity.rounds[row] < 2 or np.isnan(low) or np.isnan(high):
         return ""
@@ -109,8 +109,8 @@ def drawing(architecture: Architecture, ink: str) -> str:
     """The drawings of an architecture as images.
 
     Args:
-        architecture: of any space.
-        ink: colour of lines and text, which must be seen on the page's ground.
+        architecture: an architecture of any space.
+        ink: colour of lines and text, visible on the page's background.
     """
     drawn = draw(architecture)
     titles = {title: f"<figcaption>{escape(title)}</figcaption>" if len(drawn) > 1 else "" for title in drawn}
@@ -119,7 +119,7 @@ def drawing(architecture: Architecture, ink: str) -> str:
 
 
 def image(svg: str, ink: str) -> str:
-    """A drawing as an image with its description: streamlit lets no SVG into the page itself."""
+    """A drawing as an image with its description, because streamlit allows no SVG in the page itself."""
     root = ElementTree.fromstring(svg)
     root.set("style", f"color: {ink}")
     content = base64.b64encode(ElementTree.tostring(root)).decode()
@@ -127,7 +127,7 @@ def image(svg: str, ink: str) -> str:
 
 
 def useless(collection: Collection) -> str:
-    """How many networks the plane leaves out, and why; "" where there are none."""
+    """The number of networks that the plane leaves out, and the reason; "" if there are none."""
     count = int((~collection.useful).sum())
     if not count:
         return ""
@@ -135,7 +135,7 @@ def useless(collection: Collection) -> str:
 
 
 def known(collection: Collection, row: int | None, limited: Quantity) -> str:
-    """All that is known of a network, as a table: costs, then accuracies; what is not known says so."""
+    """A table of everything known about a network: costs, then accuracies; unknown values say so."""
     quantities = [*collection.costs.values(), *collection.accuracies.values()]
     numeric = {"value", "better than"}
     head = "".join(f"<th{' class=number' if name in numeric else ''}>{name}</th>" for name in HEADINGS)
@@ -144,7 +144,7 @@ def known(collection: Collection, row: int | None, limited: Quantity) -> str:
 
 
 def stands_for(quantities: Sequence[Quantity], row: int | None) -> str:
-    """Which of a network's costs were measured on another network, and on which; "" where none was."""
+    """The costs of a network that were measured on another network, and its text; "" without such costs."""
     by_text: dict[str, list[str]] = {}
     for quantity in quantities:
         if row is not None and row in quantity.measured_as:
@@ -160,7 +160,7 @@ def stands_for(quantities: Sequence[Quantity], row: int | None) -> str:
 
 
 def known_row(quantity: Quantity, row: int | None, *, limited: bool) -> str:
-    """One line of `known`."""
+    """One row of `known`."""
     is_known = row is not None and not np.isnan(quantity.values[row])
     if row is not None and is_known:
         value, ends = amount(quantity, quantity.values[row]), interval_text(quantity, row) or "not known"
@@ -179,7 +179,7 @@ def known_row(quantity: Quantity, row: int | None, *, limited: bool) -> str:
 
 
 def rank_percent(quantity: Quantity, row: int) -> float:
-    """The share of the other networks known here that are worse, in percent."""
+    """The share of the other known networks that are worse, in percent."""
     others = quantity.values[quantity.known()]
     value = quantity.values[row]
     worse = others < value if quantity.maximise else others > value
@@ -187,5 +187,5 @@ def rank_percent(quantity: Quantity, row: int) -> float:
 
 
 def paragraph(name: str, html: str) -> str:
-    """A paragraph of a style in page.css."""
+    """A paragraph in a style of page.css."""
     return f'<p class="{name}">{html}</p>'

@@ -1,4 +1,4 @@
-"""What the page says, in plain words: names of devices and costs, numbers with units, and sentences of an answer."""
+"""Words of the page in plain language: names of devices and costs, numbers with units, and hints."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from chronas.units import COST_UNITS
 
 @dataclass(frozen=True)
 class CostWords:
-    """What a cost is called and what it is, for people who know no hardware."""
+    """The display name of a cost and its explanation, for people who know no hardware."""
 
     name: str
     hint: str
@@ -19,9 +19,9 @@ class CostWords:
 
 COST_WORDS = {
     "latency_ms": CostWords(
-        "Time", "How long the device needs from an image to the network's answer, in thousandths of a second."
+        "Time", "Time from an image to the network's answer on the device, in thousandths of a second."
     ),
-    "energy_mj": CostWords("Energy", "What one run of the network takes, in thousandths of a joule."),
+    "energy_mj": CostWords("Energy", "Energy of one run of the network, in thousandths of a joule."),
     "peak_memory_mib": CostWords("Memory", "The most memory that the network needs at one moment."),
     "macs_m": CostWords(
         "Multiplications",
@@ -38,24 +38,24 @@ SIZE_HINT = (
     "tend to be."
 )
 FAMILY = re.compile(r" \(family \d+, model \d+\)$")
-USUAL = {"batch": 1, "threads": 1, "dtype": "float32"}  # what a device's name need not tell
+USUAL = {"batch": 1, "threads": 1, "dtype": "float32"}  # values that a device's name leaves out
 
 
 def cost_words(cost: str) -> CostWords:
-    """The words for a cost column; one that chronas does not know is called by its own name."""
+    """The words for a cost column; an unknown one is called by its own name."""
     name = cost.replace("_", " ")
     return COST_WORDS.get(cost, CostWords(name.capitalize(), f"The column {cost} of the table."))
 
 
 def cost_unit(cost: str) -> str:
-    """The unit of a cost column, "" for one that chronas does not know."""
+    """The unit of a cost column, or "" for an unknown one."""
     return UNITS.get(cost, "")
 
 
 def device_name(device: Mapping[str, str | int | float]) -> str:
-    """What a fingerprint is called: `AMD EPYC 7B13, onnxruntime-cpu`, and what is unusual about it.
+    """The display name of a device: `AMD EPYC 7B13, onnxruntime-cpu`, with unusual settings.
 
-    A CPU's family and model numbers are left out: names stand in narrow boxes, and these say nothing to most people.
+    A CPU's family and model numbers are left out: boxes are narrow, and these numbers mean nothing to most people.
     """
     parts = [FAMILY.sub("", str(device[key])) for key in ("hardware", "name") if device.get(key)]
     names = list(dict.fromkeys(parts)) or ["a device without a name"]
@@ -65,7 +65,7 @@ def device_name(device: Mapping[str, str | int | float]) -> str:
 
 
 def distinct(names: list[str], origins: list[str]) -> list[str]:
-    """The names, with their origin in brackets where two are the same, and a number where that is not enough."""
+    """The names, with their origin in brackets if two are equal, and a number if that is not enough."""
     found: list[str] = []
     for name, origin in zip(names, origins, strict=True):
         text = name if names.count(name) == 1 else f"{name} ({origin})"
@@ -80,5 +80,5 @@ def percent_text(percent: float) -> str:
 
 
 def share_text(part: int, whole: int) -> str:
-    """How many of all: `1,203 of 15,625`."""
+    """A part of a total: `1,203 of 15,625`."""
     return f"{part:,} of {whole:,}"

@@ -1,9 +1,8 @@
-"""A network to take away: an ONNX file, or one Python file that needs only torch. Neither is trained.
+"""The page itself: choices at the side, the plane in the middle, the network next to it, its costs below.
 
-The page itself: choices at the side, the plane in the middle, the network beside it, its costs below.
-
-`show` runs from top to bottom at each change. What is looked at is the answer to the limit, until a click on a point or
-a text picks another network; a new limit or choice goes back to the answer.
+`show` runs from top to bottom after each change. The shown network is the best within the limit, until the user picks
+another one by a click on a point or by its text; a new limit or choice returns to the best one. A network can be
+downloaded as an ONNX file, or as one Python file that needs only torch; neither is trained.
 """
 
 from __future__ import annotations
@@ -24,19 +23,19 @@ from chronas.spaces import Architecture, NetworkSize
 
 
 def onnx_file(architecture: Architecture, size: NetworkSize) -> bytes:
-    """The network with random weights as an ONNX model, batch 1: what a device can be timed with."""
+    """The network with random weights as an ONNX model of batch 1, for timing on a device."""
     return onnx_bytes(build(architecture, size), size.input_shape)
 
 
 def python_file(architecture: Architecture, size: NetworkSize) -> bytes:
-    """The source of the network, whose `network()` builds it with random weights to be trained."""
+    """The source of the network; its `network()` builds it with random weights for training."""
     return model_source(architecture, size).encode()
 
 
 STYLE = f"<style>{(Path(__file__).parent / 'page.css').read_text(encoding='utf-8')}</style>"
 PICKED, PLANE, TEXT, ROWS, PROBLEM = "picked", "plane", "text", "rows", "problem"
 SIDEBAR = 340  # pixels, so that names of devices fit
-INK = {"light": "#31333f", "dark": "#fafafa"}  # what streamlit writes in
+INK = {"light": "#31333f", "dark": "#fafafa"}  # streamlit's text colours
 
 
 def show(catalogue: Mapping[str, Collection]) -> None:
@@ -62,12 +61,12 @@ def show(catalogue: Mapping[str, Collection]) -> None:
     with right:
         draw_network(collection, picked, picked_by_hand=PICKED in st.session_state)
     if picked is not None:
-        st.subheader("What this network costs everywhere", anchor=False)
+        st.subheader("Costs of this network on all devices", anchor=False)
         st.html(html.known(collection, row, cost))
 
 
 def choices(catalogue: Mapping[str, Collection]) -> tuple[Collection, Quantity, Quantity]:
-    """What the user chooses at the side: networks, what the limit is on, and what is to be good."""
+    """The user's choices at the side: the networks, the limited cost, and the goal."""
     with st.sidebar:
         st.subheader("chronas", anchor=False)
         title = st.selectbox(
@@ -112,7 +111,7 @@ def limit_slider(plane: Plane) -> float:
 
 
 def looked_at(collection: Collection, best: int | None) -> Architecture | None:
-    """The network that the page shows: the one that was picked, else the answer."""
+    """The shown network: the picked one, or else the best within the limit."""
     picked: Architecture | None = st.session_state.get(PICKED)
     if picked is not None and picked.space is collection.space:
         return picked
@@ -120,7 +119,7 @@ def looked_at(collection: Collection, best: int | None) -> Architecture | None:
 
 
 def draw_plane(collection: Collection, plane: Plane, limit: float, best: int | None, picked: int | None) -> None:
-    """The plane, which picks the network that is clicked."""
+    """Draw the plane; a click on a point picks its network."""
     shown = picked if picked is not None and picked in plane.rows else None
     st.session_state[ROWS] = traced(plane, best, shown)
     st.plotly_chart(
@@ -139,7 +138,7 @@ def draw_plane(collection: Collection, plane: Plane, limit: float, best: int | N
 
 
 def draw_network(collection: Collection, picked: Architecture | None, *, picked_by_hand: bool) -> None:
-    """The network that is looked at: its cell and its files."""
+    """Draw the shown network: its cell and its files."""
     st.subheader("The network you picked" if picked_by_hand else "The best within your limit", anchor=False)
     if picked_by_hand:
         st.button("Back to the best within the limit", on_click=forget)
@@ -158,7 +157,7 @@ def draw_network(collection: Collection, picked: Architecture | None, *, picked_
 
 
 def downloads(collection: Collection, picked: Architecture) -> None:
-    """Buttons for the network's files, which are made when they are asked for."""
+    """Buttons for the network's files, which are created on request."""
     onnx, python = st.columns(2)
     onnx.download_button(
         "Download ONNX",
@@ -181,7 +180,7 @@ def downloads(collection: Collection, picked: Architecture) -> None:
 
 
 def pick_clicked(collection: Collection) -> None:
-    """Look at the network whose point was clicked."""
+    """Pick the network whose point was clicked."""
     row = clicked(st.session_state[ROWS], st.session_state[PLANE].selection.points)
     if row is not None:
         forget()
@@ -189,7 +188,7 @@ def pick_clicked(collection: Collection) -> None:
 
 
 def pick_text(collection: Collection) -> None:
-    """Look at the network whose text was given."""
+    """Pick the network whose text was given."""
     text = st.session_state[TEXT].strip()
     forget()
     if not text:
@@ -201,11 +200,11 @@ def pick_text(collection: Collection) -> None:
 
 
 def forget() -> None:
-    """Go back to the answer."""
+    """Return to the best network within the limit."""
     st.session_state.pop(PICKED, None)
     st.session_state.pop(PROBLEM, None)
 
 
 def plain(text: str) -> str:
-    """A text whose letters mean nothing to Markdown, which streamlit reads in labels."""
+    """A text in which no letter has a meaning in Markdown, which streamlit uses for labels."""
     return "".join(f"\\{letter}" if letter in r"\`*_{}[]()<>#+-.!|$:~&" else letter for letter in text)

@@ -1,7 +1,7 @@
-"""Serving the page by streamlit, in this process, to this machine alone unless told otherwise.
+"""Serves the page by streamlit, in this process, by default only to this machine.
 
-Nothing is fetched and nothing is told to anyone: no statistics of use, no check for this machine's outer address, no
-browser unless asked. Streamlit's own greeting is off; the address is the answer of `chronas explore`.
+Nothing is fetched or sent: no usage statistics, no check of this machine's external address, and no browser unless
+asked for. Streamlit's own greeting is off; `chronas explore` prints the address.
 """
 
 from __future__ import annotations
@@ -25,12 +25,12 @@ NO_STREAMLIT = "the explorer's page needs streamlit: pip install 'chronas[explor
 
 
 class Settings(BaseModel):
-    """Where the page is served."""
+    """Address and port of the page."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     host: str = Field(default=LOOPBACK, description="address to listen at; 0.0.0.0 lets other machines in")
-    port: int = Field(default=8501, ge=0, le=65535, description="port to listen at; 0 takes one that is free")
+    port: int = Field(default=8501, ge=0, le=65535, description="port to listen at; 0 takes a free one")
     browser: bool = Field(default=False, description="open the page in a browser")
 
 
@@ -40,10 +40,10 @@ def serve(
     """Serve the page until it is interrupted.
 
     Args:
-        settings: where.
-        files: tables of costs, as `load_catalogue` takes them.
-        accuracies: as `load_catalogue` takes it.
-        announce: is told the page's address.
+        settings: address and port.
+        files: tables of costs, as for `load_catalogue`.
+        accuracies: as for `load_catalogue`.
+        announce: called with the page's address.
 
     Raises:
         MissingExtraError: streamlit is not installed.
@@ -56,17 +56,17 @@ def serve(
     port = free_port(settings.host, settings.port)
     if not is_loopback(settings.host):
         sys.stderr.write(f"everyone who can reach {settings.host} can see the page; there is no password\n")
-    importlib.import_module("chronas.explore.page")  # brings streamlit's and plotly's parts before the first view waits
+    importlib.import_module("chronas.explore.page")  # imports streamlit and plotly before the first view
     announce(f"http://{settings.host}:{port}")
     options = streamlit_options(settings, port)
     bootstrap.load_config_options(options)
     arguments = write_arguments(files, accuracies)
-    with contextlib.redirect_stdout(sys.stderr):  # a note to a closed pipe would keep it from ending
+    with contextlib.redirect_stdout(sys.stderr):  # writing to a closed pipe would keep it from ending
         bootstrap.run(str(SCRIPT), is_hello=False, args=arguments, flag_options=options)
 
 
 def streamlit_options(settings: Settings, port: int) -> dict[str, Any]:
-    """Streamlit's settings, which win over those of a user's own .streamlit/config.toml."""
+    """Streamlit's settings, which override those in a user's own .streamlit/config.toml."""
     return {
         "server_address": settings.host,
         "server_port": port,
@@ -85,10 +85,10 @@ def streamlit_options(settings: Settings, port: int) -> dict[str, Any]:
 
 
 def free_port(host: str, port: int) -> int:
-    """The port, or one that is free if it is 0.
+    """The port, or a free one if it is 0.
 
     Raises:
-        UsageError: it cannot be listened at; says why.
+        UsageError: it is not possible to listen at the port; the message says why.
     """
     try:
         family = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0][0]
@@ -103,7 +103,7 @@ def free_port(host: str, port: int) -> int:
 
 
 def is_loopback(host: str) -> bool:
-    """Whether only this machine reaches the address."""
+    """Whether only this machine can reach the address."""
     try:
         return ipaddress.ip_address(host).is_loopback
     except ValueError:
@@ -116,6 +116,6 @@ def write_arguments(files: Sequence[Path], accuracies: Path | None) -> list[str]
 
 
 def read_arguments(words: Sequence[str]) -> tuple[tuple[Path, ...], Path | None]:
-    """Tables and accuracies from what `write_arguments` gave."""
+    """Tables and accuracies from the output of `write_arguments`."""
     accuracies, *files = words
     return tuple(map(Path, files)), Path(accuracies) if accuracies else None

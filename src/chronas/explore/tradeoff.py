@@ -1,11 +1,8 @@
-"""The plane that the page draws: a cost against an accuracy or a second cost, its Pareto front, and the best network
-within a limit.
+"""The page's plane: a cost against an accuracy or a second cost, its Pareto front, and the best network in a limit.
 
-A network is within a limit if the upper end of its interval is, as everywhere in chronas.
-
-The plane as a plotly figure: all networks as a cloud (drawn by WebGL), the front, the limit, two marks.
-
-Points carry no text, which keeps 15,625 of them small; `clicked` turns a click back into a network.
+A network is within a limit if the upper end of its interval is, as everywhere in chronas. The plane is a plotly figure:
+all networks as a cloud (drawn by WebGL), the front, the limit, and two marks. Points carry no text, which keeps 15,625
+of them small; `clicked` converts a click to a network.
 """
 
 from __future__ import annotations
@@ -22,8 +19,8 @@ from numpy.typing import NDArray
 from chronas.explore.catalogue import Quantity
 from chronas.pareto import non_dominated
 
-STEPS = 200  # of the slider, from the least limit to the greatest
-FINEST = 1e-3  # of a cost: no slider is finer
+STEPS = 200  # of the slider, from the smallest limit to the largest
+FINEST = 1e-3  # finest step, relative to the cost
 
 
 @dataclass(frozen=True)
@@ -31,11 +28,11 @@ class Plane:
     """M useful networks of a collection for which both quantities are known.
 
     Attributes:
-        cost: what the limit is on.
-        goal: what is to be as good as can be within it.
-        rows: the networks' numbers in the collection [M].
-        front: the rows on the Pareto front, in the order of rising cost.
-        unknown: how many useful networks lack one of the two.
+        cost: the limited quantity.
+        goal: the quantity to optimise within the limit.
+        rows: indices of the networks in the collection [M].
+        front: rows on the Pareto front, by rising cost.
+        unknown: number of useful networks without one of the two.
     """
 
     cost: Quantity
@@ -46,7 +43,7 @@ class Plane:
 
     @classmethod
     def of(cls, cost: Quantity, goal: Quantity, useful: NDArray[np.bool_]) -> Plane:
-        """The plane of two quantities of one collection, for the networks that are of use [N]."""
+        """The plane of two quantities of one collection, for its useful networks [N]."""
         rows = np.flatnonzero(cost.known() & goal.known() & useful)
         badness = -goal.values if goal.maximise else goal.values
         front = rows[non_dominated(np.column_stack([cost.values, badness])[rows])]
@@ -59,7 +56,7 @@ class Plane:
         return self.rows[self.cost.high[self.rows] <= limit]
 
     def best(self, limit: float) -> int | None:
-        """The row with the best goal within the limit, of equals the cheapest; None where none is within."""
+        """The row with the best goal within the limit, and of equals the cheapest; None if no row is within."""
         within = self.within(limit)
         if not len(within):
             return None
@@ -73,10 +70,10 @@ class Plane:
         return best
 
     def limits(self) -> tuple[float, float, float, float]:
-        """Where a slider for the limit begins, ends, stands at first, and its step.
+        """Start, end, initial value and step of a slider for the limit.
 
-        It begins where one network is within, and ends where the best of all is: higher limits change no answer. At
-        first it stands in the middle of the front, where the choice is hardest.
+        It starts where one network is within the limit, and ends where the best network of all is, because higher
+        limits change nothing. The initial value is the middle of the front, where the choice is hardest.
         """
         lowest, highest = float(self.cost.high[self.rows].min()), float(self.cost.high[self.overall()])
         step = float(f"{max((highest - lowest) / STEPS, abs(highest) * FINEST):.0e}")
@@ -88,7 +85,7 @@ class Plane:
 
 
 CLOUD, FRONT, BEST, PICKED, LIMIT = "#8d99a6", "#2a8ccb", "#0f9d74", "#d55e00", "#dc4a3d"
-SHOWN_FROM = 5.0  # percentile of the goal at which the picture begins, so that a few useless networks do not flatten it
+SHOWN_FROM = 5.0  # percentile of the goal at which the picture starts, so that a few useless networks do not flatten it
 MARGIN = 0.05
 
 
@@ -96,10 +93,10 @@ def figure(plane: Plane, limit: float, best: int | None, picked: int | None) -> 
     """The figure: plotly's `data` and `layout`.
 
     Args:
-        plane: what to draw.
-        limit: on the plane's cost.
-        best: the row of the answer, None where no network is within the limit.
-        picked: the row of the network that the user looks at, None where it is not in the plane.
+        plane: the plane to draw.
+        limit: limit on the plane's cost.
+        best: row of the best network, None if no network is within the limit.
+        picked: row of the picked network, None if it is not in the plane.
     """
     traces = [points(plane, rows, look) for rows, look in zip(traced(plane, best, picked), LOOKS, strict=True)]
     low, high = np.percentile(plane.goal.values[plane.rows], [SHOWN_FROM if plane.goal.maximise else 0, 100])
@@ -132,11 +129,11 @@ def traced(plane: Plane, best: int | None, picked: int | None) -> list[NDArray[n
 
 
 def clicked(rows: Sequence[NDArray[np.int64]], points: Sequence[Mapping[str, Any]]) -> int | None:
-    """The row that a click on the figure means; None where it hit nothing.
+    """The row for a click on the figure; None if it hit nothing.
 
     Args:
-        rows: of each trace of the figure that was clicked, as `traced` gave them.
-        points: what plotly says was clicked, with `curve_number` and `point_index`.
+        rows: rows of each trace of the clicked figure, from `traced`.
+        points: plotly's clicked points, with `curve_number` and `point_index`.
     """
     for point in points:
         row: int = rows[point["curve_number"]][point["point_index"]]
@@ -145,7 +142,7 @@ def clicked(rows: Sequence[NDArray[np.int64]], points: Sequence[Mapping[str, Any
 
 
 def axis_title(quantity: Quantity) -> str:
-    """Label and unit, with what a file wrote made harmless: plotly reads a part of HTML."""
+    """Label and unit, escaped because plotly interprets some HTML."""
     return escape(f"{quantity.label} ({quantity.unit})" if quantity.unit else quantity.label)
 
 
@@ -179,8 +176,8 @@ LOOKS: list[dict[str, Any]] = [
 
 
 def points(plane: Plane, rows: NDArray[np.int64], look: Mapping[str, Any]) -> dict[str, Any]:
-    """One trace: the rows at their places, in 32 bits, which is finer than any screen."""
-    same = {"marker": {"opacity": look["marker"].get("opacity", 1.0)}}  # plotly dims what is not selected otherwise
+    """One trace: the rows at their positions, in 32 bits, which is finer than any screen."""
+    same = {"marker": {"opacity": look["marker"].get("opacity", 1.0)}}  # otherwise plotly dims unselected points
     return {
         **look,
         "x": plane.cost.values[rows].astype(np.float32),

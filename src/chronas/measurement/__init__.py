@@ -1,4 +1,4 @@
-"""How costs are found: rounds of one network, campaigns over many, and the journal that survives anything.
+"""Measurement of costs: rounds of one network, campaigns over many networks, and a crash-safe journal.
 
 plan = Plan(rounds=3)
 run_campaign(device, size, space.sample(100, seed=0), plan, Path("journal.sqlite"))
@@ -7,21 +7,25 @@ print(read_journal(Path("journal.sqlite")).latencies())
 
 from __future__ import annotations
 
-from chronas.measurement.bundle.results import Results, read_manifest
-from chronas.measurement.bundle.write import Manifest, write_bundle
-from chronas.measurement.campaign import run_campaign
-from chronas.measurement.journal import Journal, read_journal
-from chronas.measurement.meter import COSTS, Cost, Meter, Reading, make_meter
-from chronas.measurement.readings import Readings
-from chronas.measurement.sensors import SENSORS, Sensor, sensor_class
-from chronas.measurement.state import CampaignState, Header, ReferenceRound
-from chronas.measurement.timing import Plan, Statistic, in_round, stored_plan, summarise
+from typing import TYPE_CHECKING
+
+from chronas.registry import lazily
+
+if TYPE_CHECKING:
+    from chronas.measurement.bundle.results import Results, read_manifest
+    from chronas.measurement.bundle.write import Manifest, write_bundle
+    from chronas.measurement.campaign import run_campaign, time_network
+    from chronas.measurement.journal import Journal, read_journal
+    from chronas.measurement.meter import COSTS, Meter, Reading, make_meter
+    from chronas.measurement.readings import Readings
+    from chronas.measurement.sensors import SENSORS, Sensor, sensor_class
+    from chronas.measurement.state import CampaignState, Header, ReferenceRound
+    from chronas.measurement.timing import Plan, Statistic, in_round, stored_plan, summarise
 
 __all__ = [
     "COSTS",
     "SENSORS",
     "CampaignState",
-    "Cost",
     "Header",
     "Journal",
     "Manifest",
@@ -41,5 +45,21 @@ __all__ = [
     "sensor_class",
     "stored_plan",
     "summarise",
+    "time_network",
     "write_bundle",
 ]
+
+__getattr__ = lazily(
+    __name__,
+    {
+        "bundle.results": "Results read_manifest",
+        "bundle.write": "Manifest write_bundle",
+        "campaign": "run_campaign time_network",
+        "journal": "Journal read_journal",
+        "meter": "COSTS Meter Reading make_meter",
+        "readings": "Readings",
+        "sensors": "SENSORS Sensor sensor_class",
+        "state": "CampaignState Header ReferenceRound",
+        "timing": "Plan Statistic in_round stored_plan summarise",
+    },
+)

@@ -1,19 +1,21 @@
-"""The part of a campaign that measures other costs than latency: rounds apart in time, resumable at any moment.
-
-A campaign: many networks of one space and size on one device, in rounds apart in time, resumable at any moment.
+"""A campaign: many networks of one space and size on one device, in rounds apart in time, resumable at any moment.
 
 Networks are taken in blocks that fit into memory. A block's networks are measured in `plan.rounds` rounds, each in a
-new random order, built anew after half of them (where a network lies in memory moves its latency by about 1 %), then
-the ones whose interval is still too wide in further rounds. What comes next follows from the plan's seed and the
-journal alone, so that a campaign goes on where it was left, whatever ended it.
+new random order. Networks are rebuilt after half of the rounds, because the place of a network in memory changes its
+latency by about 1 %. Networks whose interval is still too wide then get further rounds. The next step follows only from
+the plan's seed and the journal, so an interrupted campaign always resumes where it ended.
+
+Costs other than latency are measured once all latencies are known, also in rounds apart in time.
 """
 
 from __future__ import annotations
 
+import functools
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import nullcontext
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -23,23 +25,27 @@ from chronas.measurement.journal import Journal, read_journal
 from chronas.measurement.meter import Meter, make_meter
 from chronas.measurement.readings import ROUNDS
 from chronas.measurement.state import Header, ReferenceRound
-from chronas.measurement.timing import Plan
+from chronas.measurement.timing import Plan, summarise
 from chronas.progress import Progress, silent
+from chronas.records import Estimate
 from chronas.spaces import Architecture, NetworkSize
 
-STREAM = 1  # apart from the orders of the latencies' rounds
+if TYPE_CHECKING:
+    from torch import nn
+
+STREAM = 1  # separate from the random orders of the latency rounds
 
 
 class CostCampaign:
-    """The readings of some costs that a journal still lacks."""
+    """Measures the readings of other costs that a journal still lacks."""
 
     def __init__(
         self, journal: Journal, meters: Sequence[Meter], asked: Mapping[str, Architecture], progress: Progress
     ) -> None:
-        """Note in the journal what tells each cost.
+        """Store the source of each cost in the journal.
 
         Raises:
-            MismatchError: the journal's readings are by another source.
+            MismatchError: the journal's readings come from another source.
         """
         self.journal = journal
         self.meters = meters
@@ -56,7 +62,7 @@ class CostCampaign:
         )
 
     def run(self) -> None:
-        """Measure what is missing, block after block, one cost after the other."""
+        """Measure all missing readings, block after block, one cost after the other."""
         for number, block in enumerate(self.journal.state.blocks):
             for meter in self.meters:
                 try:
@@ -87,7 +93,7 @@ class CostCampaign:
         self.progress("costs", self.done, self.total, note)
 
 
-COPIES = 3  # of the reference, taken in turn all the campaign long: what one gains by where it lies, another loses
+COPIES = 3  # copies of the reference, used in turn: their different places in memory average out
 
 
 def run_campaign(
@@ -102,31 +108,28 @@ def run_campaign(
     costs: Sequence[str] = (),
     earlier: Sequence[Path] = (),
 ) -> None:
-    """Measure architectures into a journal, or go on with one; what it already holds is not measured again.
+    """Measure architectures into a journal, or resume one; existing measurements are not repeated.
 
-    An architecture that is given twice is measured once. Architectures that the journal does not know yet are added to
-    it; others that it holds are left as they are.
+    Duplicate architectures are measured once. New architectures are added to the journal; other architectures in the
+    journal stay unchanged.
 
     Args:
-        device: where to measure.
-        size: what to build them into.
-        architectures: of one space.
-        plan: rounds, repeats and when a latency is known well enough.
-        journal_path: an SQLite file on a local disk, made where there is none.
-        progress: told after each round of a network ("measure") and while networks are built ("prepare").
-        weights: files of `networks.save_state` for architectures that are measured as they were trained; the others
-            have random weights.
-        costs: names in `COSTS` of what is measured too, once all latencies are there. A journal that has none of
-            them yet can get them later.
-        earlier: journals of the same machine, a short while ago: where one saw its reference run faster, the machine
-            was nearer to rest then, and drift is told against that. A journal that is there keeps what it began with.
+        device: the device to measure on.
+        size: size of the networks.
+        architectures: architectures of one space.
+        plan: rounds, repeats, and the wanted width of intervals.
+        journal_path: an SQLite file on a local disk; it is created if it does not exist.
+        progress: called after each round of a network ("measure") and while networks are built ("prepare").
+        weights: files of `networks.save_state` for architectures with trained weights; the others have random weights.
+        costs: names in `COSTS` to measure too, once all latencies are known. They can be added to a journal later.
+        earlier: recent journals of the same machine. If the reference was faster in one of them, the machine was less
+            busy then, and drift is relative to that. An existing journal keeps its own value.
 
     Raises:
-        UsageError: no architecture, architectures of several spaces, or another process writes the journal.
-        MismatchError: the journal is of another space, size, device or plan, or its costs of another sensor.
+        UsageError: there is no architecture, there are several spaces, or another process writes the journal.
+        MismatchError: the journal belongs to another space, size, device or plan, or its costs to another sensor.
         DataError: the journal is damaged, or the disk is full.
-        DeviceError: a network gives numbers that are not finite, or a duration that is not above zero; or a cost
-            cannot be measured here.
+        DeviceError: a network's output is not finite, a duration is not above zero, or a cost cannot be measured here.
     """
     asked = {str(architecture): architecture for architecture in architectures}
     spaces = {architecture.space.name: architecture.space for architecture in architectures}
@@ -145,7 +148,7 @@ def run_campaign(
 
 
 class _Campaign:
-    """The networks that are held at present, and how far the campaign is."""
+    """The networks in memory, and the progress of the campaign."""
 
     def __init__(
         self,
@@ -173,7 +176,7 @@ class _Campaign:
         self.done_before, self.began_s = self.done, time.monotonic()
 
     def run(self) -> None:
-        """Measure what is missing, block after block."""
+        """Measure all missing rounds, block after block."""
         try:
             for number, block in enumerate(self.state.blocks):
                 for index in range(self.plan.max_rounds):
@@ -195,7 +198,7 @@ class _Campaign:
         self.runners.clear()
 
     def _wanted(self, text: str, index: int) -> bool:
-        """Whether a network takes part in the round, as the rounds before it say; also true where it already did."""
+        """Whether a network takes part in a round, according to earlier rounds; also true if it already did."""
         if text not in self.asked or self.state.rounds_done(text, index) < index:
             return False
         if index < self.plan.rounds:
@@ -203,7 +206,7 @@ class _Campaign:
         return self.state.latency(text, index).half_width_percent > self.plan.interval_percent
 
     def _block_round(self, block: int, index: int, texts: list[str], wanted: frozenset[str]) -> None:
-        """The wanted networks in a new order, the reference (half as many runs) before every few and at the end."""
+        """Time the wanted networks in a new order, with the reference (half as many runs) in between and at the end."""
         order = np.random.default_rng([self.plan.seed, block, index]).permutation(len(texts))
         ordered = [texts[i] for i in order if texts[i] in wanted]
         missing = [text for text in ordered if index not in self.state.samples_ms.get(text, {})]
@@ -234,7 +237,7 @@ class _Campaign:
             self.journal.add_reference(row)
 
     def _prepare(self, texts: list[str]) -> None:
-        """Build what a round needs before it begins, so that building does not stand between two timings."""
+        """Build all networks of a round before it begins, so that no building happens between two timings."""
         new = [self.asked[text] for text in texts if self.asked[text] not in self.runners]
         for number, architecture in enumerate(new):
             self._runner(architecture)
@@ -248,22 +251,68 @@ class _Campaign:
         return self.runners[architecture]
 
     def _timed(self, runner: Runner, index: int, warmup: int, repeats: int) -> tuple[float, float, list[float], str]:
-        """The device's clock before and after one round, its samples in ms, and the priority at which it was timed.
-
-        Nobody else is timing on the hardware meanwhile.
-        """
-        waiting = f"waiting: another process is timing on {self.device.hardware}"
-        with (
-            hardware_lock(self.device.hardware, lambda: self._tell(waiting)),
-            self.device.realtime_priority() if self.plan.priority == "high" else nullcontext(NORMAL) as priority,
-        ):
-            start_s = self.device.now_s()
-            samples_ms = runner.round(index, warmup, repeats)
-            return start_s, self.device.now_s(), samples_ms, priority
+        return timed_round(self.device, self.plan, runner, index, (warmup, repeats), self._tell)
 
     def _rate(self) -> str:
-        """Rounds a second since the start of this call."""
+        """Rounds per second since the start of this call."""
         return f"{(self.done - self.done_before) / max(time.monotonic() - self.began_s, 1e-9):.1f} rounds/s"
 
     def _tell(self, note: str) -> None:
         self.progress("measure", self.done, self.total, note)
+
+
+def timed_round(
+    device: Device, plan: Plan, runner: Runner, index: int, runs: tuple[int, int], tell: Callable[[str], None]
+) -> tuple[float, float, list[float], str]:
+    """The device's clock before and after one round, its samples in ms, and the priority of the timing.
+
+    No other process is timing on the hardware in the meantime.
+
+    Args:
+        device: the device of the runner.
+        plan: says whether real-time priority is wanted.
+        runner: the network.
+        index: number of the round.
+        runs: numbers of untimed and timed runs.
+        tell: called while another process has to be waited for.
+    """
+    waiting = f"waiting: another process is timing on {device.hardware}"
+    with (
+        hardware_lock(device.hardware, lambda: tell(waiting)),
+        device.realtime_priority() if plan.priority == "high" else nullcontext(NORMAL) as priority,
+    ):
+        start_s = device.now_s()
+        samples_ms = runner.round(index, *runs)
+        return start_s, device.now_s(), samples_ms, priority
+
+
+def time_network(
+    device: Device, network: nn.Module, input_shape: tuple[int, ...], plan: Plan, progress: Progress = silent
+) -> Estimate:
+    """The latency of a user's own network, in rounds until its interval is narrow enough.
+
+    Args:
+        device: the device to measure on.
+        network: any module that returns one tensor.
+        input_shape: shape of one example, such as (3, 224, 224).
+        plan: rounds, repeats, and the wanted width of the interval; there is no reference network.
+        progress: called after each round ("measure").
+
+    Raises:
+        UsageError: the network does not fit the input shape.
+        DeviceError: the device cannot run it, or its output is not finite.
+    """
+    rounds: list[list[float]] = []
+    runner = device.prepare(network, input_shape)
+    try:
+        while len(rounds) < plan.max_rounds:
+            tell = functools.partial(progress, "measure", len(rounds), plan.rounds)
+            rounds.append(timed_round(device, plan, runner, len(rounds), (plan.warmup, plan.repeats), tell)[2])
+            progress("measure", min(len(rounds), plan.rounds), plan.rounds, f"round {len(rounds)}")
+            if len(rounds) >= plan.rounds:
+                found = summarise(rounds, plan.statistic)
+                if found.half_width_percent <= plan.interval_percent:
+                    break
+    finally:
+        runner.close()
+    return summarise(rounds, plan.statistic)

@@ -1,4 +1,4 @@
-"""How much slower the machine was at a moment than at rest, from the timings of the reference network around it."""
+"""Drift: the machine's slowdown at a moment compared to rest, from nearby timings of a reference network."""
 
 from __future__ import annotations
 
@@ -7,18 +7,18 @@ from collections.abc import Iterable, Mapping
 import numpy as np
 from numpy.typing import NDArray
 
-NEAREST = 5  # timings of the reference whose median is the drift at a moment: fewer are noisy, more lie too far off
-QUIET = 10  # percentile of the reference's smoothed timings that stands for the machine at rest
+NEAREST = 5  # number of reference timings whose median is the drift: fewer are noisy, more are too far away
+QUIET = 10  # percentile of the reference's smoothed timings that counts as the machine at rest
 
 
 class Drift:
-    """The reference's timings in the order of time, smoothed, relative to the machine at rest.
+    """The reference's timings in temporal order, smoothed, relative to the machine at rest.
 
     Attributes:
-        idle_reference_ms: the reference's latency that stands for the machine at rest.
+        idle_reference_ms: the reference's latency on the machine at rest, in ms.
 
-    Timings of one round of a block are smoothed among themselves, so that what is known of a round does not change
-    when later ones come.
+    Each round of a block is smoothed on its own, so that the drift of a round does not change when later rounds are
+    added.
     """
 
     def __init__(
@@ -27,8 +27,9 @@ class Drift:
         """Smooth the timings.
 
         Args:
-            timings: by block and round: the clock in s at each timing's start, and its latency in ms; some at least.
-            known_quiet_ms: the reference's latency at rest, as an earlier campaign saw it; the smaller one counts.
+            timings: for each block and round: the clock in s at the start of each timing, and its latency in ms; not
+                empty.
+            known_quiet_ms: the reference's latency at rest in ms from an earlier campaign; the smaller value counts.
         """
         ordered = {key: np.array(sorted(pairs)) for key, pairs in timings.items()}
         self._rounds = {key: (pairs[:, 0], _smoothed(pairs[:, 1])) for key, pairs in ordered.items()}
@@ -36,7 +37,7 @@ class Drift:
         self.idle_reference_ms = own_ms if known_quiet_ms is None else min(own_ms, known_quiet_ms)
 
     def factor(self, block: int, index: int, start_s: float) -> float:
-        """How many times slower than at rest the machine was in a round of a block, when its clock stood at `start_s`.
+        """The slowdown of the machine, relative to rest, in a round of a block at the time `start_s`.
 
         Raises:
             KeyError: the reference was not timed in that round.
@@ -46,6 +47,6 @@ class Drift:
 
 
 def _smoothed(values: NDArray[np.float64]) -> NDArray[np.float64]:
-    """The median of each value and its neighbours [N]; at the ends there are fewer."""
+    """The median of each value and its neighbours [N]; there are fewer neighbours at the ends."""
     half = NEAREST // 2
     return np.array([np.median(values[max(0, i - half) : i + half + 1]) for i in range(len(values))])

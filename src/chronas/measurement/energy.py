@@ -1,11 +1,12 @@
 """Energy of a run in mJ: a sensor's energy over an interval full of runs, divided by their number.
 
-`energy_mj` is the *total* that the sensor's hardware drew meanwhile, over the runs: what the battery pays while the
-network runs, and what a product of mean power and latency gives. It needs no baseline, whose noise would go into small
-networks in full. The baseline is measured all the same, before each interval, and kept beside as `idle_mw`: the energy
-above idle is energy_mj - idle_mw x duration_s / runs.
+`energy_mj` is the *total* energy of the sensor's hardware during the runs, divided by their number: the energy that a
+battery gives while the network runs, and the product of mean power and latency. No baseline is subtracted, because its
+noise would be large compared to small networks. The baseline is measured before each interval and stored as `idle_mw`:
+the energy above idle is energy_mj - idle_mw x duration_s / runs.
 
-A sensor sees its whole hardware, whoever uses it: `background_cores` says how many CPU cores others used meanwhile.
+A sensor measures its whole hardware, with all its users. `background_cores` is the number of CPU cores that others used
+in the meantime.
 """
 
 from __future__ import annotations
@@ -23,11 +24,11 @@ from chronas.measurement.sensors import sensor_of
 from chronas.spaces import Architecture, NetworkSize
 from chronas.units import MS_PER_S
 
-RUNNING_S = 1.0  # an interval's least length, and its least number of sensor periods: an edge is then 5 % at the most
+RUNNING_S = 1.0  # least length of an interval, and least number of sensor periods in it: an edge is then at most 5 %
 RUNNING_PERIODS = 20
 IDLE_S = 0.5
 IDLE_PERIODS = 10
-TRIAL = (1, 3)  # warm-up and timed runs that tell how many runs fill the interval, and wake the network
+TRIAL = (1, 3)  # warm-up and timed runs that estimate how many runs fill the interval, and warm the network up
 
 
 class EnergyMeter(Meter):
@@ -39,7 +40,7 @@ class EnergyMeter(Meter):
         """Find the sensor.
 
         Raises:
-            DeviceError: this machine has no sensor that sees the device; the message says why.
+            DeviceError: this machine has no sensor for the device; the message says why.
         """
         super().__init__(device, size, weights)
         self.sensor = sensor_of(device)
@@ -47,7 +48,7 @@ class EnergyMeter(Meter):
 
     @property
     def source(self) -> str:
-        """The sensor, and what its energy is of."""
+        """The sensor, and the hardware that it measures."""
         return f"{self.sensor.name}: {self.sensor.scope}"
 
     def _read(self, architecture: Architecture, index: int) -> Reading:
@@ -82,10 +83,10 @@ class EnergyMeter(Meter):
 def make_energy_meter(
     device: Device, size: NetworkSize, weights: Mapping[Architecture, Path] | None = None
 ) -> EnergyMeter | AnalyticalEnergyMeter:
-    """A sensor's meter, or where the device computes its energy, that.
+    """A sensor's meter, or for a device that computes its energy, a meter that returns the computed value.
 
     Raises:
-        DeviceError: this machine has no sensor that sees the device; the message says why.
+        DeviceError: this machine has no sensor for the device; the message says why.
     """
     if isinstance(device, AnalyticalDevice):
         return AnalyticalEnergyMeter(device, size, weights)

@@ -1,8 +1,8 @@
-"""The journal of a campaign: an SQLite file on a local disk that gets a row for each round as it is measured.
+"""The journal of a campaign: an SQLite file on a local disk with one row for each round, written as it is measured.
 
-It is written ahead (WAL), one transaction a row, so that a process killed at any moment leaves whole rows. It comes
-into being by one rename with its header inside. Commits do not wait for the disk (synchronous = NORMAL): a power cut
-can take the last rows, never the file. One process writes, held to that by a lock beside the file; others may read.
+It uses write-ahead logging (WAL) and one transaction for each row, so a process killed at any moment leaves whole rows.
+A new journal is created by one rename and already has its header. Commits do not wait for the disk (synchronous =
+NORMAL): a power cut can lose the last rows, never the file. A lock next to the file admits one writer; others may read.
 https://www.sqlite.org/wal.html
 """
 
@@ -46,7 +46,7 @@ REFERENCES = {
 
 
 class Journal:
-    """A journal that is open for writing; a context manager. `state` holds what it says, kept up to date.
+    """A journal that is open for writing; a context manager. `state` holds its content, kept up to date.
 
     Attributes:
         path: the SQLite file.
@@ -54,11 +54,11 @@ class Journal:
     """
 
     def __init__(self, path: Path, header: Header) -> None:
-        """Open the journal at `path`, or begin it with `header` where there is none.
+        """Open the journal at `path`, or create it with `header` if it does not exist.
 
         Raises:
-            MismatchError: it is of another space, size, device or plan; the message says which.
-            DataError: it is damaged, no journal, or cannot be written.
+            MismatchError: it belongs to another space, size, device or plan; the message says which.
+            DataError: it is damaged, is not a journal, or cannot be written.
             UsageError: another process is writing it.
         """
         self.path = path
@@ -86,10 +86,10 @@ class Journal:
         self._held.close()
 
     def ask(self, architectures: Sequence[str]) -> None:
-        """Add the networks that the journal does not have yet, in blocks of their own.
+        """Add the networks that the journal does not have yet, in new blocks.
 
         Args:
-            architectures: text forms, distinct.
+            architectures: distinct text forms.
         """
         known = set(self.state.networks)
         new = [text for text in architectures if text not in known]
@@ -106,8 +106,8 @@ class Journal:
         """Write one round of a network.
 
         Args:
-            architecture: its text form, asked for before.
-            index: the number of the round, from 0.
+            architecture: its text form, added with `ask` before.
+            index: the index of the round, from 0.
             start_s: the device's clock at its start.
             end_s: the device's clock at its end.
             samples_ms: milliseconds of each timed run.
@@ -126,10 +126,10 @@ class Journal:
         self.state.add_reference(reference)
 
     def measure_by(self, cost: str, source: str) -> None:
-        """Take up a cost beside latency, told by `source`; a journal that was begun without it gets its tables.
+        """Prepare for readings of another cost by `source`; the tables are created if necessary.
 
         Raises:
-            MismatchError: the journal's readings of the cost are by another source.
+            MismatchError: the journal's readings of the cost come from another source.
         """
         known = self.state.readings.setdefault(cost, readings.Readings(cost, source)).source
         if known != source:
@@ -142,15 +142,15 @@ class Journal:
     def add_reading(
         self, cost: str, architecture: str, index: int, start_s: float, end_s: float, reading: Reading
     ) -> None:
-        """Write one reading of a cost that `measure_by` took up.
+        """Write one reading of a cost, after `measure_by`.
 
         Args:
             cost: its name.
-            architecture: the network's text form, asked for before.
-            index: the number of the round, from 0.
+            architecture: the network's text form, added with `ask` before.
+            index: the index of the round, from 0.
             start_s: the device's clock at its start.
             end_s: the device's clock at its end.
-            reading: what was measured.
+            reading: the measurement.
         """
         row = (cost, architecture, index, start_s, end_s, reading.value, json.dumps(dict(reading.beside)))
         with _clear_errors(self.path):
@@ -159,10 +159,10 @@ class Journal:
 
 
 def read_journal(path: Path) -> CampaignState:
-    """What a journal says, also while a campaign is writing it.
+    """The content of a journal, also while a campaign is writing it.
 
     Raises:
-        DataError: it is missing, damaged, or no journal.
+        DataError: it is missing, damaged, or not a journal.
     """
     if not path.is_file():
         raise DataError(f"there is no journal {path}: measure first, or name another")
@@ -179,7 +179,7 @@ def read_journal(path: Path) -> CampaignState:
 
 
 def _contents(path: Path, connection: sqlite3.Connection, *, others: bool) -> CampaignState:
-    """What the tables say; `others`: whether there are those of other costs than latency."""
+    """The content of the tables; `others`: whether there are tables of other costs than latency."""
     header = dict(connection.execute("SELECT key, value FROM header"))
     if header.get("schema") not in REFERENCES:
         raise DataError(f"{path} should have schema {SCHEMA!r} but has {header.get('schema')!r}: use another journal")
@@ -205,7 +205,7 @@ def _contents(path: Path, connection: sqlite3.Connection, *, others: bool) -> Ca
 
 
 def _create(path: Path, header: Header) -> None:
-    """Write an empty journal beside `path` and rename it, so that no journal is ever without its header."""
+    """Write an empty journal next to `path` and rename it, so that no journal ever lacks its header."""
     leftover = path.with_name(path.name + "-wal")
     if leftover.exists():
         raise DataError(f"{leftover} holds rows of a journal that is gone: move it away, or bring {path} back")
@@ -219,13 +219,13 @@ def _create(path: Path, header: Header) -> None:
 
 
 def _connect(path: Path) -> sqlite3.Connection:
-    """A connection to a file that exists; every statement is a transaction of its own."""
+    """A connection to an existing file; every statement is its own transaction."""
     return sqlite3.connect(f"{path.absolute().as_uri()}?mode=rw", uri=True, isolation_level=None, timeout=30)
 
 
 @contextmanager
 def _locked(path: Path) -> Iterator[None]:
-    """Be the only one who writes the journal."""
+    """Lock the journal for writing by this process."""
     lock = FileLock(path.with_name(path.name + ".lock"))
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -242,7 +242,7 @@ def _locked(path: Path) -> Iterator[None]:
 
 @contextmanager
 def _clear_errors(path: Path) -> Iterator[None]:
-    """SQLite's errors about the file as ours; those about our own statements pass."""
+    """Turn SQLite's errors about the file into ours; errors in our own statements pass through."""
     try:
         yield
     except sqlite3.OperationalError as error:

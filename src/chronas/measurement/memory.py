@@ -1,16 +1,16 @@
-"""Peak memory of a run in MiB, and what exactly is counted by each way to measure it.
+"""Peak memory of a run in MiB, by three meters that count different things.
 
-- `resident`, for runtimes on this machine's CPU: in a process of its own, which has loaded the runtime and has already
-  run another network, the most resident memory (VmHWM of Linux) while the network runs, less the resident memory before
-  it was prepared. So weights, as the runtime keeps them, activations and scratch count; the runtime's own code does
-  not, nor what only preparing needs (the PyTorch module and the ONNX file that a session is made from).
-- `cuda`: the most that PyTorch's allocator had handed out on the GPU while the network was brought there and ran
-  (`torch.cuda.max_memory_allocated`), less what it had handed out before: weights, images, activations and workspaces,
-  but not the CUDA context. Networks are built on the CPU, so that building does not count.
+- `resident`, for runtimes on this machine's CPU: the peak resident memory (VmHWM of Linux) while the network runs,
+  minus the resident memory before it was prepared. A separate process measures it, after it has loaded the runtime and
+  has run another network. So weights in the runtime's form, activations and scratch memory count. The runtime's own
+  code does not count, nor memory that only preparing needs (the PyTorch module, the ONNX file of a session).
+- `cuda`: the peak of PyTorch's allocator on the GPU while the network is moved there and runs
+  (`torch.cuda.max_memory_allocated`), minus the memory allocated before. Weights, images, activations and workspaces
+  count, the CUDA context does not. Networks are built on the CPU, so building does not count.
 - `simulated`: weights and peak activations, by counting.
 
-One process measures all networks, since starting one takes seconds, and a fork of one that has run a network counts
-pages of the runtime's code again. What came before does not matter: see docs/log.md.
+One process measures all networks, because starting one takes seconds, and in a fork of a process that has run a
+network, pages of the runtime's code would count again. Earlier networks do not change the result: see docs/log.md.
 """
 
 from __future__ import annotations
@@ -43,7 +43,7 @@ MEMORY_METERS = Registry(
     },
 )
 WORKER = "chronas.measurement.resident"
-ALLOCATOR = {  # glibc's: buffers from 64 KiB on are mappings of their own, so that no earlier network leaves them holes
+ALLOCATOR = {  # glibc's: buffers of 64 KiB or more get their own mappings, so earlier networks leave no holes
     "MALLOC_MMAP_THRESHOLD_": "65536",
     "MALLOC_TRIM_THRESHOLD_": "65536",
 }
@@ -59,19 +59,19 @@ class _KnowsItsMemory(Protocol):
 
 
 class MemoryMeter(Meter):
-    """Base of all ways to measure peak memory."""
+    """Base of all meters of peak memory."""
 
     cost: ClassVar[str] = "peak_memory_mib"
 
 
 class ResidentMemory(MemoryMeter):
-    """Resident memory of a process of its own."""
+    """Peak resident memory, measured in a separate process."""
 
     def __init__(self, device: Device, size: NetworkSize, weights: Mapping[Architecture, Path] | None = None) -> None:
-        """Check that the kernel tells it.
+        """Check that the kernel reports peak memory.
 
         Raises:
-            DeviceError: this system has no VmHWM that can be put back.
+            DeviceError: this system has no VmHWM that can be reset.
         """
         super().__init__(device, size, weights)
         if platform.system() != "Linux":
@@ -82,12 +82,12 @@ class ResidentMemory(MemoryMeter):
 
     @property
     def source(self) -> str:
-        """The kernel's number."""
+        """The kernel's counter."""
         return "resident: VmHWM of a process of its own"
 
     @property
     def process_id(self) -> int | None:
-        """Of the process that measures; None where none runs."""
+        """Process id of the measuring process; None if none runs."""
         return None if self._process is None else self._process.pid
 
     def _read(self, architecture: Architecture, index: int) -> Reading:  # noqa: ARG002 - memory has no noise of its own
@@ -142,11 +142,11 @@ class ResidentMemory(MemoryMeter):
 
 
 class CudaMemory(MemoryMeter):
-    """What PyTorch's allocator hands out on a GPU, in this process."""
+    """Peak memory of PyTorch's allocator on a GPU, in this process."""
 
     @property
     def source(self) -> str:
-        """PyTorch's number."""
+        """PyTorch's counter."""
         return "cuda: torch.cuda.max_memory_allocated"
 
     def _read(self, architecture: Architecture, index: int) -> Reading:
@@ -161,11 +161,11 @@ class CudaMemory(MemoryMeter):
             runner.close()
 
     def close(self) -> None:
-        """Nothing is held."""
+        """Do nothing: the meter holds no resources."""
 
 
 class SimulatedMemory(MemoryMeter):
-    """What the simulated device takes, exactly."""
+    """The exact memory of the simulated device."""
 
     @property
     def source(self) -> str:
@@ -176,18 +176,18 @@ class SimulatedMemory(MemoryMeter):
         return Reading(cast("_KnowsItsMemory", self.device).true_memory_mib(architecture, self.size))
 
     def close(self) -> None:
-        """Nothing is held."""
+        """Do nothing: the meter holds no resources."""
 
 
 def make_memory_meter(
     device: Device, size: NetworkSize, weights: Mapping[Architecture, Path] | None = None
 ) -> MemoryMeter:
-    """The meter that a device names.
+    """The memory meter of a device.
 
     Raises:
-        DeviceError: the device names none, or this system has not what it needs.
+        DeviceError: the device has no memory meter, or this system lacks its requirements.
     """
     if device.memory is None:
-        raise DeviceError(f"peak_memory_mib cannot be measured on device {device.name}: nothing tells its memory")
+        raise DeviceError(f"peak_memory_mib cannot be measured on device {device.name}: it has no memory meter")
     meter: MemoryMeter = MEMORY_METERS[device.memory](device, size, weights)
     return meter

@@ -1,6 +1,6 @@
-"""The contract of a meter: what measures a cost other than latency, one reading of one network at a time.
+"""The base class of meters: a meter measures a cost other than latency, one reading of one network at a time.
 
-Costs that a device computes instead of being measured for them: exact, so that one reading says all.
+`AnalyticalEnergyMeter` returns the exact energy that an analytical device computes.
 """
 
 from __future__ import annotations
@@ -10,17 +10,16 @@ from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import ClassVar, Literal
+from typing import ClassVar
 
 from chronas.devices import AnalyticalDevice, Device
 from chronas.errors import DeviceError
 from chronas.registry import Registry
 from chronas.spaces import Architecture, NetworkSize
 
-Cost = Literal["energy_mj", "peak_memory_mib"]
 COSTS = Registry(
     "cost",
-    {  # what can be measured beside latency_ms; a cost's name ends in its unit
+    {  # costs that can be measured besides latency_ms; the name of a cost ends in its unit
         "energy_mj": "chronas.measurement.energy:make_energy_meter",
         "peak_memory_mib": "chronas.measurement.memory:make_memory_meter",
     },
@@ -32,8 +31,8 @@ class Reading:
     """One measurement of a cost.
 
     Attributes:
-        value: in the unit that the cost's name tells.
-        beside: what was noted with it, by name; the names end in units too.
+        value: in the unit at the end of the cost's name.
+        beside: additional numbers by name; these names end in units too.
     """
 
     value: float
@@ -45,9 +44,9 @@ class Meter(ABC):
 
     Attributes:
         cost: the key in `COSTS`.
-        device: where the networks run.
-        size: what they are built into.
-        weights: files of `networks.save_state` for networks that run as they were trained.
+        device: the device that runs the networks.
+        size: size of the networks.
+        weights: files of `networks.save_state` for networks with trained weights.
     """
 
     cost: ClassVar[str]
@@ -60,18 +59,18 @@ class Meter(ABC):
     @property
     @abstractmethod
     def source(self) -> str:
-        """What tells the numbers, in words; readings of two sources are not mixed."""
+        """The source of the numbers, in words; readings of different sources are not mixed."""
 
     def read(self, architecture: Architecture, index: int) -> Reading:
         """Measure a network once.
 
         Args:
-            architecture: of the network.
-            index: the number of the round in its campaign; simulated noise is drawn from it.
+            architecture: architecture of the network.
+            index: the number of the round in its campaign; simulated noise depends on it.
 
         Raises:
-            DeviceError: what measures cannot be read, or gives a cost that is not above zero.
-            DataError: the weights are damaged or another network's.
+            DeviceError: the sensor cannot be read, or the cost is not above zero.
+            DataError: the weights are damaged or belong to another network.
         """
         reading = self._read(architecture, index)
         if not (math.isfinite(reading.value) and reading.value > 0):
@@ -82,11 +81,11 @@ class Meter(ABC):
 
     @abstractmethod
     def _read(self, architecture: Architecture, index: int) -> Reading:
-        """One reading, not yet checked."""
+        """One reading, before it is checked."""
 
     @abstractmethod
     def close(self) -> None:
-        """Give back what is held; a later `read` takes it again."""
+        """Release resources; a later `read` acquires them again."""
 
 
 def make_meter(
@@ -96,29 +95,29 @@ def make_meter(
 
     Raises:
         UsageError: there is no such cost.
-        DeviceError: it cannot be measured on this device and machine; the message says why.
+        DeviceError: the cost cannot be measured on this device and machine; the message says why.
     """
     meter: Meter = COSTS[cost](device, size, weights)
     return meter
 
 
 class AnalyticalEnergyMeter(Meter):
-    """The energy that a device says a run takes."""
+    """The energy of a run that an analytical device computes."""
 
     cost: ClassVar[str] = "energy_mj"
 
     def __init__(
         self, device: AnalyticalDevice, size: NetworkSize, weights: Mapping[Architecture, Path] | None = None
     ) -> None:
-        """Check that the device tells it.
+        """Check that the device computes energy.
 
         Raises:
-            DeviceError: it does not.
+            DeviceError: the device does not compute energy.
         """
         super().__init__(device, size, weights)
         self._estimating = device
         if self.cost not in device.estimates:
-            raise DeviceError(f"{self.cost} cannot be measured on device {device.name}: it tells no energy")
+            raise DeviceError(f"{self.cost} cannot be measured on device {device.name}: it computes no energy")
 
     @property
     def source(self) -> str:
@@ -129,4 +128,4 @@ class AnalyticalEnergyMeter(Meter):
         return Reading(float(self._estimating.costs([architecture], self.size)[self.cost][0]))
 
     def close(self) -> None:
-        """Nothing is held."""
+        """Do nothing: the meter holds no resources."""

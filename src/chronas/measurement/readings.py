@@ -1,4 +1,4 @@
-"""Readings of costs other than latency, as the journal keeps them: three rounds of each network, apart in time."""
+"""Readings of costs other than latency in a journal: three rounds of each network, apart in time."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from chronas.measurement.timing import median_interval
 from chronas.records import Estimate
 from chronas.units import unit_of
 
-ROUNDS = 3  # a reading is a second full of runs, or hardly noisy: fewer rounds than a latency needs
+ROUNDS = 3  # a reading covers a second of runs or has little noise, so it needs fewer rounds than a latency
 TABLES = """
 CREATE TABLE IF NOT EXISTS meter (cost TEXT PRIMARY KEY, source TEXT NOT NULL);
 CREATE TABLE IF NOT EXISTS reading (
@@ -27,7 +27,7 @@ ROWS = "SELECT cost, architecture, round, value, beside FROM reading"
 
 
 def estimate_of(cost: str, readings: Iterable[Reading]) -> Estimate:
-    """The estimate of a cost from a network's readings, two at least, in the order of rounds."""
+    """The estimate of a cost from at least two readings of a network, in the order of rounds."""
     kept = list(readings)
     rounds = tuple(reading.value for reading in kept)
     names = kept[0].beside
@@ -41,8 +41,8 @@ class Readings:
 
     Attributes:
         cost: its name.
-        source: what told them.
-        by_network: readings by network and number of the round.
+        source: source of the readings.
+        by_network: network -> index of the round -> reading.
     """
 
     cost: str
@@ -50,14 +50,14 @@ class Readings:
     by_network: dict[str, dict[int, Reading]] = field(default_factory=dict)
 
     def add(self, text: str, index: int, reading: Reading) -> None:
-        """Take up a reading; raises `ValueError` where it is not above zero."""
+        """Add a reading; raises `ValueError` if it is not above zero."""
         numbers = (reading.value, *reading.beside.values())
         if not all(isinstance(number, float) and math.isfinite(number) for number in numbers) or reading.value <= 0:
             raise ValueError(f"a reading should be above zero with finite numbers beside it, got {reading}")
         self.by_network.setdefault(text, {})[index] = reading
 
     def done(self, text: str, index: int) -> bool:
-        """Whether a round of a network is there."""
+        """Whether a round of a network exists."""
         return index in self.by_network.get(text, {})
 
     def estimates(self) -> dict[str, Estimate]:
@@ -72,11 +72,11 @@ class Readings:
 def readings_of(
     meters: Iterable[tuple[str, str]], rows: Iterable[tuple[str, str, int, float, str]]
 ) -> dict[str, Readings]:
-    """The readings of a journal's rows, by cost; `ValueError`, `KeyError` or `TypeError` where they make no sense.
+    """The readings of a journal's rows, by cost; raises `ValueError`, `KeyError` or `TypeError` if they are invalid.
 
     Args:
-        meters: cost and source.
-        rows: as `ROWS` selects them.
+        meters: cost and source of each meter.
+        rows: rows that `ROWS` selects.
     """
     found = {cost: Readings(cost, source) for cost, source in meters}
     if not found.keys() <= COSTS.keys():

@@ -1,8 +1,8 @@
 """The process that measures resident memory: `python -m chronas.measurement.resident`, JSON lines in and out.
 
 The first line has device, config, space and size, pickled by the parent process; each further line has an architecture
-and the file of its weights or null. Answers are one line each: {"peak_memory_mib": 33.6}, or {"error": "..."}. What
-libraries print goes to stderr.
+and the file of its weights or null. Answers are one line each: {"peak_memory_mib": 33.6}, or {"error": "..."}. Output
+of libraries goes to stderr.
 """
 
 from __future__ import annotations
@@ -32,11 +32,11 @@ PEAK_TO_NOW = "5"  # https://docs.kernel.org/filesystems/proc.html, "clear_refs"
 
 
 class Worker:
-    """Measures one network after the other."""
+    """Measures the memory of one network after the other."""
 
     def __init__(self, first: Mapping[str, Any]) -> None:
-        """Load the device's runtime, and run its first network."""
-        torch.set_num_threads(1)  # building networks in more would leave threads and their memory
+        """Load the device's runtime and run a first network."""
+        torch.set_num_threads(1)  # more threads would stay in memory after building networks
         device, config, space, size = unpacked(first["things"])
         self.device: Device = device(config)
         self.size: NetworkSize = size
@@ -44,7 +44,7 @@ class Worker:
         self.peak_mib(str(self.space.sample(1, REFERENCE_SEED)[0]), None)
 
     def peak_mib(self, text: str, weights: str | None) -> float:
-        """The peak while a network runs, over what was resident before it was prepared."""
+        """The peak resident memory while a network runs, minus that before it was prepared, in MiB."""
         architecture = self.space.parse(text)
         _give_back()
         before_mib = resident_mib("VmRSS")
@@ -58,22 +58,22 @@ class Worker:
 
 
 def resident_mib(field: str) -> float:
-    """A field of this process's status that is in kB, in MiB."""
+    """A memory field of this process's status, in MiB."""
     lines = STATUS.read_text(encoding="ascii", errors="replace").splitlines()
     (value,) = (line.split()[1] for line in lines if line.startswith(f"{field}:"))
     return int(value) * MIB_PER_KIB
 
 
 def _give_back() -> None:
-    """Give back to the system what nobody holds, so that garbage does not count."""
+    """Return unused memory to the system, so that garbage does not count."""
     gc.collect()
-    trim = getattr(ctypes.CDLL(None), "malloc_trim", None)  # glibc's; other C libraries give back by themselves
+    trim = getattr(ctypes.CDLL(None), "malloc_trim", None)  # glibc's; other C libraries return memory by themselves
     if trim is not None:
         trim(0)
 
 
 def main() -> None:
-    """Answer until the input ends."""
+    """Answer requests until the input ends."""
     answers = os.fdopen(os.dup(sys.stdout.fileno()), "w", encoding="utf-8")
     os.dup2(sys.stderr.fileno(), sys.stdout.fileno())  # libraries print there, and answers must stay alone
     worker: Worker | None = None

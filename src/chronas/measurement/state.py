@@ -1,4 +1,4 @@
-"""What a journal says: whose campaign it is, its networks in blocks, and all samples of all rounds."""
+"""The content of a journal: the campaign's settings, its networks in blocks, and all samples of all rounds."""
 
 from __future__ import annotations
 
@@ -20,29 +20,27 @@ from chronas.schemas import upgraded
 from chronas.spaces import Architecture, NetworkSize, Space
 
 SCHEMA = "chronas.journal/3"
-BEFORE_RENAMING = "chronas.journal/2"  # with other names of some keys; still read, and gone on with
-BEFORE_DRIFT = "chronas.journal/1"  # without a division by the reference's drift; still read, and gone on with
-REFERENCE_SEED = (
-    1_234_567  # gives a network of middling cost in each space, and hardly one that a campaign measures too
-)
+BEFORE_RENAMING = "chronas.journal/2"  # has other names for some keys; still accepted and continued
+BEFORE_DRIFT = "chronas.journal/1"  # has no division by the reference's drift; still accepted and continued
+REFERENCE_SEED = 1_234_567  # gives a network of medium cost in each space, which campaigns hardly ever measure too
 
-ROUND = ("warmup", "repeats", "statistic", "priority")  # what of a plan a round's latency depends on
+ROUND = ("warmup", "repeats", "statistic", "priority")  # settings of a plan that a round's latency depends on
 
 
 @dataclass(frozen=True)
 class Header:
-    """Whose campaign a journal is.
+    """Campaign metadata.
 
     Attributes:
-        space: its name.
-        size: what the networks were built into.
+        space: name of the space.
+        size: size of the networks.
         device: the device's fingerprint.
-        plan: how the networks are measured.
+        plan: settings of the measurement.
         reference: the text form of the reference network.
         created: date and time (UTC, ISO 8601).
-        version: of chronas.
-        idle_reference_ms: the reference's latency on the machine at rest, as earlier campaigns saw it; None where none
-            did.
+        version: version of chronas.
+        idle_reference_ms: the reference's latency in ms on the machine at rest, from earlier campaigns; None without
+            them.
     """
 
     space: str
@@ -58,14 +56,14 @@ class Header:
     def of(
         cls, space: Space, size: NetworkSize, device: Device, plan: Plan, earlier: Sequence[CampaignState] = ()
     ) -> Header:
-        """The header of a campaign that begins now; its reference is the same network for all campaigns of a space.
+        """The header of a new campaign; the reference is the same network for all campaigns of a space.
 
         Args:
-            space: of the networks.
-            size: what they are built into.
-            device: where they run.
-            plan: how they are measured.
-            earlier: campaigns that may know the machine at rest: those that timed the same reference alike do.
+            space: space of the networks.
+            size: size of the networks.
+            device: the device that runs them.
+            plan: settings of the measurement.
+            earlier: earlier campaigns; those that timed the same reference in the same way give the latency at rest.
         """
         reference = str(reference_of(space))
         created = datetime.now(UTC).isoformat(timespec="seconds")
@@ -85,7 +83,7 @@ class Header:
         return same_network and same_way and not device_differences(self.device, other.device)
 
     def differences(self, asked: Header) -> list[str]:
-        """What makes `asked` another campaign than this one, one text a difference; empty where it can go on."""
+        """The differences that make `asked` another campaign, one text each; empty if this one can continue."""
         found = [] if self.space == asked.space else [f"space is {self.space} there, {asked.space} here"]
         if self.size != asked.size:
             found.append(f"size is {self.size} there, {asked.size} here")
@@ -110,7 +108,7 @@ class Header:
 
     @classmethod
     def from_texts(cls, texts: Mapping[str, str]) -> Header:
-        """The header that `texts` came from; raises `KeyError` or `ValueError` where it is incomplete."""
+        """The header from `texts`; raises `KeyError` or `ValueError` if they are incomplete."""
         texts = upgraded(dict(texts))
         return cls(
             space=texts["space"],
@@ -125,7 +123,7 @@ class Header:
 
 
 def reference_of(space: Space) -> Architecture:
-    """The network that shows drift: the same one in all campaigns of a space."""
+    """The reference network that shows drift, the same in all campaigns of a space."""
     return space.sample(1, seed=REFERENCE_SEED)[0]
 
 
@@ -134,14 +132,14 @@ class ReferenceRound:
     """One round of the reference network.
 
     Attributes:
-        block: the number of the block.
-        round: the number of the block's round.
-        place: its number in that round, from 0.
+        block: the index of the block.
+        round: the index of the block's round.
+        place: its index in that round, from 0.
         start_s: the device's clock at the start.
         end_s: the device's clock at the end.
         samples_ms: milliseconds of each timed run.
-        background_cores: how many cores others used at that time; None where that is not known.
-        priority: what the system granted: "real-time", "high" or "normal".
+        background_cores: mean number of cores used by others; None if unknown.
+        priority: the granted priority: "real-time", "high" or "normal".
     """
 
     block: int
@@ -155,22 +153,22 @@ class ReferenceRound:
 
     @property
     def key(self) -> tuple[int, int, int]:
-        """Block, round and place: there is one such round."""
+        """Block, round and place, which identify the round."""
         return (self.block, self.round, self.place)
 
 
 @dataclass
 class CampaignState:
-    """All that a journal holds.
+    """The whole content of a journal.
 
     Attributes:
-        header: whose campaign it is.
+        header: metadata of the campaign.
         clock_s: the device's clock at the end of the last round.
-        blocks: text forms of the networks that are measured together, in the order in which they were asked for.
-        samples_ms: by network and number of the round.
-        starts_s: the device's clock at the start of each round, likewise.
-        references: rounds of the reference network, in the order of time.
-        readings: of costs other than latency, by the cost's name.
+        blocks: text forms of the networks of each block, in the order of requests.
+        samples_ms: network -> index of the round -> samples.
+        starts_s: network -> index of the round -> the device's clock at its start.
+        references: rounds of the reference network, in temporal order.
+        readings: readings of other costs than latency, by name of the cost.
     """
 
     header: Header
@@ -185,11 +183,11 @@ class CampaignState:
 
     @property
     def networks(self) -> list[str]:
-        """All networks, in the order in which they were asked for."""
+        """All networks, in the order of requests."""
         return [text for block in self.blocks for text in block]
 
     def add_network(self, block: int, text: str) -> None:
-        """Take up a row about a network; raises `ValueError` where blocks are not in order."""
+        """Add a network's row; raises `ValueError` if blocks are out of order."""
         if block == len(self.blocks):
             self.blocks.append([])
         if block != len(self.blocks) - 1:
@@ -197,7 +195,7 @@ class CampaignState:
         self.blocks[block].append(text)
 
     def add_round(self, text: str, index: int, start_s: float, samples_ms: list[float]) -> None:
-        """Take up a row about a round; raises `ValueError` where its samples are not those of the plan."""
+        """Add a round's row; raises `ValueError` if its samples do not fit the plan."""
         repeats = self.header.plan.repeats
         if not _sound(samples_ms) or len(samples_ms) != repeats:
             raise ValueError(f"a round should hold {repeats} samples above zero, got {samples_ms}")
@@ -205,20 +203,20 @@ class CampaignState:
         self.starts_s.setdefault(text, {})[index] = start_s
 
     def add_reference(self, reference: ReferenceRound) -> None:
-        """Take up a row about the reference; raises `ValueError` where it has no samples or strange ones."""
+        """Add a row of the reference; raises `ValueError` if it has no samples or invalid ones."""
         if not reference.samples_ms or not _sound(reference.samples_ms):
             raise ValueError(f"a round of the reference should hold samples above zero, got {reference.samples_ms}")
         self.references[reference.key] = reference
 
     def rounds_done(self, text: str, before: int | None = None) -> int:
-        """How many rounds of a network are there, in all or of those with a number below `before`."""
+        """The number of a network's rounds; with `before`, only rounds with a smaller index."""
         return sum(before is None or index < before for index in self.samples_ms.get(text, ()))
 
     def latency(self, text: str, before: int | None = None) -> Estimate:
-        """The latency of a network from all rounds, or those with a number below `before`.
+        """The latency of a network from all rounds, or from those with an index below `before`.
 
         Raises:
-            UsageError: there are fewer than two of them.
+            UsageError: there are fewer than two rounds.
         """
         plan, starts_s = self.header.plan, self.starts_s.get(text, {})
         indices = [index for index in sorted(starts_s) if before is None or index < before]
@@ -230,12 +228,12 @@ class CampaignState:
         return summarise(samples_ms, plan.statistic, factors)
 
     def latencies(self) -> dict[str, Estimate]:
-        """The latency of each network that has all the rounds of the plan, in the order in which they were asked."""
+        """The latency of each network that has all rounds of the plan, in the order of requests."""
         rounds = self.header.plan.rounds
         return {text: self.latency(text) for text in self.networks if self.rounds_done(text) >= rounds}
 
     def _drift(self) -> Drift:
-        """The drift by all timings of the reference so far; worked out again only when there are new ones."""
+        """The drift from all timings of the reference so far; recomputed only after new ones."""
         if self._known_drift is None or self._known_drift[0] != len(self.references):
             timings: dict[tuple[int, int], list[tuple[float, float]]] = {}
             for reference in self.references.values():
@@ -246,19 +244,19 @@ class CampaignState:
 
     @property
     def idle_reference_ms(self) -> float | None:
-        """The reference's latency on the machine at rest, as far as is known; None where it was never timed."""
+        """The reference's latency in ms on the machine at rest; None if unknown."""
         return self._drift().idle_reference_ms if self.references else self.header.idle_reference_ms
 
     def _block_of(self, text: str) -> int:
-        """The number of a network's block."""
+        """The index of a network's block."""
         if len(self._known_blocks) != len(self.networks):
             self._known_blocks = {text: number for number, block in enumerate(self.blocks) for text in block}
         return self._known_blocks[text]
 
     def drift_percent(self) -> float | None:
-        """How far the reference network's latency moved: from its 5th to its 95th percentile, in percent of its median.
+        """The spread of the reference's latency: from its 5th to its 95th percentile, in percent of its median.
 
-        None where it was not measured yet.
+        None if it has not been measured.
         """
         if not self.references:
             return None
@@ -267,12 +265,12 @@ class CampaignState:
         return float(100 * (high - low) / middle)
 
     def background_cores(self) -> float | None:
-        """How many cores others used meanwhile, in the mean; None where that is not known."""
+        """The mean number of cores used by others; None if unknown."""
         known = [r.background_cores for r in self.references.values() if r.background_cores is not None]
         return float(np.mean(known)) if known else None
 
     def priority(self) -> str | None:
-        """The lowest priority at which was timed: "real-time", "high" or "normal"; None before the first timing."""
+        """The lowest priority of all timings: "real-time", "high" or "normal"; None before the first timing."""
         found = {reference.priority for reference in self.references.values()}
         return next((priority for priority in (NORMAL, HIGH, REALTIME) if priority in found), None)
 

@@ -1,10 +1,10 @@
-"""From samples to a latency: a plan of rounds, one statistic within a round, the median and an interval over rounds.
+"""Latency from samples: a plan of rounds, one statistic for each round, and the median and an interval over rounds.
 
-What repeats best was found by experiment (docs/log.md, 2026-11-22): many short rounds, timed at real-time priority,
-each beside a run of one reference network, by whose drift they are divided, and networks built anew halfway. Why the
-minimum within a round: other work on a machine only ever adds time. Why the median over rounds: one round in a slow
-moment must not decide. Why the interval is over rounds and not over samples: the samples of a round share their
-moment, and agree with each other better than with the truth.
+The most repeatable method was found by experiment (docs/log.md, 2026-11-22): many short rounds at real-time priority,
+divided by the drift of a reference network that is timed in between, with networks rebuilt halfway. Within a round the
+minimum is used, because other work on a machine only adds time. Over rounds the median is used, so that one round in a
+slow moment does not decide. The interval is over rounds, not over samples, because the samples of a round are taken at
+the same moment and agree with each other better than with the truth.
 """
 
 from __future__ import annotations
@@ -27,15 +27,17 @@ CONFIDENCE = 0.95
 
 
 class Plan(BaseModel):
-    """How networks are measured; kept in the journal, the table and the report."""
+    """The settings of a measurement; stored in the journal, the table and the report."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
     rounds: int = Field(default=12, ge=2, le=1000, description="rounds of each network, apart in time")
-    max_rounds: int = Field(default=24, ge=2, le=1000, description="most rounds of a network with a too wide interval")
+    max_rounds: int = Field(
+        default=24, ge=2, le=1000, description="largest number of rounds of a network whose interval is too wide"
+    )
     warmup: int = Field(default=2, ge=1, le=1000, description="untimed runs at the start of a round")
     repeats: int = Field(default=4, ge=1, le=10000, description="timed runs of a round")
-    statistic: Statistic = Field(default="minimum", description="what a round's samples are reduced to")
+    statistic: Statistic = Field(default="minimum", description="statistic of a round's samples")
     reference_every: int = Field(
         default=1,
         ge=0,
@@ -49,11 +51,11 @@ class Plan(BaseModel):
         default=6,
         ge=0,
         le=1000,
-        description="rounds after which networks are built anew: where one lies in memory moves it by 1 %; 0: never",
+        description="rounds after which networks are rebuilt, because their place in memory matters by 1 %; 0: never",
     )
-    interval_percent: float = Field(default=3.0, gt=0, description="wanted half-width of the interval, relative")
-    block: int = Field(default=100, ge=1, le=10000, description="networks that are held in memory for their rounds")
-    seed: int = Field(default=0, ge=0, description="what the order of networks in a round is drawn from")
+    interval_percent: float = Field(default=3.0, gt=0, description="wanted half-width of the interval, in percent")
+    block: int = Field(default=100, ge=1, le=10000, description="networks that are in memory at one time")
+    seed: int = Field(default=0, ge=0, description="seed of the order of networks in a round")
 
     @model_validator(mode="after")
     def _ordered(self) -> Plan:
@@ -63,10 +65,10 @@ class Plan(BaseModel):
 
 
 def stored_plan(content: Mapping[str, object]) -> Plan:
-    """The plan that a journal or table holds; what it does not name yet was not done then.
+    """The plan in a journal or table; settings that an older file lacks were off then.
 
     Raises:
-        ValueError: it is no plan.
+        ValueError: the content is not a plan.
     """
     return Plan.model_validate({"reference_every": 0, "priority": "normal", "rebuild_every": 0} | dict(content))
 
@@ -82,16 +84,16 @@ def summarise(
     """The latency of a network from all its samples.
 
     The interval is value +- t(0.975, n - 1) x s / sqrt(n) over the n rounds' statistics, s their standard deviation.
-    Its lower end can be below zero where two or three rounds disagree wildly: that is what is known then.
+    Its lower end can be below zero if two or three rounds disagree widely.
 
     Args:
         samples_by_round: milliseconds of each timed run, for each round.
-        statistic: what a round's samples are reduced to.
-        drifts: how much slower the machine was during each round, as a factor that its statistic is divided by; the
-            median and the 95th percentile are of the samples as they are.
+        statistic: the statistic of a round's samples.
+        drifts: slowdown of the machine during each round, a factor by which the round's statistic is divided; the
+            median and the 95th percentile are those of the original samples.
 
     Raises:
-        UsageError: fewer than two rounds, a round without samples, or a sample that is not above zero.
+        UsageError: there are fewer than two rounds, a round has no samples, or a sample is not above zero.
     """
     samples = [sample for samples_ms in samples_by_round for sample in samples_ms]
     if len(samples_by_round) < 2 or not all(samples_by_round):
@@ -106,7 +108,7 @@ def summarise(
 
 
 def median_interval(rounds: Sequence[float]) -> tuple[float, float, float]:
-    """The median over rounds, two at least, and the ends of its 95 % interval: +- t(0.975, n - 1) x s / sqrt(n)."""
+    """The median of at least two rounds and the ends of its 95 % interval: +- t(0.975, n - 1) x s / sqrt(n)."""
     value = float(np.median(rounds))
     quantile = float(stdtrit(len(rounds) - 1, (1 + CONFIDENCE) / 2))
     half = quantile * float(np.std(rounds, ddof=1)) / math.sqrt(len(rounds))

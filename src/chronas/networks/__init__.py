@@ -1,4 +1,4 @@
-"""What an architecture becomes: plain torch networks, their counts, and the files they are exported to.
+"""Architectures as plain torch networks, their counts, and the files they are exported to.
 
 network = build(make_space("darts").sample(1, seed=0)[0], make_space("darts").sizes["cifar10"])
 logits = network.eval()(torch.zeros(1, 3, 32, 32))
@@ -7,36 +7,41 @@ print(count(network, (3, 32, 32)).macs)
 
 from __future__ import annotations
 
-from chronas.networks.build import build, plan
-from chronas.networks.cells import BlockPlan, CellPlan, DropPath, Network, NetworkPlan, is_even, set_drop_path
-from chronas.networks.counts import (
-    Counts,
-    Layer,
-    SpaceCounts,
-    SpaceWork,
-    Work,
-    Workload,
-    count,
-    space_counts,
-    space_work,
-    work_by_differences,
-    workload,
-)
-from chronas.networks.graph import UntraceableError, wiring
-from chronas.networks.layers import ChainNetwork, ChainPlan, LayerPlan, make_block
-from chronas.networks.onnx import onnx_bytes, write_onnx
-from chronas.networks.operations import (
-    OPERATIONS,
-    DilatedConv,
-    OpSpec,
-    ReLUConvBN,
-    SeparableConv,
-    Zero,
-    make_operation,
-)
-from chronas.networks.preprocessing import Preprocessing
-from chronas.networks.source import model_source, write_source
-from chronas.networks.weights import load_state, save_state
+from typing import TYPE_CHECKING
+
+from chronas.registry import lazily
+
+if TYPE_CHECKING:
+    from chronas.networks.cells import BlockPlan, CellPlan, DropPath, Network, NetworkPlan, is_even, set_drop_path
+    from chronas.networks.construction import build, plan
+    from chronas.networks.counts import (
+        Counts,
+        Layer,
+        SpaceCounts,
+        SpaceWork,
+        Work,
+        Workload,
+        count,
+        space_counts,
+        space_work,
+        work_by_differences,
+        workload,
+    )
+    from chronas.networks.graph import UntraceableError, wiring
+    from chronas.networks.layers import ChainNetwork, ChainPlan, LayerPlan, make_block
+    from chronas.networks.onnx import onnx_bytes, write_onnx
+    from chronas.networks.operations import (
+        OPERATIONS,
+        DilatedConv,
+        OpSpec,
+        ReLUConvBN,
+        SeparableConv,
+        Zero,
+        make_operation,
+    )
+    from chronas.networks.preprocessing import Preprocessing
+    from chronas.networks.source import model_source, write_source
+    from chronas.networks.weights import load_state, save_state
 
 __all__ = [
     "OPERATIONS",
@@ -80,3 +85,20 @@ __all__ = [
     "write_onnx",
     "write_source",
 ]
+
+__getattr__ = lazily(
+    __name__,
+    {
+        "construction": "build plan",
+        "cells": "BlockPlan CellPlan DropPath Network NetworkPlan is_even set_drop_path",
+        "counts": "Counts Layer SpaceCounts SpaceWork Work Workload count space_counts space_work "
+        "work_by_differences workload",
+        "graph": "UntraceableError wiring",
+        "layers": "ChainNetwork ChainPlan LayerPlan make_block",
+        "onnx": "onnx_bytes write_onnx",
+        "operations": "OPERATIONS DilatedConv OpSpec ReLUConvBN SeparableConv Zero make_operation",
+        "preprocessing": "Preprocessing",
+        "source": "model_source write_source",
+        "weights": "load_state save_state",
+    },
+)

@@ -1,9 +1,9 @@
-"""Networks of repeated cells, from a plan that is plain data.
+"""Networks of repeated cells, built from a plan of plain data.
 
 The evaluation networks of DARTS (https://github.com/quark0/darts, cnn/model.py) and NAS-Bench-201
-(https://github.com/D-X-Y/AutoDL-Projects, `TinyNetwork`). Unlike there, nothing works in place, the auxiliary head
-adapts to the size of the image, and a network in eval mode returns one tensor, so that torch.fx can trace it.
-This file needs torch and operations.py alone and stands as it is in an exported model.py.
+(https://github.com/D-X-Y/AutoDL-Projects, `TinyNetwork`). Unlike there, no operation works in place, the auxiliary head
+adapts to the size of the image, and a network in eval mode returns one tensor, so that torch.fx can trace it. This file
+needs only torch and operations.py; an exported model.py contains it unchanged.
 """
 
 from __future__ import annotations
@@ -26,8 +26,8 @@ class CellPlan:
     Attributes:
         inputs: number of input states.
         nodes: number of inner states, numbered after the inputs.
-        edges: (source, target, operation) of the edges that are built.
-        output: states that are concatenated.
+        edges: (source, target, operation) of each edge that is built.
+        output: states whose concatenation is the cell's output.
         stride: stride of the edges that leave an input state.
     """
 
@@ -59,7 +59,7 @@ class BlockPlan:
 
 @dataclass(frozen=True)
 class AuxiliaryPlan:
-    """The auxiliary head: after which block, for what input, and whether its last batch norm stands."""
+    """The auxiliary head: the block it follows, the shape of its input, and whether it has its last batch norm."""
 
     after: int
     channels: int
@@ -69,7 +69,7 @@ class AuxiliaryPlan:
 
 @dataclass(frozen=True)
 class NetworkPlan:
-    """All that is needed to build a network.
+    """All data for building a network of cells.
 
     Attributes:
         stem: "cifar" (conv3x3-BN) or "imagenet" (three convolutions of stride 2).
@@ -100,7 +100,7 @@ def is_even(size: Size) -> bool:
 
 
 class DropPath(nn.Module):
-    """Drop whole images of a batch with a probability, in training only; the identity otherwise."""
+    """Drops whole images of a batch with a given probability in training; the identity otherwise."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -116,14 +116,14 @@ class DropPath(nn.Module):
 
 
 def set_drop_path(network: nn.Module, probability: float) -> None:
-    """Have all `DropPath` modules of a network drop images with a probability."""
+    """Set the drop probability of all `DropPath` modules of a network."""
     for module in network.modules():
         if isinstance(module, DropPath):
             module.probability = probability
 
 
 class Edge(nn.Sequential):
-    """An operation and its drop path; the identity is never dropped."""
+    """An operation followed by drop path; an identity is never dropped."""
 
     def __init__(self, operation: nn.Module) -> None:
         super().__init__(operation)
@@ -132,7 +132,7 @@ class Edge(nn.Sequential):
 
 
 class Cell(nn.Module):
-    """A directed graph of operations; a node is the sum of its edges, or zeros where it has none."""
+    """A directed graph of operations; a node is the sum of its edges, or zeros if it has none."""
 
     def __init__(
         self, plan: CellPlan, block: BlockPlan, types: Mapping[str, Callable[..., nn.Module]] = OPERATIONS
@@ -197,7 +197,7 @@ class Residual(nn.Module):
 
 
 class AuxiliaryHead(nn.Module):
-    """DARTS's auxiliary head: two windows a side, as 8x8 (CIFAR) and 7x7 (ImageNet) have in the original."""
+    """DARTS's auxiliary head, with two windows a side as the original has for 8x8 (CIFAR) and 7x7 (ImageNet)."""
 
     def __init__(self, plan: AuxiliaryPlan, classes: int) -> None:
         super().__init__()
@@ -224,7 +224,8 @@ class AuxiliaryHead(nn.Module):
 class Network(nn.Module):
     """A stem, a chain of blocks, a head.
 
-    In eval, images [B, C, H, W] -> logits [B, classes]; in training with an auxiliary head (logits, auxiliary logits).
+    In eval mode, images [B, C, H, W] -> logits [B, classes]. In training mode with an auxiliary head, it returns
+    (logits, auxiliary logits).
     """
 
     def __init__(self, plan: NetworkPlan, types: Mapping[str, Callable[..., nn.Module]] = OPERATIONS) -> None:
@@ -241,7 +242,7 @@ class Network(nn.Module):
         self.auxiliary_after = plan.auxiliary.after if plan.auxiliary else -1
 
     def forward(self, images: torch.Tensor) -> torch.Tensor | tuple[torch.Tensor, torch.Tensor]:
-        """[B, C, H, W] -> [B, classes], with the auxiliary logits of the same shape in training."""
+        """[B, C, H, W] -> [B, classes]; in training mode also the auxiliary logits of the same shape."""
         states = [self.stem[0](images)]
         states.append(self.stem[1](states[0]) if len(self.stem) > 1 else states[0])
         auxiliary: torch.Tensor | None = None

@@ -1,9 +1,9 @@
-"""What networks cost on paper: layers, MACs and parameters, of one network and of all networks of a space at once.
+"""Layers, MACs and parameters: of one network, and of all networks of a space at once.
 
-A layer stands with all that its cost on an accelerator depends on. MACs are those of convolutions, fully connected
-layers and products of matrices, for one example, without biases, norms, pooling and sums (`flops_M` of NAS-Bench-201 is
-this plus 10 for the classifier's bias). The work of a space is a base and a part for each slot of the encoding; so any
-number of architectures is counted by one matrix product.
+A `Layer` has all properties that its cost on an accelerator depends on. MACs count convolutions, fully connected layers
+and matrix products for one example, without biases, norms, pooling and sums (`flops_M` of NAS-Bench-201 is this plus 10
+for the classifier's bias). The work of a space is a base plus a part for each slot of the encoding, so one matrix
+product counts any number of architectures.
 
 Letters: `N` architectures, `W` slots.
 """
@@ -22,8 +22,8 @@ import torch
 from torch import fx, nn
 from torch.nn import functional as F  # noqa: N812 - the field's name
 
-from chronas.networks.build import build
 from chronas.networks.cells import is_even
+from chronas.networks.construction import build
 from chronas.networks.flops import multiplications
 from chronas.networks.graph import (
     NORMS,
@@ -54,20 +54,20 @@ PRODUCTS = frozenset(
 
 @dataclass(frozen=True)
 class Layer:
-    """One layer on one example. A fully connected layer is a 1x1 convolution of one pixel, or of one for each token.
+    """One layer on one example. A fully connected layer is a 1x1 convolution of one pixel, or of one pixel a token.
 
-    Dilation is left out: it changes what is read where, not how much is computed.
+    Dilation is left out: it changes the pixels that are read, not the amount of computation.
 
     Attributes:
-        kind: what is done in each window; of an "other" layer only the MACs are known.
+        kind: the computation in each window; for an "other" layer only the MACs are known.
         inputs: input channels.
         outputs: output channels.
         kernel: height and width of the window.
         stride: vertical and horizontal step of the window.
         input_size: height and width of the input, without padding.
         output_size: height and width of the output.
-        groups: parts into which the channels are divided; a pooling has one for each channel.
-        name: of an "other" layer's class or function.
+        groups: number of groups of channels; a pooling has one for each channel.
+        name: class or function of an "other" layer.
         multiplications: MACs of an "other" layer.
     """
 
@@ -84,27 +84,27 @@ class Layer:
 
     @property
     def macs(self) -> int:
-        """Multiply-accumulates of a convolution or another layer; what a pooling adds or compares."""
+        """Multiply-accumulates of a convolution or another layer; for a pooling, the numbers added or compared."""
         if self.kind == "other":
             return self.multiplications
         return self.outputs * math.prod(self.output_size) * math.prod(self.kernel) * self.inputs // self.groups
 
     @property
     def is_global(self) -> bool:
-        """Whether a pooling makes one number of each channel."""
+        """Whether this is a pooling that reduces each channel to one number."""
         return self.kind == "pooling" and self.output_size == (1, 1)
 
 
-Workload = Counter[Layer]  # how often each layer stands in a network
+Workload = Counter[Layer]  # layer -> number of times that it occurs in a network
 
 
 @dataclass(frozen=True)
 class Work:
-    """The layers and the parameters of a network or of a part of one; a difference of two can have negative numbers.
+    """The layers and parameters of a network or of a part of it; a difference can contain negative numbers.
 
     Attributes:
-        layers: how often each layer is there.
-        parameters: numbers that training changes.
+        layers: layer -> number of times that it occurs.
+        parameters: number of trainable parameters.
     """
 
     layers: Workload = field(default_factory=Counter)
@@ -112,7 +112,7 @@ class Work:
 
     @classmethod
     def of(cls, network: nn.Module, input_shape: tuple[int, ...]) -> Work:
-        """The work of a network in eval mode, which is not run; raises as `workload`."""
+        """The work of a network in eval mode, without running it; raises as `workload`."""
         return cls(workload(network, input_shape), sum(parameter.numel() for parameter in network.parameters()))
 
     @property
@@ -121,7 +121,7 @@ class Work:
         return sum(layer.macs * times for layer, times in self.layers.items() if layer.kind != "pooling")
 
     def plus(self, other: Work, times: int = 1) -> Work:
-        """This and so many times the other."""
+        """The sum of this and `times` times the other."""
         layers = Counter(self.layers)
         for layer, number in other.layers.items():
             layers[layer] += times * number
@@ -133,8 +133,8 @@ class SpaceWork:
     """The work of all networks of a space.
 
     Attributes:
-        base: the part that all networks have.
-        slots: the part of each slot of the encoding, in all places where it stands [W].
+        base: the part that all networks share.
+        slots: the part of each slot of the encoding, summed over all its places in the network [W].
     """
 
     base: Work
@@ -142,7 +142,7 @@ class SpaceWork:
 
 
 def workload(network: nn.Module, input_shape: tuple[int, ...]) -> Workload:
-    """The layers of a network in eval mode; those whose result nothing uses are among them.
+    """The layers of a network in eval mode, including layers whose result is not used.
 
     Args:
         network: examples [B, ...] -> any tensor; it is not run.
@@ -161,14 +161,14 @@ def graph_layers(graph: Graph) -> Workload:
 
 @dataclass(frozen=True)
 class Counts:
-    """What a network costs on paper.
+    """Analytical counts of a network.
 
     Attributes:
-        macs: multiply-accumulates of convolutions, fully connected layers and products of matrices, for one example.
-        parameters: numbers that training changes, without those of layers that eval does not use (auxiliary head).
-        peak_activation_bytes: the most that inputs and outputs of layers take at one time, for the whole batch in
-            fp32. Layers run in graph order and nothing in place; views count as copies; weights do not count. None for
-            a network that torch.fx cannot trace, because its steps depend on numbers.
+        macs: multiply-accumulates of convolutions, fully connected layers and matrix products, for one example.
+        parameters: trainable parameters, without layers that eval mode does not use (auxiliary head).
+        peak_activation_bytes: the largest memory that inputs and outputs of layers take at one time, for the whole
+            batch in fp32. Layers run in graph order and not in place; views count as copies; weights do not count. None
+            if torch.fx cannot trace the network because its steps depend on the input's values.
     """
 
     macs: int
@@ -177,14 +177,14 @@ class Counts:
 
 
 def count(network: nn.Module, input_shape: tuple[int, ...], batch: int = 1) -> Counts:
-    """MACs, parameters and peak activation memory of a network, whose mode stays as it is.
+    """MACs, parameters and peak activation memory of a network; its mode does not change.
 
-    It is not run, except where it cannot be traced: then it is run on one example of zeros.
+    The network is not run, unless it cannot be traced: then it runs once on an example of zeros.
 
     Args:
         network: examples [B, ...] -> outputs [B, ...].
         input_shape: shape of one example: channels, height and width of an image.
-        batch: number of examples that the peak activation memory is for.
+        batch: number of examples for the peak activation memory.
 
     Raises:
         UsageError: the network does not fit the input.
@@ -216,9 +216,9 @@ class SpaceCounts:
     """MACs and parameters of all networks of a space; equal to the counts of the built networks.
 
     Attributes:
-        base_macs: of everything that is not chosen: stem, preprocessing, residual blocks, head.
-        slot_macs: of each slot, over all places where it stands [W].
-        base_parameters: as `base_macs`; an auxiliary head is not counted.
+        base_macs: MACs of everything that is not chosen: stem, preprocessing, residual blocks, head.
+        slot_macs: MACs of each slot, summed over all its places in the network [W].
+        base_parameters: as `base_macs`, without an auxiliary head.
         slot_parameters: as `slot_macs` [W].
     """
 
@@ -249,9 +249,10 @@ def space_counts(space: Space, size: NetworkSize) -> SpaceCounts:
 
 
 def work_by_differences(space: Space, size: NetworkSize) -> SpaceWork:
-    """The work of a space whose topology says nothing of it: one network for each slot, against a reference network.
+    """The work of a space by differences: one network for each slot is compared with a reference network.
 
-    The reference takes the first choice everywhere; its slots count nothing beside the base.
+    Used for topologies without their own method. The reference takes the first choice everywhere; its slots add nothing
+    to the base.
     """
     reference = space.first()
     base = Work.of(build(reference, size), size.input_shape)
@@ -263,7 +264,7 @@ def work_by_differences(space: Space, size: NetworkSize) -> SpaceWork:
 
 
 def _with_slot(space: Space, reference: Architecture, decision: int, option: int) -> Architecture:
-    """The reference with another choice; where its decision is not kept there, it takes the place of the last kept."""
+    """The reference with another choice; if its decision is not kept, it replaces the group's last kept one."""
     choices = list(reference.choices)
     group = next(group for group in space.groups if decision in group.decisions)
     if choices[decision] is None:
@@ -273,7 +274,7 @@ def _with_slot(space: Space, reference: Architecture, decision: int, option: int
 
 
 def cell_work(space: Space, topology: CellTopology, size: NetworkSize) -> SpaceWork:
-    """The work of everything but the edges, and that of each option of each edge in all cells of its kind."""
+    """The work outside of the edges, and that of each option of each edge, summed over all cells of its kind."""
     plan = topology.edgeless(size)
     types, seen = topology.types, dict[tuple[str, int, int, "Size"], Work]()
 
@@ -297,7 +298,7 @@ def cell_work(space: Space, topology: CellTopology, size: NetworkSize) -> SpaceW
 def _edge_work(
     operation: Callable[[str, int, int, Size], Work], name: str, cell: Cell, edge: int, plan: NetworkPlan
 ) -> Work:
-    """The work of an operation on one edge in all blocks of a cell; edges between nodes stand behind the stride."""
+    """The work of an operation on one edge in all blocks of a cell; edges between nodes come after the stride."""
     stride, behind = (cell.stride, 1) if cell.edges[edge][0] < cell.inputs else (1, cell.stride)
     total = Work()
     for (channels, pixels), times in Counter(
@@ -308,7 +309,7 @@ def _edge_work(
 
 
 def layer_work(space: Space, topology: LayerTopology, size: NetworkSize) -> SpaceWork:
-    """The work of stem and head, and that of each option of each layer in a row; no block's shape depends on others."""
+    """The work of stem and head, and of each option of each layer; no block's shape depends on other blocks."""
     seen: dict[tuple[LayerPlan, Size], Work] = {}
     found: dict[tuple[int, int], Work] = {}
     for option in range(max(len(decision.options) for decision in space.decisions)):
@@ -330,7 +331,7 @@ def layer_work(space: Space, topology: LayerTopology, size: NetworkSize) -> Spac
 
 
 def _made(make: Callable[[], nn.Module]) -> nn.Module:
-    """A module; torch's generator stays as it was."""
+    """The module that `make` builds; torch's generator does not change."""
     with torch.random.fork_rng(devices=[]):
         return make()
 
@@ -340,7 +341,7 @@ def _strided(pixels: Size, stride: int) -> Size:
 
 
 def _layers(graph: Graph, node: fx.Node) -> Iterable[Layer]:
-    """The layer that a step is, if it is one."""
+    """The layer of a step, or nothing if the step is none."""
     if node.op == "call_module":
         yield from _module_layers(graph, node)
     elif node.op == "call_function" and node.target in CONVOLUTIONS:
@@ -382,7 +383,7 @@ def _name(node: fx.Node) -> str:
 
 
 def _sized(graph: Graph, node: fx.Node) -> tuple[int, Size]:
-    """Channels and size of a node's tensor; one that has been flattened is of one pixel."""
+    """Channels and image size of a node's tensor; a flattened tensor has one pixel."""
     _, channels, *pixels = graph.shape(node)
     return channels, (pixels[0], pixels[1]) if len(pixels) > 1 else (1, 1)
 

@@ -1,7 +1,7 @@
-"""A network's graph by torch.fx with the shape of everything in it, without running the network.
+"""The torch.fx graph of a network with the shape of every value, found without running the network.
 
-Shapes come from a batch of no images, which costs no arithmetic (the meta device would first load torch._dynamo,
-seconds a process), and equal layers on equal inputs are asked once: a 20-cell DARTS network takes about 0.1 s.
+Shapes come from an empty batch, which costs no arithmetic (the meta device would first load torch._dynamo, which takes
+seconds in each process). Equal layers with equal inputs run only once: a 20-cell DARTS network takes about 0.1 s.
 """
 
 from __future__ import annotations
@@ -18,23 +18,23 @@ from torch import fx, nn
 from chronas.errors import UsageError
 
 BYTES_PER_NUMBER = 4
-ONNX_FORM = "onnx_form"  # the method by which a layer of a user's own writes itself: onnx_form(steps, node)
+ONNX_FORM = "onnx_form"  # the method with which a user's own layer writes itself: onnx_form(steps, node)
 NORMS = (nn.modules.batchnorm._BatchNorm, nn.GroupNorm, nn.LayerNorm)
 
 
 class UntraceableError(UsageError):
-    """A network whose steps depend on numbers, so that torch.fx cannot follow it."""
+    """A network whose steps depend on its input's values, so that torch.fx cannot trace it."""
 
 
 @dataclass(frozen=True)
 class Graph:
-    """What a network does in eval mode, for one input shape.
+    """The steps of a network in eval mode, for one input shape.
 
     Attributes:
         layers: the network's modules by name; `call_module` targets are such names.
-        nodes: all steps in the order in which they run, those that nothing uses included.
+        nodes: all steps in the order of execution, including unused ones.
         batch: the number of images.
-        values: what each step gives for no images: a tensor, a number, a tuple, ...
+        values: the result of each step for an empty batch: a tensor, a number, a tuple, ...
     """
 
     layers: dict[str, nn.Module]
@@ -44,12 +44,12 @@ class Graph:
 
     @property
     def device(self) -> torch.device:
-        """Where the network's weights are, and its images have to be."""
+        """The device of the network's weights; images must be there too."""
         device: torch.device = self.values[self.nodes[0]].device
         return device
 
     def shape(self, node: fx.Node) -> tuple[int, ...]:
-        """The shape of a node that gives a tensor, for `batch` images."""
+        """The shape of a node's tensor for `batch` images."""
         return tuple(size or self.batch for size in self.values[node].shape)
 
     def layer(self, node: fx.Node) -> nn.Module:
@@ -57,7 +57,7 @@ class Graph:
         return self.layers[str(node.target)]
 
     def rerun(self, node: fx.Node, batch: int) -> Any:
-        """The result of one step for so many examples of zeros."""
+        """The result of one step for `batch` examples of zeros."""
 
         def zeros(source: fx.Node) -> Any:
             value = self.values[source]
@@ -75,10 +75,10 @@ class Graph:
 
 
 def trace(network: nn.Module, input_shape: tuple[int, ...], batch: int = 1) -> Graph:
-    """The graph of a network in eval mode for `batch` images; the network's own mode stays as it is.
+    """The graph of a network in eval mode for `batch` images; the network's own mode does not change.
 
     Raises:
-        UntraceableError: the network's steps depend on numbers.
+        UntraceableError: the network's steps depend on its input's values.
         UsageError: fewer than one example, the network does not fit the input, or the examples of a batch are not kept
             along the first dimension.
     """
@@ -100,9 +100,9 @@ def trace(network: nn.Module, input_shape: tuple[int, ...], batch: int = 1) -> G
 
 
 def wiring(network: nn.Module) -> str:
-    """Which layer of a network feeds which, as text: networks can differ in this alone.
+    """The connections between a network's layers, as text; two networks can differ in these alone.
 
-    Empty for a network whose steps depend on numbers, which no trace can tell.
+    Empty for a network that cannot be traced because its steps depend on its input's values.
     """
     try:
         with eval_mode(network):
@@ -112,7 +112,7 @@ def wiring(network: nn.Module) -> str:
 
 
 class _Tracer(fx.Tracer):
-    """Keeps a layer whole that brings its own ONNX form."""
+    """A tracer that does not look into layers with their own ONNX form."""
 
     def is_leaf_module(self, m: nn.Module, module_qualified_name: str) -> bool:
         return hasattr(m, ONNX_FORM) or super().is_leaf_module(m, module_qualified_name)
@@ -120,7 +120,7 @@ class _Tracer(fx.Tracer):
 
 @contextlib.contextmanager
 def eval_mode(network: nn.Module) -> Iterator[None]:
-    """Have all modules of a network in eval mode inside, and in their own modes after it."""
+    """Put all modules of a network in eval mode, and restore their modes afterwards."""
     modes = [(module, module.training) for module in network.modules()]
     network.eval()
     try:
@@ -131,7 +131,7 @@ def eval_mode(network: nn.Module) -> Iterator[None]:
 
 
 def _propagate(graph: Graph, images: torch.Tensor) -> None:
-    """Fill in the values, for no images; a step that was seen with equal inputs is not run again."""
+    """Fill in the values for an empty batch; a step with inputs that were seen before is not run again."""
     seen: dict[str, Any] = {}
     with torch.no_grad():
         for node in graph.nodes:
@@ -175,7 +175,7 @@ def _run(graph: Graph, node: fx.Node, value_of: Callable[[fx.Node], Any] | None 
 
 
 def parameters_of(graph: Graph) -> int:
-    """The parameters of all layers in the graph, each once."""
+    """The number of parameters of all layers in the graph, each counted once."""
     found: dict[int, int] = {}
     for node in graph.nodes:
         if node.op == "call_module":
@@ -188,7 +188,7 @@ def parameters_of(graph: Graph) -> int:
 
 
 def peak_activation_bytes(graph: Graph) -> int:
-    """The largest sum of live tensors; a tensor lives from the node that makes it to the last one that reads it."""
+    """The largest sum of live tensors, in bytes; a tensor lives from its node to the last node that reads it."""
     position = {node: index for index, node in enumerate(graph.nodes)}
     sizes = [_activation_bytes(graph, node) for node in graph.nodes]
     changes = [0] * (len(sizes) + 1)

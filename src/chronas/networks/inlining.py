@@ -1,8 +1,8 @@
-"""The source of classes and of all that they use, gathered from the files that define them.
+"""Collects the source of classes and of everything they use from the files that define them.
 
-A name that a class mentions is looked up where Python would look it up: in the file of the class, then in the file that
-it is imported from. Files of chronas and of the package that a class is in are copied definition by definition. What
-comes from the standard library, from torch and from other packages stays an import.
+A name is looked up as Python does: in the file of the class, then in the file that it is imported from. Definitions are
+copied one by one from files of chronas and of the class's own package. Names of the standard library, torch and other
+packages stay imports.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from chronas.errors import UsageError
 
 @dataclass(frozen=True)
 class Definition:
-    """A class, function or constant of a file: its source, and the names that it mentions."""
+    """A class, function or constant of a file: its source, and the names in it."""
 
     source: str
     mentions: frozenset[str]
@@ -30,18 +30,18 @@ class Definition:
 
 @dataclass(frozen=True)
 class Imported:
-    """A name that a file takes from elsewhere.
+    """A name that a file imports.
 
     Attributes:
-        module: where from, in full.
-        name: what it is called there; empty for the module itself.
+        module: full name of the module that it comes from.
+        name: its name there; empty for the module itself.
     """
 
     module: str
     name: str = ""
 
     def statement(self, known_as: str) -> str:
-        """The import that makes it known under a name."""
+        """The statement that imports it as `known_as`."""
         what = self.name or self.module
         alias = "" if known_as == what else f" as {known_as}"
         return f"from {self.module} import {self.name}{alias}" if self.name else f"import {self.module}{alias}"
@@ -49,12 +49,12 @@ class Imported:
 
 @dataclass
 class Inlined:
-    """Source that stands without the files that it comes from.
+    """Source that works without the files that it comes from.
 
     Attributes:
-        definitions: in an order in which each can be evaluated.
-        imports: statements.
-        packages: beside torch and the standard library, that the imports need.
+        definitions: source of each definition, in an order in which they can be evaluated.
+        imports: import statements.
+        packages: packages that the imports need besides torch and the standard library.
     """
 
     definitions: list[str] = field(default_factory=list)
@@ -73,13 +73,13 @@ def inlined(
     names: Iterable[str],
     replaced: Mapping[str, tuple[str, frozenset[str]]],
 ) -> Inlined:
-    """The source of classes, of names of a module, and of all that these mention.
+    """The source of classes, of names of a module, and of everything that they use.
 
     Args:
-        classes: from any files.
-        module: whose `names` are wanted too; those that it does not have are left out.
-        names: that other source mentions.
-        replaced: definitions that take the place of those of the same name: source, and what it mentions.
+        classes: classes from any files.
+        module: the module of `names`.
+        names: names in `module` to include too; names that it does not have are left out.
+        replaced: name -> replacement of its definition: the source, and the names in it.
 
     Raises:
         UsageError: a class has no file, or two definitions have one name.
@@ -103,7 +103,7 @@ class _Search:
         self.done: set[str] = set()
 
     def find(self, module: str, name: str) -> None:
-        """Find a name as a module sees it, and whatever that mentions."""
+        """Find a name as a module sees it, and everything that its definition uses."""
         source, definitions, imports = _read(module)
         if name in definitions:
             before = self.found.setdefault(name, module)
@@ -128,7 +128,7 @@ class _Search:
         self.find(origin.module, origin.name)
 
     def result(self) -> Inlined:
-        """All that was found: files that others import from stand first, a file's definitions in its order."""
+        """All definitions found: imported files come first, and each file keeps its order."""
         result = Inlined()
         for module in self._ordered():
             for name, definition in _read(module)[1].items():
@@ -191,7 +191,7 @@ def _read(module: str) -> tuple[str, dict[str, Definition], dict[str, Imported]]
 
 
 def _statements(body: Iterable[ast.stmt]) -> Iterator[ast.stmt]:
-    """Statements of a file, those under `if TYPE_CHECKING:` included."""
+    """Statements of a file, including those under `if TYPE_CHECKING:`."""
     for node in body:
         if isinstance(node, ast.If) and isinstance(node.test, ast.Name) and node.test.id == "TYPE_CHECKING":
             yield from node.body

@@ -1,8 +1,9 @@
-"""Networks that are a chain of blocks, from a plan that is plain data: FBNet's inverted residuals.
+"""Networks that are a chain of blocks, built from a plan of plain data: FBNet's inverted residuals.
 
-As in https://github.com/GATECH-EIC/HW-NAS-Bench (`FBNet_Infer`, `ConvBlock`, `Skip`); nothing works in place, and
-residual branches can be dropped in training. Blocks in two groups shuffle their channels after the first convolution.
-This file needs torch and cells.py alone and stands as it is in an exported model.py. B images, C channels, H x W size.
+As in https://github.com/GATECH-EIC/HW-NAS-Bench (`FBNet_Infer`, `ConvBlock`, `Skip`); unlike there, no operation works
+in place, and residual branches can be dropped in training. Blocks in two groups shuffle their channels after the first
+convolution. This file needs only torch and cells.py; an exported model.py contains it unchanged. Letters: B images, C
+channels, H x W size.
 """
 
 from __future__ import annotations
@@ -21,9 +22,9 @@ class LayerPlan:
     """One block of the chain.
 
     Attributes:
-        block: a key of `BLOCK_TYPES`, or of the types that a network is given.
-        channels_in: channels that enter it.
-        channels_out: channels that leave it.
+        block: a key of `BLOCK_TYPES`, or of the network's own types.
+        channels_in: input channels.
+        channels_out: output channels.
         stride: 2 halves the image, rounding up.
     """
 
@@ -35,7 +36,7 @@ class LayerPlan:
 
 @dataclass(frozen=True)
 class ChainPlan:
-    """All that is needed to build a network of blocks in a chain.
+    """All data for building a network of blocks in a chain.
 
     Attributes:
         image_channels: channels of an image.
@@ -54,12 +55,12 @@ class ChainPlan:
 
 @dataclass(frozen=True)
 class BlockSpec:
-    """What tells two kinds of inverted residual apart.
+    """The settings of one kind of inverted residual block.
 
     Attributes:
         kernel: side of the depthwise convolution.
-        expansion: channels inside over channels that enter.
-        groups: of the 1x1 convolutions.
+        expansion: ratio of inner channels to input channels.
+        groups: groups of the 1x1 convolutions.
     """
 
     kernel: int
@@ -80,7 +81,7 @@ BLOCKS = {
 
 
 class ConvBN(nn.Sequential):
-    """Convolution without bias, batch norm; `kernel` is odd and keeps the size at stride 1."""
+    """Convolution without bias, batch norm; an odd `kernel` keeps the size at stride 1."""
 
     def __init__(self, channels_in: int, channels_out: int, kernel: int = 1, stride: int = 1, groups: int = 1) -> None:
         super().__init__(
@@ -90,7 +91,7 @@ class ConvBN(nn.Sequential):
 
 
 class InvertedResidual(nn.Module):
-    """1x1 convolution, depthwise convolution, 1x1 convolution; added to the input where the shape stays."""
+    """1x1 convolution, depthwise convolution, 1x1 convolution; added to the input if the shape stays the same."""
 
     def __init__(self, plan: LayerPlan) -> None:
         super().__init__()
@@ -110,7 +111,7 @@ class InvertedResidual(nn.Module):
 
 
 class SkipLayer(nn.Sequential):
-    """The identity (no module at all) where the shape stays; else 1x1 convolution, batch norm and ReLU."""
+    """The identity (no module at all) if the shape stays the same; else 1x1 convolution, batch norm and ReLU."""
 
     def __init__(self, plan: LayerPlan) -> None:
         super().__init__()

@@ -1,13 +1,12 @@
-"""Networks as ONNX files, written directly from their graph: static shapes, any batch, fp32.
+"""ONNX files of networks, written directly from their graph: static shapes, any batch, fp32.
 
-`torch.onnx.export` takes seconds a network, and campaigns write thousands; walking the traced graph and mapping the
-closed set of our operations takes about a tenth of that. What is not in that set goes through `torch.onnx.export`,
-and a warning says so.
+`torch.onnx.export` takes seconds for each network, and campaigns write thousands. Walking the traced graph and mapping
+our closed set of operations takes about a tenth of that. Networks with other operations go through `torch.onnx.export`,
+with a warning.
 
-Opset 17 is what runtimes since 2022 read (ONNX Runtime 1.12, OpenVINO 2022.3, TensorRT 8.6); nothing newer is needed.
-A batch norm that alone reads a convolution is folded into it, in double precision, as ONNX Runtime does at load:
-sessions start sooner, files are smaller, and runtimes that do not fold are measured fairly. Steps that nothing reads
-are left out.
+Runtimes since 2022 read opset 17 (ONNX Runtime 1.12, OpenVINO 2022.3, TensorRT 8.6); nothing newer is needed. A batch
+norm that is the only reader of a convolution is folded into it in double precision, as ONNX Runtime does at load.
+Sessions start sooner, files are smaller, and runtimes that do not fold are measured fairly. Unused steps are left out.
 """
 
 from __future__ import annotations
@@ -64,10 +63,10 @@ def onnx_bytes(
     The same network gives the same bytes.
 
     Args:
-        network: returns one tensor in eval mode; its own mode stays as it is.
+        network: returns one tensor in eval mode; its own mode does not change.
         input_shape: shape of one example: channels, height and width of an image.
-        batch: the number of examples of one call.
-        metadata: texts by name that the model carries along.
+        batch: number of examples in one call.
+        metadata: texts by name to store in the model.
 
     Raises:
         UsageError: the network cannot be traced, does not fit the input, or has a step that neither this writer nor
@@ -135,7 +134,7 @@ def _used(output: fx.Node) -> set[fx.Node]:
 
 
 def _exported(network: nn.Module, images: torch.Tensor, step: str) -> bytes:
-    """The model by PyTorch's exporter; the older one, because the newer one needs the package onnxscript."""
+    """The model by PyTorch's older exporter, because the newer one needs the package onnxscript."""
     with tempfile.TemporaryDirectory() as folder, warnings.catch_warnings():
         warnings.filterwarnings("ignore", category=DeprecationWarning)
         warnings.filterwarnings("ignore", message="Constant folding", category=UserWarning)

@@ -1,7 +1,7 @@
-"""How each step of a network is said in ONNX (opset 17, https://onnx.ai/onnx/operators): a closed set, ours.
+"""The ONNX form of each step of a network (opset 17, https://onnx.ai/onnx/operators), for our closed set of operations.
 
-Steps have the names of the graph, weights those of the state dict; a convolution that a batch norm is folded into keeps
-its name and gets a bias. Constants are kept once.
+Steps are named as in the graph, weights as in the state dict. A convolution with a folded batch norm keeps its name and
+gets a bias. Each constant is stored once.
 """
 
 from __future__ import annotations
@@ -25,15 +25,15 @@ LAST = np.iinfo(np.int64).max
 
 
 class UnknownStepError(Exception):
-    """A step that has no form here; the writer catches it."""
+    """A step that has no ONNX form here; the writer catches this error."""
 
 
 class Steps:
-    """The ONNX operations and constants of a graph, as they are written.
+    """The ONNX operations and constants of a graph, while they are written.
 
     Attributes:
-        graph: what is written.
-        names: the ONNX tensor that each node gives.
+        graph: the graph that is written.
+        names: node -> name of its ONNX tensor.
         protos: the operations, in order.
         initializers: weights and constants by name.
     """
@@ -45,7 +45,7 @@ class Steps:
         self.initializers: dict[str, onnx.TensorProto] = {}
 
     def emit(self, node: fx.Node, operation: str, inputs: list[str], attributes: dict[str, Any] | None = None) -> None:
-        """Append one operation that gives what `node` gives."""
+        """Append one operation whose result is that of `node`."""
         self.names[node] = node.name
         self.protos.append(helper.make_node(operation, inputs, [node.name], name=node.name, **(attributes or {})))
 
@@ -64,7 +64,7 @@ class Steps:
         return self.initializer("_".join(map(str, ("integers", *values))), np.array(values, dtype=np.int64))
 
     def initializer(self, name: str, values: torch.Tensor | NDArray[Any]) -> str:
-        """The name under which a constant tensor is kept; a different one of the same name gets a number."""
+        """Store a constant tensor and return its name; a different tensor with a name in use gets another name."""
         array = values.detach().cpu().numpy() if isinstance(values, torch.Tensor) else values
         proto = numpy_helper.from_array(np.ascontiguousarray(array), name)
         if self.initializers.setdefault(name, proto).raw_data == proto.raw_data:
@@ -72,7 +72,7 @@ class Steps:
         return self.initializer(f"{name}.{len(self.initializers)}", values)
 
     def options(self, node: fx.Node, *names: str) -> dict[str, Any]:
-        """The arguments after the first, by name; `UnknownStepError` for others than `names`."""
+        """The arguments after the first, by name; raises `UnknownStepError` for names outside of `names`."""
         values = self.graph.values
         positional, named = fx.map_arg(
             (node.args[1:], node.kwargs), lambda n: n if isinstance(values[n], torch.Tensor) else values[n]
@@ -84,7 +84,7 @@ class Steps:
 
 
 def unknown_step(graph: Graph, node: fx.Node, why: str = "") -> UnknownStepError:
-    """The error that names a step: its layer or function, where it stands, and what of it has no form here."""
+    """The error for a step without an ONNX form: its layer or function, its place, and the unsupported part."""
     if node.op == "call_module":
         return UnknownStepError(f"{type(graph.layer(node)).__name__} {node.target}{why}")
     return UnknownStepError(f"{getattr(node.target, '__name__', node.target)} at {node.name}{why}")
@@ -138,7 +138,7 @@ def _convolution(steps: Steps, node: fx.Node) -> None:
 
 
 def _folded(graph: Graph, node: fx.Node) -> nn.BatchNorm2d | None:
-    """The batch norm that is the only reader of a convolution; None also where `node` is none."""
+    """The batch norm that is the only reader of a convolution; None otherwise."""
     readers = list(node.users)
     if node.op != "call_module" or type(graph.layer(node)) is not nn.Conv2d or len(readers) != 1:
         return None
@@ -147,7 +147,7 @@ def _folded(graph: Graph, node: fx.Node) -> nn.BatchNorm2d | None:
 
 
 def _scale_and_shift(norm: nn.BatchNorm2d) -> tuple[torch.Tensor, torch.Tensor]:
-    """What a batch norm multiplies by and adds, [C] each, in double precision."""
+    """Scale and shift of a batch norm, [C] each, in double precision."""
     assert norm.running_mean is not None
     assert norm.running_var is not None
     scale = (norm.running_var.detach().double() + norm.eps).rsqrt()
@@ -194,7 +194,7 @@ def _avg_pool(steps: Steps, node: fx.Node) -> None:
 def _window(
     steps: Steps, node: fx.Node, layer: nn.MaxPool2d | nn.AvgPool2d, dilation: tuple[int, int]
 ) -> dict[str, Any]:
-    """Attributes of a pooling; what `ceil_mode` reaches beyond the image is padding at the end, in every runtime."""
+    """Attributes of a pooling; where `ceil_mode` reaches beyond the image, every runtime gets padding at the end."""
     kernel, stride, padding = _pair(layer.kernel_size), _pair(layer.stride), _pair(layer.padding)
     sizes_in, sizes_out = steps.graph.shape(_source(node))[2:], steps.graph.shape(node)[2:]
     ends = [
@@ -244,7 +244,7 @@ def _pad(steps: Steps, node: fx.Node) -> None:
 
 
 def _emit_pad(steps: Steps, node: fx.Node, padding: tuple[int, ...], value: float) -> None:
-    """Torch counts (before, after) from the last dimension, ONNX all befores and then all afters from the first."""
+    """Emit a padding. Torch lists (before, after) from the last dimension; ONNX lists all befores, then all afters."""
     rank = len(steps.graph.shape(node))
     pairs = [padding[2 * i : 2 * i + 2] for i in range(len(padding) // 2)][::-1]
     pairs = [(0, 0)] * (rank - len(pairs)) + pairs
@@ -289,7 +289,7 @@ def _mean(steps: Steps, node: fx.Node) -> None:
 
 
 def _reshape(steps: Steps, node: fx.Node) -> None:
-    """Whatever changes the shape alone: shapes are static."""
+    """Emit a step that changes only the shape; shapes are static."""
     steps.emit(node, "Reshape", [steps.first(node), steps.integers(steps.graph.shape(node))])
 
 
@@ -297,7 +297,7 @@ def _zeros(steps: Steps, node: fx.Node) -> None:
     steps.emit(node, "ConstantOfShape", [steps.integers(steps.graph.shape(node))])
 
 
-CONSTANTS = (torch.zeros_like,)  # functions whose input gives a shape alone
+CONSTANTS = (torch.zeros_like,)  # functions that use only the shape of their input
 
 # type of a layer, function, or name of a tensor's method -> its form
 CONVERTERS: dict[Any, Callable[[Steps, fx.Node], None]] = {

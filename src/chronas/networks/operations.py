@@ -1,8 +1,9 @@
 """The operations of the cell spaces as plain torch modules.
 
 DARTS, https://github.com/quark0/darts (cnn/operations.py), and NAS-Bench-201, https://github.com/D-X-Y/AutoDL-Projects
-(cell_operations.py). Nothing works in place. Unlike the originals, images of odd size are padded where they are halved.
-This file needs torch alone and stands as it is in an exported model.py. B images, C channels, H x W pixels.
+(cell_operations.py). No operation works in place. Unlike the originals, images of odd size are padded before they are
+halved. This file needs only torch; an exported model.py contains it unchanged. Letters: B images, C channels, H x W
+pixels.
 """
 
 from __future__ import annotations
@@ -17,7 +18,7 @@ from torch import nn
 
 @dataclass(frozen=True)
 class OpSpec:
-    """Where an operation stands.
+    """The place of an operation in a cell.
 
     Attributes:
         channels: C of its input and output.
@@ -45,7 +46,7 @@ class Zero(nn.Module):
 
 
 class ReLUConvBN(nn.Sequential):
-    """ReLU, convolution without bias, batch norm; `kernel` is odd and keeps the size at stride 1."""
+    """ReLU, convolution without bias, batch norm; an odd `kernel` keeps the size at stride 1."""
 
     def __init__(
         self, channels_in: int, channels_out: int, kernel: int = 1, stride: int = 1, *, affine: bool = True
@@ -58,7 +59,7 @@ class ReLUConvBN(nn.Sequential):
 
 
 class FactorizedReduce(nn.Module):
-    """Halve the image by two 1x1 convolutions of stride 2, one of them a pixel further on."""
+    """Halves the image by two 1x1 convolutions of stride 2, one of them shifted by a pixel."""
 
     def __init__(self, channels_in: int, channels_out: int, *, affine: bool = True, even: bool = False) -> None:
         super().__init__()
@@ -101,7 +102,7 @@ class Skip(nn.Sequential):
 
 
 class SeparableConv(nn.Sequential):
-    """Twice: ReLU, depthwise convolution, 1x1 convolution, batch norm; the first has the stride."""
+    """Two times: ReLU, depthwise convolution, 1x1 convolution, batch norm; the first one has the stride."""
 
     kernel: ClassVar[int]
 
@@ -197,11 +198,11 @@ def make_operation(
     """The operation of a name, [B, C, H, W] -> [B, C, H / stride, W / stride], rounded up.
 
     Args:
-        name: a key of `types`; anything else is a `KeyError`, as spaces know their names.
+        name: a key of `types`; another name raises `KeyError`, because spaces use only known names.
         channels: C.
         stride: 1 or 2.
         affine: whether batch norms have a scale and a shift; a supernet's have none.
-        even: whether height and width are known to be even, so that no padding is needed; only speed depends on it.
+        even: whether height and width are known to be even, so that no padding is needed; this affects speed only.
         types: the class of each operation; it is called with an `OpSpec`.
     """
     return types[name](OpSpec(channels, stride, affine, even))

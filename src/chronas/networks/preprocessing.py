@@ -1,4 +1,4 @@
-"""What goes into a trained network and what comes out, beside shapes: how pixels are scaled, and the classes."""
+"""The input scaling of a trained network, and the names of its classes."""
 
 from __future__ import annotations
 
@@ -8,12 +8,12 @@ from dataclasses import asdict, dataclass
 
 @dataclass(frozen=True)
 class Preprocessing:
-    """What whoever runs a trained network has to know of its training images.
+    """Facts about a network's training images that users of the network need.
 
     Attributes:
-        mean: what is taken off each channel of pixels in 0..1.
-        std: what each channel is divided by then.
-        class_names: the name of each class, by its number among the logits.
+        mean: mean of each channel, for pixels in 0..1; it is subtracted first.
+        std: standard deviation of each channel; the difference is divided by it.
+        class_names: the name of each class, in the order of the logits.
     """
 
     mean: tuple[float, ...]
@@ -21,5 +21,5 @@ class Preprocessing:
     class_names: tuple[str, ...]
 
     def metadata(self) -> dict[str, str]:
-        """The same as texts by name, numbers and names as JSON: what an ONNX file keeps of it."""
+        """The same as texts by name, with values as JSON; ONNX files store these."""
         return {name: json.dumps(value) for name, value in asdict(self).items()}

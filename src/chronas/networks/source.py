@@ -1,9 +1,9 @@
-"""A network as one readable Python file that needs torch and no chronas: `model.py`, next to `model.safetensors`.
+"""Writes a network as one readable Python file, `model.py`, that needs torch but not chronas; weights lie next to it.
 
-The classes stand there as in the files that define them: operations.py and cells.py for our own, and the files of a
-user's own classes. Operations that this architecture does not have are left out. The architecture is a plan of plain
-data below them. Annotations are evaluated, so that the file can be loaded in any way: with them as strings, dataclasses
-look for the module in `sys.modules`.
+The classes are copied from the files that define them: operations.py and cells.py for ours, other files for a user's
+own. Unused operations are left out. Below the classes, the architecture is a plan of plain data. The weights are in
+`model.safetensors`. Annotations are real types, not strings, so that the file can be loaded in any way: with strings,
+dataclasses would look for the module in `sys.modules`.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING, Any
 from chronas.errors import UsageError
 from chronas.files import write_text
 from chronas.networks import inlining, standalone
-from chronas.networks.build import build, plan
+from chronas.networks.construction import build, plan
 from chronas.networks.preprocessing import Preprocessing
 
 if TYPE_CHECKING:
@@ -48,7 +48,7 @@ PREPARED_USAGE = """\
     print([CLASSES[number] for number in logits.argmax(dim=1).tolist()])"""
 PREPARED = '''\
 def prepared(pixels: torch.Tensor) -> torch.Tensor:
-    """Float32 [B, C, H, W] that the network takes, of uint8 pixels of the same shape; three channels are RGB."""
+    """The network's input, float32 [B, C, H, W], from uint8 pixels of the same shape; three channels are RGB."""
     return normalised(pixels, MEAN, STD)
 '''
 NETWORK = '''\
@@ -84,9 +84,9 @@ def model_source(architecture: Architecture, size: NetworkSize, preprocessing: P
     """The source of a module whose `network(weights)` is the network of an architecture, without auxiliary head.
 
     Args:
-        architecture: of the network.
-        size: of the network.
-        preprocessing: of a trained one, which the module then has as `prepared(pixels)` and `CLASSES`.
+        architecture: architecture of the network.
+        size: size of the network.
+        preprocessing: of a trained network; the module then has it as `prepared(pixels)` and `CLASSES`.
 
     Raises:
         UsageError: the architecture cannot be built in this size.
@@ -113,7 +113,7 @@ def model_source(architecture: Architecture, size: NetworkSize, preprocessing: P
 
 
 def _types_of(value: Any) -> list[type]:
-    """The dataclasses of plain data."""
+    """The dataclasses in plain data."""
     if not _has_items(value):
         return []
     inner = [kind for _, item in _items(value)[1] for kind in _types_of(item)]
@@ -121,7 +121,7 @@ def _types_of(value: Any) -> list[type]:
 
 
 def _constants(preprocessing: Preprocessing | None) -> list[str]:
-    """What `prepared` and its reader need to know, as assignments."""
+    """The constants for `prepared` and its user, as assignments."""
     if preprocessing is None:
         return []
     values = {"MEAN": preprocessing.mean, "STD": preprocessing.std, "CLASSES": preprocessing.class_names}
@@ -141,7 +141,7 @@ def _header(architecture: Architecture, size: NetworkSize, usage: str, packages:
 
 
 def _table(name: str, table: Mapping[str, type]) -> tuple[str, frozenset[str]]:
-    """The assignment of a table of classes, and the names of these."""
+    """The assignment of a table of classes, and the names of these classes."""
     for key, kind in table.items():
         if not isinstance(kind, type):
             raise UsageError(f"{key} of {name} should be a class to stand in a model.py, got {kind!r}")
@@ -150,7 +150,7 @@ def _table(name: str, table: Mapping[str, type]) -> tuple[str, frozenset[str]]:
 
 
 def _imports(statements: Iterable[str]) -> str:
-    """Import lines in the usual order: standard library, then others; modules before names, a module's on one line."""
+    """Import lines in the usual order: standard library first, whole modules before names, one line for each module."""
     names: dict[str, set[str]] = {}
     for statement in statements:
         start, _, name = statement.partition(" import ")
@@ -163,7 +163,7 @@ def _imports(statements: Iterable[str]) -> str:
 
 
 def _literal(value: Any, indent: int = 0) -> str:
-    """Plain data as source: on one line where that fits, else an item a line; fields at their default left out."""
+    """Plain data as source: on one line if it fits, else one item a line; fields with their default are left out."""
     short = _short(value)
     if not _has_items(value) or len(short) + indent + len("output_channels=,") <= LINE_LENGTH:
         return short
@@ -191,7 +191,7 @@ def _has_items(value: Any) -> bool:
 
 
 def _items(value: Any) -> tuple[str, list[tuple[str, Any]], str]:
-    """How a dataclass, dict, tuple or list opens, its labelled items, and how it closes."""
+    """The opening text of a dataclass, dict, tuple or list, its labelled items, and the closing text."""
     if isinstance(value, dict):
         return "{", [(f"{json.dumps(key)}: ", item) for key, item in value.items()], "}"
     if isinstance(value, tuple | list):

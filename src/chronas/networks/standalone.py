@@ -1,6 +1,6 @@
-"""What an exported model.py needs besides the network's classes: weights without a package for them, and input.
+"""Parts of an exported model.py besides the network's classes: reading weights without a package, and input scaling.
 
-This file needs torch alone and stands as it is in an exported model.py.
+This file needs only torch; an exported model.py contains it unchanged.
 """
 
 from __future__ import annotations
@@ -48,7 +48,7 @@ def read_safetensors(path: str | Path) -> dict[str, torch.Tensor]:
 
 
 def normalised(pixels: torch.Tensor, mean: tuple[float, ...], std: tuple[float, ...]) -> torch.Tensor:
-    """Float32 [B, C, H, W] as in training, of uint8 pixels of the same shape; mean and std are of pixels in 0..1."""
+    """Float32 [B, C, H, W] scaled as in training, from uint8 pixels; mean and std are for pixels in 0..1."""
     scale = torch.tensor(std, dtype=torch.float64, device=pixels.device).reciprocal() / 255
     shift = torch.tensor(mean, dtype=torch.float64, device=pixels.device) * 255 * scale
     return pixels.float().mul(scale.float().view(-1, 1, 1)).sub(shift.float().view(-1, 1, 1))

@@ -1,7 +1,7 @@
-"""Tensors and what belongs to them in one safetensors file (https://github.com/huggingface/safetensors): no pickle.
+"""Tensors and their metadata in one safetensors file (https://github.com/huggingface/safetensors), without pickle.
 
 The other state of a checkpoint (epoch, history, a predictor's scale) is JSON in the file's metadata, so that one atomic
-rename writes both. A checksum over the tensors' bytes stands beside it, because the format itself notices a cut file
+rename writes both. A checksum of the tensors' bytes is stored too, because the format itself detects a truncated file
 but not a flipped bit.
 """
 
@@ -22,16 +22,16 @@ from chronas.errors import DataError
 from chronas.files import write_bytes
 
 SCHEMA = "chronas.state/1"
-KEY = "chronas"  # one key, because safetensors writes several in an order that differs from file to file
+KEY = "chronas"  # one key, because safetensors writes several keys in an order that varies between files
 
 
 def save_state(path: Path, tensors: Mapping[str, torch.Tensor], content: Mapping[str, Any]) -> None:
     """Write named tensors and a JSON object to one file; an older file at `path` stays until the new one is whole.
 
     Args:
-        path: where to; missing folders are made.
+        path: the file; missing folders are created.
         tensors: of any shape, type and device; tensors that share memory are written one by one.
-        content: what JSON can hold, without NaN and infinity.
+        content: a JSON object without NaN and infinity.
 
     Raises:
         DataError: the content is not JSON, or the file cannot be written.
@@ -47,7 +47,7 @@ def save_state(path: Path, tensors: Mapping[str, torch.Tensor], content: Mapping
 
 
 def load_state(path: Path) -> tuple[dict[str, torch.Tensor], dict[str, Any]]:
-    """Read back what `save_state` wrote: the tensors, on the CPU, and the JSON object.
+    """Read what `save_state` wrote: the tensors, on the CPU, and the JSON object.
 
     Raises:
         DataError: the file is missing, cut off, damaged, or was not written by `save_state`.
@@ -70,7 +70,7 @@ def load_state(path: Path) -> tuple[dict[str, torch.Tensor], dict[str, Any]]:
 
 
 def _metadata(path: Path, data: bytes) -> dict[str, Any]:
-    """What `save_state` said of a file that safetensors has already found well-formed; empty where it said nothing."""
+    """The metadata that `save_state` wrote into a well-formed safetensors file; empty without such metadata."""
     length = int.from_bytes(data[:8], "little")
     header: dict[str, dict[str, str]] = json.loads(data[8 : 8 + length])
     text = (header.get("__metadata__") or {}).get(KEY, "{}")
@@ -82,7 +82,7 @@ def _metadata(path: Path, data: bytes) -> dict[str, Any]:
 
 
 def _checksum(tensors: Mapping[str, torch.Tensor]) -> str:
-    """CRC-32 over the bytes of contiguous CPU tensors in the order of their names, as 8 hexadecimal digits."""
+    """CRC-32 of the bytes of contiguous CPU tensors in the order of their names, as 8 hexadecimal digits."""
     value = 0
     for name in sorted(tensors):
         value = zlib.crc32(tensors[name].reshape(-1).view(torch.uint8).numpy().data, value)

@@ -1,4 +1,4 @@
-"""What it costs without measuring: predictors learned from a table, with an uncertainty and an honest report.
+"""Cost predictors learned from a table, with uncertainties and reports on unseen networks.
 
 predictor, report = fit_and_report("lpm", CostTable.load(Path("run/costs.parquet")))
 print(report.scores.kendall, report.baselines["lookup"].kendall)
@@ -7,13 +7,18 @@ prediction = predictor.predict(space.encode(architectures))
 
 from __future__ import annotations
 
-from chronas.predictors.adaptive import Enough, Step, measure_until
-from chronas.predictors.evaluation import CurvePoint, PredictorReport, Scores, fit_and_report
-from chronas.predictors.few_samples import Choose, fit_on_samples, relative_width
-from chronas.predictors.linear import Lookup, Macs
-from chronas.predictors.predictor import Prediction, Predictor
-from chronas.predictors.registry import PREDICTORS, load_predictor, make_predictor, predictor_class
-from chronas.predictors.transfer import Transfer, TransferConfig
+from typing import TYPE_CHECKING
+
+from chronas.registry import Registry, lazily
+
+if TYPE_CHECKING:
+    from chronas.predictors.adaptive import Enough, Step, measure_until
+    from chronas.predictors.evaluation import CurvePoint, PredictorReport, Scores, fit_and_report
+    from chronas.predictors.few_samples import Choose, fit_on_samples, relative_width
+    from chronas.predictors.linear import Lookup, Macs
+    from chronas.predictors.predictor import Prediction, Predictor
+    from chronas.predictors.registry import load_predictor, make_predictor, predictor_class
+    from chronas.predictors.transfer import Transfer, TransferConfig
 
 __all__ = [
     "PREDICTORS",
@@ -37,3 +42,31 @@ __all__ = [
     "predictor_class",
     "relative_width",
 ]
+
+__getattr__ = lazily(
+    __name__,
+    {
+        "adaptive": "Enough Step measure_until",
+        "evaluation": "CurvePoint PredictorReport Scores fit_and_report",
+        "few_samples": "Choose fit_on_samples relative_width",
+        "linear": "Lookup Macs",
+        "predictor": "Prediction Predictor",
+        "registry": "load_predictor make_predictor predictor_class",
+        "transfer": "Transfer TransferConfig",
+    },
+)
+
+PREDICTORS = Registry(
+    "predictor",
+    {
+        "macs": "chronas.predictors.linear:Macs",
+        "lookup": "chronas.predictors.linear:Lookup",
+        "pairs": "chronas.predictors.gaussian_process:PairTable",
+        "lpm": "chronas.predictors.lpm:LatencyPredictionModule",
+        "graph": "chronas.predictors.gnn:GraphNetwork",
+        "boosted": "chronas.predictors.boosted:BoostedTrees",
+        "gp": "chronas.predictors.gaussian_process:GaussianProcess",
+        "ensemble": "chronas.predictors.stacking:Stacked",
+        "transfer": "chronas.predictors.transfer:Transfer",
+    },
+)

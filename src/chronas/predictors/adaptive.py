@@ -1,12 +1,12 @@
-"""How many measurements are enough: measure on until a predictor's error is small, or cannot get smaller.
+"""Adaptive measuring: measure until a predictor's error is small enough, or until noise keeps it from shrinking.
 
-After each batch the predictor is judged on random networks alone, each by a fit that has not seen it nor a twin of it:
-networks that were measured because they are hard would make the error look too large, their neighbours too small.
-Of a batch, a quarter is random, the others are those that the predictor is least sure of among as many random ones
-again.
+After each batch the predictor is scored on random networks only, each predicted by a fit that has seen neither it nor a
+duplicate of it. Networks chosen because they are hard would make the error look too large, and their neighbours too
+small. A quarter of a batch is random. The others are chosen among twice as many random candidates, by the largest
+uncertainty of the predictor.
 
-No predictor gets below the measurements' own noise. Half of the difference between the first and the last rounds is as
-large as the error of all rounds together, so its mean, in percent, is the error of a perfect predictor.
+No predictor gets below the noise of the measurements. Half of the difference between the first and the last rounds is
+as large as the error of all rounds together, so its mean, in percent, estimates the error of a perfect predictor.
 """
 
 from __future__ import annotations
@@ -31,26 +31,26 @@ if TYPE_CHECKING:
 Reason = Literal["error", "noise", "budget"]
 Measure = Callable[[Sequence[Architecture]], CostTable]
 FOLDS = 5
-FIRST = 30  # random networks before the first judgement
+FIRST = 30  # random networks before the first scoring
 FEWEST_MORE = 8  # networks of a batch
-GROWTH = 0.25  # of all networks so far, in the next batch
-RANDOM_SHARE = 0.25  # of a batch
-DRAWN = 2  # candidates for each network that is chosen among them
-AT_NOISE = 1.15  # an error within this factor of the noise is as good as the noise: a tenth of it is squared noise
-MOST_RANDOM = 2000  # whatever the budget is, so that a larger one goes on with what was begun
-POOL_SEED = 5_550_001  # of candidates, so that they are other ones than the random networks
+GROWTH = 0.25  # size of the next batch, as a share of all networks so far
+RANDOM_SHARE = 0.25  # random share of a batch
+DRAWN = 2  # candidates for each chosen network
+AT_NOISE = 1.15  # an error within this factor of the noise counts as noise
+MOST_RANDOM = 2000  # independent of the budget, so that a larger budget can resume
+POOL_SEED = 5_550_001  # seed of candidates, different from that of the random networks
 
 
 @dataclass(frozen=True)
 class Step:
-    """What was known after a batch.
+    """The state of the predictor after a batch.
 
     Attributes:
-        networks: measured so far.
-        random: how many of them are random, on which the error is judged.
+        networks: number of networks measured so far.
+        random: number of random ones among them; the error is measured on these.
         error_percent: mean absolute error on these, over the measured cost.
-        standard_error_percent: how sure that is.
-        noise_percent: what a perfect predictor's error would be; None where there are no two rounds.
+        standard_error_percent: standard error of `error_percent`.
+        noise_percent: error of a perfect predictor; None without two rounds.
     """
 
     networks: int
@@ -61,19 +61,19 @@ class Step:
 
     @property
     def highest_percent(self) -> float:
-        """The error, one standard error up: what has to be reached, as stopping at a lucky moment is no skill."""
+        """The error plus one standard error. This must reach the goal, so that luck does not stop the measuring."""
         return self.error_percent + self.standard_error_percent
 
 
 @dataclass(frozen=True)
 class Enough:
-    """How it went.
+    """The result of adaptive measuring.
 
     Attributes:
-        table: of all networks.
-        steps: after each batch.
-        reason: why it ended: the error was reached, the measurements' noise, or the budget, which is also spent where
-            a space has no more networks.
+        table: costs of all measured networks.
+        steps: state after each batch.
+        reason: why it ended: the wanted error or the noise was reached, or the budget was spent (also if the space has
+            no more networks).
     """
 
     table: CostTable
@@ -91,24 +91,24 @@ def measure_until(
     begun: Sequence[Architecture] = (),
     cost: str | None = None,
 ) -> Enough:
-    """Measure networks of a space, batch after batch.
+    """Measure networks of a space, batch after batch, until a predictor is good enough.
 
     Args:
-        predictor: its kind, space, size and config; it is not fitted itself.
-        measure: gives the table of the networks that it is asked for, those of earlier calls among them.
-        error_percent: mean absolute percentage error that is wanted.
-        budget: most networks.
-        seed: of networks and fits; the same one goes on with what was begun.
-        begun: what an attempt before has measured, or begun to.
-        cost: which one of the table; None means its own.
+        predictor: gives kind, space, size and config; it is not fitted itself.
+        measure: returns the table of the requested networks, which include those of earlier calls.
+        error_percent: wanted mean absolute percentage error.
+        budget: largest number of networks.
+        seed: seed of networks and fits; the same seed resumes an earlier attempt.
+        begun: networks that an earlier attempt has measured or begun.
+        cost: name of a cost of the table; None means the table's own.
 
     Raises:
-        UsageError: the budget is too small to judge on.
-        DataError: costs that nothing can be learned from.
+        UsageError: the budget is too small for the first scoring.
+        DataError: nothing can be learned from the costs.
     """
     first = max(FIRST, needed_for_folds(predictor.minimum, FOLDS))
     if budget < first:
-        raise UsageError(f"the error of {predictor.name} is judged on {first} networks first, got a budget of {budget}")
+        raise UsageError(f"the first score of {predictor.name} needs {first} networks, got a budget of {budget}")
     networks = _Networks(predictor.space, seed, begun)
     networks.take_random(first - len(networks.random))
     steps: list[Step] = []
@@ -126,7 +126,7 @@ def measure_until(
 
 
 def _take_more(predictor: Predictor, table: CostTable, networks: _Networks, more: int, seed: int) -> None:
-    """Add the next batch: random networks, and those that a fit on the whole table is least sure of."""
+    """Add the next batch: random networks, and those for which a fit on the whole table is least certain."""
     by_chance = math.ceil(RANDOM_SHARE * more)
     candidates = networks.draw(DRAWN * (more - by_chance))
     if candidates:
@@ -137,7 +137,7 @@ def _take_more(predictor: Predictor, table: CostTable, networks: _Networks, more
 
 
 class _Networks:
-    """Which networks are random and which were chosen; no chosen one is a twin of any that may become random."""
+    """The random and the chosen networks; no chosen one is a duplicate of one that may become random."""
 
     def __init__(self, space: Space, seed: int, begun: Sequence[Architecture]) -> None:
         self.order = space.sample(min(MOST_RANDOM, space.cardinality), seed)
@@ -153,7 +153,7 @@ class _Networks:
         self.random = self.order[: len(self.random) + max(count, 0)]
 
     def draw(self, count: int) -> list[Architecture]:
-        """Up to `count` new candidates, no two of them twins; fewer where the space has hardly any left."""
+        """Up to `count` new candidates without duplicates; fewer if the space has hardly any left."""
         found: list[Architecture] = []
         for _ in range(10 * count):
             one = self._space.draw(self._rng)
@@ -176,7 +176,7 @@ def _reason(step: Step, error_percent: float, budget: int) -> Reason | None:
 
 
 def _judge(predictor: Predictor, table: CostTable, networks: _Networks, seed: int) -> Step:
-    """Cross-validate on the random networks; the chosen ones are in every fit."""
+    """Cross-validate on the random networks; the chosen ones are in every training set."""
     architectures, costs = table.architectures(), table.costs()
     numbers = {one: number for number, one in enumerate(networks.random)}
     random = np.array([row for row, one in enumerate(architectures) if one in numbers])
@@ -201,7 +201,7 @@ def _fitted(predictor: Predictor, table: CostTable, rows: NDArray[np.bool_], see
 
 
 def _noise_percent(table: CostTable, rows: NDArray[np.int64]) -> float | None:
-    """The mean over networks of half the difference between first and last rounds, over their mean."""
+    """The mean over networks of half the relative difference between first and last rounds, in percent."""
     every = table.rounds()
     repeated = [every[row] for row in rows if len(every[row]) >= 2]
     if not repeated:

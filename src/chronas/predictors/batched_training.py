@@ -1,7 +1,7 @@
-"""Small networks trained side by side as one batched model, judged on rows not seen in training.
+"""Small networks trained together as one batched model, scored on held-out rows.
 
-Their weights are a tuple of tensors whose first dimension counts the networks; those of size 1 in the second are
-biases, which do not decay.
+The weights are a tuple of tensors whose first dimension is the network; tensors of size 1 in the second dimension are
+biases, which have no weight decay.
 
 Letters: G networks, K members, A sets of inputs with K networks each, N rows, P inputs.
 """
@@ -16,11 +16,11 @@ from torch import Tensor
 
 from chronas.predictors.cv_ensemble import Rest
 
-BETAS = (0.9, 0.99)  # of Adam: a few hundred steps are too short for the usual 0.999
+BETAS = (0.9, 0.99)  # of Adam; the usual 0.999 is too slow for a few hundred steps
 WARM_UP = 0.1  # share of the steps in which the learning rate rises
-CHECKS = 15  # of the networks in training
-PART = 4096  # rows whose outputs are computed at once: what the caches hold
-LONGER = 4  # times the steps, at most, where there are more rows than a batch holds
+CHECKS = 15  # number of checks of the networks during training
+PART = 4096  # rows whose outputs are computed at once, so that they fit the caches
+LONGER = 4  # at most this many times the steps, if there are more rows than in a batch
 
 Weights = tuple[Tensor, ...]
 Outputs = Callable[[Weights, Tensor], Tensor]  # (weights of G networks, inputs [G, N, P]) -> [G, N]
@@ -28,13 +28,13 @@ Outputs = Callable[[Weights, Tensor], Tensor]  # (weights of G networks, inputs 
 
 @dataclass(frozen=True)
 class Schedule:
-    """How networks are trained.
+    """Training settings.
 
     Attributes:
-        steps: of the optimiser; the learning rate rises, then falls to zero along a cosine.
-        batch_rows: most rows of a step; all of them where there are no more.
-        learning_rate: the highest.
-        weight_decay: decoupled, of matrices only.
+        steps: optimiser steps; the learning rate rises, then falls to zero along a cosine.
+        batch_rows: largest number of rows of a step.
+        learning_rate: highest learning rate.
+        weight_decay: decoupled weight decay, for matrices only.
     """
 
     steps: int
@@ -43,11 +43,11 @@ class Schedule:
     weight_decay: float
 
     def steps_for(self, count: int) -> int:
-        """Steps on `count` rows."""
+        """The number of steps for `count` rows."""
         return self.steps * min(LONGER, -(-count // self.batch_rows))
 
     def rows(self, count: int, generator: torch.Generator) -> Tensor | slice:
-        """The rows of a step, of `count`."""
+        """The rows of one step, among `count`."""
         if count <= self.batch_rows:
             return slice(None)
         return torch.randint(count, (self.batch_rows,), generator=generator)
@@ -59,8 +59,8 @@ class Stage:
 
     Attributes:
         error: root of the mean squared error on held-out rows.
-        share: of the networks in the prediction, 0..1.
-        inputs: the number of the set of inputs that they have.
+        share: weight of the networks in the prediction, 0..1.
+        inputs: index of their set of inputs.
         weights: their weights.
     """
 
@@ -73,15 +73,15 @@ class Stage:
 def best_stage(
     weights: Weights, outputs: Outputs, inputs: Tensor, rest: Rest, schedule: Schedule, generator: torch.Generator
 ) -> Stage:
-    """Train K networks for each set of inputs on what ridges leave; the stage with the least error on held-out rows.
+    """Train K networks for each set of inputs on the ridges' residuals; the stage with the least held-out error.
 
     Args:
         weights: A * K initial networks; they are changed in place.
-        outputs: what networks of such weights give.
+        outputs: function from weights and inputs to outputs.
         inputs: [A, N, P].
-        rest: what ridges leave.
+        rest: residuals of the ridges.
         schedule: steps, batches and rates.
-        generator: of the batches.
+        generator: draws the batches.
     """
     members = len(rest.held_out)
     best: list[Stage] = []
@@ -111,19 +111,19 @@ def train(
     schedule: Schedule,
     generator: torch.Generator,
 ) -> Iterator[tuple[Weights, Tensor]]:
-    """Fit all networks at once by AdamW, each to the mean squared error over the rows it may see.
+    """Fit all networks together by AdamW, each to the mean squared error over its training rows.
 
     Args:
-        weights: of G initial networks; they are changed in place.
-        outputs: what networks of such weights give.
-        inputs: [A, N, P]; as many networks as go into G share each of the A.
+        weights: weights of G initial networks; they are changed in place.
+        outputs: function from weights and inputs to outputs.
+        inputs: [A, N, P]; each of the A sets is shared by G / A networks.
         targets: [G, N].
-        seen: 1 where a network may learn from a row, else 0 [G, N].
+        seen: 1 if a row is a training row of a network, else 0 [G, N].
         schedule: steps, batches and rates.
-        generator: of the batches, where there are more rows than one holds.
+        generator: draws the batches, if there are more rows than in a batch.
 
     Yields:
-        The networks as they are then and their outputs [G, N], `CHECKS` times and after the last step.
+        The current networks and their outputs [G, N], `CHECKS` times and after the last step.
     """
     parameters = [each.requires_grad_() for each in weights]
     decays = [[p for p in parameters if p.shape[1] > 1], [p for p in parameters if p.shape[1] == 1]]

@@ -1,20 +1,15 @@
-"""Ridge regression with a strength for each block of features, found by maximising the evidence.
-
-The evidence (marginal likelihood) of a linear model with normal slopes and noise: MacKay, Bayesian interpolation, 1992,
-https://doi.org/10.1162/neco.1992.4.3.415. One variance a block, as in automatic relevance determination. It needs no
-held-out rows, so that 20 networks are enough to see that MACs matter and places do not yet. All of it goes by Gram
-matrices, so that the time for many rows is that of one matrix product.
-
-Letters: N rows, Q features, G blocks.
-
-Bayesian linear regression averaged over a grid of variances, each weighted by its evidence.
+"""Bayesian linear regression with variances of feature blocks by maximum evidence, or averaged over a grid.
 
 The evidence (marginal likelihood) and the posterior of a linear model with normal weights and noise: MacKay, Bayesian
-interpolation, 1992, https://doi.org/10.1162/neco.1992.4.3.415. Where he takes the variances with the highest evidence,
-we average: a few samples leave several likely. All goes by the Gram matrix of the features, so that 15,000 samples
-take hardly longer than ten.
+interpolation, 1992, https://doi.org/10.1162/neco.1992.4.3.415. There is one variance for each block, as in automatic
+relevance determination. No held-out rows are needed, so 20 networks are enough to see that MACs matter and that
+positions do not matter yet. All computations use Gram matrices, so that the time for many rows is that of one matrix
+product: 15,000 samples take hardly longer than ten.
 
-Letters: N samples, D columns of the design, T settings of the grid.
+`fit_variances` takes the variances with the highest evidence, as MacKay does. `averaged` averages over a grid instead,
+because several settings are likely after a few samples.
+
+Letters: `N` rows, `Q` features, `G` blocks; for `averaged` also `D` columns of the design, `T` settings of the grid.
 """
 
 from __future__ import annotations
@@ -26,15 +21,15 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
-PRIOR_MEAN, PRIOR_SPREAD = -2.0, 5.0  # of the logarithms of all variances, targets having variance 1: weak
-LOG_RANGE = (-18.0, 4.0)  # of variances: the noise of exact costs would fall for ever
-LEVEL_VARIANCE = 100.0  # of the mean of all targets, which is not known: large, targets having variance 1
-STEPS = 40  # of L-BFGS at most; on standardised targets it has nearly always ended by itself before
+PRIOR_MEAN, PRIOR_SPREAD = -2.0, 5.0  # of the logarithms of all variances, for targets of variance 1; a weak prior
+LOG_RANGE = (-18.0, 4.0)  # range of log variances: the noise of exact costs would fall for ever
+LEVEL_VARIANCE = 100.0  # of the unknown mean of all targets; large compared to their variance of 1
+STEPS = 40  # at most this many L-BFGS steps; on standardised targets it nearly always ends earlier
 
 
 @dataclass(frozen=True)
 class Variances:
-    """What slopes and noise are thought to be before any target is seen.
+    """Prior variances of slopes and noise.
 
     Attributes:
         slopes: variance of the slope of each feature [Q].
@@ -47,7 +42,7 @@ class Variances:
 
 @dataclass(frozen=True)
 class Slopes:
-    """A regression: target = base + design @ values.
+    """A linear regression: target = base + design @ values.
 
     Attributes:
         base: intercept [].
@@ -59,12 +54,12 @@ class Slopes:
 
 
 def fit_variances(design: Tensor, targets: Tensor, blocks: Tensor) -> Variances:
-    """The variances with the highest evidence, a weak prior on them included.
+    """The variances with the highest evidence, including a weak prior on them.
 
     Args:
         design: features [N, Q], each block of about variance 1 in total.
         targets: of variance 1 [N].
-        blocks: the number of the block of each feature [Q], from 0.
+        blocks: index of the block of each feature [Q], from 0.
     """
     centred, moved = design - design.mean(dim=0), targets - targets.mean()
     loss = (_loss_by_rows if len(design) < design.shape[1] else _loss_by_features)(centred, moved, blocks)
@@ -73,14 +68,14 @@ def fit_variances(design: Tensor, targets: Tensor, blocks: Tensor) -> Variances:
 
 
 def _loss_by_rows(design: Tensor, targets: Tensor, blocks: Tensor) -> Callable[[Tensor], Tensor]:
-    """Minus the log evidence of log variances, through a matrix [N, N]: for few rows."""
+    """Minus the log evidence as a function of log variances, through a matrix [N, N]; for few rows."""
     count = int(blocks.max()) + 1
     parts = [design[:, blocks == block] @ design[:, blocks == block].T for block in range(count)]
     return kernel_loss(torch.stack(parts), targets)
 
 
 def kernel_loss(parts: Tensor, targets: Tensor) -> Callable[[Tensor], Tensor]:
-    """Minus the log evidence of log variances [G + 1], the last of the noise, for parts of a covariance [G, N, N]."""
+    """Minus the log evidence of log variances [G + 1], the last for the noise, for parts of a covariance [G, N, N]."""
     kernels = torch.cat([parts, torch.eye(len(targets), dtype=parts.dtype)[None]])
     level = torch.full_like(kernels[0], LEVEL_VARIANCE)
 
@@ -94,7 +89,7 @@ def kernel_loss(parts: Tensor, targets: Tensor) -> Callable[[Tensor], Tensor]:
 
 
 def _loss_by_features(design: Tensor, targets: Tensor, blocks: Tensor) -> Callable[[Tensor], Tensor]:
-    """The same through a matrix [Q, Q]: for many rows."""
+    """Minus the log evidence as a function of log variances, through a matrix [Q, Q]; for many rows."""
     gram, together, total = design.T @ design, design.T @ targets, targets @ targets
 
     def loss(logarithms: Tensor) -> Tensor:
@@ -110,10 +105,10 @@ def _loss_by_features(design: Tensor, targets: Tensor, blocks: Tensor) -> Callab
 
 
 def factor_of(matrix: Tensor) -> Tensor:
-    """The Cholesky factor of a matrix [Q, Q] that is positive, but perhaps not in rounded numbers.
+    """The Cholesky factor of a matrix [Q, Q] that is positive definite, but perhaps not after rounding.
 
-    What rounding can take from its smallest eigenvalue is added: it matters where exact costs of many networks make
-    the noise next to nothing.
+    The possible rounding error of its smallest eigenvalue is added. It matters if exact costs of many networks make the
+    noise nearly zero.
     """
     lost = torch.finfo(matrix.dtype).eps * len(matrix) * matrix.diagonal().max()
     factor: Tensor = torch.linalg.cholesky(matrix + lost * torch.eye(len(matrix), dtype=matrix.dtype))
@@ -121,7 +116,7 @@ def factor_of(matrix: Tensor) -> Tensor:
 
 
 def highest_evidence(loss: Callable[[Tensor], Tensor], start: Tensor) -> Tensor:
-    """The logarithms of variances, from `start` on, that minimise minus log evidence and a weak normal prior."""
+    """The log variances that minimise minus log evidence and a weak normal prior, starting at `start`."""
     free = start.clone().requires_grad_()
     search = torch.optim.LBFGS([free], max_iter=STEPS, line_search_fn="strong_wolfe")
 
@@ -137,7 +132,7 @@ def highest_evidence(loss: Callable[[Tensor], Tensor], start: Tensor) -> Tensor:
 
 
 def fit_slopes(design: Tensor, targets: Tensor, variances: Variances) -> Slopes:
-    """The regression of targets [N] on a design [N, Q] that is most probable under these variances."""
+    """The most probable regression of targets [N] on a design [N, Q] under these variances."""
     centre, base = design.mean(dim=0), targets.mean()
     spread = (variances.slopes / variances.noise).sqrt()
     scaled = (design - centre) * spread
@@ -151,12 +146,12 @@ NEGLIGIBLE = 1e-4  # settings with less weight than this share of the best one's
 
 
 class Posterior(NamedTuple):
-    """What is thought of weights and noise once samples are in.
+    """The posterior of weights and noise, given the samples.
 
     Attributes:
-        mean: of the weights [D].
-        covariance: of these [D, D].
-        noise: variance [].
+        mean: mean of the weights [D].
+        covariance: covariance of the weights [D, D].
+        noise: variance of the noise [].
     """
 
     mean: Tensor
@@ -165,7 +160,7 @@ class Posterior(NamedTuple):
 
 
 class _Setting(NamedTuple):
-    """One setting: its evidence, what scales the weights [D], and the factor of their precision [D, D]."""
+    """One setting: its evidence, the scale of the weights [D], and the factor of their precision [D, D]."""
 
     log_evidence: Tensor
     scale: Tensor
@@ -177,7 +172,7 @@ def averaged(design: Tensor, targets: Tensor, weights: Tensor, noises: Tensor) -
     """The mixture of the posteriors of all settings.
 
     Args:
-        design: [N, D].
+        design: columns of the regression [N, D].
         targets: [N].
         weights: prior variances of the weights, whose prior means are 0 [T, D]; zero leaves a column out.
         noises: variances of the noise [T], above zero.

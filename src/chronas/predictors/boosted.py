@@ -1,8 +1,8 @@
-"""Boosted trees (LightGBM, extra `boosted`) on what a ridge regression leaves; not differentiable.
+"""Boosted trees (LightGBM, extra `boosted`) on the residuals of a ridge regression; not differentiable.
 
-Friedman, Greedy function approximation, 2001; Ke et al., LightGBM, 2017. Among 18 learned predictors on NAS benchmarks
-trees did well with few samples (White et al., arXiv 2104.01177). LightGBM is needed to fit: fitted trees are arrays,
-so a saved predictor needs nothing.
+Friedman, Greedy function approximation, 2001; Ke et al., LightGBM, 2017. Among 18 learned predictors on NAS benchmarks,
+trees did well with few samples (White et al., arXiv 2104.01177). Only fitting needs LightGBM: fitted trees are arrays,
+so a saved predictor needs no extra package.
 
 Letters: N rows, B batch, Q features, P columns of the basis, K members, R trees, M nodes of a tree.
 """
@@ -28,15 +28,15 @@ NODES = ("feature", "threshold", "below", "above", "value")
 class BoostedConfig(MembersConfig):
     """Number and size of the trees."""
 
-    trees: int = Field(default=150, ge=1, le=10_000, description="trees of a member, unless fewer are better")
-    leaves: int = Field(default=8, ge=2, le=256, description="most leaves of a tree")
-    least_rows: int = Field(default=5, ge=1, le=10_000, description="rows in a leaf, at least")
-    learning_rate: float = Field(default=0.1, gt=0.0, le=1.0, description="part of what is left that a tree takes")
-    feature_share: float = Field(default=0.5, gt=0.0, le=1.0, description="share of the features that a tree may ask")
+    trees: int = Field(default=150, ge=1, le=10_000, description="largest number of trees of a member")
+    leaves: int = Field(default=8, ge=2, le=256, description="largest number of leaves of a tree")
+    least_rows: int = Field(default=5, ge=1, le=10_000, description="smallest number of rows in a leaf")
+    learning_rate: float = Field(default=0.1, gt=0.0, le=1.0, description="share of the residual that a tree removes")
+    feature_share: float = Field(default=0.5, gt=0.0, le=1.0, description="share of the features that a tree may use")
 
 
 class BoostedTrees(MemberPredictor):
-    """Ridge regression and boosted trees on top, in ms or log ms."""
+    """Ridge regression plus boosted trees, on costs or their logarithms."""
 
     name = "boosted"
     Config = BoostedConfig
@@ -45,7 +45,7 @@ class BoostedTrees(MemberPredictor):
 
     @classmethod
     def unavailable(cls) -> str | None:
-        """Why this predictor cannot be fitted here: LightGBM is not installed."""
+        """The reason why this predictor cannot be fitted here: LightGBM is not installed."""
         if importlib.util.find_spec("lightgbm") is None:
             return "its trees are grown by LightGBM, which is not installed: pip install 'chronas[boosted]'"
         return None
@@ -96,12 +96,12 @@ class BoostedTrees(MemberPredictor):
 
 
 def _rounded(design: Tensor) -> Tensor:
-    """Features without the rounding errors of sums, which depend on the batch: a tree would split between these."""
+    """Features without rounding errors of sums, which depend on the batch: a tree could split between them."""
     return design.round(decimals=DECIMALS)
 
 
 def _trees(booster: Any) -> list[list[tuple[int, float, int, int, float]]]:
-    """The nodes of each tree, as in `NODES`; the first is the root, and a leaf leads to itself."""
+    """The nodes of each tree, in the order of `NODES`; the first is the root, and a leaf points to itself."""
     found = []
     for tree in booster.dump_model()["tree_info"]:
         nodes: list[tuple[int, float, int, int, float]] = []
@@ -111,7 +111,7 @@ def _trees(booster: Any) -> list[list[tuple[int, float, int, int, float]]]:
 
 
 def _add(node: dict[str, Any], nodes: list[tuple[int, float, int, int, float]]) -> int:
-    """Append a node and all below it; its number."""
+    """Append a node and all its descendants; returns its index."""
     number = len(nodes)
     nodes.append((0, 0.0, number, number, float(node.get("leaf_value", 0.0))))
     if "split_feature" in node:
@@ -121,7 +121,7 @@ def _add(node: dict[str, Any], nodes: list[tuple[int, float, int, int, float]]) 
 
 
 def _arrays(forests: list[list[list[tuple[int, float, int, int, float]]]]) -> dict[str, Tensor]:
-    """The nodes of all members' trees, padded to the most trees and nodes [K, R, M] each."""
+    """The nodes of all members' trees, padded to the largest numbers of trees and nodes [K, R, M] each."""
     trees, most = max(map(len, forests)), max(len(tree) for forest in forests for tree in forest)
     table = np.zeros((len(NODES), len(forests), trees, most))
     for member, forest in enumerate(forests):
@@ -131,7 +131,7 @@ def _arrays(forests: list[list[list[tuple[int, float, int, int, float]]]]) -> di
 
 
 def _values(design: Tensor, state: State) -> Tensor:
-    """What each tree says of features [B, Q]: [K, R, B]."""
+    """The output of each tree for features [B, Q]: [K, R, B]."""
     feature, below, above = (state[name].long() for name in ("feature", "below", "above"))
     shape = (*feature.shape[:2], len(design))
     at = torch.zeros(shape, dtype=torch.long)

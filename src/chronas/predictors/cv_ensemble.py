@@ -1,19 +1,14 @@
-"""Predictors that tell what they predicted for each network of a fit without having seen it.
+"""Ridge regression plus a residual model, as a K-fold cross-validation ensemble.
 
-That is what intervals are calibrated on, and what `stacked.py` weighs several predictors by: nothing is fitted twice.
+Each of the K members does not see one part of the rows, so a fit also gives out-of-fold predictions. Intervals are
+calibrated on these, and `stacking.py` weighs predictors by them, without further fits.
 
-Ridge regressions that are each blind to some rows, in the scale that predicts those rows best.
+The ridge has a strength for each block of features, chosen by the evidence. So with few rows it behaves like a model on
+MACs, and with more rows like a look-up table. The residual model gets the share that is best on unseen rows, minus its
+standard error; the share may be zero. Unseen rows also choose the target's scale (costs or their logarithms), the end
+of training, and the width of the intervals.
 
-Letters: N rows, Q features, K members.
-
-A ridge regression, and something that learns what it leaves: members, each blind to another part of the table.
-
-The ridge has a strength for each block of features by its evidence, so it does with few rows what MACs do and with more
-what a look-up table does. What is added on top has a share in the prediction that is the best one on rows it has not
-seen, less its standard error, and may be zero. The same rows choose the target's scale (ms or log), when training
-stops, and how wide the intervals are.
-
-Letters: N rows, B batch, W slots, P columns of the basis, Q features, K members.
+Letters: `N` rows, `B` batch, `W` slots, `P` columns of the basis, `Q` features, `K` members.
 """
 
 from __future__ import annotations
@@ -34,11 +29,11 @@ from chronas.predictors.predictor import Predictor, Shape, State
 
 
 class Learned(NamedTuple):
-    """A fit.
+    """The result of a fit.
 
     Attributes:
-        state: as `Predictor._fit` returns it.
-        out_of_fold: predictions for the N networks of the fit, each by a model that has not seen it [N].
+        state: state for `Predictor._fit` to return.
+        out_of_fold: predictions for the N networks of the fit, each by a model that has not seen the network [N].
     """
 
     state: dict[str, Tensor]
@@ -46,11 +41,11 @@ class Learned(NamedTuple):
 
 
 class Learner(Predictor):
-    """A predictor with predictions for unseen rows of its own fit."""
+    """A predictor that also gives predictions for unseen rows of its own fit."""
 
     @abstractmethod
     def learn(self, codes: Tensor, costs: Tensor, seed: int) -> Learned:
-        """The fit on checked float64 encodings [N, W] and costs [N]."""
+        """Fit on checked float64 encodings [N, W] and costs [N]."""
 
     def _fit(self, codes: Tensor, costs: Tensor, seed: int) -> dict[str, Tensor]:
         return self.learn(codes, costs, seed).state
@@ -58,13 +53,13 @@ class Learner(Predictor):
 
 @dataclass(frozen=True)
 class Ridges:
-    """A ridge regression for each member on the rows that it may see, and one on all rows.
+    """A ridge regression for each member on its training rows, and one on all rows.
 
     Attributes:
-        scale: of the targets.
-        slopes: of the members, by feature [K, Q].
-        bases: of the members [K].
-        whole: the one on all rows.
+        scale: scale of the targets.
+        slopes: coefficients of the members [K, Q].
+        bases: intercepts of the members [K].
+        whole: the regression on all rows.
     """
 
     scale: Scale
@@ -78,14 +73,14 @@ class Ridges:
 
 
 def best_ridges(design: Tensor, costs: Tensor, blocks: Tensor, held_out: Tensor, logarithmic: Sequence[bool]) -> Ridges:
-    """Ridge regressions in the scale with the least squared error, in ms, on rows that members have not seen.
+    """Ridge regressions in the scale with the smallest squared error of costs on held-out rows.
 
     Args:
-        design: [N, Q].
-        costs: [N].
-        blocks: the number of the block of each feature [Q].
-        held_out: which rows each member does not see [K, N].
-        logarithmic: for each scale that is tried, whether the logarithm is taken.
+        design: features [N, Q].
+        costs: costs [N].
+        blocks: index of the block of each feature [Q].
+        held_out: mask of the rows that each member does not see [K, N].
+        logarithmic: for each scale to try, whether it takes the logarithm.
     """
     found = [fit_ridges(design, costs, blocks, held_out, logarithmic=each) for each in logarithmic]
 
@@ -97,7 +92,7 @@ def best_ridges(design: Tensor, costs: Tensor, blocks: Tensor, held_out: Tensor,
 
 
 def fit_ridges(design: Tensor, costs: Tensor, blocks: Tensor, held_out: Tensor, *, logarithmic: bool) -> Ridges:
-    """Ridge regressions in one scale, each with the strengths that are most probable on its own rows."""
+    """Ridge regressions in one scale, each with the most probable strengths on its own rows."""
     scale = Scale.of(costs, logarithmic=logarithmic)
     targets = scale.targets(costs)
     everything = torch.zeros_like(held_out[0])
@@ -114,28 +109,31 @@ TINY = torch.finfo(torch.float64).tiny
 
 
 class MembersConfig(BaseModel):
-    """How many members there are, and what they predict."""
+    """Number of members, and the scale of their targets."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
-    members: int = Field(default=5, ge=2, le=20, description="models, each blind to another part of the table")
+    members: int = Field(
+        default=5, ge=2, le=20, description="models in the ensemble, each without another part of the table"
+    )
     scale: ScaleName = Field(
-        default="auto", description="what is predicted: ms, log of ms, or what is better on held-out networks"
+        default="auto",
+        description="predict costs (ms), their logarithms (log), or the better one on held-out networks (auto)",
     )
 
 
 @dataclass(frozen=True)
 class Rest:
-    """What the ridges of a fit leave to be learned.
+    """Residuals of the ridges of a fit, for the residual model.
 
     Attributes:
         codes: encodings [N, W].
         design: features [N, Q].
-        features: how they are made.
-        costs: [N].
-        scale: of the targets.
-        left: targets minus what each member's ridge predicts [K, N].
-        held_out: which rows each member does not see [K, N].
+        features: the transformation that gives `design`.
+        costs: costs [N].
+        scale: scale of the targets.
+        left: targets minus the prediction of each member's ridge [K, N].
+        held_out: mask of the rows that each member does not see [K, N].
     """
 
     codes: Tensor
@@ -147,11 +145,11 @@ class Rest:
     held_out: Tensor
 
     def unseen(self, outputs: Tensor) -> Tensor:
-        """Of outputs [K, N] those for rows that the member has not seen [N]."""
+        """Of outputs [K, N], those for rows that the member has not seen [N]."""
         return (outputs * self.held_out).sum(dim=0)
 
     def judged(self, outputs: Tensor) -> tuple[float, float]:
-        """The share of outputs [K, N] to add, and the root mean squared error in ms that is left on unseen rows."""
+        """The share of outputs [K, N] to add, and the remaining root mean squared error of costs on unseen rows."""
         left, unseen = self.unseen(self.left), self.unseen(outputs)
         share = safe_share(unseen, left)
         predicted = self.scale.costs(self.scale.targets(self.costs) - left + share * unseen)
@@ -159,7 +157,7 @@ class Rest:
 
 
 def safe_share(outputs: Tensor, left: Tensor) -> float:
-    """How much of these outputs [N] to add, 0..1: the best share for what is left [N], less one standard error.
+    """The share of outputs [N] to add, 0..1: the best share for the residuals `left` [N], minus one standard error.
 
     With few rows the best share is mostly luck, and the standard error takes it to zero.
     """
@@ -170,25 +168,25 @@ def safe_share(outputs: Tensor, left: Tensor) -> float:
 
 
 class MemberPredictor(Learner):
-    """The mean of K members, in ms or log ms."""
+    """The mean of K members, on costs or their logarithms."""
 
     minimum = 16
     config: MembersConfig
 
     @abstractmethod
     def _learn_rest(self, rest: Rest, generator: torch.Generator) -> dict[str, Tensor]:
-        """The state of what is added to the ridges, its share included."""
+        """The state of the residual model, including its share."""
 
     @abstractmethod
     def _rest(self, codes: Tensor, inputs: Basis, state: State) -> Tensor:
-        """What is added to the members' targets [K, B], from encodings [B, W] and their basis [B, P]."""
+        """The residual model's part of the members' targets [K, B], from encodings [B, W] and their basis [B, P]."""
 
     @abstractmethod
     def _rest_shapes(self) -> dict[str, Shape]:
-        """Shapes of what `_learn_rest` returns."""
+        """Shapes of the tensors from `_learn_rest`."""
 
     def learn(self, codes: Tensor, costs: Tensor, seed: int) -> Learned:
-        """The fit on checked float64 encodings [N, W] and costs [N]."""
+        """Fit on checked float64 encodings [N, W] and costs [N]."""
         generator = torch.Generator().manual_seed(seed)
         inputs = basis_parts(self.space, self.size, codes)
         columns = inputs.columns()
@@ -231,7 +229,7 @@ class MemberPredictor(Learner):
 
 
 def _calibration(rest: Rest, members: Tensor, left: Tensor) -> dict[str, Tensor]:
-    """Noise and width of the intervals, from members' targets [K, N] and what they leave of unseen rows [N]."""
+    """Noise and width of the intervals, from members' targets [K, N] and residuals on unseen rows [N]."""
     scale = rest.scale
     floor = RESOLUTION * (1.0 if scale.logarithmic else float(rest.costs.median())) / scale.spread
     noise = (left**2).mean().clamp_min(floor**2)
@@ -242,7 +240,7 @@ def _calibration(rest: Rest, members: Tensor, left: Tensor) -> dict[str, Tensor]
 
 
 def _ridge_state(ridges: Ridges, features: Features) -> dict[str, Tensor]:
-    """The ridges over the basis, moved together so that their mean is the ridge on all rows: it has seen more."""
+    """The ridges in terms of the basis, shifted together so that their mean is the ridge on all rows."""
     slopes, whole = ridges.slopes @ features.projection, ridges.whole.values @ features.projection
     bases, base = ridges.bases - slopes @ features.centre, ridges.whole.base - whole @ features.centre
     return {

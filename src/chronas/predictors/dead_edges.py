@@ -1,10 +1,11 @@
-"""Encodings without the edges that lead nowhere, as polynomials: what is left of a cell on a runtime that drops them.
+"""Dead-edge elimination on relaxed encodings, as differentiable polynomials.
 
 An edge is needed if some path leads from it to the cell's output, and live if also some path leads to it from an input.
-Runtimes drop what is not needed (`Architecture.pruned`); what comes out of a zero node some drop, others compute,
-as the bias of a batch norm remains. So a predictor is given all forms, and what was measured decides between them.
+Runtimes drop edges that are not needed (`Architecture.pruned`). The result of a zero node is dropped by some runtimes
+and computed by others, because the bias of a batch norm remains. So a predictor gets all forms, and the measurements
+decide between them.
 
-Valid encodings give exact zeros and ones, relaxed ones something smooth between: the gradient is that of a polynomial.
+Valid encodings give exact zeros and ones, relaxed ones smooth values in between, with the gradient of a polynomial.
 
 Letters: B batch, W slots of the encoding, E edges of a cell.
 """
@@ -20,9 +21,9 @@ from chronas.spaces import NOTHING, Cell, Space, needed_states, reached_states
 
 
 def forms(space: Space, codes: Tensor) -> list[Tensor]:
-    """The encodings [B, W] as they are, with needed edges alone, with live edges alone.
+    """The encodings [B, W] unchanged, with needed edges only, and with live edges only.
 
-    Only the first, where no decision has the option to be nothing: all edges are live then.
+    Only the first form if no decision has the option `none`, because then all edges are live.
     """
     if not has_dead_edges(space):
         return [codes]
@@ -46,7 +47,7 @@ def has_dead_edges(space: Space) -> bool:
 
 @functools.cache
 def _slots(space: Space, cell: Cell) -> Tensor:
-    """Which slots belong to which edge of a cell [E, W]."""
+    """Mask of the slots of each edge of a cell [E, W]."""
     found = torch.zeros(len(cell.edges), space.encoding_length, dtype=torch.float64)
     for edge in range(len(cell.edges)):
         decision = cell.decision(edge)
@@ -57,6 +58,6 @@ def _slots(space: Space, cell: Cell) -> Tensor:
 
 @functools.cache
 def _present(space: Space, cell: Cell) -> Tensor:
-    """Which slots put something on which edge of a cell [W, E]."""
+    """Mask of the slots that make each edge of a cell present [W, E]."""
     something = [space.decisions[decision].options[option] != NOTHING for decision, option in space.slots]
     return _slots(space, cell).T * torch.tensor(something, dtype=torch.float64)[:, None]

@@ -1,13 +1,9 @@
-"""What is told of predictions against measurements.
+"""Evaluation of predictors: scores, learning curves, and cross-validated reports with two baselines and repeatability.
 
-How a predictor gets better with more networks: the curve that tells whether measuring more is worth it.
-
-How good a predictor is: out-of-fold predictions beside two baselines and the measurements' own repeatability.
-
-Isomorphic architectures and those that are the same graph share a fold, so that no network is predicted from its twin.
-Degenerate networks are listed and left out of the scores: a disconnected cell that runs in a thousandth of the median
-spoils all relative errors. Measurements alone say which are degenerate, so that no predictor chooses what it is judged
-on.
+Isomorphic architectures and those with the same graph are in the same fold, so that no network is predicted from its
+duplicate. Degenerate networks are listed and left out of the scores: a disconnected cell that runs in a thousandth of
+the median would spoil all relative errors. Only measurements decide which networks are degenerate, so that a predictor
+cannot choose its own test set. A learning curve shows whether more measurements are worth their time.
 """
 
 from __future__ import annotations
@@ -34,20 +30,20 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 
-TIE = 1e-6  # predictions closer than this share of the median are a tie, not a ranking of rounding errors
+TIE = 1e-6  # predictions closer than this share of the median are tied, so that rounding errors are not ranked
 
 
 @dataclass(frozen=True)
 class Scores:
-    """Predicted against measured costs.
+    """Scores of predicted against measured costs.
 
     Attributes:
-        mape_percent: mean absolute error over the measured cost.
-        rmse: root of the mean squared error.
+        mape_percent: mean absolute error relative to the measured cost.
+        rmse: root mean squared error, in the unit of the cost.
         within_5_percent: share of networks, in percent, whose error is at most 5 % of the measured cost.
         within_10_percent: the same for 10 %.
-        kendall: tau-b; 0 where all predictions are tied.
-        spearman: rho; 0 where all predictions are tied.
+        kendall: tau-b; 0 if all predictions are tied.
+        spearman: rho; 0 if all predictions are tied.
     """
 
     mape_percent: float
@@ -80,12 +76,12 @@ Predict = Callable[["NDArray[np.int64]", "NDArray[np.int64]"], "NDArray[np.float
 
 @dataclass(frozen=True)
 class CurvePoint:
-    """How a predictor did that was fitted on fewer networks.
+    """The score of a predictor that was fitted on fewer networks.
 
     Attributes:
-        networks: that it was fitted on.
-        mape_percent: mean absolute error on networks not seen, over the measured cost.
-        kendall: tau-b on these.
+        networks: number of networks of the fit.
+        mape_percent: mean absolute error on unseen networks, relative to the measured cost.
+        kendall: tau-b on unseen networks.
     """
 
     networks: int
@@ -96,14 +92,14 @@ class CurvePoint:
 def learning_curve(
     rows: NDArray[np.int64], judged: NDArray[np.int64], costs: NDArray[np.float64], predict: Predict, minimum: int
 ) -> tuple[CurvePoint, ...]:
-    """The points of a half, a quarter and so on of the networks, from few to many.
+    """Scores of fits on a half, a quarter and so on of the networks, from few to many.
 
     Args:
-        rows: networks to fit on, in the order in which they are taken.
-        judged: networks to judge on.
-        costs: of all networks.
-        predict: the costs of the second networks by a fit on the first.
-        minimum: fewest networks that the predictor can be fitted on.
+        rows: networks to fit on, in the order of use.
+        judged: networks to score on.
+        costs: costs of all networks.
+        predict: function (rows of a fit, other rows) -> predicted costs of the other rows.
+        minimum: smallest number of networks for a fit.
     """
     sizes = [len(rows) // 2**halvings for halvings in range(HALVINGS, 0, -1)]
     points = []
@@ -116,30 +112,30 @@ def learning_curve(
 
 
 BASELINES = ("macs", "lookup")
-DEGENERATE_SHARE = 0.1  # of the table's median; below it a NAS-Bench-201 cell on a Raspberry Pi 4 was folded away
-FEWEST_JUDGED = 5  # networks that a learning curve is judged on
-LATER = ("cost", "samples", "curve")  # reports of chronas 0.1.0 do not have these
+DEGENERATE_SHARE = 0.1  # of the table's median; on a Raspberry Pi 4, cheaper NAS-Bench-201 cells were folded away
+FEWEST_JUDGED = 5  # smallest number of networks for scoring a learning curve
+LATER = ("cost", "samples", "curve")  # fields that reports of chronas 0.1.0 lack
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class PredictorReport:
-    """What is known about a predictor's quality; N networks in the order of the table.
+    """The quality of a predictor on N networks, in the order of the table.
 
     Attributes:
         predictor: its name.
         architectures: text forms [N].
-        measured: [N].
-        predicted: [N], each by a predictor that has not seen the network.
-        predicted_std: [N], standard deviations of these.
-        scores: of these predictions, degenerate networks left out.
+        measured: measured costs [N].
+        predicted: predicted costs [N], each by a predictor that has not seen the network.
+        predicted_std: standard deviations of the predictions [N].
+        scores: scores of the predictions, without degenerate networks.
         baselines: scores of other predictors on the same folds.
-        repeatability: how well the measurements agree with themselves: no predictor can rank better.
-        coverage_90_percent: percent of networks whose measured cost lies in the 90 % interval of the prediction.
+        repeatability: agreement of the measurements with themselves; no predictor can rank better.
+        coverage_90_percent: percent of networks whose measured cost is in the prediction's 90 % interval.
         degenerate: text forms of networks that cost less than a tenth of the median.
-        folds: number of folds; 0 where the networks here are those that were left after taking samples.
-        cost: what is predicted; its name tells the unit of all costs here, also where a name says ms.
-        samples: how many other networks of the table it was fitted on; None with folds.
-        curve: how it did when it was fitted on fewer networks, on a part of those here.
+        folds: number of folds; 0 if the networks are those that remained after taking samples.
+        cost: name of the predicted cost; it ends in the unit of all costs here.
+        samples: number of other networks of the table in the fit; None with folds.
+        curve: scores of fits on fewer networks, on a part of the networks here.
     """
 
     predictor: str
@@ -157,13 +153,21 @@ class PredictorReport:
     samples: int | None = None
     curve: tuple[CurvePoint, ...] = ()
 
+    def __repr__(self) -> str:
+        found = self.scores
+        return (
+            f"PredictorReport({self.predictor}, {self.cost} of {len(self.measured)} networks: "
+            f"{found.mape_percent:.1f} % error, Kendall {found.kendall:.3f}, "
+            f"{self.coverage_90_percent:.0f} % within the 90 % interval)"
+        )
+
     def to_json(self) -> dict[str, Any]:
-        """What JSON can hold; `from_json` gives the report back."""
+        """The report as a JSON object; `from_json` reads it."""
         return {key: list(value) if isinstance(value, tuple) else value for key, value in asdict(self).items()}
 
     @classmethod
     def from_json(cls, content: Mapping[str, Any]) -> Self:
-        """The report of a JSON object that `to_json` made.
+        """The report from the object of `to_json`.
 
         Raises:
             DataError: fields are missing, unknown or of another form.
@@ -190,21 +194,21 @@ def fit_and_report(
     folds: int = 5,
     seed: int = 0,
 ) -> tuple[Predictor, PredictorReport]:
-    """Fit a predictor on a whole table, and report how it does on networks that it has not seen.
+    """Fit a predictor on a whole table, and report its quality on unseen networks.
 
     Args:
-        predictor: a name in `PREDICTORS`, a class, or a predictor, whose config is taken.
-        table: of one space, size and device.
-        config: of the predictor's own `Config` class; None means its defaults.
+        predictor: a name in `PREDICTORS`, a class, or a predictor, whose config is used.
+        table: a table of one space, size and device.
+        config: an instance of the predictor's own `Config` class; None means its defaults.
         folds: number of parts of the k-fold cross-validation.
-        seed: of the folds and the fits.
+        seed: seed of the folds and the fits.
 
     Returns:
         The predictor fitted on all networks, and the report from the folds.
 
     Raises:
-        UsageError: no such predictor, another's config, or fewer than two folds.
-        DataError: too few networks for these folds, or costs that nothing can be learned from.
+        UsageError: there is no such predictor, the config belongs to another one, or there are fewer than two folds.
+        DataError: there are too few networks for these folds, or nothing can be learned from the costs.
     """
     if folds < 2:
         raise UsageError(f"cross-validation needs at least 2 folds, got {folds}")
@@ -235,7 +239,7 @@ def curve_of(
     judged: NDArray[np.int64],
     seed: int,
 ) -> tuple[CurvePoint, ...]:
-    """The learning curve of a predictor of these settings; empty where there are too few networks to judge on."""
+    """The learning curve of a predictor with these settings; empty if there are too few networks for scoring."""
 
     def predict(some: NDArray[np.int64], others: NDArray[np.int64]) -> NDArray[np.float64]:
         learner = predictor.clone()
@@ -258,17 +262,17 @@ def report_on(
     folds: int = 0,
     samples: int | None = None,
 ) -> PredictorReport:
-    """The report on networks of a table [N] that were not seen.
+    """The report on unseen networks of a table [N].
 
     Args:
-        table: where they are from.
+        table: table of the networks.
         texts: text forms [N].
         measured: their costs [N].
-        predictor: whose predictions they are.
-        prediction: of these networks [N].
-        others: what baselines predicted, by name [N].
-        folds: of the cross-validation; 0 where there was none.
-        samples: how many networks it was fitted on where there was none.
+        predictor: the predictor of the predictions.
+        prediction: predictions for these networks [N].
+        others: baseline -> its predictions [N].
+        folds: number of folds; 0 without cross-validation.
+        samples: number of networks of the fit without cross-validation.
     """
     degenerate = _degenerate(table, measured)
     kept = ~degenerate
@@ -295,7 +299,7 @@ def _degenerate(table: CostTable, measured: NDArray[np.float64]) -> NDArray[np.b
 
 
 def assign_folds(architectures: Sequence[Architecture], folds: int, seed: int) -> NDArray[np.int64]:
-    """The fold of each architecture: random, twins in the same one, sizes as even as that allows."""
+    """The fold of each architecture: random, duplicates in the same fold, sizes as even as possible."""
     rows_of_class: dict[int, list[int]] = {}
     for row, label in enumerate(twins(architectures)):
         rows_of_class.setdefault(int(label), []).append(row)
@@ -308,7 +312,7 @@ def assign_folds(architectures: Sequence[Architecture], folds: int, seed: int) -
 
 
 def twins(architectures: Sequence[Architecture]) -> NDArray[np.int64]:
-    """A number for each architecture [N], from 0; the same for those that are isomorphic, or the same graph."""
+    """A group number for each architecture [N], from 0; isomorphic ones and those with the same graph share a group."""
     numbers: dict[tuple[str, Architecture], int] = {}
     isomorphic = [numbers.setdefault(("isomorphic", a.canonical()), len(numbers)) for a in architectures]
     graphs = [numbers.setdefault(("graph", a.pruned()), len(numbers)) for a in architectures]
@@ -327,7 +331,7 @@ def _require_enough(predictor: Predictor, count: int, folds: int) -> None:
 
 
 def needed_for_folds(minimum: int, folds: int) -> int:
-    """How many networks leave the fit of each fold `minimum`, however folds come out."""
+    """The number of networks with which each fold's fit has `minimum` networks, for any assignment of folds."""
     return math.ceil(minimum * folds / (folds - 1)) + folds
 
 

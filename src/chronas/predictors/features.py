@@ -1,8 +1,8 @@
-"""What a predictor sees of an architecture: blocks of features, each a sum over a basis of the encoding.
+"""Input features of predictors: blocks of features, each a sum over a basis of the encoding.
 
-The basis is the encoding in each of its forms (`live.py`) with its terms (`terms.py`). Of each form there are four
-blocks: MACs and parameters; how often an operation occurs where; the terms; the encoding itself. A block is shrunk as
-one, so few rows are explained by its MACs, and places count once there are rows to tell them apart.
+The basis is the encoding in each of its forms (`dead_edges.py`) with its terms (`fusion_terms.py`). Each form has four
+blocks: MACs and parameters; counts of each operation by part of the network; the terms; the encoding itself. A block is
+shrunk as a whole. So few rows are explained by MACs, and positions matter once there are enough rows to separate them.
 
 Letters: N networks, B batch, W slots of the encoding, P columns of the basis, F features of a block, Q of all blocks.
 """
@@ -22,18 +22,18 @@ from chronas.predictors.dead_edges import forms
 from chronas.predictors.fusion_terms import terms
 from chronas.spaces import NetworkSize, Space
 
-VARYING = 1e-6  # a feature whose spread is below this share of its largest weight is a constant, up to rounding
+VARYING = 1e-6  # a feature whose spread is below this share of its largest weight is constant up to rounding
 
 
 @dataclass(frozen=True)
 class Features:
-    """Features with variance 1 in each block on the networks of a fit.
+    """Features whose blocks have variance 1 on the networks of a fit.
 
     Attributes:
         centre: mean of the basis [P].
         projection: features = (basis - centre) @ projection.T [Q, P].
         sizes: number of features of each block; they add up to Q.
-        places: whether a feature tells where something is, not only what or how much [Q].
+        places: whether a feature depends on positions, not only on kinds and amounts [Q].
     """
 
     centre: Tensor
@@ -42,11 +42,11 @@ class Features:
     places: Tensor
 
     def of(self, basis_codes: Tensor) -> Tensor:
-        """Features [B, Q] of a basis [B, P]."""
+        """Features [B, Q] from a basis [B, P]."""
         return (basis_codes - self.centre) @ self.projection.T
 
     def network_inputs(self, places: float) -> Tensor:
-        """Weights [Q]: what is no place gets variance 1 each, all places `places`^2 times that of the others."""
+        """Weights [Q]: features without positions have variance 1 each, all positions together `places`^2 of theirs."""
         varies = (self.projection != 0).any(dim=1).double()
         counts = torch.zeros(len(self.sizes), dtype=torch.float64).index_add(0, self.blocks, varies)
         others = float((varies * ~self.places).sum())
@@ -56,16 +56,16 @@ class Features:
 
     @property
     def blocks(self) -> Tensor:
-        """The number of the block of each feature [Q]."""
+        """The index of the block of each feature [Q]."""
         return torch.repeat_interleave(torch.arange(len(self.sizes)), torch.tensor(self.sizes))
 
 
 @dataclass(frozen=True)
 class Basis:
-    """The basis [B, P] of encodings in the parts it is computed in; products take them as they are.
+    """The basis [B, P] of encodings, in the parts in which it is computed; products use the parts directly.
 
     Attributes:
-        parts: together they have P columns [B, columns].
+        parts: tensors [B, columns] with P columns in total.
     """
 
     parts: tuple[Tensor, ...]
@@ -79,13 +79,13 @@ class Basis:
         return total
 
     def columns(self) -> Tensor:
-        """All of it [B, P]."""
+        """The whole basis [B, P]."""
         return torch.cat([part.T for part in self.parts]).T
 
 
 def basis_parts(space: Space, size: NetworkSize, codes: Tensor) -> Basis:
-    """The basis of encodings [B, W], differentiable."""
-    codes = codes.T.contiguous().T  # turned once: all that follows goes by rows of the batch
+    """The basis of encodings [B, W] in parts, differentiable."""
+    codes = codes.T.contiguous().T  # transposed once, because everything below works on rows of the batch
     return Basis(tuple(part for form in forms(space, codes) for part in (form, terms(space, size, form))))
 
 
@@ -95,14 +95,14 @@ def basis(space: Space, size: NetworkSize, codes: Tensor) -> Tensor:
 
 
 def basis_width(space: Space, size: NetworkSize) -> int:
-    """P."""
+    """The number of columns P of the basis."""
     return basis(space, size, torch.zeros(1, space.encoding_length, dtype=torch.float64)).shape[1]
 
 
 def standardised(space: Space, size: NetworkSize, basis_codes: Tensor) -> Features:
-    """The features of a space, scaled on the basis [N, P] of the networks of a fit; constant ones are zero.
+    """The features of a space, scaled on the basis [N, P] of the networks of a fit; constant features are zero.
 
-    Each feature gets the same variance, except in an encoding: there rare operations stay small.
+    All features of a block get the same variance, except in an encoding, where rare operations stay small.
     """
     centre = basis_codes.mean(dim=0)
     rows, places = [], []
@@ -136,7 +136,7 @@ def _blocks(space: Space, size: NetworkSize) -> Sequence[tuple[Tensor, bool]]:
 
 @functools.cache
 def _blocks_of_one(space: Space, size: NetworkSize, width: int) -> tuple[tuple[Tensor, bool], ...]:
-    """The blocks of one form over its encoding and terms, `width` columns; empty ones are left out."""
+    """The blocks of one form over its encoding and terms, with `width` columns; empty ones are left out."""
     form = space_counts(space, size)
     sums = space.feature_map()
     counts = sums[(sums != 0).sum(axis=1) > 1]

@@ -1,13 +1,11 @@
-"""Which networks to measure on a new device, if only a few are: at random, spread out, or one after the other.
+"""Predictors for a new device from few measurements: choice of the networks to measure, and scores on all others.
 
-`spread` needs no cost at all, so that all samples can be measured at once: each is the one that takes most from the
-variance over all candidates under the prior of `transfer.py` (the active learning of Cohn, Ghahramani and Jordan,
-https://arxiv.org/abs/cs/9603104, for a linear model). `sequential` fits the predictor after each sample and takes the
-network whose cost it is least sure of next.
+`random` takes random networks. `spread` needs no costs, so all samples can be measured at once: each sample is the one
+that most reduces the variance over all candidates under the prior of `transfer.py` (the active learning of Cohn,
+Ghahramani and Jordan, https://arxiv.org/abs/cs/9603104, for a linear model). `sequential` fits the predictor after each
+sample and next takes the network with the most uncertain cost.
 
-Letters: N candidates, W slots of the encoding, D columns of a design.
-
-A predictor that is fitted on few networks of a table and judged on all others, as a new device's would be.
+Letters: `N` candidates, `W` slots of the encoding, `D` columns of a design.
 """
 
 from __future__ import annotations
@@ -32,22 +30,22 @@ if TYPE_CHECKING:
 
 
 Choose = Literal["random", "spread", "sequential"]
-CANDIDATES = 1000  # as many random rows of a large table are enough to choose ten among
-BEGINNING = 0.3  # share of a sequence that is spread, before a fit knows what it is not sure of
+CANDIDATES = 1000  # enough random rows of a large table to choose ten from
+BEGINNING = 0.3  # share of a sequence that is spread, before the uncertainties of a fit are useful
 
 
 def choose_samples(
     how: Choose, predictor: Predictor, codes: NDArray[np.float32], costs: NDArray[np.float64], count: int, seed: int
 ) -> NDArray[np.int64]:
-    """The rows to fit on, in the order in which they are to be measured.
+    """The rows to fit on, in the order of measurement.
 
     Args:
         how: `random`, `spread` or `sequential`.
-        predictor: of the space; one that has sources lets these tell what differs.
+        predictor: a predictor of the space; its sources, if any, shape the prior.
         codes: encodings [N, W].
-        costs: of these [N]; `sequential` looks at those of the rows that it took before, the others at none.
-        count: how many, at most N.
-        seed: of the candidates and the fits.
+        costs: costs of these [N]; `sequential` uses the costs of rows that it has already taken, the others use none.
+        count: number of rows, at most N.
+        seed: seed of the candidates and the fits.
     """
     drawn = np.random.default_rng(seed).permutation(len(codes))
     return WAYS[how](predictor, codes, costs, drawn, count)
@@ -95,19 +93,19 @@ WAYS = {"random": _first, "spread": _spread, "sequential": _one_by_one}
 
 
 def relative_width(predictor: Predictor, codes: NDArray[np.float32]) -> NDArray[np.float64]:
-    """How unsure a fitted predictor is of networks [N], over what it thinks that they cost."""
+    """The relative uncertainty of a fitted predictor for networks [N]: standard deviation over predicted cost."""
     prediction = predictor.predict(codes)
     return prediction.std / np.maximum(np.abs(prediction.mean), np.finfo(np.float64).tiny)
 
 
 def spread_out(design: Tensor, weights: Tensor, noise: Tensor, count: int) -> list[int]:
-    """Rows that leave the least variance over all rows, found one by one.
+    """Rows that leave the least variance over all rows, found greedily.
 
     Args:
-        design: of the candidates [N, D].
+        design: features of the candidates [N, D].
         weights: prior variances [D].
         noise: variance of a measurement [].
-        count: how many rows, at most N.
+        count: number of rows, at most N.
     """
     covariance, every = weights.diag(), design.T @ design
     taken = torch.zeros(len(design), dtype=torch.bool)
@@ -124,7 +122,7 @@ def spread_out(design: Tensor, weights: Tensor, noise: Tensor, count: int) -> li
 
 
 def _design(predictor: Predictor, codes: NDArray[np.float32]) -> tuple[Tensor, Tensor, Tensor]:
-    """Design [N, D], variances [D] and noise [] of the prior, each the geometric mean of what is tried."""
+    """Design [N, D], variances [D] and noise [] of the prior; each variance is a mean over the prior's grid."""
     space, size = predictor.space, predictor.size
     knowing = predictor if isinstance(predictor, Transfer) else Transfer(space, size)
     prior = knowing.prior(torch.ones((), dtype=torch.float64))
@@ -132,7 +130,7 @@ def _design(predictor: Predictor, codes: NDArray[np.float32]) -> tuple[Tensor, T
     return design, prior.weights.mean(dim=0), prior.noises.log().mean().exp()
 
 
-FEWEST_LEFT = 5  # networks to judge on
+FEWEST_LEFT = 5  # smallest number of networks for scoring
 
 
 def fit_on_samples(
@@ -144,32 +142,32 @@ def fit_on_samples(
     config: BaseModel | None = None,
     seed: int = 0,
 ) -> tuple[Predictor, PredictorReport]:
-    """Fit a predictor on some networks of a table, and report how it does on those that are left.
+    """Fit a predictor on some networks of a table, and report its quality on the others.
 
-    Twins of the samples (isomorphic, or the same graph) are not judged on.
+    Duplicates of the samples (isomorphic, or with the same graph) are left out of the scores.
 
     Args:
-        predictor: a name in `PREDICTORS`, a class, or a predictor, whose config is taken.
-        table: of one space, size and device.
-        samples: how many networks to fit on.
-        choose: which ones, as `choose_samples` has it.
-        config: of the predictor's own `Config` class; None means its defaults.
-        seed: of the choice and the fits.
+        predictor: a name in `PREDICTORS`, a class, or a predictor, whose config is used.
+        table: a table of one space, size and device.
+        samples: number of networks to fit on.
+        choose: the way to choose them; see `choose_samples`.
+        config: an instance of the predictor's own `Config` class; None means its defaults.
+        seed: seed of the choice and the fits.
 
     Returns:
         The predictor fitted on the samples, and the report on the others.
 
     Raises:
-        UsageError: no such predictor, or another's config.
-        DataError: fewer samples than the predictor needs, or more than the table has to spare, or costs that nothing
-            can be learned from.
+        UsageError: there is no such predictor, or the config belongs to another one.
+        DataError: there are fewer samples than the predictor needs, the table has too few other networks, or nothing
+            can be learned from the costs.
     """
     learner = make_predictor(predictor, table.space, table.provenance.size, config)
     if samples < learner.minimum:
         raise DataError(f"{learner.name} needs at least {learner.minimum} samples, asked for {samples}: ask for more")
     if samples + FEWEST_LEFT > len(table):
         raise DataError(
-            f"{samples} samples and {FEWEST_LEFT} networks to judge on need a table of {samples + FEWEST_LEFT}, "
+            f"{samples} samples and {FEWEST_LEFT} networks for scoring need a table of {samples + FEWEST_LEFT}, "
             f"got {len(table)}: ask for fewer, or fit on all of them"
         )
     architectures, measured = table.architectures(), table.costs()
@@ -180,7 +178,9 @@ def fit_on_samples(
     alike = twins(architectures)
     left = np.flatnonzero(~np.isin(alike, alike[rows]))
     if len(left) < FEWEST_LEFT:
-        raise DataError(f"all but {len(left)} networks are twins of the samples: ask for fewer samples than {samples}")
+        raise DataError(
+            f"all but {len(left)} networks are duplicates of the samples: ask for fewer samples than {samples}"
+        )
     others = {}
     for baseline in BASELINES:
         other = make_predictor(baseline, learner.space, learner.size)

@@ -1,15 +1,14 @@
-"""Terms of an encoding beyond a sum over slots: what a runtime's optimiser makes of neighbouring operations.
+"""Nonlinear terms of an encoding for the effects of a runtime's optimiser on neighbouring operations.
 
-Runtimes compute a ReLU or a pooling of one state once, however many edges ask for it, fuse a ReLU into a convolution
-whose output nothing else reads, and an addition into a convolution beside it. So what an operation costs depends on
-what else leaves its source and enters its target. Of the ReLUs that are left in ONNX Runtime's optimised graphs of 150
-DARTS networks, sums over slots explain 10 % of the variance, these terms 99.8 % (docs/log.md, 2026-11-22).
+Runtimes compute a ReLU or a pooling of one state once, even if many edges need it. They fuse a ReLU into a convolution
+whose output has no other reader, and an addition into an adjacent convolution. So the cost of an operation depends on
+the other edges at its source and its target. For the number of ReLUs left in ONNX Runtime's optimised graphs of 150
+DARTS networks, sums over slots explain 10 % of the variance, and these terms explain 99.8 % (docs/log.md, 2026-11-22).
 
-All terms are polynomials of the encoding, so that they are differentiable. Operations are told apart by their weights:
-those that have some are one kind ("weighted"), each operation without weights is a kind of its own.
+All terms are polynomials of the encoding, so they are differentiable. All operations with weights are one kind
+("weighted"); each operation without weights is its own kind.
 
-All is computed with a row for each quantity and the batch along it, in rows that stay in a cache: a search asks for a
-million.
+Each quantity is a row along the batch, and rows fit the cache, because a search needs a million predictions.
 
 Letters: B batch, W slots of the encoding, E edges of a cell, K kinds, T terms.
 """
@@ -31,17 +30,17 @@ WEIGHTED = ""  # the kind of all operations with weights; no operation has an em
 def terms(space: Space, size: NetworkSize, codes: Tensor) -> Tensor:
     """The terms of encodings.
 
-    For each kind of cell: how many input states, and how many inner states, some edge leaves, some without weights,
-    some of each kind of operation; for each two kinds, how many pairs of edges with them meet in a node, and in a node
-    that some edge with weights leaves.
+    Terms of each kind of cell: the numbers of input states and of inner states that some edge leaves, that some edge
+    without weights leaves, and that some edge of each kind leaves; for each two kinds, the number of pairs of edges
+    with these kinds that meet in a node, and in a node that some edge with weights leaves.
 
     Args:
-        space: whose encodings they are; a space without cells has no terms.
-        size: decides which operations have weights.
+        space: space of the encodings; a space without cells has no terms.
+        size: size of the networks; it decides which operations have weights.
         codes: [B, W], valid or relaxed, in any precision and on any device.
 
     Returns:
-        [B, T] like the codes, differentiable.
+        [B, T] in the type and on the device of the codes, differentiable.
     """
     if not space.topology.cells:
         return codes[:, :0]
@@ -54,15 +53,15 @@ def terms(space: Space, size: NetworkSize, codes: Tensor) -> Tensor:
 
 @dataclass(frozen=True)
 class _Plan:
-    """How the terms of a kind of cell are made of the shares of K kinds on E edges.
+    """The structure of a kind of cell, for computing terms from the shares of K kinds on E edges.
 
     Attributes:
-        kinds: K.
-        edges: E.
-        leaving: for each state that some edge leaves, inputs first, these edges.
-        inputs: how many of these states are inputs.
-        entering: for each node the edges that enter it.
-        read: for each node its place among the states that edges leave; None: none leaves it.
+        kinds: number of kinds, K.
+        edges: number of edges, E.
+        leaving: the edges that leave each state with such edges, inputs first.
+        inputs: number of inputs among these states.
+        entering: the edges that enter each node.
+        read: the index of each node among the states that edges leave; None if no edge leaves it.
     """
 
     kinds: int
@@ -74,7 +73,7 @@ class _Plan:
 
 
 def _of_cell(plan: _Plan, shares: Tensor) -> Tensor:
-    """The terms [T, B] of one kind of cell, from how much of each kind is on each edge [K, E, B]."""
+    """The terms [T, B] of one kind of cell, from the share of each kind on each edge [K, E, B]."""
     present = shares.sum(dim=0, keepdim=True)
     absent = 1 - torch.cat([present, present - shares[:1], shares])
     some = [1 - functools.reduce(torch.mul, [absent[:, e] for e in edges]) for edges in plan.leaving]  # [2 + K, B]
@@ -86,24 +85,24 @@ def _of_cell(plan: _Plan, shares: Tensor) -> Tensor:
         if read is not None:
             followed = torch.addcmul(followed, met, some[read][2])
     first, second = torch.triu_indices(plan.kinds, plan.kinds, device=shares.device)
-    halved = torch.where(first == second, 0.5, 1.0).to(shares)[:, None]  # an edge meets another of its kind once
+    halved = torch.where(first == second, 0.5, 1.0).to(shares)[:, None]  # equal kinds would count twice
     both = [each[first, second] * halved for each in (meeting, followed)]
     inputs, inner = (sum(part, start=none) for part in (some[: plan.inputs], some[plan.inputs :]))
     return torch.cat([inputs, inner, torch.stack(both, dim=1).flatten(0, 1)])
 
 
 def _pairs(ones: list[Tensor]) -> Tensor:
-    """How many pairs of edges [K, K, B] have each two kinds, from how much of each kind each edge has [K, B]."""
+    """The number of pairs of edges with each two kinds [K, K, B], from the share of each kind on each edge [K, B]."""
     node = functools.reduce(torch.add, ones)
     pairs = node[:, None] * node
-    for one in ones:  # an edge makes no pair with itself
+    for one in ones:  # an edge does not pair with itself
         pairs = torch.addcmul(pairs, one[:, None], one, value=-1)
     return pairs
 
 
 @functools.cache
 def _plans(space: Space, size: NetworkSize) -> tuple[tuple[_Plan, ...], Tensor]:
-    """The plan of each kind of cell, and for each slot its place among all their shares [W]."""
+    """The plan of each kind of cell, and the index of each slot among all their shares [W]."""
     parameters = space_counts(space, size).slot_parameters
     plans: list[_Plan] = []
     places = torch.zeros(space.encoding_length, dtype=torch.int64)

@@ -1,23 +1,19 @@
-"""Gaussian processes: a prior over costs by how alike networks are, and the posterior given those that were measured.
+"""Gaussian processes: a prior over costs by the similarity of networks, and the posterior given the measured ones.
 
 Rasmussen and Williams, Gaussian processes for machine learning, 2006, http://gaussianprocess.org/gpml. The covariance
-is a sum of parts; the variances of the parts and of the noise maximise the evidence, on a few hundred networks.
-Leave-one-out predictions are exact and cost nothing (5.12 there): they choose the scale and calibrate the intervals.
-The level of all costs is one more unknown: were it taken off before, the others would give each network away.
+is a sum of parts; the variances of the parts and of the noise maximise the evidence on a few hundred networks.
+Leave-one-out predictions are exact and free (5.12 there): they choose the scale and calibrate the intervals. The level
+of all costs is one more unknown: subtracting it before would let the other networks reveal each network's cost.
 
-Letters: N rows of a fit, M of them that are kept, B batch, W slots, G parts.
+`GaussianProcess` works on features: a linear part for each block, and smooth parts of three lengths. The linear parts
+are the ridge regression of the LPM; the smooth parts model the nonlinear rest.
 
-A Gaussian process over the features: a linear part for each block, and smooth parts of three lengths.
+`PairTable` is a look-up table with a cost for each operation and for each pair of neighbouring operations. Neighbours
+are edges of a cell that share a state, or consecutive blocks of a chain: runtimes fuse these or share their
+computations. DARTS has 5,096 such pairs, too many to measure. So the table is a Gaussian process, whose covariance is
+that of tables with normal entries. It equals ridge regression on all pairs.
 
-The linear parts are the ridge regression of the LPM; what is not linear in the features is left to the smooth ones.
-
-A look-up table with a cost for each pair of neighbouring operations beside that of each operation.
-
-Neighbours are edges of a cell that share a state, or blocks of a chain that follow each other: what runtimes fuse or
-compute once. DARTS has 5,096 such pairs, more than anybody measures; so the table is not written out but taken as a
-Gaussian process, whose covariance is that of tables with normal entries. It equals ridge regression on all pairs.
-
-Letters: B and M networks, W slots, D decisions.
+Letters: `N` rows of a fit, `M` kept rows, `B` batch, `W` slots, `G` parts, `D` decisions.
 """
 
 from __future__ import annotations
@@ -38,24 +34,28 @@ from chronas.predictors.gnn import space_graph
 from chronas.predictors.predictor import Shape, State
 from chronas.spaces import Space
 
-JUDGED = 400  # rows whose evidence chooses the variances: a few numbers need no more, and time goes with their cube
+JUDGED = 400  # rows whose evidence chooses the variances: enough for a few numbers, and time grows with their cube
 
 
 class KernelConfig(BaseModel):
-    """What a Gaussian process keeps and predicts."""
+    """Number of kept networks and scale of a Gaussian process."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
     rows: int = Field(
-        default=2000, ge=16, le=20_000, description="most networks that it learns from, a random part of larger tables"
+        default=2000,
+        ge=16,
+        le=20_000,
+        description="largest number of networks to learn from; larger tables are sampled",
     )
     scale: ScaleName = Field(
-        default="auto", description="what is predicted: ms, log of ms, or what is better on held-out networks"
+        default="auto",
+        description="predict costs (ms), their logarithms (log), or the better one on held-out networks (auto)",
     )
 
 
 class _Posterior(NamedTuple):
-    """A scale's fit: its squared leave-one-out error in ms, the unseen targets [M], and the state."""
+    """The fit in one scale: squared leave-one-out error of costs, unseen targets [M], and the state."""
 
     error: float
     out_of_fold: Tensor
@@ -63,18 +63,18 @@ class _Posterior(NamedTuple):
 
 
 class KernelPredictor(Learner):
-    """The posterior mean and deviation of a Gaussian process, in ms or log ms."""
+    """The posterior mean and deviation of a Gaussian process, on costs or their logarithms."""
 
     minimum = 8
     config: KernelConfig
 
     @abstractmethod
     def _setup(self, codes: Tensor) -> dict[str, Tensor]:
-        """What the parts need to know of the encodings [M, W] of a fit, beside these."""
+        """Tensors that the parts need besides the encodings [M, W] of a fit."""
 
     @abstractmethod
     def _setup_shapes(self) -> dict[str, Shape]:
-        """Shapes of what `_setup` returns."""
+        """Shapes of the tensors from `_setup`."""
 
     @abstractmethod
     def _parts(self, one: Tensor, other: Tensor, state: State) -> list[Tensor]:
@@ -85,7 +85,7 @@ class KernelPredictor(Learner):
         """The G parts of each network's covariance with itself [B]."""
 
     def learn(self, codes: Tensor, costs: Tensor, seed: int) -> Learned:
-        """The fit on checked float64 encodings [N, W] and costs [N]."""
+        """Fit on checked float64 encodings [N, W] and costs [N]."""
         order = torch.randperm(len(codes), generator=torch.Generator().manual_seed(seed))
         kept, others = order[: self.config.rows], order[self.config.rows :]
         setup = {"codes": codes[kept], **self._setup(codes[kept])}
@@ -116,7 +116,7 @@ class KernelPredictor(Learner):
         state = {
             "variances": variances,
             "alphas": alphas,
-            "level": LEVEL_VARIANCE * alphas.sum(),  # apart, since float32 could not tell the rest beside it
+            "level": LEVEL_VARIANCE * alphas.sum(),  # separate, because float32 would lose the rest next to it
             "inverse": inverse,
             "scale": scale.state,
             "calibration": torch.tensor(factor, dtype=torch.float64),
@@ -124,7 +124,7 @@ class KernelPredictor(Learner):
         return _Posterior(float((out_of_fold - costs).square().mean()), out_of_fold, {**setup, **state})
 
     def _covariance(self, one: Tensor, other: Tensor, state: State) -> Tensor:
-        """[B, M] of encodings [B, W] and [M, W], without noise and level."""
+        """The covariance [B, M] of encodings [B, W] and [M, W], without noise and level."""
         parts = self._parts(one, other, state)
         total = torch.zeros_like(parts[0])
         for variance, part in zip(state["variances"], parts, strict=False):
@@ -153,7 +153,7 @@ class KernelPredictor(Learner):
         return {**kept, "variances": ("G",), "level": (), "scale": (3,), "calibration": (), **self._setup_shapes()}
 
 
-LENGTHS = (1.0, 2.0, 4.0)  # of the smooth parts, over the typical distance of two networks
+LENGTHS = (1.0, 2.0, 4.0)  # lengths of the smooth parts, relative to the typical distance of two networks
 
 
 class GaussianProcess(KernelPredictor):
@@ -188,7 +188,7 @@ class GaussianProcess(KernelPredictor):
 
 
 class PairTable(KernelPredictor):
-    """A cost for each slot and one for each two slots of neighbouring decisions."""
+    """A cost for each slot, and one for each two slots of neighbouring decisions."""
 
     name = "pairs"
     Config = KernelConfig
@@ -215,10 +215,10 @@ class PairTable(KernelPredictor):
 
 @functools.cache
 def neighbourhoods(space: Space) -> Tensor:
-    """Weights of slots [D, W], for which sum over D of (sum over W of weight x y)^2 is a sum over pairs of neighbours.
+    """Weights of slots [D, W]: the sum over D of (sum over W of weight x y)^2 equals a sum over pairs of neighbours.
 
-    The sum over all neighbours d, e of (s_d + s_e)^2, s being what two networks share in a decision, is a quadratic
-    form; these are its eigenvectors, so that D products stand for hundreds of pairs.
+    The sum over all neighbours d, e of (s_d + s_e)^2, where s_d is the overlap of two networks in decision d, is a
+    quadratic form. The weights are its eigenvectors, so D products replace hundreds of pairs.
     """
     count = len(space.decisions)
     form = torch.zeros(count, count, dtype=torch.float64)

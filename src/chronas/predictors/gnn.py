@@ -1,10 +1,10 @@
-"""A graph network over the cells, or the chain of blocks, of a space: what an edge costs depends on what is around it.
+"""A graph network over the cells, or the chain of blocks, of a space, so that costs depend on neighbouring edges.
 
-Values go through the graph as data does: a node takes from each edge that enters it what the edge's operation makes of
-the value of its source. A second pass goes the other way, so that an operation also knows what reads it. Operations
-share their weights wherever they stand in a kind of cell, with a small part for each place. After GATES (arXiv
-2004.01899), whose gates by operations we have, and BRP-NAS (arXiv 2007.08668), which adds a graph network's outputs up
-over nodes; unlike them it learns what a ridge regression leaves (`members.py`), so that few measurements are enough.
+Values pass through the graph as data does: each edge transforms the value of its source by its operation, and a node
+sums its incoming edges. A second pass goes backwards, so that an operation also depends on its readers. An operation
+has the same weights everywhere in a kind of cell, plus a small part for each position. It follows GATES (arXiv
+2004.01899), which gates by operations, and BRP-NAS (arXiv 2007.08668), which sums a graph network's outputs over nodes.
+Unlike them it learns the residuals of a ridge regression (`cv_ensemble.py`), so that few measurements are enough.
 
 The encoding weighs the operations of an edge, so the output is smooth in it.
 
@@ -28,7 +28,7 @@ from chronas.predictors.predictor import Shape, State
 from chronas.spaces import Space
 
 NAMES = ("operations", "places", "starts", "onwards", "back", "readout")
-SMALL = 0.1  # initial size of what a place adds to its operation
+SMALL = 0.1  # initial size of a position's part of the weights
 
 
 class GraphConfig(MembersConfig):
@@ -45,13 +45,13 @@ class GraphConfig(MembersConfig):
 
 @dataclass(frozen=True)
 class Graph:
-    """The graph of a space; states of all its cells are numbered through.
+    """The graph of a space; the states of all its cells are numbered consecutively.
 
     Attributes:
-        edges: (source, target, first slot, slot behind the last) of each decision, targets ascending within a cell.
-        states: S.
-        kinds: the number of the kind of operation of each slot [W].
-        names: number of kinds, T.
+        edges: (source, target, first slot, end of slots) of each decision; targets ascend within a cell.
+        states: number of states, S.
+        kinds: index of the kind of operation of each slot [W].
+        names: number of kinds of operation, T.
     """
 
     edges: tuple[tuple[int, int, int, int], ...]
@@ -61,7 +61,7 @@ class Graph:
 
 
 class GraphNetwork(MemberPredictor):
-    """Ridge regression and an ensemble of small graph networks on top, in ms or log ms."""
+    """Ridge regression plus an ensemble of small graph networks, on costs or their logarithms."""
 
     name = "graph"
     Config = GraphConfig
@@ -109,7 +109,7 @@ def space_graph(space: Space) -> Graph:
 
 
 def initial_weights(graph: Graph, count: int, hidden: int, generator: torch.Generator) -> Weights:
-    """`count` random networks whose output is zero."""
+    """Weights of `count` random networks whose output is zero."""
     operations = torch.randn(count, graph.names, hidden, generator=generator)
     places = SMALL * torch.randn(count, len(graph.kinds), hidden, generator=generator)
     onwards, back = (torch.randn(count, hidden, hidden, generator=generator) / hidden**0.5 for _ in range(2))
@@ -130,10 +130,10 @@ def outputs(graph: Graph, weights: Weights, codes: Tensor) -> Tensor:
 
 
 def _passed(edges: list[tuple[int, int, Tensor]], starts: Tensor, message: Tensor) -> Tensor:
-    """Values go from source to target of each (source, target, gate [G, N, H]); the sum over all that were reached.
+    """Pass values from source to target of each (source, target, gate [G, N, H]); the sum over all reached states.
 
     Args:
-        edges: in an order in which no value is read before all edges to it were taken.
+        edges: in an order in which all edges to a state come before the edges from it.
         starts: [G, 1, S, H].
         message: [G, H, H].
     """

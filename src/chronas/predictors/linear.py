@@ -1,21 +1,19 @@
 """Predictors whose cost is linear in the encoding, and the ridge regression behind them.
 
-The strength of the ridge is the one with the smallest leave-one-out error, which linear models have in closed form
-(Golub, Heath and Wahba 1979, doi 10.2307/1268518; we use leave-one-out itself, not its rotation-invariant form).
-Standard deviations are those of Bayesian linear regression with the same strength, scaled so that 90 % intervals hold
-on the leave-one-out residuals.
+The ridge's strength has the smallest leave-one-out error, which linear models give in closed form (Golub, Heath and
+Wahba 1979, doi 10.2307/1268518; we use leave-one-out itself, not its rotation-invariant form). Standard deviations are
+those of Bayesian linear regression with the same strength, scaled so that 90 % intervals hold on the leave-one-out
+residuals.
 
-Letters: N networks, P columns of a design, W slots of the encoding, B batch.
+`Lookup` is a look-up table: one cost for each slot of the encoding, added up. It is fitted to whole networks by ridge
+regression, not measured operation by operation as in FBNet (arXiv 1812.03443). So it includes the effects of fusion and
+overheads between operations. It is exact if costs are additive (Eyeriss, FPGA). `Lookup.of_blocks` instead uses single
+blocks, measured by `chronas measure lookup`.
 
-A look-up table: one cost for each slot of the encoding, added up.
+`Macs` is a linear function of multiply-accumulates and parameters, a baseline that shows the value of measuring. On
+15,625 NAS-Bench-201 networks MACs rank a batch-256 GPU at Spearman 0.97 but the Eyeriss accelerator at 0.54.
 
-The table is fitted by ridge regression to whole networks, not measured operation by operation as in FBNet (arXiv
-1812.03443): so it holds what runtimes fuse or add between operations. Exact where costs are additive (Eyeriss, FPGA).
-`Lookup.of_blocks` is the other one, from `chronas measure --lookup`.
-
-Cost as a linear function of multiply-accumulates and parameters: the baseline that says what measuring is worth.
-
-On 15,625 NAS-Bench-201 networks MACs rank a batch-256 GPU at Spearman 0.97 but the Eyeriss accelerator at 0.54.
+Letters: `N` networks, `P` columns of a design, `W` slots of the encoding, `B` batch.
 """
 
 from __future__ import annotations
@@ -34,9 +32,9 @@ from chronas.predictors.calibration import interval_factor
 from chronas.predictors.predictor import Predictor, Shape, State
 from chronas.tables import BlockNetworks, CostTable, added_up
 
-STRENGTHS = torch.logspace(-8, 4, 49, dtype=torch.float64)  # over the design's mean squared singular value
+STRENGTHS = torch.logspace(-8, 4, 49, dtype=torch.float64)  # relative to the design's mean squared singular value
 FULL_RANK = 1e-12  # squared singular values below this share of the largest are zero: one-hot columns are collinear
-RESOLUTION = 1e-6  # relative; no cost is known better than this, however exact the fit
+RESOLUTION = 1e-6  # relative; smallest uncertainty of a cost
 
 
 @dataclass(frozen=True)
@@ -45,10 +43,11 @@ class Ridge:
 
     Attributes:
         base: intercept [].
-        slopes: [P].
-        covariance: of the slopes, over the squared noise [P, P]; wide in directions that the design never takes.
+        slopes: coefficients [P].
+        covariance: covariance of the slopes, divided by the noise variance [P, P]; large in directions outside of the
+            design.
         residuals: leave-one-out errors [N].
-        leverages: how much each target pulls its own prediction [N], in 0..1.
+        leverages: influence of each target on its own prediction [N], in 0..1.
     """
 
     base: Tensor
@@ -66,9 +65,9 @@ class Ridge:
 def fit_ridge(design: Tensor, targets: Tensor) -> Ridge:
     """Ridge regression of targets [N] on a design [N, P]; the strength in `STRENGTHS` is chosen by leave-one-out.
 
-    It goes by the eigenvectors of the Gram matrix: numpy 2.4.6 (OpenBLAS 0.3.31, gesdd on AVX-512) was seen not to find
-    the singular values of finite encodings. Torch's own threads are as many as its user wants; OpenBLAS's wait for
-    each other on a busy machine.
+    It uses the eigenvectors of the Gram matrix, because numpy 2.4.6 (OpenBLAS 0.3.31, gesdd on AVX-512) failed to find
+    the singular values of finite encodings. It runs in torch, whose number of threads the user sets; OpenBLAS's threads
+    wait for each other on a busy machine.
     """
     centre, base = design.mean(dim=0), targets.mean()
     powers, right = torch.linalg.eigh((design - centre).T @ (design - centre))
@@ -86,7 +85,7 @@ def fit_ridge(design: Tensor, targets: Tensor) -> Ridge:
 
 
 class LinearPredictor(Predictor):
-    """base + codes @ slopes, in ms; the slopes are a combination of the rows of a design in the encoding's slots."""
+    """base + codes @ slopes, in the unit of the cost; the slopes combine the rows of a design over slots."""
 
     @abstractmethod
     def _design(self) -> Tensor:
@@ -126,13 +125,13 @@ class LinearPredictor(Predictor):
 
 
 class LookupConfig(BaseModel):
-    """Nothing can be set."""
+    """No settings."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
 
 class Lookup(LinearPredictor):
-    """base + sum of the costs of the chosen slots, in ms."""
+    """base + sum of the costs of the chosen slots, in the unit of the cost."""
 
     name = "lookup"
     Config = LookupConfig
@@ -140,12 +139,12 @@ class Lookup(LinearPredictor):
 
     @classmethod
     def of_blocks(cls, table: CostTable) -> Self:
-        """The look-up of a table of single blocks: a sum, as uncertain as it was for the table's whole networks.
+        """The look-up of a table of single blocks; its uncertainty comes from the table's whole networks.
 
-        One factor is fitted to these, so that sums are right for the median of them.
+        Costs are scaled by one factor, so that sums are right for the median whole network.
 
         Raises:
-            DataError: a network of single blocks is missing, or there are fewer than two others.
+            DataError: a network of single blocks is missing, or there are fewer than two other networks.
             UsageError: the table's space has no layers.
         """
         size = table.provenance.size
@@ -176,13 +175,13 @@ class Lookup(LinearPredictor):
 
 
 class MacsConfig(BaseModel):
-    """Nothing can be set."""
+    """No settings."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
 
 class Macs(LinearPredictor):
-    """base + slope x MACs + slope x parameters, in ms."""
+    """base + slope x MACs + slope x parameters, in the unit of the cost."""
 
     name = "macs"
     Config = MacsConfig

@@ -1,10 +1,10 @@
 """The latency prediction module (LPM) of LA-DARTS (arXiv 2001.06392): a differentiable multi-layer regressor.
 
-The paper's network and code are not public. We differ where measurements are few (hundreds, not its 80,000): the input
-is blocks of features (`features.py`), a ridge regression comes first and small networks learn what it leaves
-(`members.py`). What was tried and what it gave is in docs/log.md (2026-11-22, "predictors from few measurements").
+The paper's network and code are not public. Ours is meant for few measurements (hundreds, not the paper's 80,000): the
+input is blocks of features (`features.py`), and small networks learn the residuals of a ridge regression
+(`cv_ensemble.py`). Experiments are in docs/log.md (2026-11-22, "predictors from few measurements").
 
-The first layer is stored for the basis of the features, as they are linear in it.
+The first layer is stored in terms of the basis of the features, because features are linear in it.
 
 Letters: P columns of the basis, K members, G networks, N rows, H hidden units, B batch.
 """
@@ -21,8 +21,8 @@ from chronas.predictors.cv_ensemble import MemberPredictor, MembersConfig, Rest
 from chronas.predictors.features import Basis, basis_parts, basis_width
 from chronas.predictors.predictor import Shape, State
 
-NETWORK_SHARES = (0.3, 1.0)  # tried: weight of places in the networks' inputs, other features having 1
-NAMES = ("first", "first_bias", "second", "second_bias", "last")  # of the weights; there is no bias behind the last
+NETWORK_SHARES = (0.3, 1.0)  # weights of positions in the networks' inputs to try; other features have 1
+NAMES = ("first", "first_bias", "second", "second_bias", "last")  # names of the weights; the last layer has no bias
 
 
 class LpmConfig(MembersConfig):
@@ -38,11 +38,11 @@ class LpmConfig(MembersConfig):
 
 
 class LatencyPredictionModule(MemberPredictor):
-    """Ridge regression and an ensemble of small multi-layer networks on top, in ms or log ms."""
+    """Ridge regression plus an ensemble of small multi-layer networks, on costs or their logarithms."""
 
     name = "lpm"
     Config = LpmConfig
-    precision = torch.float32  # a million architectures a second; half as many in float64
+    precision = torch.float32  # a million architectures per second; half as many in float64
     config: LpmConfig
 
     def _learn_rest(self, rest: Rest, generator: torch.Generator) -> dict[str, Tensor]:
@@ -57,7 +57,7 @@ class LatencyPredictionModule(MemberPredictor):
         return dict(zip(NAMES, (first, first_bias, second, second_bias, stage.share * last), strict=True))
 
     def _targets(self, codes: Tensor, state: State) -> Tensor:
-        """As the base class, with one product for the ridges and the networks' first layers."""
+        """As in the base class, with one product for the ridges and the networks' first layers."""
         weights, bias = _first_layers(state)
         rows = basis_parts(self.space, self.size, codes).affine(
             torch.cat([state["slopes"], weights]), torch.cat([state["bases"], bias])
@@ -85,7 +85,7 @@ def _first_layers(state: State) -> tuple[Tensor, Tensor]:
 
 
 def _later_layers(entered: Tensor, state: State) -> Tensor:
-    """What enters the hidden units of all members [K * H, B] -> their outputs [K, B]."""
+    """Inputs of the hidden units of all members [K * H, B] -> their outputs [K, B]."""
     second, second_bias, last = state["second"], state["second_bias"], state["last"]
     hidden = silu(entered).reshape(len(second), second.shape[1], -1)
     hidden = silu(torch.baddbmm(second_bias.transpose(1, 2), second.transpose(1, 2), hidden))
@@ -101,7 +101,7 @@ def outputs(weights: Weights, inputs: Tensor) -> Tensor:
 
 
 def initial_layers(count: int, width: int, hidden: int, generator: torch.Generator) -> Weights:
-    """`count` random networks of `width` inputs whose output is zero."""
+    """Weights of `count` random networks with `width` inputs whose output is zero."""
     first = torch.randn(count, width, hidden, generator=generator) / width**0.5
     second = torch.randn(count, hidden, hidden, generator=generator) / hidden**0.5
     zeros = torch.zeros(count, 1, hidden)

@@ -1,10 +1,9 @@
-"""The contract of a predictor: encodings of architectures -> cost, with a standard deviation.
+"""The base class of predictors: encodings of architectures -> cost, with a standard deviation.
 
-Numbers are in the unit of the cost that was learned, which `learned` names. Where names say ms, they were given when
-latency was the only cost.
+All costs are in the unit of the learned cost, which `learned` names.
 
-Everything that a fitted predictor knows is a dict of tensors, its state. So saving, loading and moving to another
-device are here, once for all predictors, and a prediction never depends on anything that is not saved.
+The whole state of a fitted predictor is a dict of tensors. So saving, loading and moving to another device are
+implemented here for all predictors, and predictions depend only on what is saved.
 
 Letters: N networks, B batch, W slots of the space's encoding.
 """
@@ -23,6 +22,7 @@ import torch
 from pydantic import BaseModel, ValidationError
 from torch import Tensor
 
+from chronas.display import Displayed
 from chronas.errors import DataError, MismatchError, UsageError
 from chronas.networks import save_state
 from chronas.registry import import_path
@@ -33,53 +33,56 @@ from chronas.units import LATENCY, unit_of
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
+    from chronas.predictors.evaluation import PredictorReport
+
 State = Mapping[str, Tensor]
 Shape = tuple[int | str, ...]
 Part = TypeVar("Part")
 Result = TypeVar("Result")
 SCHEMA = "chronas.predictor/2"
-EARLIER_SCHEMA = "chronas.predictor/1"  # with other names of keys and tensors; still read
+EARLIER_SCHEMA = "chronas.predictor/1"  # has other names for keys and tensors; still accepted
 RENAMED_TENSORS = {"median_ms": "median"}  # of files of earlier versions
-MAX_DISAGREEMENT = 2.0  # two costs of one architecture further apart than this factor are no measurement noise
-PART = 8192  # networks that are predicted at once: what the caches hold, and few turns of the interpreter
+MAX_DISAGREEMENT = 2.0  # costs of one architecture that differ by more than this factor are not noise
+PART = 8192  # networks predicted at once: they fit the caches, and need few turns of the interpreter
 NORMAL_90 = 1.6448536269514722  # half-width of a 90 % interval of a normal distribution, in standard deviations
 
 
 @dataclass(frozen=True)
 class Prediction:
-    """Predicted costs.
+    """Predicted costs, in the unit of the cost.
 
     Attributes:
-        mean: [N]; may be zero or negative for degenerate networks, and is not clamped.
-        std: [N], above zero; mean +- 1.645 std holds about 90 % of what would be measured.
+        mean: predicted costs [N]; they may be zero or negative for degenerate networks.
+        std: standard deviations [N], above zero; mean +- 1.645 std contains about 90 % of measurements.
     """
 
     mean: NDArray[np.float64]
     std: NDArray[np.float64]
 
 
-class Predictor(ABC):
-    """Learned from the costs of some architectures of one space and size; predicts those of all others.
+class Predictor(Displayed, ABC):
+    """A model that learns costs of some architectures of one space and size, and predicts all others.
 
-    Call `fit`, then `predict` or `cost` as often as wanted. A subclass sets the class variables and writes `_fit`,
-    `_mean`, `_std` and `_shapes`.
+    Call `fit` once, then `predict` or `cost`. A subclass sets the class variables and implements `_fit`, `_mean`,
+    `_std` and `_shapes`.
 
     Attributes:
         name: the key in `PREDICTORS`.
         Config: class of its settings.
-        differentiable: whether `cost` has a gradient, so that a search can descend on it.
-        minimum: number of networks that a fit needs at least.
-        precision: in which `predict` computes.
-        space: whose encodings it reads.
-        size: that all networks share.
+        differentiable: whether `cost` has a gradient, as gradient-based searches need.
+        minimum: smallest number of networks for a fit; 2 by default.
+        precision: number format of `predict`.
+        space: space of the encodings.
+        size: size of all networks.
         config: its settings.
-        learned: the cost that it was fitted on, whose name tells its unit: "latency_ms".
+        learned: name of the cost that it was fitted on, which ends in the unit: "latency_ms".
+        report: report on unseen networks, if it was fitted with one.
     """
 
     name: ClassVar[str]
     Config: ClassVar[type[BaseModel]]
     differentiable: ClassVar[bool] = True
-    minimum: ClassVar[int]
+    minimum: ClassVar[int] = 2
     precision: ClassVar[torch.dtype] = torch.float64
 
     def __init__(self, space: Space, size: NetworkSize, config: BaseModel | None = None) -> None:
@@ -90,12 +93,20 @@ class Predictor(ABC):
         self.size = size
         self.config = config
         self.learned = LATENCY
+        self.report: PredictorReport | None = None
         self._state: dict[str, Tensor] = {}
 
     @classmethod
     def unavailable(cls) -> str | None:
-        """Why this predictor cannot be fitted here, in a few words, or None; saved ones are read anywhere."""
+        """The reason why this predictor cannot be fitted here, in a few words, or None; saved ones always load."""
         return None
+
+    def __repr__(self) -> str:
+        of = f"{self.learned} of {self.space.name}"
+        if not self._state:
+            return f"{type(self).__name__}({of}, not fitted)"
+        error = "" if self.report is None else f", {self.report.scores.mape_percent:.1f} % error on unseen networks"
+        return f"{type(self).__name__}({of}, median {self.median:.4g} {unit_of(self.learned)}{error})"
 
     def clone(self) -> Self:
         """An unfitted predictor with the same space, size and config."""
@@ -106,15 +117,15 @@ class Predictor(ABC):
 
         Args:
             codes: encodings [N, W].
-            costs: measured costs [N], in the unit that `cost` tells.
-            seed: of everything random in the fit.
-            cost: what they are.
+            costs: measured costs [N], in the unit at the end of `cost`.
+            seed: seed of everything random in the fit.
+            cost: name of the cost.
 
         Raises:
             UsageError: the cost's name does not end in its unit, or an extra package is missing.
             MismatchError: the encodings are not of this space.
-            DataError: too few networks; a cost that is not a positive number; all costs equal; one architecture with
-                costs that contradict each other.
+            DataError: there are too few networks; a cost is not a positive number; all costs are equal; or costs of one
+                architecture contradict each other.
         """
         unit = unit_of(cost)
         reason = self.unavailable()
@@ -128,14 +139,14 @@ class Predictor(ABC):
         _check_duplicates(codes, costs, unit)
         state = self._fit(inputs.to(torch.float64, copy=True), torch.tensor(costs), seed)
         self.learned = cost
-        state = {name: tensor.contiguous() for name, tensor in state.items()}  # as files hold them: the same bits then
+        state = {name: tensor.contiguous() for name, tensor in state.items()}  # as in files, for the same bits
         self._state = {**state, "median": torch.tensor(float(np.median(costs)), dtype=torch.float64)}
 
     def predict(self, codes: NDArray[np.float32]) -> Prediction:
-        """Costs of encodings [N, W], in ms, with standard deviations.
+        """Costs of encodings [N, W] with standard deviations, in the unit of `learned`.
 
         Raises:
-            UsageError: not fitted yet.
+            UsageError: the predictor is not fitted.
             MismatchError: the encodings are not of this space.
         """
         self._check_width(codes.shape)
@@ -152,10 +163,10 @@ class Predictor(ABC):
         return Prediction(mean, std)
 
     def cost(self, codes: Tensor) -> Tensor:
-        """Costs [B] in ms of encodings [B, W], valid or relaxed, with a gradient to the encodings.
+        """Costs [B] of encodings [B, W], valid or relaxed, with a gradient with respect to the encodings.
 
         Raises:
-            UsageError: not fitted yet, or not differentiable.
+            UsageError: the predictor is not fitted or not differentiable.
             MismatchError: the encodings are not of this space.
         """
         if not self.differentiable:
@@ -165,10 +176,10 @@ class Predictor(ABC):
 
     @property
     def median(self) -> float:
-        """Median of the costs that it was fitted on, in ms.
+        """The median of the costs that it was fitted on, in the unit of the cost.
 
         Raises:
-            UsageError: not fitted yet.
+            UsageError: the predictor is not fitted.
         """
         return float(self._fitted(torch.zeros((), dtype=torch.float64))["median"])
 
@@ -176,10 +187,10 @@ class Predictor(ABC):
         """Write the fitted predictor to one safetensors file; `load_predictor` reads it.
 
         Raises:
-            UsageError: not fitted yet.
+            UsageError: the predictor is not fitted.
             DataError: the file cannot be written.
         """
-        self.median  # noqa: B018 - refuses what is not fitted
+        self.median  # noqa: B018 - raises if not fitted
         content = {
             "schema": SCHEMA,
             "predictor": self.name,
@@ -194,12 +205,12 @@ class Predictor(ABC):
 
     @classmethod
     def restored(cls, path: Path, tensors: State, content: Mapping[str, Any], space: Space | None = None) -> Self:
-        """The predictor of a file's tensors and content; `load_predictor` calls this.
+        """The predictor from a file's tensors and content; called by `load_predictor`.
 
         Raises:
             DataError: they are not a fitted predictor of this class.
-            MismatchError: it is of another space than the given one, or by another predictor.
-            NotRegisteredError: it is of a space that this program does not have.
+            MismatchError: the file is of another space than the given one, or of another predictor.
+            NotRegisteredError: this program does not have the file's space.
         """
         if content.get("schema") not in {SCHEMA, EARLIER_SCHEMA} or not isinstance(content.get("space"), str):
             raise DataError(f"{path} is no predictor of this version ({SCHEMA}): fit and save it again")
@@ -220,7 +231,7 @@ class Predictor(ABC):
             raise DataError(f"{path} does not hold the tensors of predictor {cls.name}: fit and save it again")
         if not all(bool(torch.isfinite(tensor).all()) for tensor in tensors.values()):
             raise DataError(f"{path} holds numbers that are not finite: fit and save it again")
-        predictor.learned = content.get("cost", LATENCY)  # files of chronas 0.1.0 know no other
+        predictor.learned = content.get("cost", LATENCY)  # files of chronas 0.1.0 have no other
         try:
             unit_of(predictor.learned)
         except UsageError as error:
@@ -230,23 +241,23 @@ class Predictor(ABC):
 
     @abstractmethod
     def _fit(self, codes: Tensor, costs: Tensor, seed: int) -> dict[str, Tensor]:
-        """The state, all of it float64, after learning from checked float64 encodings [N, W] and costs [N]."""
+        """The float64 state after learning from checked float64 encodings [N, W] and costs [N]."""
 
     @abstractmethod
     def _mean(self, codes: Tensor, state: State) -> Tensor:
-        """Costs [B] of encodings [B, W]; the state has their type and device."""
+        """Costs [B] of encodings [B, W]; the state has the type and device of the encodings."""
 
     @abstractmethod
     def _std(self, codes: Tensor, state: State) -> Tensor:
         """Standard deviations [B], above zero, of encodings [B, W]."""
 
     def _mean_and_std(self, codes: Tensor, state: State) -> tuple[Tensor, Tensor]:
-        """Both for encodings [B, W]; overridden where they share work."""
+        """Costs and standard deviations for encodings [B, W]; overridden if they share work."""
         return self._mean(codes, state), self._std(codes, state)
 
     @abstractmethod
     def _shapes(self) -> dict[str, Shape]:
-        """Shape of every tensor of the state; a name stands for a size that the fit decides."""
+        """The shape of every tensor of the state; a name stands for a size that the fit determines."""
 
     def _fitted(self, like: Tensor) -> State:
         if not self._state:
@@ -257,7 +268,7 @@ class Predictor(ABC):
         self._check_width(codes.shape)
         if not np.isfinite(codes).all():
             raise DataError("encodings must be finite numbers, got NaN or infinity: encode the architectures again")
-        return torch.from_numpy(np.require(codes, requirements=["C", "W"]))  # no copy where it can be had
+        return torch.from_numpy(np.require(codes, requirements=["C", "W"]))  # no copy if possible
 
     def _check_width(self, shape: tuple[int, ...]) -> None:
         if len(shape) != 2 or shape[1] != self.space.encoding_length:
@@ -266,7 +277,7 @@ class Predictor(ABC):
 
 
 def _side_by_side(work: Callable[[Part], Result], parts: Sequence[Part]) -> list[Result]:
-    """The work on all parts, each by one of torch's threads: faster than all threads on each, and the same bits."""
+    """Run the work on all parts, one torch thread each: faster than all threads on each, with the same bits."""
     threads = torch.get_num_threads()
     if threads == 1 or len(parts) == 1:
         return [work(part) for part in parts]
@@ -279,7 +290,7 @@ def _side_by_side(work: Callable[[Part], Result], parts: Sequence[Part]) -> list
 
 
 def _fits(tensors: State, shapes: Mapping[str, Shape]) -> bool:
-    """Whether these are the tensors of these shapes; sizes of one name are the same in all of them."""
+    """Whether the tensors have these shapes; sizes with the same name must be equal."""
     sizes: dict[str, int] = {}
     return tensors.keys() == shapes.keys() and all(
         tensors[name].dim() == len(shape)

@@ -1,4 +1,4 @@
-"""The predictors by their names, and reading a saved one back."""
+"""Predictors by name, and loading of saved ones."""
 
 from __future__ import annotations
 
@@ -9,28 +9,13 @@ from pydantic import BaseModel
 
 from chronas.errors import DataError, NotRegisteredError
 from chronas.networks import load_state
+from chronas.predictors import PREDICTORS
 from chronas.predictors.predictor import Predictor
-from chronas.registry import Registry
 from chronas.spaces import NetworkSize, Space
-
-PREDICTORS = Registry(
-    "predictor",
-    {
-        "macs": "chronas.predictors.linear:Macs",
-        "lookup": "chronas.predictors.linear:Lookup",
-        "pairs": "chronas.predictors.gaussian_process:PairTable",
-        "lpm": "chronas.predictors.lpm:LatencyPredictionModule",
-        "graph": "chronas.predictors.gnn:GraphNetwork",
-        "boosted": "chronas.predictors.boosted:BoostedTrees",
-        "gp": "chronas.predictors.gaussian_process:GaussianProcess",
-        "ensemble": "chronas.predictors.stacking:Stacked",
-        "transfer": "chronas.predictors.transfer:Transfer",
-    },
-)
 
 
 def predictor_class(predictor: str | type[Predictor]) -> type[Predictor]:
-    """The class of a name in `PREDICTORS`; a class is given back as it is.
+    """The class of a name in `PREDICTORS`; a class is returned unchanged.
 
     Raises:
         UsageError: there is no such predictor.
@@ -44,13 +29,13 @@ def make_predictor(
     """An unfitted predictor of the costs of `space` in `size`.
 
     Args:
-        predictor: a name in `PREDICTORS`, a class, or a predictor, of which an unfitted one with its config is made.
-        space: whose encodings it reads.
-        size: that all networks share.
-        config: of the predictor's own `Config` class; None means its defaults.
+        predictor: a name in `PREDICTORS`, a class, or a predictor, whose class and config are used.
+        space: space of the encodings.
+        size: size of all networks.
+        config: an instance of the predictor's own `Config` class; None means its defaults.
 
     Raises:
-        UsageError: there is no such predictor, or the config is another's.
+        UsageError: there is no such predictor, or the config belongs to another one.
     """
     if isinstance(predictor, Predictor):
         return type(predictor)(space, size, predictor.config if config is None else config)
@@ -58,17 +43,17 @@ def make_predictor(
 
 
 def load_predictor(path: Path, space: Space | None = None, predictor: type[Predictor] | None = None) -> Predictor:
-    """The predictor that `Predictor.save` wrote; its predictions are bit-identical.
+    """Load a predictor that `Predictor.save` wrote; its predictions are bit-identical.
 
     Args:
         path: the file.
-        space: that it is of; None: the one of that name in `SPACES`.
+        space: its space; None: the one of that name in `SPACES`.
         predictor: its class; None: the one of its name in `PREDICTORS`.
 
     Raises:
-        DataError: the file is missing, damaged or holds something else than a fitted predictor.
-        MismatchError: it is of another space, or by another predictor, than the given one.
-        NotRegisteredError: it is of a space or by a predictor of somebody's own that this program does not have.
+        DataError: the file is missing, damaged or not a fitted predictor.
+        MismatchError: the file is of another space or predictor than the given one.
+        NotRegisteredError: the file is of a user's own space or predictor that this program does not have.
     """
     tensors, content = load_state(path)
     name = content.get("predictor")

@@ -1,7 +1,7 @@
-"""Several predictors as one: their mean, with the weights that predict networks best that none of them has seen.
+"""Stacking: a weighted mean of several predictors, with weights that are best on unseen networks.
 
-Stacked regressions (Breiman, 1996): weights are not negative and add up to one. Each predictor tells what it predicted
-for unseen networks (`learner.py`), so stacking costs no fit beyond theirs.
+Stacked regressions (Breiman, 1996): weights are not negative and add up to one. Each predictor gives out-of-fold
+predictions (`Learner` in `cv_ensemble.py`), so stacking needs no further fits.
 
 Letters: N rows, B batch, J predictors.
 """
@@ -19,11 +19,11 @@ from chronas.predictors.cv_ensemble import Learned, Learner
 from chronas.predictors.predictor import Shape, State
 from chronas.predictors.registry import make_predictor
 
-SUM_WEIGHT = 1e3  # of the equation that weights add up to one, over the others
+SUM_WEIGHT = 1e3  # weight of the equation that shares add up to one, relative to the others
 
 
 class StackedConfig(BaseModel):
-    """Whose predictions are weighed."""
+    """The predictors to combine."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -41,10 +41,10 @@ class Stacked(Learner):
     config: StackedConfig
 
     def learn(self, codes: Tensor, costs: Tensor, seed: int) -> Learned:
-        """The fit on checked float64 encodings [N, W] and costs [N].
+        """Fit on checked float64 encodings [N, W] and costs [N].
 
         Raises:
-            UsageError: a predictor cannot be weighed, is not differentiable or is named twice.
+            UsageError: a predictor gives no out-of-fold predictions, is not differentiable or is named twice.
         """
         members = self._members()
         learned = {name: member.learn(codes, costs, seed) for name, member in members.items()}
@@ -85,9 +85,7 @@ class Stacked(Learner):
             member = make_predictor(name, self.space, self.size)
             if not isinstance(member, Learner) or isinstance(member, Stacked) or not member.differentiable:
                 known = "lpm, gp, graph and pairs"
-                raise UsageError(
-                    f"predictor {name} cannot be part of an ensemble that searches descend on: take {known}"
-                )
+                raise UsageError(f"predictor {name} cannot be part of a differentiable ensemble: take {known}")
             found[name] = member
         if len(found) < len(self.config.predictors):
             raise UsageError(f"an ensemble takes each predictor once, got {', '.join(self.config.predictors)}")
@@ -101,7 +99,7 @@ def _own(state: State, name: str) -> dict[str, Tensor]:
 
 
 def _shares(out_of_fold: Tensor, costs: Tensor) -> Tensor:
-    """Weights [J] of predictions [J, N] with the least squared error, none negative, adding up to one."""
+    """Weights [J] of predictions [J, N] with the least squared error, not negative, adding up to one."""
     level = costs.median()
     strong = SUM_WEIGHT * len(costs) ** 0.5
     left = torch.cat([(out_of_fold - costs).T / level, torch.full((1, len(out_of_fold)), strong, dtype=torch.float64)])

@@ -1,34 +1,26 @@
-"""What other devices' tables know of a space, as smooth functions of the encoding: one log-cost a device.
+"""Cost prediction for a new device from few samples, with the tables of other devices as a prior.
 
-Phones are timed in whole milliseconds and every table has its noise, so a table's own numbers are not what a new device
-should be compared with: a ridge regression of the log-costs takes the noise out (as features for ten samples of another
-device, mean Spearman on FBNet 0.926 with the tables' numbers, 0.961 with these functions; docs/log.md, 2026-11-22). All
-is a sum over a basis that is a polynomial of the encoding, so it is known outside the tables and has a gradient.
+The log-cost is a sum of features whose prior comes from the other devices. The posterior is that of Bayesian linear
+regression, averaged over a grid of prior and noise variances by their evidence: with ten samples no single choice is
+certain, and a cross-validation of ten is a lottery. HELP (arXiv 2106.08630) and NASFLAT (arXiv 2403.02446) meta-learn a
+network for the same task; ours has no training beyond ridge regressions. The prediction is the exponential of a
+polynomial of the encoding, so it has a gradient for searches. Without sources the prior is on work, counts and
+positions alone.
 
-Letters: N rows, B batch, W slots of the encoding, P columns of the basis, S sources.
+Sources: each table of another device becomes a smooth function of the encoding, one log-cost for each device. Phones
+are timed in whole milliseconds and every table has noise, so a ridge regression of the log-costs removes the noise
+first (as features for ten samples of another device, mean Spearman on FBNet is 0.926 with the tables' numbers, 0.961
+with these functions; docs/log.md, 2026-11-22). They are sums over a basis that is a polynomial of the encoding, so they
+are defined outside of the tables and have a gradient.
 
-What is thought of a device's costs before any of them is known: a normal prior over sums of a few features.
+Prior: a new device's log-cost is the mean of the other devices, plus their differences, plus its own weight on the work
+(MACs, parameters), on counts of operations and on positions. Each of these is a block of features; a block's prior
+variance is relative to the variance of the other devices' mean over the space. New devices differ in the directions in
+which known devices differ, so these directions have their own spread as prior: a Gaussian process whose covariance is
+that of the known devices (the unscaled principal components of their log-costs), after the transfer learning of Bonilla
+et al., NIPS 2007. A grid of variances covers what known devices do not determine.
 
-A new device's log-cost is the other devices' mean, plus what tells these apart, plus its own weight on the work (MACs,
-parameters), on how often operations occur and on where they stand. Each is a block of features; the prior variance of
-a block is relative to how much the other devices' mean varies over the space. Devices differ in the directions in which
-known devices differ, so those have their own spread as prior: a Gaussian process whose covariance is that of the known
-devices (the principal components of their log-costs, unscaled), after the transfer learning of Bonilla et al., NIPS
-2007; with a grid of variances for what known devices do not tell.
-
-Letters: B batch, P columns of the basis, S sources, R features.
-
-A new device from few samples: what tables of other devices know, corrected by what was measured on this one.
-
-The log-cost is a sum of features whose prior comes from the other devices (`prior.py`). The posterior is that of
-Bayesian linear regression, averaged over a grid of prior and noise variances by their evidence: with ten samples no
-single choice is sure, and a cross-validation of ten is a lottery. HELP (arXiv 2106.08630) and NASFLAT (arXiv
-2403.02446) meta-learn a network for the same task; ours has no training beyond ridge regressions. The prediction is the
-exponential of a polynomial of the encoding, so a search can descend on it.
-
-Without sources it is a predictor of its own: a prior on work, counts and places alone.
-
-Letters: N networks, B batch, W slots of the encoding, P columns of the basis, R features.
+Letters: `N` networks, `B` batch, `W` slots of the encoding, `P` columns of the basis, `S` sources, `R` features.
 """
 
 from __future__ import annotations
@@ -55,12 +47,12 @@ from chronas.predictors.predictor import Predictor, Shape, State
 from chronas.spaces import NetworkSize, Space
 from chronas.tables import CostTable
 
-FEWEST_ROWS = 50  # a table with fewer says too little of places to be a source
-DEGENERATE_SHARE = 0.1  # of a table's median; the logarithms of cells that were folded away would outweigh all others
+FEWEST_ROWS = 50  # a table with fewer rows says too little about positions to be a source
+DEGENERATE_SHARE = 0.1  # of a table's median; the logarithms of cells that were folded away would dominate
 
 
 def basis(space: Space, size: NetworkSize, codes: Tensor) -> Tensor:
-    """The basis [B, P] of encodings [B, W]: its forms, its terms and, in spaces that can be listed, pairs of slots."""
+    """The basis [B, P] of encodings [B, W]: its forms, its terms and, in listable spaces, pairs of slots."""
     parts = [*forms(space, codes), terms(space, size, codes)]
     if space.listable:
         first, second = _pairs(space)
@@ -69,7 +61,7 @@ def basis(space: Space, size: NetworkSize, codes: Tensor) -> Tensor:
 
 
 def basis_width(space: Space, size: NetworkSize) -> int:
-    """P."""
+    """The number of columns P of the basis."""
     return basis(space, size, torch.zeros(1, space.encoding_length, dtype=torch.float64)).shape[1]
 
 
@@ -77,14 +69,14 @@ def source_slopes(space: Space, size: NetworkSize, paths: Sequence[Path], cost: 
     """The log-cost of each source as a sum over the basis [P, S], without its level.
 
     Args:
-        space: that all tables are of.
-        size: that all tables are of.
-        paths: of the tables.
-        cost: which column; None means each table's own.
+        space: space of all tables.
+        size: size of all tables.
+        paths: paths of the tables.
+        cost: name of the cost; None means each table's own.
 
     Raises:
         DataError: a table is missing or damaged, or lacks the cost, or has too few rows.
-        MismatchError: a table of another space or size.
+        MismatchError: a table is of another space or size.
     """
     if not paths:
         return torch.zeros(basis_width(space, size), 0, dtype=torch.float64)
@@ -130,8 +122,8 @@ def _pairs(space: Space) -> tuple[Tensor, Tensor]:
 POPULATION = 1000  # random architectures over which features are scaled
 POPULATION_SEED = 7_654_321
 VARYING = 1e-9  # features that vary less are constants
-# variances of blocks and of noise that are tried, relative to the variance of the sources' mean; chosen on all columns
-# of NAS-Bench-201 and FBNet at once, where twice or a third of each moves mean Spearman by 0.002 (docs/log.md)
+# variances of blocks and of noise to try, relative to the variance of the sources' mean; chosen on all columns
+# of NAS-Bench-201 and FBNet together, where twice or a third of each changes mean Spearman by 0.002 (docs/log.md)
 LEVEL = 1.0
 SLOPE = 0.3
 DEVIATIONS = 1.0
@@ -143,14 +135,14 @@ NOISE = (1e-4, 1e-3, 1e-2, 3e-2, 0.1, 0.3)
 
 @dataclass(frozen=True)
 class Prior:
-    """Features of a space and what is thought of a level and of their weights; all over `spread`.
+    """Features of a space, and the prior of the level and the features' weights; all relative to `spread`.
 
     Attributes:
-        centre: of the basis [P].
+        centre: mean of the basis [P].
         projection: features = (basis - centre) @ projection [P, R]; the first is the sources' mean, if there are any.
-        mean: of level and weights [1 + R].
-        weights: variances of level and weights that are tried [T, 1 + R].
-        noises: variances of the noise that go with them [T].
+        mean: prior means of level and weights [1 + R].
+        weights: prior variances of level and weights, for each of T settings [T, 1 + R].
+        noises: variances of the noise of these settings [T].
         spread: standard deviation of the sources' mean over the space [].
     """
 
@@ -167,13 +159,13 @@ class Prior:
 
 
 def make_prior(space: Space, size: NetworkSize, slopes: Tensor, spread: Tensor) -> Prior:
-    """The prior of a space from what its sources know.
+    """The prior of a space from its sources.
 
     Args:
-        space: whose encodings they are.
-        size: decides how much work a network is.
-        slopes: of the sources [P, S].
-        spread: how much the log-cost is thought to vary, for where no source tells [].
+        space: space of the encodings.
+        size: size of the networks; it determines their work.
+        slopes: functions of the sources [P, S].
+        spread: assumed standard deviation of the log-cost if there are no sources [].
     """
     population = _population(space, size, slopes)
     centre = population.mean(dim=0)
@@ -202,7 +194,7 @@ def prior_size(space: Space, size: NetworkSize, sources: int) -> tuple[int, int]
 
 
 def _population(space: Space, size: NetworkSize, slopes: Tensor) -> Tensor:
-    """The basis of random architectures [B, P], without those that next to nothing is left of on some source."""
+    """The basis of random architectures [B, P], without those that are degenerate on some source."""
     population = basis(space, size, _random_codes(space))
     if not slopes.shape[1]:
         return population
@@ -217,7 +209,7 @@ def _random_codes(space: Space) -> Tensor:
 
 
 def _of_sources(centred: Tensor, slopes: Tensor, spread: Tensor) -> tuple[Tensor, Tensor]:
-    """The sources' mean [P, 1] and their deviations from it [P, S], over its spread."""
+    """The sources' mean [P, 1] and their deviations from it [P, S], relative to its spread."""
     mean = slopes.mean(dim=1, keepdim=True)
     along = centred @ mean
     shares = (centred @ slopes * along).mean(dim=0) / along.square().mean()
@@ -225,7 +217,7 @@ def _of_sources(centred: Tensor, slopes: Tensor, spread: Tensor) -> tuple[Tensor
 
 
 def _own_blocks(space: Space, size: NetworkSize, width: int) -> list[tuple[Tensor, Sequence[float]]]:
-    """Work, counts and places as sums over the basis [P, features], with what is tried for each."""
+    """Work, counts and positions as sums over the basis [P, features], with the variances to try for each."""
     form, sums = space_counts(space, size), torch.from_numpy(space.feature_map())
     work = torch.stack([torch.from_numpy(form.slot_macs), torch.from_numpy(form.slot_parameters)])
     counts = sums[(sums != 0).sum(dim=1) > 1]
@@ -234,7 +226,7 @@ def _own_blocks(space: Space, size: NetworkSize, width: int) -> list[tuple[Tenso
 
 
 def _unit(centred: Tensor, block: Tensor) -> Tensor:
-    """A block [P, features] with equal variances that add up to 1, zero where a feature is constant."""
+    """A block [P, features] with equal variances that add up to 1; constant features are zero."""
     spread = (centred @ block).std(dim=0)
     varying = spread > VARYING * block.abs().amax(dim=0)
     scaled = block / spread.where(varying, 1.0) / varying.sum() ** 0.5
@@ -242,16 +234,16 @@ def _unit(centred: Tensor, block: Tensor) -> Tensor:
 
 
 class TransferConfig(BaseModel):
-    """What is known already."""
+    """The tables of other devices."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     sources: tuple[Path, ...] = Field(default=(), description="tables of other devices on the same space and size")
-    cost: str = Field(default="", description="what to read of the sources; empty: each one's own cost")
+    cost: str = Field(default="", description="name of the cost to read from the sources; empty: each one's own cost")
 
 
 class Transfer(Predictor):
-    """exp(level + features @ weights), from the log-costs of a few networks and of other devices."""
+    """exp(level + features @ weights), learned from the costs of a few networks and from tables of other devices."""
 
     name = "transfer"
     Config = TransferConfig
@@ -259,11 +251,11 @@ class Transfer(Predictor):
     config: TransferConfig
 
     def prior(self, spread: Tensor) -> Prior:
-        """What is thought before any sample; without sources the log-cost is thought to vary by `spread` [].
+        """The prior before any sample; without sources, `spread` [] is the assumed deviation of the log-cost.
 
         Raises:
             DataError: a source is missing or damaged, lacks the cost or has too few rows.
-            MismatchError: a source of another space or size.
+            MismatchError: a source is of another space or size.
         """
         slopes = source_slopes(self.space, self.size, self.config.sources, self.config.cost or None)
         return make_prior(self.space, self.size, slopes, spread)
@@ -294,7 +286,7 @@ class Transfer(Predictor):
         return (unsure + state["noise"]).sqrt() * design.matmul(state["mean"]).exp()
 
     def _design(self, codes: Tensor, state: State) -> Tensor:
-        """One and the features [B, 1 + R]."""
+        """A column of ones and the features [B, 1 + R]."""
         return with_level((basis(self.space, self.size, codes) - state["centre"]) @ state["projection"])
 
     def _shapes(self) -> dict[str, Shape]:
@@ -309,5 +301,5 @@ class Transfer(Predictor):
 
 
 def with_level(features: Tensor) -> Tensor:
-    """One and the features [B, 1 + R]."""
+    """A column of ones and the features [B, 1 + R]."""
     return torch.cat([torch.ones_like(features[:, :1]), features], dim=1)

@@ -1,4 +1,4 @@
-"""Showing what a run found: drawn cells, and one self-contained HTML page.
+"""Reports on runs: drawings of architectures, sentences, figures, and self-contained HTML pages.
 
 write_page(folder / "report.html", report)
 svg = draw(make_space("darts").parse(text))["normal cell"]

@@ -1,4 +1,4 @@
-"""The page of a comparison of devices: rank correlations, and what the best for one costs on another."""
+"""The page of a device comparison: rank correlations, and the cost of each device's best network on the others."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from chronas.reports.page import render
 from chronas.tables import Comparison
 
 ROW_HEIGHT, FRAME_HEIGHT = 34, 190  # pixels
-TWICE = 2.0  # a limit that is missed by more has the darkest colour
+TWICE = 2.0  # factor over a limit from which the colour is darkest
 
 
 def write_comparison(path: Path, comparison: Comparison) -> None:
@@ -25,7 +25,7 @@ def write_comparison(path: Path, comparison: Comparison) -> None:
 
 
 def comparison_figures(comparison: Comparison) -> list[Figure]:
-    """Kendall and Spearman of all pairs and, where the best are known, their costs over every device's limit."""
+    """Kendall and Spearman of all pairs and, if the best networks are known, their costs over each device's limit."""
     figures = [
         _heat_map(
             f"{statistic.capitalize()}'s rank correlation",

@@ -1,4 +1,4 @@
-"""Figures of searches: curves by epoch, and how the weights of operations move."""
+"""Figures of searches: curves by epoch, and the weights of operations by epoch."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ CURVES = (
         "accuracy (%)",
         "Of the search's network, on its validation images.",
     ),
-    ("entropy", "Entropy", "nats", "Of the choice of operations; falls as the search makes up its mind."),
+    ("entropy", "Entropy", "nats", "Of the choice of operations; falls as the search decides."),
     ("skip_connections", "Skip connections", "count", "In the derived cells; many are a sign of collapse."),
 )
 
@@ -34,12 +34,12 @@ CURVES = (
 def search_curves(
     searches: Sequence[SearchSummary], roles: Mapping[str, Role], limits: Mapping[str, float]
 ) -> list[Figure]:
-    """A figure for each thing that was recorded and is not zero throughout: `CURVES` and those of each cost.
+    """A figure for each recorded quantity that is not always zero: `CURVES` and those of each cost.
 
     Args:
-        searches: one line each.
-        roles: of networks by name; a search of the same name has its network's colour.
-        limits: by cost, drawn where that cost is.
+        searches: the searches; each has one line.
+        roles: name of a network -> role; a search with the name of a network has its colour.
+        limits: cost -> limit, drawn in the figures of that cost.
     """
     others = itertools.cycle(MARKS.values())
     marks = [MARKS[roles[search.name]] if search.name in roles else next(others) for search in searches]
@@ -48,7 +48,7 @@ def search_curves(
         traces = [curve(search, key, mark) for search, mark in zip(searches, marks, strict=True)]
         drawn = [trace for trace in traces if trace["x"]]
         if any(value != 0 for trace in drawn for value in trace["y"]):
-            frame = layout(axis("epoch" if all(map(descends, searches)) else "epoch, or number of the try"), axis(unit))
+            frame = layout(axis("epoch" if all(map(descends, searches)) else "epoch, or number of trial"), axis(unit))
             if limited in limits:
                 frame |= limit_line(limits[limited], COST_UNITS[limited], vertical=False)
             figures.append(Figure(title, description, drawn, frame))
@@ -56,7 +56,7 @@ def search_curves(
 
 
 def cost_curves() -> list[tuple[str, str, str, str, str]]:
-    """What histories record of each cost: key, title, unit, description, and the cost whose limit belongs there."""
+    """The recorded quantities of each cost: key, title, unit, description, and the cost whose limit is drawn."""
     found = []
     for cost, unit in COST_UNITS.items():
         word = cost_word(cost)
@@ -72,7 +72,7 @@ def cost_curves() -> list[tuple[str, str, str, str, str]]:
 
 
 def descends(search: SearchSummary) -> bool:
-    """Whether a search moved alphas; one that did not tried networks one by one, and no line joins these."""
+    """Whether a search is gradient-based; otherwise it has separate trials, which no line joins."""
     return any(row.get("alphas") is not None for row in search.history)
 
 
@@ -91,12 +91,12 @@ def curve(search: SearchSummary, key: str, mark: Mark) -> Json:
     }
 
 
-def operation_weights(search: SearchSummary) -> list[Figure]:
-    """A heat map for each cell: how the mean softmax weight of each operation moves over epochs.
+def operation_weights(search: SearchSummary, space: Space | None = None) -> list[Figure]:
+    """A heat map for each cell: the mean softmax weight of each operation by epoch.
 
-    Colours mean the same in all cells of the search: zero at the dark end, the heaviest operation at the light one.
+    Colours have the same scale in all cells of the search: zero is dark, the largest weight is light.
     """
-    space = make_space(search.space)
+    space = make_space(space or search.space)
     rows = [row for row in search.history if row.get("alphas") is not None]
     if not rows or not space.topology.cells:
         return []
@@ -118,7 +118,7 @@ def softmax(alphas: Sequence[Sequence[float]]) -> list[NDArray[np.float64]]:
 
 
 def mean_weights(space: Space, cell: Cell, weights: Sequence[list[NDArray[np.float64]]]) -> dict[str, list[float]]:
-    """Operation -> its softmax weight, averaged over the cell's edges, at each epoch."""
+    """Operation -> its softmax weight at each epoch, averaged over the cell's edges."""
     decisions = [cell.decision(edge) for edge in range(len(cell.edges))]
     operations = dict.fromkeys(name for d in decisions for name in space.decisions[d].relaxed)
     means = {}
@@ -133,7 +133,7 @@ def mean_weights(space: Space, cell: Cell, weights: Sequence[list[NDArray[np.flo
 
 
 def heat_map(title: str, epochs: list[Any], means: dict[str, list[float]], highest: float) -> Figure:
-    """Operations by rows, epochs by columns; the operation that ends heaviest stands on top."""
+    """Operations in rows, epochs in columns; the operation with the largest final weight is on top."""
     operations = sorted(means, key=lambda operation: means[operation][-1])
     trace = {
         "type": "heatmap",

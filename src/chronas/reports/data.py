@@ -1,4 +1,4 @@
-"""The report: plain frozen data that a run fills; `page.py` makes a page of it."""
+"""The data of a report: plain frozen objects that a run fills and `page.py` shows."""
 
 from __future__ import annotations
 
@@ -14,10 +14,10 @@ from chronas.records import STRICT, Front, TrainedNetwork, TrialRecord, TwoDevic
 
 @dataclass(frozen=True, config=STRICT)
 class Verdict:
-    """The answer of a run in one sentence.
+    """The result of a run in one sentence.
 
     Attributes:
-        met: whether the limit is met; None where none was asked for.
+        met: whether the limit is met; None without a limit.
         text: the sentence, with its numbers.
     """
 
@@ -27,14 +27,14 @@ class Verdict:
 
 @dataclass(frozen=True, config=STRICT)
 class SearchSummary:
-    """One search and what it recorded.
+    """One search and its records.
 
     Attributes:
         name: for people, for example "accuracy alone".
-        space: name of its space, by which the logits' rows and columns are named.
-        history: one dict an epoch, as `Found.history`; a curve is drawn of each key that is there.
-        scored: the found architecture first, then random ones; empty where there is no supernet.
-        compared: the candidates that the network was chosen among, the chosen one first.
+        space: name of its space, which names the rows and columns of alphas.
+        history: one dict for each epoch, as `SearchResult.history`; each key gets a curve.
+        scored: the found architecture first, then random ones; empty without a supernet.
+        compared: the candidates of the choice, the chosen one first.
     """
 
     name: str
@@ -46,29 +46,29 @@ class SearchSummary:
 
 @dataclass(frozen=True, config=STRICT)
 class Report:
-    """All that the page shows.
+    """Everything that the page shows.
 
     Attributes:
         title: the page's heading.
-        created: when, as ISO 8601.
+        created: date and time, ISO 8601.
         command: the command line that repeats the run.
-        verdict: from `words.judge`, or one's own.
-        limits: the limits that were asked for, by cost, in its unit.
-        found: the name of the network that is the run's answer; None where the run ended without one.
-        test_images: how many images the test accuracies are of; None where unknown.
-        asked: what was asked, label -> value.
-        device: the fingerprint.
-        plan: of measuring.
-        measured: how well it was measured, label -> text: interval, repeatability, drift, load, checks.
-        predictor: quality on architectures that it was not fitted to, or None.
-        searches: in the order to show.
-        networks: all that were trained, the found one among them.
-        files: file name -> what it is.
+        verdict: from `judge`, or another sentence.
+        limits: the limits by cost, in its unit.
+        found: name of the network that is the run's result; None without one.
+        test_images: number of test images; None if unknown.
+        asked: the user's request, label -> value.
+        device: fingerprint of the device.
+        plan: settings of the measurement.
+        measured: quality of the measurement, label -> text: interval, repeatability, drift, load, checks.
+        predictor: quality of the predictor on unseen architectures, or None.
+        searches: the searches, in the order of display.
+        networks: all trained networks, including the found one.
+        files: file name -> description.
         timings: seconds by step, in the order of steps.
         notes: warnings and remarks of the run.
         versions: package -> version.
-        two: beside another device, where the run searched over another run's supernet.
-        front: where one was asked for, and is found.
+        two: comparison with another device, if the run reuses another run.
+        front: the Pareto front, if it was asked for and found.
     """
 
     title: str
@@ -93,7 +93,7 @@ class Report:
     front: Front | None = None
 
     def answer(self) -> TrainedNetwork | None:
-        """The found network, or None where the run ended without one.
+        """The found network, or None without one.
 
         Raises:
             DataError: no network of the report has the name in `found`.

@@ -1,4 +1,4 @@
-"""What was found for two devices with what one search has learnt, in words and rows."""
+"""The comparison of two devices in words and rows: networks found from the same trained weights or trials."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ def _cost_row(cost: str, known: Estimate, limit: float | None) -> list[str]:
 
 
 def two_words(two: TwoDevices) -> list[str]:
-    """How the networks compare on each device, how alike the devices rank, and what searching again took."""
+    """Sentences on the networks' costs on each device, the devices' rankings, and the time of the searches."""
     return [*_networks_words(two), *_order_words(two), *_time_words(two)]
 
 
@@ -57,7 +57,7 @@ def _networks_words(two: TwoDevices) -> list[str]:
 
 
 def _change(own: NetworkOnBoth, other: NetworkOnBoth, number: int, cost: str) -> str:
-    """`1.31 times`, or `about` where the intervals overlap."""
+    """`1.31 times`, or `about` if the intervals overlap."""
     mine, theirs = own.costs[number][cost], other.costs[number][cost]
     if mine.low <= theirs.high and theirs.low <= mine.high:
         return "about"
@@ -82,6 +82,6 @@ def _time_words(two: TwoDevices) -> list[str]:
     if first is None or second is None:
         return []
     return [
-        f"The search for {two.devices[0].name}, which trained what both use, took {duration_text(first)}; the one for "
+        f"The search for {two.devices[0].name}, which also trained, took {duration_text(first)}; the one for "
         f"{two.devices[1].name} took {duration_text(second)}."
     ]

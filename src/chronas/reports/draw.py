@@ -1,15 +1,14 @@
-"""Where the boxes of a layered drawing go: order within ranks by barycentres, positions by isotonic regression.
+"""Drawings of architectures as SVG: cells as layered graphs, other architectures as a list of decisions.
 
-After Sugiyama, Tagawa, Toda 1981 (ranks, dummy points, barycentre sweeps, https://doi.org/10.1109/TSMC.1981.4308636).
-Different from it, positions are exact for one rank at a time: the least squares distance to the neighbours' mean under
-"boxes keep their order and a gap" is an isotonic regression, so boxes of a rank never overlap.
+Cells of any space can be drawn, with states from top to bottom, one curve for each edge and the operation's name on it.
+Ranks are longest paths. Names of operations have their own ranks between the states, and a curve has a lane in every
+rank that it passes, so that names overlap no state, curve or other name. Lines and text use `currentColor`, so a
+drawing follows the theme of its page; it is at most about 380 wide.
 
-Cells as SVG: states from top to bottom, one curve an edge, the operation's name on it.
-
-Cells of any space can be drawn: ranks are longest paths, operation names have ranks of their own between the states,
-and a curve has a lane in every rank that it passes, so that names overlap no state, no curve and no name.
-Lines and text take `currentColor`, so a drawing follows the theme of the page around it; it is at most some 380 wide.
-An architecture without cells is a list of its decisions.
+The layout is after Sugiyama, Tagawa, Toda 1981 (ranks, dummy points, barycentre sweeps,
+https://doi.org/10.1109/TSMC.1981.4308636). Unlike there, positions are exact for one rank at a time: the least squares
+distance to the neighbours' mean, with boxes in order and a gap between them, is an isotonic regression. So boxes of a
+rank never overlap.
 """
 
 from __future__ import annotations
@@ -28,7 +27,7 @@ SWEEPS = 12
 
 @dataclass
 class Layered:
-    """Boxes in ranks from top to bottom; links join boxes of neighbouring ranks.
+    """Boxes in ranks from top to bottom; links join boxes in neighbouring ranks.
 
     Attributes:
         widths: width of each box, in the drawing's unit.
@@ -70,7 +69,7 @@ def crossings(layered: Layered) -> int:
 
 
 def reduce_crossings(layered: Layered) -> None:
-    """Reorder the boxes within each rank by barycentre sweeps; the best order seen stays."""
+    """Reorder the boxes within each rank by barycentre sweeps, and keep the best order."""
     above, below = layered.neighbours()
     best, fewest = [list(rank) for rank in layered.ranks], crossings(layered)
     for sweep in range(SWEEPS):
@@ -88,9 +87,9 @@ def reduce_crossings(layered: Layered) -> None:
 
 
 def spread(wanted: Sequence[float], distances: Sequence[float]) -> list[float]:
-    """Positions nearest to `wanted` (least squares) in which position i + 1 is at least distances[i] after position i.
+    """Positions nearest to `wanted` (least squares) with position i + 1 at least distances[i] after position i.
 
-    Pool adjacent violators after taking the distances off.
+    It uses pool-adjacent-violators after subtracting the distances.
 
     Args:
         wanted: N positions, in the order to keep.
@@ -140,7 +139,7 @@ LABELS_IN_A_RANK = 2
 
 @dataclass(frozen=True)
 class _Edge:
-    """A curve to draw: from one state to another, with an operation, or without one to the cell's output."""
+    """A curve to draw: from one state to another, with an operation, or to the cell's output without one."""
 
     source: int
     target: int
@@ -149,7 +148,7 @@ class _Edge:
 
 @dataclass(frozen=True)
 class _Placed:
-    """Where everything is: for each edge its boxes from source to target, and each box's centre, size and top."""
+    """Positions of the drawing: the boxes of each edge from source to target, and each box's centre, size and top."""
 
     layered: Layered
     routes: list[list[int]]
@@ -160,14 +159,14 @@ class _Placed:
 
 
 def cell_title(name: str) -> str:
-    """What a cell is called for people: `normal cell`, and `cell` for a cell of that name."""
+    """The title of a cell: `normal cell`, and `cell` for a cell of that name."""
     return name if name.endswith("cell") else f"{name} cell"
 
 
 def draw(architecture: Architecture) -> dict[str, str]:
-    """SVG texts of an architecture by what they show: each kind of cell, or a list of what each decision chose.
+    """SVG texts of an architecture by title: each kind of cell, or a list of all decisions' choices.
 
-    Edges of a cell that are not kept are not drawn. A topology may bring a drawing of its own.
+    Edges that are not kept are not drawn. A topology may have its own drawings.
     """
     topology = architecture.space.topology
     own = dict(topology.drawings(architecture))
@@ -179,7 +178,7 @@ def draw(architecture: Architecture) -> dict[str, str]:
 
 
 def _draw_list(architecture: Architecture) -> str:
-    """A row for each decision that is kept: its name, and what it chose."""
+    """A row for each kept decision: its name, and its choice."""
     space = architecture.space
     rows = [
         (decision.name, _label(space, operation), _colour(space, operation))
@@ -227,7 +226,7 @@ def _draw(cell: Cell, architecture: Architecture) -> str:
 
 
 def _state_name(cell: Cell, state: int) -> str:
-    """What is written on a state: the cell that it comes from, a node's number, or `output`."""
+    """The label of a state: the cell that it comes from, a node's number, or `output`."""
     if state < cell.inputs:
         return "input" if cell.inputs == 1 else f"cell k-{cell.inputs - state}"
     return "output" if cell.output == (state,) else f"node {state - cell.inputs + 1}"
@@ -243,9 +242,9 @@ def _depths(states: int, edges: list[_Edge]) -> list[int]:
 
 
 def _name_ranks(edges: list[_Edge], depths: list[int]) -> tuple[list[int], list[int | None]]:
-    """The rank of each depth's states, and the rank of each edge's name (None where it has none).
+    """The rank of each depth's states, and the rank of each edge's name (None without a name).
 
-    A long edge's name stands between the states where fewest others do; at most `LABELS_IN_A_RANK` share a rank.
+    A long edge's name is placed in the rank with the fewest names; at most `LABELS_IN_A_RANK` names share a rank.
     """
     between: list[list[int]] = [[] for _ in range(max(depths))]
     named = [number for number, edge in enumerate(edges) if edge.operation is not None]
@@ -313,7 +312,7 @@ def _page(description: str, width: float, height: float, parts: list[str]) -> st
 
 
 def _port(state: int, number: int, placed: _Placed, *, leaving: bool) -> float:
-    """Where an edge meets a state: edges that enter or leave it are spread in the order of their next boxes."""
+    """The x position at which an edge meets a state; edges are spread in the order of their next boxes."""
     end, following = (0, 1) if leaving else (-1, -2)
     here = [n for n, route in enumerate(placed.routes) if route[end] == state]
     here.sort(key=lambda n: placed.centres[placed.routes[n][following]])

@@ -1,12 +1,8 @@
-"""What every figure of a report shares: its plotly JSON, axes, layout, marks and colours.
+"""Figures of a report as plotly JSON: networks, predictions, supernet scores and learning curves, in one common look.
 
-Figures are plain dicts, drawn by plotly.js in the page. Backgrounds are transparent and text and grid take the page's
+Figures are plain dicts, drawn by plotly.js in the page. Backgrounds are transparent, and text and grid get the page's
 colours by CSS, so figures follow its light or dark theme. Colours are of Okabe and Ito's colour-blind safe set
-(https://jfly.uni-koeln.de/color/), moved to middle lightness; no meaning rests on colour alone.
-
-Figures of networks: the accuracy-latency plane, predicted against measured, the same supernet's scores.
-
-The learning curve of a run's predictor.
+(https://jfly.uni-koeln.de/color/), moved to medium lightness; no meaning depends on colour alone.
 """
 
 from __future__ import annotations
@@ -30,7 +26,7 @@ class Figure:
 
     Attributes:
         title: short, above the figure.
-        description: what it shows, for the caption and for those who cannot see it.
+        description: text for the caption and for readers who cannot see the figure.
         data: plotly traces.
         layout: plotly layout.
     """
@@ -43,7 +39,7 @@ class Figure:
 
 @dataclass(frozen=True)
 class Mark:
-    """How the networks of a role are shown."""
+    """The look of the networks with one role."""
 
     label: str
     colour: str
@@ -62,7 +58,7 @@ LIMIT_COLOUR = "#dc4a3d"
 
 
 def axis(title: str) -> Json:
-    """An axis with our look."""
+    """An axis in the common look."""
     return {
         "title": {"text": title, "standoff": 8, "font": {"size": 13}},
         "automargin": True,
@@ -72,7 +68,7 @@ def axis(title: str) -> Json:
 
 
 def layout(x: Json, y: Json) -> Json:
-    """A layout with our look around two axes."""
+    """A layout in the common look, with two axes."""
     return {
         "autosize": True,
         "margin": {"l": 48, "r": 16, "t": 16, "b": 44},
@@ -88,7 +84,7 @@ def layout(x: Json, y: Json) -> Json:
 
 
 def limit_line(limit: float, unit: str, *, vertical: bool) -> Json:
-    """Shapes and annotations of a line at the limit, to be merged into a layout."""
+    """Shapes and annotations of a line at the limit, to merge into a layout."""
     across, along = ("x", "y") if vertical else ("y", "x")
     ends = {f"{across}0": limit, f"{across}1": limit, f"{along}0": 0, f"{along}1": 1}
     where = {"x": limit, "y": 0.02, "yref": "paper", "xanchor": "left", "yanchor": "bottom"}
@@ -116,8 +112,8 @@ Box = tuple[float, float, float, float]  # left, bottom, right, top
 LABEL_WIDTH, LABEL_HEIGHT = (
     0.026,
     0.06,
-)  # of a letter and a line, as shares of a figure at its smallest (300 x 260 pixels)
-SIDES = {  # where a name starts from its point, in widths to the right and heights up; the first that is free is taken
+)  # of a letter and a line, as shares of the smallest figure (300 x 260 pixels)
+SIDES = {  # offset of a name from its point, in widths to the right and heights up; the first free one is used
     "top center": (-0.5, 0.6),
     "bottom center": (-0.5, -1.6),
     "top right": (0.0, 0.6),
@@ -151,7 +147,7 @@ def plane(networks: Sequence[TrainedNetwork], limit_ms: float | None) -> Figure:
 
 
 def role_trace(role: str, networks: Sequence[tuple[TrainedNetwork, str]]) -> Json:
-    """The trace of the networks of one role, each with the side that its label is on ("" for none)."""
+    """The trace of the networks with one role, each with the side of its label ("" for none)."""
     mark = MARKS[role]
     found = [n for n, _ in networks]
     return {
@@ -181,9 +177,9 @@ def role_trace(role: str, networks: Sequence[tuple[TrainedNetwork, str]]) -> Jso
 def label_sides(
     networks: Sequence[TrainedNetwork], x_range: tuple[float, float], y_range: tuple[float, float]
 ) -> list[str]:
-    """For each network the first side of its point on which its name overlaps no interval and no other name.
+    """For each network, the first side of its point on which its name overlaps no interval and no other name.
 
-    "" where there is none: the name is then in the table and on hover only.
+    "" if there is none; then the name is only in the table and on hover.
     """
 
     def across(latency_ms: float) -> float:
@@ -205,7 +201,7 @@ def label_sides(
 
 
 def label_box(network: TrainedNetwork, x: float, y: float, side: str) -> Box:
-    """Where a network's name stands, as shares of a small figure, if it is on this side of the point (x, y)."""
+    """The box of a network's name on this side of the point (x, y), as shares of a small figure."""
     width = LABEL_WIDTH * len(network.name)
     left, bottom = x + SIDES[side][0] * width, y + SIDES[side][1] * LABEL_HEIGHT
     return left, bottom, left + width, bottom + LABEL_HEIGHT
@@ -244,7 +240,7 @@ def predicted_against_measured(report: PredictorReport) -> Figure:
 
 
 def supernet_scores(search: SearchSummary) -> Figure | None:
-    """Found and random architectures by the same supernet: accuracy over latency; None where nothing was scored."""
+    """Found and random architectures by the same supernet: accuracy over latency; None without scores."""
     if not search.scored:
         return None
     found, *others = search.scored
@@ -269,7 +265,7 @@ def supernet_scores(search: SearchSummary) -> Figure | None:
 
 
 def learning_figure(report: PredictorReport) -> Figure | None:
-    """The error over how many networks it was fitted on, the last point with all; None where there is no curve."""
+    """The error over the number of networks of the fit, with all at the end; None without a curve."""
     if not report.curve:
         return None
     fitted = report.samples or round(len(report.architectures) * (1 - 1 / report.folds))
@@ -286,7 +282,7 @@ def learning_figure(report: PredictorReport) -> Figure | None:
     }
     return Figure(
         "Error over networks measured",
-        "Mean absolute error on architectures not seen, by a fit on fewer of the networks. Where it is still falling, "
+        "Mean absolute error on architectures not seen, by fits on fewer networks. If it is still falling, "
         "measuring more helps.",
         [trace],
         layout(axis("networks") | {"type": "log"}, axis("mean error (%)")) | {"showlegend": False},

@@ -1,4 +1,4 @@
-"""The figure and the table of a front: networks from fast to accurate, predicted and as they were found."""
+"""The figure and the table of a Pareto front: networks from fast to accurate, predicted and measured."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ PREDICTED, KEPT, BEATEN = MARKS["random"], MARKS["limit"], MARKS["weight-0"]
 
 
 def front_figure(front: Front) -> Figure:
-    """Accuracy over latency: predicted points, found ones with their intervals, and those that another one beats."""
+    """Accuracy over latency: predicted points, measured ones with intervals, and dominated ones."""
     kept = [network for network in front.networks if not network.dominated and not network.missed]
     beaten = [network for network in front.networks if network.dominated]
     outside = [network for network in front.networks if network.missed]
@@ -23,8 +23,8 @@ def front_figure(front: Front) -> Figure:
     found += [_found("over a limit", BEATEN.colour, "x-open", outside)] if outside else []
     return Figure(
         "The front",
-        "Accuracy on the search's validation images, as the search sees it, over each latency, predicted "
-        "and as it was found. Up and to the left is better.",
+        "Accuracy on the search's validation images, with the search's own weights, over each latency, predicted "
+        "and measured. Up and to the left is better.",
         [_predicted(front.networks), *found],
         layout(axis("latency (ms)"), axis("validation accuracy (%)")),
     )
@@ -33,14 +33,14 @@ def front_figure(front: Front) -> Figure:
 def front_words(front: Front) -> str:
     """The hypervolume in a sentence, with its reference point."""
     return (
-        f"Hypervolume {number_text(front.hypervolume)} ms x %, {100 * front.share:.1f} % of what there is; reference "
+        f"Hypervolume {number_text(front.hypervolume)} ms x %, {100 * front.share:.1f} % of the maximum; reference "
         f"point {number_text(front.reference_ms)} ms (the slowest network of the table) and "
         f"{number_text(front.reference_percent)} % (guessing)."
     )
 
 
 def front_rows(front: Front) -> list[list[str]]:
-    """Number, accuracy, predicted and found latency, its upper end, whether it is beaten, and the architecture."""
+    """Number, accuracy, predicted and measured latency, its upper end, status, and architecture of each network."""
     return [
         [
             str(number),

@@ -1,8 +1,7 @@
-"""Pages from templates: style and plotly.js go inside, what users wrote is escaped, and an unknown name is an error.
+"""HTML pages from templates: one file that opens anywhere, with style, script, plotly.js, drawings and data inside.
 
-The page: one HTML file that opens anywhere, with style, script, plotly.js, drawings and data inside it.
-
-It loads nothing: its content security policy forbids every connection, and all that users wrote is escaped.
+A page loads nothing: its content security policy forbids every connection. Text of users is escaped, and an unknown
+name in a template is an error.
 """
 
 from __future__ import annotations
@@ -25,14 +24,14 @@ from chronas.reports.device_comparison import TWO_COLUMNS, two_rows, two_words
 from chronas.reports.draw import draw
 from chronas.reports.figures import MARKS, learning_figure, plane, predicted_against_measured, supernet_scores
 from chronas.reports.front import FRONT_COLUMNS, front_figure, front_rows, front_words
-from chronas.spaces import make_space
+from chronas.spaces import Space, make_space
 from chronas.units import cost_word, duration_text
 
 FOLDER = Path(__file__).parent
 
 
 def render(name: str, content: dict[str, Any]) -> str:
-    """A template beside this file as text, with `style` and `plotly` added to its content."""
+    """A template in this folder as text, with `style` and `plotly` added to its content."""
     environment = Environment(
         loader=FileSystemLoader(FOLDER),
         autoescape=True,
@@ -60,25 +59,30 @@ class Tile:
 
 @dataclass(frozen=True)
 class Table:
-    """A table of texts; the first column heads its rows."""
+    """A table of texts; the first column has the headings of rows."""
 
     caption: str
     columns: Sequence[str]
     rows: Sequence[Sequence[str]]
 
 
-def write_page(path: Path, report: Report) -> None:
+def write_page(path: Path, report: Report, space: Space | None = None) -> None:
     """Write the report as one self-contained HTML file, by one atomic rename.
+
+    Args:
+        path: the file.
+        report: the report.
+        space: space of its networks; None: the one of that name in `SPACES`.
 
     Raises:
         DataError: the file cannot be written, or the report's found network is not among its networks.
-        UsageError: a network names a space that does not exist.
+        UsageError: the space of a network does not exist.
     """
-    write_text(path, render("page.html", _content(report)))
+    write_text(path, render("page.html", _content(report, space)))
 
 
-def _content(report: Report) -> dict[str, Any]:
-    """What the template shows, section by section."""
+def _content(report: Report, space: Space | None) -> dict[str, Any]:
+    """The content of the template, section by section."""
     answer = report.answer()
     roles = {network.name: network.role for network in report.networks}
     return {
@@ -86,8 +90,8 @@ def _content(report: Report) -> dict[str, Any]:
         "answer": answer,
         "origin": "" if answer is None else MARKS[answer.role].label,
         "tiles": [] if answer is None else tiles(report, answer),
-        "cells": {network.name: drawings(network.space, network.architecture) for network in report.networks},
-        "two": None if report.two is None else two_content(report.two),
+        "cells": {network.name: drawings(space or network.space, network.architecture) for network in report.networks},
+        "two": None if report.two is None else two_content(report.two, space),
         "facts": {} if answer is None else facts(answer),
         "plane": plane(report.networks, report.limits.get("latency_ms")) if report.networks else None,
         "front": None if report.front is None else front_content(report.front),
@@ -97,32 +101,32 @@ def _content(report: Report) -> dict[str, Any]:
         "predictor": predictor_content(report),
         "curves": search_curves(report.searches, roles, report.limits),
         "supernet": [figure for search in report.searches if (figure := supernet_scores(search)) is not None],
-        "weights": [figure for search in report.searches for figure in operation_weights(search)],
+        "weights": [figure for search in report.searches for figure in operation_weights(search, space)],
         "timings": timing_rows(report.timings),
         "total": duration_text(sum(report.timings.values())),
     }
 
 
-def drawings(space_name: str, architecture: str) -> dict[str, Markup]:
-    """The SVGs of an architecture, by what they show."""
-    found = draw(make_space(space_name).parse(architecture))
+def drawings(space: str | Space, architecture: str) -> dict[str, Markup]:
+    """The SVGs of an architecture, by title."""
+    found = draw(make_space(space).parse(architecture))
     return {title: Markup(svg) for title, svg in found.items()}  # noqa: S704 - `draw` escapes its text
 
 
-def two_content(two: TwoDevices) -> dict[str, Any]:
-    """Sentences, table and drawings of what was found for two devices."""
+def two_content(two: TwoDevices, space: Space | None) -> dict[str, Any]:
+    """Sentences, table and drawings of a comparison of two devices."""
     return {
         "words": two_words(two),
         "table": Table("Both networks on both devices", TWO_COLUMNS, two_rows(two)),
         "networks": [
-            (device.name, drawings(two.space, network.architecture), network.architecture)
+            (device.name, drawings(space or two.space, network.architecture), network.architecture)
             for device, network in zip(two.devices, two.networks, strict=True)
         ],
     }
 
 
 def tiles(report: Report, answer: TrainedNetwork) -> list[Tile]:
-    """Accuracy and latency of the found network, and how every other network compares."""
+    """Accuracy and costs of the found network, and its comparison with every other network."""
     images = "" if report.test_images is None else f"on {report.test_images:,} images not seen before"
     found = [
         Tile("Test accuracy", f"{answer.accuracy_percent:.2f} %", images),
@@ -183,7 +187,7 @@ def networks_table(networks: Sequence[TrainedNetwork]) -> Table:
 
 
 def costs_table(report: Report) -> Table | None:
-    """Each cost of each network with its limit; None where there is only a latency and no limit."""
+    """Each cost of each network with its limit; None if there is only latency and no limit."""
     if not report.limits and not any(len(network.costs) > 1 for network in report.networks):
         return None
     columns = ("network", "cost", "predicted", "found", "95 % interval", "limit", "kept")
@@ -206,11 +210,11 @@ def cost_row(network: TrainedNetwork, cost: str, limit: float | None) -> list[st
 
 
 def compared_table(search: SearchSummary) -> Table | None:
-    """The best of the candidates that a search's network was chosen among; None where there was nothing to choose."""
+    """The best candidates of a search's choice; None if there was nothing to choose."""
     if len(search.compared) < 2:
         return None
     costs = list(search.compared[0].costs)
-    columns = ("candidate", "place by the search", "accuracy by the supernet", "mean rank")
+    columns = ("candidate", "place in the search", "accuracy by the supernet", "mean rank")
     rows = [
         [
             "chosen" if number == 0 else each.architecture,
@@ -241,7 +245,7 @@ def network_row(network: TrainedNetwork) -> list[str]:
 
 
 def predictor_content(report: Report) -> dict[str, Any] | None:
-    """Sentences, figure and scores of the predictor, or None where the run had none."""
+    """Sentences, figure and scores of the predictor, or None without a predictor."""
     if report.predictor is None:
         return None
     predictor, again = report.predictor, report.predictor.repeatability
@@ -271,6 +275,6 @@ def predictor_content(report: Report) -> dict[str, Any] | None:
 
 
 def timing_rows(timings: dict[str, float]) -> list[tuple[str, str, float]]:
-    """Step, duration in words, share of the longest step in percent."""
+    """Step, duration in words, and share of the longest step in percent."""
     longest = max(timings.values(), default=0.0) or 1.0
     return [(step, duration_text(seconds), 100 * seconds / longest) for step, seconds in timings.items()]

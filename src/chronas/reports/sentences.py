@@ -1,4 +1,4 @@
-"""What the numbers of a report mean, in sentences: the verdict, comparisons of networks, quality of the predictor."""
+"""Sentences of a report: the verdict, comparisons of networks, and the quality of the predictor."""
 
 from __future__ import annotations
 
@@ -57,13 +57,13 @@ def count_text(value: float) -> str:
 
 
 def chance_points(network: TrainedNetwork, other: TrainedNetwork, test_images: int) -> float:
-    """Half-width in points of the 95 % interval of an accuracy difference, each on `test_images` images."""
+    """Half-width in points of the 95 % interval of an accuracy difference on `test_images` images each."""
     shares = [n.accuracy_percent / 100 for n in (network, other)]
     return 100 * NORMAL_975 * math.sqrt(sum(p * (1 - p) for p in shares) / test_images)
 
 
 def compare_latency(network: TrainedNetwork, other: TrainedNetwork) -> str:
-    """`31 % faster than`, `4 % slower than`, or `as fast as` where the intervals overlap."""
+    """`31 % faster than`, `4 % slower than`, or `as fast as` if the intervals overlap."""
     a, b = network.latency, other.latency
     if a.low <= b.high and b.low <= a.high:
         return "as fast as"
@@ -72,7 +72,7 @@ def compare_latency(network: TrainedNetwork, other: TrainedNetwork) -> str:
 
 
 def compare_accuracy(network: TrainedNetwork, other: TrainedNetwork, test_images: int | None) -> str:
-    """`0.3 points less accurate`, with a word where the difference is within chance of the test images."""
+    """`0.3 points less accurate`, with a remark if the difference is within chance."""
     difference = network.accuracy_percent - other.accuracy_percent
     if abs(difference) < 0.005:
         return "equally accurate"
@@ -88,9 +88,9 @@ def judge(
     limits: Mapping[str, float] | None = None,
     test_images: int | None = None,
 ) -> Verdict:
-    """The verdict on the network called `found`: limits, accuracy, costs, beside the comparisons' networks.
+    """The verdict on the network named `found`: limits, accuracy and costs, compared with the other networks.
 
-    A limit is met if the upper end of the cost's interval is within it (DESIGN 8); limits are by cost, in its unit.
+    A limit is met if the upper end of the cost's interval is within it; limits are by cost, in its unit.
     """
     network = next(n for n in networks if n.name == found)
     limits = limits or {}
@@ -119,7 +119,7 @@ def judge(
 
 
 def predictor_words(predictor: PredictorReport) -> list[str]:
-    """What a predictor's scores mean, each beside what it must be compared with."""
+    """The meaning of a predictor's scores, each compared with a suitable reference."""
     scores = predictor.scores
     sentences = [
         ranking_words(scores.kendall, predictor.repeatability.kendall),
@@ -136,13 +136,13 @@ def predictor_words(predictor: PredictorReport) -> list[str]:
 
 
 def curve_words(predictor: PredictorReport) -> str:
-    """What fewer networks would have given."""
+    """The errors with fewer networks."""
     points = [f"{point.mape_percent:.1f} % with {point.networks}" for point in predictor.curve]
     return f"Fitted on fewer networks it is off by {', '.join(points)}."
 
 
 def ranking_words(kendall: float, again: float | None) -> str:
-    """How well the predictor ranks, beside how well a second measurement would."""
+    """The quality of the predictor's ranking, compared with a second measurement."""
     if again is None:
         return (
             f"Kendall's tau is {kendall:.2f}; too few networks were measured twice to say what measuring again gives."
@@ -155,7 +155,7 @@ def ranking_words(kendall: float, again: float | None) -> str:
 
 
 def baseline_words(kendall: float, baselines: Mapping[str, Scores]) -> list[str]:
-    """One sentence on the baseline that ranks best, none where there is no baseline."""
+    """One sentence on the best-ranking baseline; empty without baselines."""
     if not baselines:
         return []
     name, best = max(baselines.items(), key=lambda item: item[1].kendall)
@@ -164,7 +164,7 @@ def baseline_words(kendall: float, baselines: Mapping[str, Scores]) -> list[str]
 
 
 def error_words(scores: Scores, difference_percent: float | None) -> str:
-    """How far predictions are off, beside how far two measurements are apart."""
+    """The error of predictions, compared with the difference of two measurements."""
     again = ""
     if difference_percent is not None:
         again = f"; two halves of the measurements differ by {difference_percent:.1f} % (median)"
@@ -175,6 +175,6 @@ def error_words(scores: Scores, difference_percent: float | None) -> str:
 
 
 def against(value: float, other: float, words: tuple[str, str, str]) -> str:
-    """The word for above, about equal (`AS_WELL`) and below."""
+    """The word for above, about equal (within `AS_WELL`) or below."""
     difference = value - other
     return words[0] if difference > AS_WELL else words[1] if difference >= -AS_WELL else words[2]

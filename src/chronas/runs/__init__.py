@@ -1,4 +1,4 @@
-"""The loop: from a config to a run folder that holds the network, its measurements and the report.
+"""Runs: from a config to a folder with the found network, its measurements and a report.
 
 run = Run.create(Path("runs/mine"), make_preset("digits-cpu"), command="my script")
 report = execute(run)
@@ -7,30 +7,38 @@ print(report.verdict.text)
 
 from __future__ import annotations
 
-from chronas.runs.config import LIMITS, RunConfig, RunParts
-from chronas.runs.cost_model import fit, fit_all, measure, predictor_folder
-from chronas.runs.device_comparison import DEVICES_FILE, compare_devices, read_devices
-from chronas.runs.front import read_front, search_front
-from chronas.runs.limit_loop import help_searches
-from chronas.runs.network_costs import NetworkCosts, costs_of, device_of
-from chronas.runs.pipeline import execute, find, measure_found, show
-from chronas.runs.presets import PRESETS, make_preset, preset_summaries, searcher_settings
-from chronas.runs.run import Run
-from chronas.runs.selection import Chosen, Finder, read_choice, read_choices
-from chronas.runs.training import (
-    EXPORTED,
-    Trained,
-    check_onnx,
-    export,
-    export_own,
-    read_architecture,
-    read_preprocessing,
-    read_trained,
-    train_architecture,
-    train_network,
-    write_architecture,
-)
-from chronas.runs.warm_start import FIELDS, config_again
+from typing import TYPE_CHECKING
+
+from chronas.registry import Registry, lazily
+
+if TYPE_CHECKING:
+    from chronas.runs.compatibility import search_costs
+    from chronas.runs.config import RunConfig, RunParts
+    from chronas.runs.cost_model import fit, fit_all, measure, predictor_folder
+    from chronas.runs.device_comparison import DEVICES_FILE, compare_devices, read_devices
+    from chronas.runs.front import read_front, search_front
+    from chronas.runs.limit_loop import help_searches
+    from chronas.runs.network_costs import NetworkCosts, costs_of, device_of
+    from chronas.runs.pipeline import execute, find, measure_found, show
+    from chronas.runs.presets import make_preset, preset_summaries, searcher_settings
+    from chronas.runs.run import Run
+    from chronas.runs.selection import Chosen, Finder, read_choice, read_choices
+    from chronas.runs.settings import LIMITS, RunSettings
+    from chronas.runs.training import (
+        EXPORTED,
+        Trained,
+        check_onnx,
+        export,
+        export_network,
+        export_own,
+        read_architecture,
+        read_preprocessing,
+        read_trained,
+        train_architecture,
+        train_network,
+        write_architecture,
+    )
+    from chronas.runs.warm_start import FIELDS, config_again
 
 __all__ = [
     "DEVICES_FILE",
@@ -44,6 +52,7 @@ __all__ = [
     "Run",
     "RunConfig",
     "RunParts",
+    "RunSettings",
     "Trained",
     "check_onnx",
     "compare_devices",
@@ -52,6 +61,7 @@ __all__ = [
     "device_of",
     "execute",
     "export",
+    "export_network",
     "export_own",
     "find",
     "fit",
@@ -69,6 +79,7 @@ __all__ = [
     "read_front",
     "read_preprocessing",
     "read_trained",
+    "search_costs",
     "search_front",
     "searcher_settings",
     "show",
@@ -76,3 +87,35 @@ __all__ = [
     "train_network",
     "write_architecture",
 ]
+
+__getattr__ = lazily(
+    __name__,
+    {
+        "compatibility": "search_costs",
+        "config": "RunConfig RunParts",
+        "cost_model": "fit fit_all measure predictor_folder",
+        "device_comparison": "DEVICES_FILE compare_devices read_devices",
+        "front": "read_front search_front",
+        "limit_loop": "help_searches",
+        "network_costs": "NetworkCosts costs_of device_of",
+        "pipeline": "execute find measure_found show",
+        "presets": "make_preset preset_summaries searcher_settings",
+        "run": "Run",
+        "selection": "Chosen Finder read_choice read_choices",
+        "settings": "LIMITS RunSettings",
+        "training": "EXPORTED Trained check_onnx export export_network export_own read_architecture "
+        "read_preprocessing read_trained train_architecture train_network write_architecture",
+        "warm_start": "FIELDS config_again",
+    },
+)
+
+PRESETS = Registry(
+    "preset",
+    {
+        "digits-cpu": "chronas.runs.presets:digits_cpu",
+        "cifar10-cpu": "chronas.runs.presets:cifar10_cpu",
+        "darts-cifar10": "chronas.runs.presets:darts_cifar10",
+        "pcdarts-cifar10": "chronas.runs.presets:pcdarts_cifar10",
+        "nasbench201-cifar10": "chronas.runs.presets:nasbench201_cifar10",
+    },
+)

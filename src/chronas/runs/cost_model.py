@@ -1,4 +1,4 @@
-"""The steps that measure and learn: the table of random networks, and a predictor of each cost that matters."""
+"""The steps that measure and fit: the table of random networks, and a predictor for each relevant cost."""
 
 from __future__ import annotations
 
@@ -18,10 +18,10 @@ LATENCY = "latency_ms"
 
 
 def measure(run: Run, progress: Progress = silent) -> CostTable:
-    """Measure random architectures of the run's space on its device; goes on where an earlier attempt stopped.
+    """Measure random architectures of the run's space on its device, or resume an earlier attempt.
 
     Raises:
-        MismatchError: the folder's table or journal is of another space, size, device, plan or cost.
+        MismatchError: the folder's table or journal belongs to another space, size, device, plan or cost.
         DataError: the folder's table lacks a cost with a limit or weight.
     """
     path = run.folder / "costs.parquet"
@@ -40,7 +40,7 @@ def measure(run: Run, progress: Progress = silent) -> CostTable:
 def fit(run: Run, table: CostTable, progress: Progress = silent) -> tuple[Predictor, PredictorReport]:
     """Fit the run's predictor on its table, with a report from cross-validation.
 
-    The predictor of the latency lies in `predictor/`, that of another cost of the table in `predictor/<cost>/`.
+    The predictor of latency is in `predictor/`, those of other costs are in `predictor/<cost>/`.
     """
     cost = table.provenance.cost
     folder = predictor_folder(run, cost)
@@ -58,7 +58,7 @@ def fit(run: Run, table: CostTable, progress: Progress = silent) -> tuple[Predic
 
 
 def read_report(folder: Path) -> PredictorReport:
-    """The report on a predictor that `fit` left in its folder; raises `DataError` where it is missing or damaged."""
+    """Read a predictor's report from its folder; raises `DataError` if it is missing or damaged."""
 
     def mended(content: dict[str, Any]) -> dict[str, Any]:
         return cast("dict[str, Any]", upgraded(content, PREDICTOR_REPORT))
@@ -67,15 +67,15 @@ def read_report(folder: Path) -> PredictorReport:
 
 
 def fit_all(run: Run, table: CostTable, progress: Progress = silent) -> dict[str, Predictor]:
-    """Fit a predictor of the latency and of each other cost that has a limit or weight, by the cost's name."""
+    """Fit a predictor for latency and each other cost with a limit or weight, by name of the cost."""
     return {cost: fit(run, table.of(cost), progress)[0] for cost in (LATENCY, *run.config.costs)}
 
 
 def saved_predictors(run: Run) -> dict[str, Predictor]:
-    """What `fit_all` left in the folder.
+    """Load the predictors that `fit_all` wrote.
 
     Raises:
-        DataError: one is missing or damaged.
+        DataError: a predictor is missing or damaged.
     """
     return {
         cost: load_predictor(predictor_folder(run, cost) / "predictor.safetensors", run.space, run.predictor)
@@ -84,5 +84,5 @@ def saved_predictors(run: Run) -> dict[str, Predictor]:
 
 
 def predictor_folder(run: Run, cost: str) -> Path:
-    """Where the predictor of a cost lies."""
+    """The folder of a cost's predictor."""
     return run.folder / "predictor" / ("" if cost == LATENCY else cost)

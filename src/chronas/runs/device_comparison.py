@@ -1,4 +1,4 @@
-"""What was found for two devices, each network measured on both, and how alike the devices rank random networks."""
+"""Comparison of two devices: the network found for each, measured on both, and their ranking of random networks."""
 
 from __future__ import annotations
 
@@ -24,10 +24,10 @@ CAMPAIGN = "both"
 
 
 def compare_devices(run: Run, progress: Progress = silent) -> None:
-    """Measure the networks of a run and of the one that it reuses on both devices, and write `devices.json`.
+    """Measure the networks of a run and of the run that it reuses on both devices, and write `devices.json`.
 
-    Both networks are measured in one campaign on each device, so that drift does not come between them. A device that
-    is not here gives its table's values or, where that lacks a network, predictions.
+    Both networks are measured in one campaign on each device, so that both see the same drift. For a device that is not
+    here, costs come from its table or, if the table lacks a network, from predictions.
     """
     source = run.reused
     assert source is not None
@@ -55,13 +55,13 @@ def compare_devices(run: Run, progress: Progress = silent) -> None:
 
 
 def read_devices(run: Run) -> TwoDevices | None:
-    """What `compare_devices` left in a run's folder; None where it has not come to that."""
+    """Read the result of `compare_devices` from a run's folder; None if there is none yet."""
     path = run.folder / DEVICES_FILE
     return read_as(path, SCHEMA, TwoDevices, oldest=1, mend=_with_sources) if path.exists() else None
 
 
 def _with_sources(content: dict[str, Any]) -> dict[str, Any]:
-    """A comparison of an earlier version, where sources stood beside the costs."""
+    """Upgrade a comparison of an earlier version, which stored sources separately from costs."""
     for network in content["networks"]:
         for costs, source in zip(network["costs"], network.pop("sources"), strict=True):
             for cost in costs.values():
@@ -75,7 +75,7 @@ def network_of(run: Run) -> Path:
 
 
 def is_here(run: Run) -> bool:
-    """Whether the very device of a run, as it was then, is on this machine now."""
+    """Whether exactly the device of a run is on this machine now."""
     if run.recorded:
         return False
     try:
@@ -85,7 +85,7 @@ def is_here(run: Run) -> bool:
 
 
 def searched_device(run: Run, other: Run) -> SearchedDevice:
-    """What is to be told of the device of a run; where the other run's has the same name, with what differs."""
+    """Facts about the device of a run; if both runs have devices of one name, it includes their differences."""
     mine, theirs = run.facts.device, other.facts.device
     name = str(mine["name"]) if not run.recorded else described(mine)
     if mine["name"] == theirs["name"]:
@@ -103,7 +103,7 @@ def searched_device(run: Run, other: Run) -> SearchedDevice:
 def on_both(run: Run, network: Architecture, costs: list[dict[str, NetworkCosts]]) -> NetworkOnBoth:
     """A network that a run found, with its costs on each device."""
     folder = network_of(run)
-    trained = read_trained(folder) if (folder / "result.json").exists() else None
+    trained = read_trained(folder, run.space) if (folder / "result.json").exists() else None
     known = [each[str(network)] for each in costs]
     return NetworkOnBoth(
         architecture=str(network),

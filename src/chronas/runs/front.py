@@ -1,4 +1,4 @@
-"""The step that finds a front: of the run's own search, so many networks from fast to accurate, measured together."""
+"""The step that finds a front: several networks from fast to accurate, from one search, measured together."""
 
 from __future__ import annotations
 
@@ -27,18 +27,18 @@ SCHEMA = "chronas.front/2"
 
 
 def search_front(run: Run, predictors: Mapping[str, Predictor], table: CostTable, progress: Progress = silent) -> Front:
-    """The front of the run's own search, kept in `front.json`; what was found before is taken as it is.
+    """The front of the run's own search, stored in `front.json`; an existing front is loaded.
 
-    The finished search is loaded, so this adds what the searcher does along its ladder, and one campaign.
+    The finished search is loaded, so this only adds the searcher's work for each limit, and one campaign.
 
     Args:
-        run: whose config asks for a front.
-        predictors: by the cost that each gives, one of the latency.
-        table: that they were fitted on; its slowest network is the reference point of the hypervolume.
-        progress: told of each step.
+        run: a run whose config asks for a front.
+        predictors: cost -> predictor; includes latency.
+        table: the table of the predictors; its slowest network is the reference point of the hypervolume.
+        progress: called after each step.
 
     Raises:
-        UsageError: the search is by gradient, and the predictor of the latency has none.
+        UsageError: the search is gradient-based, and the latency predictor is not differentiable.
     """
     if not (run.folder / FILE).exists():
         assert run.config.front is not None
@@ -63,16 +63,16 @@ def front_of(
     reference_percent: float,
     limits: Mapping[str, float],
 ) -> Front:
-    """A front with the costs that were found, and its hypervolume up to a reference point.
+    """A front with measured costs, and its hypervolume up to a reference point.
 
-    A network that was predicted inside and found outside a limit is told of, but beats nothing.
+    A network that was predicted inside a limit but measured outside is listed, but does not dominate others.
 
     Args:
-        chosen: by rising quality.
-        costs: of each, by the text of its architecture.
+        chosen: the networks by rising quality.
+        costs: text of the architecture -> costs.
         reference_ms: latency of the reference point.
         reference_percent: accuracy of the reference point.
-        limits: that the upper end of each network's interval must keep, by cost, in its unit.
+        limits: limits for the upper end of each network's interval, by cost, in its unit.
     """
     found = [costs[str(each.architecture)] for each in chosen]
     missed = [[cost for cost, limit in limits.items() if each[cost].high > limit] for each in found]
@@ -98,10 +98,10 @@ def front_of(
 
 
 def read_front(run: Run) -> Front:
-    """The front that `search_front` kept.
+    """Read the front that `search_front` stored.
 
     Raises:
-        UsageError: the run has none.
+        UsageError: the run has no front.
         DataError: its file is damaged.
     """
     if not (run.folder / FILE).exists():
@@ -110,7 +110,7 @@ def read_front(run: Run) -> Front:
 
 
 def _with_source(content: dict[str, Any]) -> dict[str, Any]:
-    """A front of an earlier version, where the source stood beside the latency."""
+    """Upgrade a front of an earlier version, which stored the source separately from the latency."""
     for network in content["networks"]:
         network["latency"]["source"] = network.pop("source")
     return content

@@ -1,4 +1,4 @@
-"""The step that searches, and the choice of one architecture that keeps all limits when it is measured (DESIGN 8)."""
+"""The step that searches, and the choice of an architecture that keeps all limits when it is measured."""
 
 from __future__ import annotations
 
@@ -29,13 +29,13 @@ from chronas.spaces import Architecture
 from chronas.training import ProcessGroup
 from chronas.units import COST_UNITS, cost_word
 
-RESERVE = 0.02  # share of a limit that is left free: halves of a campaign differ by about 1 % (docs/log.md)
-TRIES = 4  # the first choice and three more, each with limits tightened by the error seen
+RESERVE = 0.02  # share of a limit to leave free: halves of a campaign differ by about 1 % (docs/log.md)
+TRIES = 4  # the first choice and three more, each with limits tightened by the observed error
 
 
 @dataclass(frozen=True)
 class Choice:
-    """A trial that was chosen, its costs, what was tried before it, and all that it was compared with."""
+    """A chosen trial, its costs, the candidates tried before it, and all candidates compared with it."""
 
     trial: Trial
     costs: NetworkCosts
@@ -52,20 +52,20 @@ def search(
     searcher: Searcher | None = None,
     progress: Progress = silent,
 ) -> SearchResult:
-    """Search with the run's searcher (or another), under `search/<name>`; resumes from its last checkpoint.
+    """Search with the run's searcher (or another), under `search/<name>`; resumes from the last checkpoint.
 
-    A run that reuses another one's supernet begins with that, in its own searcher.
+    A run that reuses another run has a warm start, with its own searcher only.
 
     Args:
         run: the run.
-        name: of the search, for example "latency-term".
+        name: name of the search, for example "latency-term".
         objective: weights or limits.
-        predictors: by the cost that each gives, which is descended on, and divided by the median of its table.
+        predictors: cost -> predictor; costs are divided by the median of the predictor's table.
         searcher: another searcher than the run's own.
-        progress: told of each step.
+        progress: called after each step.
 
     Raises:
-        UsageError: a cost has a part in a search by gradient but its predictor is not differentiable.
+        UsageError: a gradient-based search uses a cost whose predictor is not differentiable.
     """
     own = searcher is None
     searcher, task = _prepared(run, name, objective, predictors, searcher)
@@ -77,12 +77,12 @@ def search(
         if own and run.group.size > 1:
             asked = {"folder": str(run.folder), "name": name, "objective": objective.model_dump(mode="json")}
             run.group.broadcast(json.dumps(asked))
-            searcher.search(replace(task, group=run.group), shown)  # what is finished is only loaded below
+            searcher.search(replace(task, group=run.group), shown)  # a finished search is only loaded below
         return searcher.search(task, shown)
 
 
 def help_searches(group: ProcessGroup) -> None:
-    """Take part in the searches of a run that the first process works on, until that one broadcasts "" or ends."""
+    """Take part in the searches of the first process's run, until it broadcasts "" or ends."""
     while text := _told(group):
         asked = json.loads(text)
         run = Run.open(Path(asked["folder"]))
@@ -95,7 +95,7 @@ def help_searches(group: ProcessGroup) -> None:
 def _told(group: ProcessGroup) -> str:
     try:
         return group.broadcast()
-    except RuntimeError:  # gloo's: the connection is closed; why the first one has ended it says itself
+    except RuntimeError:  # gloo's error for a closed connection; the first process reports its own reason
         return ""
 
 
@@ -113,15 +113,15 @@ def _prepared(
 
 
 def choose(run: Run, name: str, reranker: Reranker, limits: Mapping[str, float], progress: Progress = silent) -> Choice:
-    """The best candidate of a search whose costs are inside all limits, or the best of all without limits.
+    """The best candidate of a search whose measured costs are inside all limits; without limits, the best of all.
 
-    A candidate that misses a limit tightens that limit for the next by the error that was seen. One that is inside with
-    less than `RESERVE` to spare is kept for the case that no other has more: measured again, it may well be outside. A
-    cost that is known exactly needs nothing to spare.
+    If a candidate misses a limit, that limit is tightened by the observed error for the next candidate. A candidate
+    inside with less than `RESERVE` to spare is only used if no other has more, because it may be outside when measured
+    again. An exact cost needs no reserve.
 
     Raises:
-        LimitMissedError: no candidate of `TRIES` was inside; the message tells which limits were missed by what.
-        OutOfReachError: the limits are below anything that is predicted to be reachable.
+        LimitMissedError: none of `TRIES` candidates was inside; the message lists the missed limits and by how much.
+        OutOfReachError: the limits are below all predicted costs.
     """
     tried: list[str] = []
     wanted = dict(limits)
@@ -150,7 +150,7 @@ def choose(run: Run, name: str, reranker: Reranker, limits: Mapping[str, float],
         excluded.add(trial.architecture)
         for cost in tight:
             goal = limits[cost] * (1 - _reserve(found[cost]))
-            predicted = trial.costs[cost]  # below zero for a degenerate network: it says nothing of an error
+            predicted = trial.costs[cost]  # below zero for a degenerate network, where an error is meaningless
             wanted[cost] = (predicted if 0 < predicted < wanted[cost] else wanted[cost]) * goal / found[cost].high
     if close is not None:
         return close

@@ -1,4 +1,4 @@
-"""What the costs of single networks are: measured on the device or, where it is not here, its table's or predicted."""
+"""Costs of single networks: measured on the device or, if it is not here, from its table or predicted."""
 
 from __future__ import annotations
 
@@ -20,17 +20,17 @@ from chronas.spaces import Architecture
 from chronas.tables import COST_COLUMNS, CostTable
 from chronas.units import LATENCY, unit_of
 
-FEW_NETWORKS_ROUNDS = 10  # rounds of few networks lie close in time, so there must be more of them
-MOST_ROUNDS = 40  # a limit is judged by the interval's upper end, so it is worth more rounds where it is wide
+FEW_NETWORKS_ROUNDS = 10  # rounds of few networks are close in time, so more rounds are needed
+MOST_ROUNDS = 40  # a limit is compared with the interval's upper end, so a wide interval deserves more rounds
 NARROW_PERCENT = 1.0
 NORMAL_975 = 1.959964  # the normal distribution's 0.975 quantile
 SAID = {"measured": "measured up to", "table": "in the table up to", "predicted": "with its error up to"}
 
 
 def device_of(table: CostTable) -> tuple[str, BaseModel]:
-    """The device of this machine that a table is of, with its config; where its hardware is not here, its record.
+    """The device of this machine for a table, with its config; an offline device if its hardware is not here.
 
-    A device of the same hardware can still be another one, which `CostTable.require` tells.
+    A device with the same hardware can still be another one; check with `CostTable.require`.
     """
     fingerprint = dict(table.provenance.device)
     try:
@@ -46,7 +46,7 @@ NetworkCosts = Mapping[str, Estimate]  # by name, the latency first
 
 
 def beside_predicted(costs: NetworkCosts, predicted: Mapping[str, float]) -> dict[str, Estimate]:
-    """Each cost, with what was predicted of it."""
+    """Each cost, with its predicted value added."""
     return {cost: replace(each, predicted=predicted.get(cost)) for cost, each in costs.items()}
 
 
@@ -58,23 +58,23 @@ def costs_of(
     *,
     weights: Mapping[Architecture, Path] | None = None,
 ) -> dict[str, NetworkCosts]:
-    """Measure these architectures in one campaign of their own, under the run's plan with more rounds.
+    """Measure these architectures in their own campaign, under the run's plan with more rounds.
 
-    The machine at rest is what any earlier campaign in the run's folder has seen of it: load that came later is divided
-    out. What a quieter campaign sees later, or another run that this one reuses has seen, does not count.
+    The machine at rest is known from earlier campaigns in the run's folder, so that later load is divided out. Later
+    campaigns and a reused run do not count for this.
 
-    Where the device is not here, nothing is measured: an architecture's costs are the table's own or, where the table
-    lacks it, predicted.
+    If the device is not here, nothing is measured: costs come from the table or, if it lacks an architecture, from
+    predictions.
 
     Args:
-        run: whose device, size, plan and costs are used.
-        name: of the journal in the run folder; the same name goes on with the same journal.
-        architectures: what to measure.
-        progress: told of each round.
-        weights: trained weights of those that have them.
+        run: gives device, size, plan and costs.
+        name: name of the journal in the run folder; the same name resumes the same journal.
+        architectures: the architectures to measure.
+        progress: called after each round.
+        weights: files of trained weights, for architectures that have them.
 
     Returns:
-        The costs of at least these, by the text of the architecture.
+        Text of the architecture -> costs, for at least these architectures.
     """
     if run.recorded:
         return recorded(run, architectures)
@@ -93,7 +93,7 @@ def costs_of(
 
 
 def measured(journal: Path) -> dict[str, NetworkCosts]:
-    """The costs of all networks that a journal has wholly, by their text."""
+    """The costs of all completely measured networks of a journal, by their text."""
     state = read_journal(journal)
     others = {cost: readings.estimates() for cost, readings in state.readings.items()}
     return {
@@ -104,7 +104,7 @@ def measured(journal: Path) -> dict[str, NetworkCosts]:
 
 
 def recorded(run: Run, architectures: Sequence[Architecture]) -> dict[str, NetworkCosts]:
-    """The costs on a device that is not here: the table's own, else predicted with its 95 % interval."""
+    """The costs on a device that is not here: from the table, or predicted with their 95 % interval."""
     table = CostTable.load(run.folder / "costs.parquet", run.space)
     predictors = saved_predictors(run)
     rows = {text: number for number, text in enumerate(table.frame["architecture"])}
@@ -117,7 +117,7 @@ def recorded(run: Run, architectures: Sequence[Architecture]) -> dict[str, Netwo
 
 
 def of_row(table: CostTable, number: int, costs: Sequence[str]) -> NetworkCosts | None:
-    """The latency and these other costs of a table's row; None where it has a gap in one of them."""
+    """The latency and these other costs of a table's row; None if one of them is missing."""
     row = table.frame.row(number, named=True)
     if any(row[cost] is None for cost in costs):
         return None
@@ -131,7 +131,7 @@ def of_row(table: CostTable, number: int, costs: Sequence[str]) -> NetworkCosts 
 
 
 def predicted(architecture: Architecture, predictors: Mapping[str, Predictor]) -> NetworkCosts:
-    """What the predictors say of an architecture, with their 95 % intervals."""
+    """The predicted costs of an architecture, with their 95 % intervals."""
     found = {}
     for cost, predictor in predictors.items():
         prediction = predictor.predict(architecture.space.encode([architecture]))

@@ -1,4 +1,4 @@
-"""The loop, callable from Python: measure, fit, search, train, export, measure again, report.
+"""A whole run, callable from Python: measure, fit, search, train, export, measure again, report.
 
 config = make_preset("digits-cpu")
 report = execute(Run.create(Path("runs/demo"), config, command="chronas demo"))
@@ -24,15 +24,15 @@ from chronas.spaces import Architecture
 
 
 def execute(run: Run, progress: Progress = silent) -> Report:
-    """Do what the run's config asks, going on where an earlier attempt stopped; ends in `report.html`.
+    """Execute the run's config, or resume an earlier attempt; ends with `report.html`.
 
     Args:
         run: the folder and its config.
-        progress: told of each step.
+        progress: called after each step.
 
     Raises:
-        LimitMissedError: no architecture keeps the limit; the report, which says so, is written all the same.
-        ChronasError: anything that the user can mend; what is already done stays.
+        LimitMissedError: no architecture keeps the limit; the report is written anyway and says so.
+        ChronasError: anything that the user can fix; finished steps stay.
     """
     with run.working():
         table = measure(run, progress)
@@ -53,9 +53,9 @@ def execute(run: Run, progress: Progress = silent) -> Report:
 
 
 def measure_found(run: Run, networks: Mapping[str, Architecture], progress: Progress = silent) -> None:
-    """Measure all networks with their trained weights, in one campaign: together, so that they can be compared.
+    """Measure all networks with their trained weights in one campaign, so that they can be compared.
 
-    Where the device is not here there is nothing to do. A run over another one's supernet is compared with that.
+    If the device is not here, nothing is measured. A run that reuses another run is compared with it.
     """
     weights = {architecture: trained_weights(run, role) for role, architecture in networks.items()}
     costs_of(run, FINAL, list(weights), progress, weights=weights)
@@ -64,7 +64,7 @@ def measure_found(run: Run, networks: Mapping[str, Architecture], progress: Prog
 
 
 def find(run: Run, finder: Finder) -> dict[str, Architecture]:
-    """The architectures to train, by role: the run's own, and with `baseline` those it is compared with."""
+    """The architectures to train, by role: the run's own, and with `baseline` also those to compare with."""
     networks: dict[str, Architecture] = {run.role: finder.own()}
     if run.config.baseline:
         if run.role != "weight-0":
@@ -75,7 +75,7 @@ def find(run: Run, finder: Finder) -> dict[str, Architecture]:
 
 
 def show(run: Run) -> Report:
-    """Write `report.html` from what the folder holds, and return what it shows."""
+    """Write `report.html` from the folder's content, and return the report."""
     report = summarise(run)
-    write_page(run.folder / "report.html", report)
+    write_page(run.folder / "report.html", report, run.space)
     return report

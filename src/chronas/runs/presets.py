@@ -1,4 +1,4 @@
-"""Presets: whole configs by name. Each says what it is from, or that it is smaller than a paper's.
+"""Presets: whole configs by name. Each one names its source, or says that it is smaller than a paper's settings.
 
 config = make_preset("cifar10-cpu", {"searcher": "pc-darts"})
 """
@@ -12,26 +12,17 @@ from typing import Any
 from chronas.devices import device_class
 from chronas.measurement import Plan
 from chronas.predictors import predictor_class
-from chronas.registry import Registry
-from chronas.runs.config import DEFAULT_SEARCHER, RunConfig
+from chronas.runs import PRESETS
+from chronas.runs.config import RunConfig
+from chronas.runs.settings import DEFAULT_SEARCHER
 from chronas.search import Searcher, SearcherConfig, searcher_class
 from chronas.spaces import NetworkScale, make_space
 from chronas.training import make_recipe
 
-PRESETS = Registry(
-    "preset",
-    {
-        "digits-cpu": "chronas.runs.presets:digits_cpu",
-        "cifar10-cpu": "chronas.runs.presets:cifar10_cpu",
-        "darts-cifar10": "chronas.runs.presets:darts_cifar10",
-        "pcdarts-cifar10": "chronas.runs.presets:pcdarts_cifar10",
-        "nasbench201-cifar10": "chronas.runs.presets:nasbench201_cifar10",
-    },
-)
 Names = Mapping[str, str]
-SMALL_PLAN = Plan(warmup=5, repeats=20)  # of networks below 1 ms: many runs cost little, the first ones are cold
+SMALL_PLAN = Plan(warmup=5, repeats=20)  # for networks below 1 ms: many runs cost little, and the first ones are cold
 
-# What each searcher is given, by its name; one of somebody's own has the settings of the class that it extends, if any.
+# Settings of each searcher by name; a user's own searcher has the settings of the class that it extends, if any.
 BILEVEL = {"width": 8, "depth": 5, "warmup_epochs": 1, "learning_rate": 0.05, "alphas_learning_rate": 0.03}
 SHALLOW = BILEVEL | {"depth": 3}
 PARTIAL = {key: value for key, value in BILEVEL.items() if key != "width"}
@@ -58,7 +49,7 @@ DIGITS: dict[str, dict[str, Any]] = {  # 8x8 images: a minute or two on a core
     | {"epochs": 30, "batch": 32, "width": 8, "warmup_epochs": 1, "alphas_learning_rate": 0.1},
 }
 CIFAR10: dict[str, dict[str, Any]] = {  # some thousand 32x32 images on two cores: minutes, much smaller than any paper
-    # All the deployed cells, as networks of fewer are good for other reasons (docs/log.md). Size counts little: six
+    # All deployed cells, as networks with fewer are good for other reasons (docs/log.md). Capacity counts little: six
     # epochs of the final training are too few for large networks to gain from it.
     "bayesian": {"architectures": 40, "initial_random": 16, "epochs": 3, "batch": 64, "learning_rate": 0.1}
     | {"crop_padding": 2, "width": 8, "image_stride": 2, "workers": 2, "macs_weight": 0.25, "synflow_weight": 0.0},
@@ -71,8 +62,8 @@ CIFAR10: dict[str, dict[str, Any]] = {  # some thousand 32x32 images on two core
     "proxyless": {"epochs": 10, "batch": 32, "width": 8, "warmup_epochs": 1, "alphas_learning_rate": 0.1},
 }
 NASBENCH201 = CIFAR10 | {
-    # Six minutes of two cores for a network that is trained for 200 epochs, so that size counts. Chosen on
-    # NAS-Bench-201's validation accuracies (docs/log.md); what they find: results/truth-nasbench201.md.
+    # Six minutes on two cores, for a network that is trained for 200 epochs, so capacity counts. Chosen on
+    # NAS-Bench-201's validation accuracies (docs/log.md); results: results/truth-nasbench201.md.
     "bayesian": {"architectures": 36, "initial_random": 16, "epochs": 1, "batch": 64, "learning_rate": 0.1}
     | {"images": 25_600, "crop_padding": 2, "width": 8, "depth": 3, "image_stride": 2, "workers": 2},
 }
@@ -80,7 +71,7 @@ SEARCHER_SETTINGS = {"digits-cpu": DIGITS, "cifar10-cpu": CIFAR10, "nasbench201-
 
 
 def preset_summaries() -> dict[str, str]:
-    """What each preset is for, in one line: the first line of its docstring."""
+    """The purpose of each preset in one line: the first line of its docstring."""
     return {name: (inspect.getdoc(preset) or "").partition("\n")[0] for name, preset in PRESETS.items()}
 
 
@@ -89,7 +80,7 @@ def make_preset(name: str, names: Names | None = None) -> RunConfig:
 
     Args:
         name: a key of `PRESETS`.
-        names: space, device, searcher or predictor to take instead of the preset's.
+        names: space, device, searcher or predictor to use instead of the preset's.
 
     Raises:
         UsageError: there is no such preset, or no such name.
@@ -100,11 +91,11 @@ def make_preset(name: str, names: Names | None = None) -> RunConfig:
 
 
 def searcher_settings(preset: str, searcher: str | type[Searcher]) -> SearcherConfig:
-    """The settings that a preset gives to a searcher; its defaults where the preset says nothing of it.
+    """The settings of a preset for a searcher; the searcher's defaults if the preset has none.
 
     Args:
         preset: a key of `PRESETS`.
-        searcher: a name in `SEARCHERS`, or a class; one of somebody's own has the settings of the class it extends.
+        searcher: a name in `SEARCHERS`, or a class; a user's own has the settings of the class it extends.
     """
     table = SEARCHER_SETTINGS.get(preset, {})
     found = searcher_class(searcher) if isinstance(searcher, str) else searcher
@@ -115,7 +106,7 @@ def searcher_settings(preset: str, searcher: str | type[Searcher]) -> SearcherCo
 
 
 def digits_cpu(names: Names) -> RunConfig:
-    """8x8 digits in minutes, much smaller than a paper's settings; what `chronas demo` runs."""
+    """8x8 digits in minutes, much smaller than a paper's settings; the preset of `chronas demo`."""
     searcher = names.get("searcher", DEFAULT_SEARCHER)
     return RunConfig(
         **_names({"searcher": searcher, **names}),
@@ -140,12 +131,12 @@ def cifar10_cpu(names: Names) -> RunConfig:
         data="cifar10",
         threads=2,
         data_limit=10_000,
-        search_images=5_000 if searcher.weight_sharing else None,  # seconds of training need all there are
+        search_images=5_000 if searcher.weight_sharing else None,  # trainings of seconds need all images
         networks=200,
         size=NetworkScale(width=16, depth=5),
         plan=SMALL_PLAN,
         recipe=make_recipe("cifar10-cpu"),
-        latency_weight=0.5 if searcher.differentiable else 0.05,  # beside the loss, or beside the share of wrong images
+        latency_weight=0.5 if searcher.differentiable else 0.05,  # of the loss, or of the share of wrong images
         baseline=True,
     )
 
@@ -169,8 +160,8 @@ def pcdarts_cifar10(names: Names) -> RunConfig:
 def nasbench201_cifar10(names: Names) -> RunConfig:
     """NAS-Bench-201's networks and training; a search takes minutes, a training a day or more, on a CPU.
 
-    arXiv 2001.00326: networks have 16 channels and 5 cells a stage; no latency term. The search is ours, small: what it
-    finds is held against the known accuracies in results/truth-nasbench201.md.
+    arXiv 2001.00326: networks have 16 channels and 5 cells in each stage; no latency term. The search is our own and
+    small; results/truth-nasbench201.md compares its results with the known accuracies.
     """
     searcher = names.get("searcher", DEFAULT_SEARCHER)
     sharing = searcher_class(searcher).weight_sharing
@@ -178,7 +169,7 @@ def nasbench201_cifar10(names: Names) -> RunConfig:
         **_names({"space": "nasbench201", "searcher": searcher, **names}),
         searcher_config=searcher_settings("nasbench201-cifar10", searcher),
         data="cifar10",
-        search_validation_share=0.5 if sharing else 1 / 9,  # 5,000 images tell enough
+        search_validation_share=0.5 if sharing else 1 / 9,  # 5,000 images are enough
         threads=2,
         networks=500,
         size=NetworkScale(width=16, depth=5),
@@ -199,7 +190,7 @@ def _published(searcher: str, recipe: str, names: Names) -> RunConfig:
 
 
 def _shallow(config: RunConfig) -> RunConfig:
-    """The same for a space whose networks begin with a depth of 1, such as a chain of layers."""
+    """The same config with a depth of 1, for spaces such as chains of layers."""
     searcher = config.searcher_config
     once = {"depth": 1} if "depth" in type(searcher).model_fields else {}
     size, searcher = config.size.model_copy(update={"depth": 1}), searcher.model_copy(update=once)
@@ -207,7 +198,7 @@ def _shallow(config: RunConfig) -> RunConfig:
 
 
 def _names(names: Names) -> dict[str, Any]:
-    """The names of a run, the defaults where they are not given, and the configs of device and predictor."""
+    """The names of a run, with defaults for missing ones, and the configs of device and predictor."""
     device = names.get("device", "onnxruntime-cpu")
     predictor = names.get("predictor", "lpm")
     return {

@@ -1,4 +1,4 @@
-"""A run is a folder: its config, and what each step left there. Nothing in it is overwritten without being told.
+"""A run is a folder: its config, and the results of each step. Nothing in it is overwritten without notice.
 
 run = Run.create(Path("runs/mine"), config, command="chronas run ...")
 run = Run.open(Path("runs/mine"))
@@ -33,7 +33,7 @@ from chronas.registry import import_path
 from chronas.runs.compatibility import require_usable
 from chronas.runs.config import RunConfig, RunParts
 from chronas.runs.warm_start import REUSED, require_again, take_along, warm_start_file_of
-from chronas.search import SEARCHERS, ObjectiveConfig, SearchCost, Searcher, SearchImages, Task, make_searcher
+from chronas.search import SEARCHERS, Cost, ObjectiveConfig, Searcher, SearchImages, Task, make_searcher
 from chronas.spaces import SPACES, NetworkSize, Space, make_space
 from chronas.tables import CostTable
 from chronas.training import SINGLE_PROCESS
@@ -42,23 +42,23 @@ from chronas.units import LATENCY, cost_word
 SCHEMA = "chronas.run/2"
 DATA_SCHEMA = "chronas.data/1"
 TIMINGS_SCHEMA = "chronas.timings/1"
-KEPT_S = 5.0  # at least so long lies between two writes of a step's time
+KEPT_S = 5.0  # least time between two writes of a step's time
 REGISTRIES = {"space": SPACES, "device": DEVICES, "searcher": SEARCHERS, "predictor": PREDICTORS}
 PACKAGES = ("torch", "numpy", "polars", "onnx", "onnxruntime", "scikit-learn")
 
 
 @dataclass(frozen=True)
 class Facts:
-    """What `run.json` says beside the config: the command that repeats the run, and what it began with.
+    """The content of `run.json` besides the config: the command that repeats the run, and its initial state.
 
     Attributes:
         command: the command line.
         created: date and time (UTC, ISO 8601).
-        versions: of chronas and of the packages that results depend on.
+        versions: versions of chronas and of the packages that results depend on.
         device: the device's fingerprint.
-        config: as JSON.
-        reused: SHA-256 of what another run has learnt and this one has taken along; None without one.
-        sources: where the classes of objects of the user's own are defined, by kind.
+        config: the config as JSON.
+        reused: SHA-256 of the warm-start file copied from another run; None without one.
+        sources: import paths of the classes of a user's own objects, by kind.
     """
 
     command: str
@@ -72,10 +72,10 @@ class Facts:
 
 @dataclass(frozen=True)
 class DataFacts:
-    """A data set without its images: name, shape [C, H, W], classes, and how many images there are.
+    """A data set without its images: name, shape [C, H, W], classes, and numbers of images.
 
     Attributes:
-        given: checksums of images that were given as an object; empty where the name tells which they are.
+        given: checksums of images that were given as an object; empty if the name identifies them.
     """
 
     name: str
@@ -88,25 +88,26 @@ class DataFacts:
 
 @dataclass(frozen=True)
 class Timings:
-    """Seconds by step."""
+    """Seconds for each step."""
 
     seconds: dict[str, float]
 
 
 def _made_by(facts: Facts, kind: str) -> str:
-    """The class behind a name of a run that was made with somebody's own object; empty where it is not known."""
+    """The class of a user's own object in a run, as text for a message; empty if unknown."""
     return f" (class {facts.sources[kind]})" if kind in facts.sources else ""
 
 
 class Run:
-    """A run folder and its config; steps read what steps before them left, and write their own.
+    """A run folder and its config; each step reads the results of earlier steps and writes its own.
 
     Attributes:
-        folder: where everything lies.
-        config: what was asked.
+        folder: folder of the run.
+        config: all settings.
         command: the command line that repeats the run.
-        parts: objects of the user's own that stand behind names of the config.
-        group: processes that share its searches by gradient; the first one does all else, see `help_searches`.
+        parts: a user's own objects for names in the config.
+        group: processes that share its gradient-based searches; the first one does everything else, see
+            `help_searches`.
     """
 
     def __init__(self, folder: Path, config: RunConfig, command: str, parts: RunParts | None = None) -> None:
@@ -127,22 +128,22 @@ class Run:
         source: Run | None = None,
         parts: RunParts | None = None,
     ) -> Run:
-        """Begin a run, or go on with the one in `folder` where its config is the same.
+        """Begin a run, or resume the one in `folder` if its config is the same.
 
-        Whatever can be known to be wrong is refused before anything is written.
+        Detectable errors are raised before anything is written.
 
         Args:
-            folder: of the run.
-            config: what to do.
+            folder: folder of the run.
+            config: all settings.
             command: the command line that repeats it.
             table: costs to use instead of measuring them.
-            source: a run whose trained supernet or networks to begin with; it stays as it is.
-            parts: objects of the user's own, whose names the config has.
+            source: a run whose trained supernet or networks are a warm start; it is not changed.
+            parts: a user's own objects; the config has their names.
 
         Raises:
-            UsageError: the folder holds a run with another config, table or source, files that are no run's, or the
-                source cannot serve.
-            MismatchError: the table is of another space, size, device or cost.
+            UsageError: the folder has a run with another config, table or source, or other files; or the source is not
+                usable.
+            MismatchError: the table belongs to another space, size, device or cost.
             ChronasError: the data or the settings of the search are not usable.
         """
         if folder.exists() and not folder.is_dir():
@@ -153,14 +154,14 @@ class Run:
                 changed = _differences(run.config, config)
                 raise UsageError(
                     f"{folder} holds a run with other settings ({changed}); choose another --out, or go on with "
-                    f"it: chronas run --resume {folder}"
+                    f"it: chronas resume {folder}"
                 )
             run._require_same_data()
             run._take(table)
             if run.facts.reused != (None if source is None else sha256(warm_start_file_of(source))):
                 raise UsageError(f"{folder} holds a run that reuses another one; choose another --out")
             return run
-        begun = {REUSED} if source is not None else set()  # killed while it was copied
+        begun = {REUSED} if source is not None else set()  # left by a process that was killed while copying
         if folder.exists() and any(path.name not in begun for path in folder.iterdir()):
             raise UsageError(f"{folder} is not empty and holds no run; choose another --out")
         run = cls(folder, config, command, parts)
@@ -181,33 +182,33 @@ class Run:
         return run
 
     def _check(self, table: CostTable | None) -> None:
-        """Refuse what can be known to be wrong before anything is measured."""
+        """Raise detectable errors before anything is measured."""
         searcher, predictor = self.searcher, self.predictor
         searcher.require(self.space)
         if (reason := predictor.unavailable()) is not None:
             raise UsageError(f"predictor {predictor.name} cannot be fitted: {reason}")
         for cost in [*self.config.objective.asked, *([LATENCY] if self.config.front is not None else [])]:
             require_usable(predictor, type(searcher), cost_word(cost))
-        _ = self.size, self.search_split  # these fail where the data does not fit
+        _ = self.size, self.search_split  # these fail if the data does not fit
         if not self.recorded:
             for cost in self.config.costs:
-                make_meter(cost, self.device, self.size)  # fails where nothing on this machine can tell the cost
+                make_meter(cost, self.device, self.size)  # fails if this machine cannot measure the cost
         if table is not None:
             self.require(table)
 
     def require(self, table: CostTable) -> None:
-        """Hold that a table is of this run's space, size and device, and has all costs that matter to it.
+        """Check that a table has this run's space, size and device, and all costs of its limits and weights.
 
         Raises:
-            MismatchError: it is of another kind.
-            DataError: it lacks a cost that has a limit or weight.
+            MismatchError: the table belongs to another space, size or device.
+            DataError: the table lacks a cost with a limit or weight.
         """
         table.require(space=self.space, size=self.size, device=self.device, cost="latency_ms")
         for cost in self.config.costs:
             table.of(cost)
 
     def _take(self, table: CostTable | None) -> None:
-        """Keep a given table as the run's own, which must not have another."""
+        """Store a given table as the run's own, which must not have another one."""
         path = self.folder / "costs.parquet"
         if table is None:
             return
@@ -221,12 +222,12 @@ class Run:
         """The run in a folder.
 
         Args:
-            folder: of the run.
-            parts: objects of the user's own that the run was made with.
+            folder: folder of the run.
+            parts: the user's own objects of the run.
 
         Raises:
-            DataError: there is none, or its `run.json` is damaged.
-            NotRegisteredError: it was made with objects of somebody's own that are neither given nor registered.
+            DataError: there is no run, or its `run.json` is damaged.
+            NotRegisteredError: the run has a user's own objects that are neither given nor registered.
         """
         facts = read_as(folder / "run.json", SCHEMA, Facts, oldest=1)
         given = parts or RunParts()
@@ -242,15 +243,15 @@ class Run:
 
     @property
     def facts(self) -> Facts:
-        """What `run.json` says."""
+        """The content of `run.json`."""
         return read_as(self.folder / "run.json", SCHEMA, Facts, oldest=1)
 
     @functools.cached_property
     def reused(self) -> Run | None:
-        """The run with whose supernet or networks this one begins, as far as it was taken along; None without one.
+        """The copied part of the run that this one reuses; None without one.
 
         Raises:
-            DataError: what was taken along is no longer there.
+            DataError: the copied files are missing.
         """
         return None if self.facts.reused is None else Run.open(self.folder / REUSED)
 
@@ -261,7 +262,7 @@ class Run:
 
     @functools.cached_property
     def device(self) -> Device:
-        """The device that is measured."""
+        """The device to measure."""
         return self.parts.device or make_device(self.config.device, self.config.device_config)
 
     @functools.cached_property
@@ -271,12 +272,12 @@ class Run:
 
     @property
     def predictor(self) -> type[Predictor]:
-        """The class of what learns costs."""
+        """The class of the predictor."""
         return self.parts.predictor or predictor_class(self.config.predictor)
 
     @property
     def recorded(self) -> bool:
-        """Whether the device is not here, and known by the given table alone: then nothing is measured."""
+        """Whether the device is not here and known only by the given table, so that nothing is measured."""
         return isinstance(self.config.device_config, OfflineConfig)
 
     @functools.cached_property
@@ -298,7 +299,7 @@ class Run:
 
     @functools.cached_property
     def search_split(self) -> tuple[Images, Images]:
-        """The images for gradient steps, or `search_images` of them: (for weights, for judging architectures)."""
+        """The search's images, at most `search_images` of those for gradient steps: (for weights, for comparison)."""
         images, wanted = self.training_split[0], self.config.search_images
         if wanted is not None and wanted < len(images):
             _, images = split(images, wanted / len(images), seed=self.config.seed + 2)
@@ -306,7 +307,9 @@ class Run:
 
     @functools.cached_property
     def data_facts(self) -> DataFacts:
-        """Name, shape [C, H, W], classes and image counts of the data; `data.json` has them, to need no decoding."""
+        """Name, shape [C, H, W], classes and image counts of the data, if possible from `data.json` without
+        decoding.
+        """
         path = self.folder / "data.json"
         if path.exists():
             return read_as(path, DATA_SCHEMA, DataFacts)
@@ -318,25 +321,25 @@ class Run:
         return DataFacts(data.name, data.shape, data.classes, len(data.train), len(data.test), given)
 
     def _require_same_data(self) -> None:
-        """Check that given images are those that the run was begun with.
+        """Check that given images are those with which the run was begun.
 
         Raises:
-            MismatchError: they are others.
+            MismatchError: the images differ.
         """
         if self.parts.data is not None and self._facts_of_data() != self.data_facts:
             raise MismatchError(f"{self.folder} holds a run on other images than those given; choose another folder")
 
     @functools.cached_property
     def size(self) -> NetworkSize:
-        """The frame of the deployed network."""
+        """The size of the deployed network."""
         size = self.config.size.for_data(self.data_facts.shape, self.data_facts.classes)
         self.space.topology.check(self.space, size)
         return size
 
     def task(
-        self, name: str, objective: ObjectiveConfig, costs: Mapping[str, SearchCost], trained: Path | None = None
+        self, name: str, objective: ObjectiveConfig, costs: Mapping[str, Cost], trained: Path | None = None
     ) -> Task:
-        """The task of a search under `search/<name>`; `trained` is what another search has learnt."""
+        """The task of a search under `search/<name>`; `trained` is the file for a warm start."""
         return Task(
             space=self.space,
             size=self.size,
@@ -351,19 +354,19 @@ class Run:
 
     @property
     def role(self) -> Literal["limit", "latency-term", "weight-0"]:
-        """What the run's own search is: "limit", "latency-term" with a weight on any cost, or "weight-0" without."""
+        """The role of the run's own search: "limit", "latency-term" with a weight on any cost, or "weight-0"."""
         if self.config.limits:
             return "limit"
         return "latency-term" if self.config.weights else "weight-0"
 
     @property
     def timings(self) -> dict[str, float]:
-        """Seconds that each step has taken so far, all attempts together."""
+        """Seconds of each step so far, over all attempts."""
         path = self.folder / "timings.json"
         return read_as(path, TIMINGS_SCHEMA, Timings).seconds if path.exists() else {}
 
     def set_aside(self, *names: str) -> None:
-        """Rename files or folders to `<name>.old-<n>`, so that a step can be done anew and nothing is lost."""
+        """Rename files or folders to `<name>.old-<n>`, so that a step can be repeated and nothing is lost."""
         for name in names:
             path = self.folder / name
             if path.exists():
@@ -372,9 +375,9 @@ class Run:
 
     @contextmanager
     def timed(self, step: str, progress: Progress = silent) -> Iterator[Progress]:
-        """Add the wall-clock of the block to the step's timing, also where it is interrupted.
+        """Add the wall-clock time of the block to the step's time, also if it is interrupted.
 
-        What it gives tells `progress` and writes the time so far at most every `KEPT_S`, in case the process is killed.
+        The yielded function calls `progress`, and writes the time so far at most every `KEPT_S`, in case of a kill.
         """
         earlier_s = self.timings.get(step, 0.0)
         began_s = kept_s = time.monotonic()
@@ -420,7 +423,7 @@ class Run:
 
 
 def versions() -> dict[str, str]:
-    """Versions of chronas, Python and the packages that results depend on; chronas's git commit where it has one."""
+    """Versions of chronas, Python and the packages that results depend on; also chronas's git commit, if known."""
     found = {"chronas": __version__, "python": platform.python_version()}
     found |= {package: version(package) for package in PACKAGES}
     commit = _git_commit(Path(__file__))
@@ -428,7 +431,7 @@ def versions() -> dict[str, str]:
 
 
 def _git_commit(file: Path) -> str | None:
-    """The commit of the checkout that tracks `file`; None where it was installed from a package."""
+    """The commit of the checkout that tracks `file`; None if it was installed from a package."""
     git = ["git", "-C", str(file.parent)]
     try:
         tracked = subprocess.run([*git, "ls-files", "--error-unmatch", file.name], capture_output=True, check=False)

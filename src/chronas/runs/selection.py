@@ -1,6 +1,6 @@
-"""Where each network of a run comes from: its own search, and the three that it is compared with.
+"""Selection of the networks of a run: from its own search, and three to compare it with.
 
-Each of them ends in `networks/<role>/choice.json`; one that is there is taken as it is, so a killed run goes on.
+Each selection is stored in `networks/<role>/choice.json`. An existing file is used unchanged, so a killed run resumes.
 """
 
 from __future__ import annotations
@@ -30,21 +30,21 @@ CHOICE_SCHEMA = "chronas.choice/3"
 HISTORY_SCHEMA = "chronas.history/2"
 SCORED_SCHEMA = "chronas.scored/2"
 BRIEF = 4  # random search trains each network for a fourth of the recipe's epochs
-FASTEST = 0.1  # share of random networks that random search can always draw from
-MOST = 1000  # networks that random search trains at most, whatever the time
-SCORED = 10  # random architectures that the supernet scores beside the found one
+FASTEST = 0.1  # least share of random networks that random search can draw from
+MOST = 1000  # random search trains at most this many networks, independent of time
+SCORED = 10  # random architectures that the supernet scores in addition to the found one
 
 
 @dataclass(frozen=True)
 class Chosen:
-    """An architecture, its costs, what was tried before, and what it was compared with; `choice.json`.
+    """A chosen architecture, its costs, the candidates tried before, and those compared with it; `choice.json`.
 
     Attributes:
         architecture: text form.
-        costs: as predicted and as found, by name.
-        tried: candidates before it, in words.
-        margin: standard deviations that it was predicted to stay below the limits; None where there was no choice.
-        compared: the candidates, the chosen one first.
+        costs: predicted and measured costs, by name.
+        tried: candidates tried before it, in words.
+        margin: number of standard deviations by which it was predicted below the limits; None without a choice.
+        compared: all candidates, the chosen one first.
     """
 
     architecture: str
@@ -60,13 +60,13 @@ class Chosen:
 
     @property
     def latency_ms(self) -> float:
-        """The latency that was found."""
+        """The latency in ms, measured or from the table."""
         return self.costs[LATENCY].value
 
 
 @dataclass(frozen=True)
 class Finder:
-    """The parts that all four ways of finding share; `predictors` by the cost that each gives."""
+    """Selects the networks of a run in four ways; `predictors` maps each cost to its predictor."""
 
     run: Run
     predictors: Mapping[str, Predictor]
@@ -74,32 +74,34 @@ class Finder:
     progress: Progress = silent
 
     def own(self) -> Architecture:
-        """What the run was asked for; the same supernet also scores random architectures that the table has measured.
+        """The result of the run's own search; its supernet also scores random architectures of the table.
 
         Raises:
-            LimitMissedError: nothing that was derived keeps the limit when it is measured.
-            UsageError: the limit is below anything that is predicted to be reachable.
+            LimitMissedError: no derived architecture keeps the limit when it is measured.
+            UsageError: the limit is below all predicted costs.
         """
         return self._searched(self.run.role, self.run.config.objective)
 
     def weight_zero(self) -> Architecture:
-        """The same search with the same seed, for accuracy alone."""
+        """The result of the same search with the same seed, for accuracy alone."""
         return self._searched("weight-0", ObjectiveConfig())
 
     def random(self) -> Architecture:
-        """The random architecture of the table whose latency is nearest to the run's own network's."""
+        """The random architecture of the table whose latency is nearest to that of the run's own network."""
         if not (self._folder("random") / "choice.json").exists():
             wanted_ms = read_choice(self._folder(self.run.role)).latency_ms
             row = int(np.argmin(np.abs(self.table.costs() - wanted_ms)))
             costs = of_row(self.table, row, [])
-            assert costs is not None  # a table has every latency
+            assert costs is not None  # every row of a table has a latency
             self._keep("random", self.table.architectures()[row], costs)
         return self._chosen("random")
 
     def random_search(self) -> Architecture:
-        """Random search for as long as the run's own search took, within its limits or about as fast as its network.
+        """The result of random search in the time of the run's own search, within its limits or about as fast as its
+        network.
 
-        Where hardly any random network is inside, all limits are widened alike, until a tenth of the table is.
+        If hardly any random network is inside, all limits are widened by one factor until a tenth of the table is
+        inside.
         """
         own = read_choice(self._folder(self.run.role))
         limits = self.run.config.limits or {"latency_ms": max(own.predicted["latency_ms"], own.latency_ms)}
@@ -118,7 +120,7 @@ class Finder:
             "learning_rate": recipe.learning_rate,
             "crop_padding": recipe.crop_padding,
             "flip": recipe.flip,
-            "workers": getattr(self.run.config.searcher_config, "workers", 1),  # as many processes as the search had
+            "workers": getattr(self.run.config.searcher_config, "workers", 1),  # as many processes as in the search
         }
         searcher = make_searcher("random", searcher_class("random").Config.model_validate(config))
         return self._searched("random-search", ObjectiveConfig(limits=limits), searcher)
@@ -152,7 +154,7 @@ class Finder:
         return [{cost: column[row] for cost, column in columns.items()} for row in range(len(architectures))]
 
     def _score(self, role: str, found: SearchResult, choice: Choice) -> None:
-        """Accuracy by the supernet's shared weights: the found architecture first, then random ones of the table."""
+        """Accuracies by the supernet's shared weights: the found architecture first, then random ones of the table."""
         architectures = [choice.trial.architecture, *self.table.architectures()[:SCORED]]
         scores = found.score(architectures)
         if scores is not None:
@@ -188,12 +190,12 @@ class Finder:
 
 
 def read_choice(folder: Path) -> Chosen:
-    """The choice that `Finder` left in `networks/<role>`; raises `DataError` where it is missing or damaged."""
+    """Read the choice of a `Finder` from `networks/<role>`; raises `DataError` if it is missing or damaged."""
     return read_as(folder / "choice.json", CHOICE_SCHEMA, Chosen, oldest=2, mend=_mended)
 
 
 def _mended(content: dict[str, Any]) -> dict[str, Any]:
-    """A choice of an earlier version, where the source stood beside the costs, and candidates had other names."""
+    """Upgrade a choice of an earlier version, with another place of the source and other names of fields."""
     for cost in content["costs"].values():
         cost["source"] = content["source"]
     names = {"accuracy_percent": "score", "predicted": "costs"}
@@ -205,7 +207,7 @@ def read_choices(run: Run) -> dict[str, Architecture]:
     """The architectures that a run has chosen so far, by role.
 
     Raises:
-        UsageError: there is none yet.
+        UsageError: nothing is chosen yet.
     """
     found = sorted(path.parent for path in (run.folder / "networks").glob("*/choice.json"))
     if not found:

@@ -1,4 +1,4 @@
-"""From a run folder to the report that the page shows; reads files only, so a report can be made again at any time."""
+"""The report of a run, from its folder; it only reads files, so a report can be repeated at any time."""
 
 from __future__ import annotations
 
@@ -43,27 +43,27 @@ FILES = {
 
 @dataclass(frozen=True)
 class Missed:
-    """What `missed.json` says."""
+    """The content of `missed.json`."""
 
     message: str
 
 
 @dataclass(frozen=True)
 class History:
-    """What `history.json` of a search says: one dict an epoch."""
+    """The content of a search's `history.json`: one dict for each epoch."""
 
     epochs: list[dict[str, Any]]
 
 
 @dataclass(frozen=True)
 class ScoredRows:
-    """What `scored.json` of a search says."""
+    """The content of a search's `scored.json`."""
 
     rows: list[TrialRecord]
 
 
 def summarise(run: Run) -> Report:
-    """Everything that the run has done so far, as a report; steps that are not done are left out of it.
+    """Everything that the run has done so far, as a report; unfinished steps are left out.
 
     Raises:
         DataError: a file of the run is damaged.
@@ -99,20 +99,20 @@ def summarise(run: Run) -> Report:
 
 
 def write_missed(run: Run, missed: LimitMissedError) -> None:
-    """Keep why no architecture was chosen, for the report."""
+    """Store the reason why no architecture was chosen, for the report."""
     write_json(run.folder / "missed.json", MISSED_SCHEMA, asdict(Missed(str(missed))))
 
 
 def unfinished(run: Run) -> Verdict:
-    """The verdict on a run without a network: the limit is missed and how, or it is not done."""
+    """The verdict on a run without a network: the limit is missed, or the run is not finished."""
     path = run.folder / "missed.json"
     if path.exists():
         return Verdict(met=False, text=read_as(path, MISSED_SCHEMA, Missed).message)
-    return Verdict(met=None, text=f"The run is not finished; go on with: chronas run --resume {quote(str(run.folder))}")
+    return Verdict(met=None, text=f"The run is not finished; go on with: chronas resume {quote(str(run.folder))}")
 
 
 def asked(run: Run) -> dict[str, str]:
-    """What the user asked for, label -> value."""
+    """The user's request, label -> value."""
     config, facts, device = run.config, run.data_facts, run.config.device
     if run.recorded:
         device = f"{described(run.facts.device)}, not on this machine"
@@ -133,7 +133,7 @@ def asked(run: Run) -> dict[str, str]:
 
 
 def predictor_report(run: Run) -> PredictorReport | None:
-    """The predictor's quality, if it is fitted."""
+    """The predictor's report, if it is fitted."""
     folder = run.folder / "predictor"
     return read_report(folder) if (folder / "report.json").exists() else None
 
@@ -153,7 +153,7 @@ def searches(run: Run) -> list[SearchSummary]:
 
 
 def name_of(role: Role, config: RunConfig) -> str:
-    """What a network of a run is called: by what its search was asked for, with the words of its weights' costs."""
+    """The display name of a network of a run: its search's request, with the words of weighted costs."""
     words = [cost_word(cost) for cost in config.weights]
     terms = " and ".join([", ".join(words[:-1]), *words[-1:]]) if len(words) > 1 else "".join(words)
     names: dict[Role, str] = {
@@ -167,13 +167,13 @@ def name_of(role: Role, config: RunConfig) -> str:
 
 
 def scored(folder: Path) -> list[TrialRecord]:
-    """What the supernet of a search said of the found architecture and of random ones."""
+    """The supernet's scores of the found architecture and of random ones, from a search's folder."""
     path = folder / "scored.json"
     return read_as(path, SCORED_SCHEMA, ScoredRows, oldest=1, mend=_mended).rows if path.exists() else []
 
 
 def _mended(content: dict[str, Any]) -> dict[str, Any]:
-    """Scores of an earlier version, which had the latency alone."""
+    """Upgrade scores of an earlier version, which only had latency."""
     rows = [
         {
             "architecture": row["architecture"],
@@ -188,7 +188,7 @@ def _mended(content: dict[str, Any]) -> dict[str, Any]:
 def trained_networks(run: Run) -> list[TrainedNetwork]:
     """All networks that are trained and measured, the run's own first."""
     folders = {role: run.folder / "networks" / role for role in sorted(ROLES, key=lambda name: name != run.role)}
-    trained = {role: read_trained(path) for role, path in folders.items() if (path / "result.json").exists()}
+    trained = {role: read_trained(path, run.space) for role, path in folders.items() if (path / "result.json").exists()}
     costs = final_costs(run, [each.architecture for each in trained.values()])
     networks = []
     for role, each in trained.items():
@@ -211,7 +211,7 @@ def trained_networks(run: Run) -> list[TrainedNetwork]:
 
 
 def final_costs(run: Run, architectures: Sequence[Architecture]) -> dict[str, NetworkCosts]:
-    """The costs of trained networks by text: as measured at the end or, where the device is not here, as recorded."""
+    """The costs of trained networks by text: from the final campaign or, if the device is not here, as recorded."""
     if run.recorded:
         return recorded(run, architectures) if architectures else {}
     journal = run.folder / f"{FINAL}.sqlite"
@@ -219,7 +219,7 @@ def final_costs(run: Run, architectures: Sequence[Architecture]) -> dict[str, Ne
 
 
 def notes(run: Run) -> list[str]:
-    """What a reader should know: settings smaller than a paper's, limits that were tightened."""
+    """Notes for the reader: settings smaller than a paper's, limits that were tightened."""
     found = [
         "The test images were used once for each network, after its training; no search or choice has seen them.",
     ]

@@ -1,13 +1,15 @@
-"""The steps that train, test and export one network, each in `networks/<role>`."""
+"""The steps that train, test and export a network, each in `networks/<role>`."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
 import numpy as np
 import onnxruntime
 import torch
+from torch import nn
 
 from chronas.data import Dataset, Normalisation, split
 from chronas.errors import DataError, MismatchError
@@ -15,7 +17,7 @@ from chronas.files import read_as, write_json
 from chronas.networks import Preprocessing, build, count, save_state, write_onnx, write_source
 from chronas.progress import Progress, silent
 from chronas.runs.run import Run
-from chronas.spaces import Architecture, NetworkSize, make_space
+from chronas.spaces import Architecture, NetworkSize, Space, space_of_file, space_source
 from chronas.training import BEST, SINGLE_PROCESS, ProcessGroup, Recipe, evaluate, load_best, train
 
 ARCHITECTURE_SCHEMA = "chronas.architecture/2"
@@ -26,7 +28,7 @@ TOLERANCE = 1e-4  # relative difference allowed between PyTorch and the exported
 
 @dataclass(frozen=True)
 class Result:
-    """What training one architecture gave. Accuracies in percent; the test split was opened once, after training."""
+    """The result of training one architecture. Accuracies in percent; the test split was used once, after training."""
 
     accuracy_percent: float
     validation_accuracy_percent: float
@@ -37,7 +39,7 @@ class Result:
 
 @dataclass(frozen=True)
 class Trained(Result):
-    """A result, whose it is, and the folder's name: in a run the role."""
+    """A result with its architecture, size and folder name, which in a run is the role."""
 
     role: str
     architecture: Architecture
@@ -46,16 +48,17 @@ class Trained(Result):
 
 @dataclass(frozen=True)
 class Described:
-    """What `architecture.json` says."""
+    """The content of `architecture.json`."""
 
     space: str
     architecture: str
     size: NetworkSize
     preprocessing: Preprocessing | None = None
+    space_source: str = ""
 
 
 def train_network(run: Run, role: str, architecture: Architecture, progress: Progress = silent) -> Trained:
-    """Train an architecture by the run's recipe, keep the checkpoint that validates best, and test that once."""
+    """Train an architecture by the run's recipe, keep the checkpoint with the best validation, and test it once."""
     folder = run.folder / "networks" / role
     if not (folder / "result.json").exists():
         with run.timed(f"train {role}", progress) as told:
@@ -69,7 +72,7 @@ def train_network(run: Run, role: str, architecture: Architecture, progress: Pro
                 seed=run.config.seed,
                 progress=lambda _, done, total, note: told(f"train {role}", done, total, note),
             )
-    return read_trained(folder)
+    return read_trained(folder, run.space)
 
 
 def trained_weights(run: Run, role: str) -> Path:
@@ -89,22 +92,22 @@ def train_architecture(
     progress: Progress = silent,
     group: ProcessGroup = SINGLE_PROCESS,
 ) -> None:
-    """Train one architecture in a folder of its own, or go on there; the test images are used once, at the end.
+    """Train one architecture in its own folder, or resume there; the test images are used once, at the end.
 
     Args:
-        folder: gets `architecture.json`, `training/` and, when all is done, `result.json`.
-        architecture: what to train.
-        size: its frame; shape and classes are the data's.
-        data: training images, a share of which only chooses the checkpoint, and test images.
-        recipe: how to train.
-        validation_share: that share.
-        seed: of weights, split, order and augmentation.
-        progress: told of each step.
+        folder: gets `architecture.json`, `training/` and, at the end, `result.json`.
+        architecture: the architecture to train.
+        size: size of the network; shape and classes are those of the data.
+        data: training images and test images.
+        recipe: training settings.
+        validation_share: share of the training images that only chooses the checkpoint.
+        seed: seed of weights, split, order and augmentation.
+        progress: called after each step.
         group: processes that train together in this folder; the first one writes.
 
     Raises:
-        MismatchError: the folder holds another training.
-        DivergedError: the loss is no longer finite.
+        MismatchError: the folder has another training.
+        DivergedError: the loss is not finite.
     """
     normalisation = Normalisation.of(data.train)
     preprocessing = Preprocessing(normalisation.mean, normalisation.std, data.class_names)
@@ -122,7 +125,7 @@ def train_architecture(
         progress=progress,
         group=group,
     )
-    assert training.best_validation_accuracy is not None  # there are validation images
+    assert training.best_validation_accuracy is not None  # because there are validation images
     counts = count(network, size.input_shape)
     result = Result(
         accuracy_percent=evaluate(network, data.test, normalisation, group=group),
@@ -132,27 +135,27 @@ def train_architecture(
         training_s=sum(row["seconds"] for row in training.history),
     )
     if group.first:
-        write_architecture(folder / "architecture.json", architecture, size, preprocessing)  # an old one lacks the last
+        write_architecture(folder / "architecture.json", architecture, size, preprocessing)  # old ones lack the last
         write_json(folder / "result.json", RESULT_SCHEMA, asdict(result))
 
 
 def _begin(
     path: Path, architecture: Architecture, size: NetworkSize, preprocessing: Preprocessing, group: ProcessGroup
 ) -> None:
-    """Write what is trained, or hold that it is what the file already says."""
+    """Write the facts about a training, or check that the file already has the same."""
     begun = path.exists()
-    if begun and read_architecture(path) != (architecture, size):
+    if begun and read_architecture(path, architecture.space) != (architecture, size):
         raise MismatchError(f"{path.parent} holds a training of another architecture or size: choose another folder")
     if begun and read_preprocessing(path) not in {None, preprocessing}:
         raise MismatchError(f"{path.parent} holds a training on other images: choose another folder")
-    group.wait()  # all have looked before one writes
+    group.wait()  # all processes have checked before one writes
     if group.first and not begun:
         write_architecture(path, architecture, size, preprocessing)
 
 
-def read_trained(folder: Path) -> Trained:
-    """What `train_network` left in a folder; raises `DataError` where it is not whole."""
-    architecture, size = read_architecture(folder / "architecture.json")
+def read_trained(folder: Path, space: Space | None = None) -> Trained:
+    """Read the result of `train_network` from a folder; `space` and errors are those of `read_architecture`."""
+    architecture, size = read_architecture(folder / "architecture.json", space)
     result = read_as(folder / "result.json", RESULT_SCHEMA, Result)
     return Trained(**asdict(result), role=folder.name, architecture=architecture, size=size)
 
@@ -160,24 +163,36 @@ def read_trained(folder: Path) -> Trained:
 def write_architecture(
     path: Path, architecture: Architecture, size: NetworkSize, preprocessing: Preprocessing | None = None
 ) -> None:
-    """Write space, text form and size as JSON, and of a trained network what it takes and what its classes are."""
+    """Write space, text form and size as JSON, and for a trained network its preprocessing and classes."""
     content = {
         "space": architecture.space.name,
         "architecture": str(architecture),
         "size": size.model_dump(mode="json"),
         "preprocessing": None if preprocessing is None else asdict(preprocessing),
+        "space_source": space_source(architecture.space),
     }
     write_json(path, ARCHITECTURE_SCHEMA, content)
 
 
-def read_architecture(path: Path) -> tuple[Architecture, NetworkSize]:
-    """Read what `write_architecture` wrote; raises `DataError` or `UsageError` in one line."""
+def read_architecture(path: Path, space: Space | None = None) -> tuple[Architecture, NetworkSize]:
+    """Read an architecture and its size from a file of `write_architecture`.
+
+    Args:
+        path: path of the file.
+        space: its space; None: the one of that name in `SPACES`.
+
+    Raises:
+        DataError: the file is missing or damaged.
+        ParseError: the text is not an architecture of the space.
+        NotRegisteredError: this program does not have its space.
+    """
     described = read_as(path, ARCHITECTURE_SCHEMA, Described, oldest=1)
-    return make_space(described.space).parse(described.architecture), described.size
+    found = space_of_file(str(path), described.space, described.space_source, space)
+    return found.parse(described.architecture), described.size
 
 
 def read_preprocessing(path: Path) -> Preprocessing | None:
-    """How a trained network takes pixels, and its classes; None in a file of a version that did not keep it.
+    """The preprocessing and classes of a trained network; None in a file of an earlier version without them.
 
     Raises:
         DataError: the file is damaged.
@@ -185,43 +200,74 @@ def read_preprocessing(path: Path) -> Preprocessing | None:
     return read_as(path, ARCHITECTURE_SCHEMA, Described, oldest=1).preprocessing
 
 
-def export(network_folder: Path, folder: Path, *, batch: int = 1) -> list[Path]:
+def export(network_folder: Path, folder: Path, *, batch: int = 1, space: Space | None = None) -> list[Path]:
     """Write `model.safetensors`, `model.onnx`, `model.py` and `architecture.json` of a trained network.
 
-    The ONNX file is run in ONNX Runtime and compared with PyTorch on random images before it is kept. How pixels are
-    to be scaled and what the classes are called is in `model.py`, `architecture.json` and the ONNX file's metadata.
+    The ONNX file is run in ONNX Runtime and compared with PyTorch on random images before it is kept. The scaling of
+    pixels and the names of classes are in `model.py`, `architecture.json` and the ONNX file's metadata.
 
     Args:
-        network_folder: with `architecture.json` and `training/best.safetensors`.
-        folder: where to write.
+        network_folder: a folder with `architecture.json` and `training/best.safetensors`.
+        folder: the folder to write to.
         batch: the static batch of the ONNX file.
+        space: as for `read_architecture`.
 
     Raises:
-        DataError: a file is damaged, or the exported network does not compute what PyTorch does.
+        DataError: a file is damaged, or the exported network's outputs differ from PyTorch's.
     """
     if not (network_folder / "result.json").exists():
         raise DataError(f"{network_folder} holds no trained network: train one with `chronas train` first")
-    architecture, size = read_architecture(network_folder / "architecture.json")
+    architecture, size = read_architecture(network_folder / "architecture.json", space)
     preprocessing = read_preprocessing(network_folder / "architecture.json")
     network = build(architecture, size)
     load_best(network, network_folder / "training")
     network.eval()
-    paths = [folder / name for name in EXPORTED]
-    save_state(paths[0], network.state_dict(), {"architecture": str(architecture), "space": architecture.space.name})
+    described = {"architecture": str(architecture), "space": architecture.space.name}
+    paths = export_network(
+        network, folder, size.input_shape, batch=batch, preprocessing=preprocessing, content=described
+    )
+    write_source(folder / EXPORTED[2], architecture, size, preprocessing)
+    write_architecture(folder / EXPORTED[3], architecture, size, preprocessing)
+    return [*paths, *(folder / name for name in EXPORTED[2:])]
+
+
+def export_network(
+    network: nn.Module,
+    folder: Path,
+    input_shape: tuple[int, ...],
+    *,
+    batch: int = 1,
+    preprocessing: Preprocessing | None = None,
+    content: Mapping[str, str] | None = None,
+) -> list[Path]:
+    """Write `model.safetensors` and `model.onnx` of any network in eval mode, the ONNX file checked against PyTorch.
+
+    Args:
+        network: returns one tensor.
+        folder: the folder to write to.
+        input_shape: shape of one example, such as (3, 224, 224).
+        batch: the static batch of the ONNX file.
+        preprocessing: preprocessing of a trained network, for the ONNX file's metadata.
+        content: texts by name to store in the file of weights.
+
+    Raises:
+        UsageError: the network has no ONNX form.
+        DataError: the exported network's outputs differ from PyTorch's, or a file cannot be written.
+    """
+    weights, onnx = (folder / name for name in EXPORTED[:2])
+    save_state(weights, network.state_dict(), dict(content or {}))
     metadata = None if preprocessing is None else preprocessing.metadata()
-    write_onnx(paths[1], network, size.input_shape, batch=batch, metadata=metadata)
+    write_onnx(onnx, network, input_shape, batch=batch, metadata=metadata)
     try:
-        check_onnx(paths[1], network, (batch, *size.input_shape))
+        check_onnx(onnx, network, (batch, *input_shape))
     except DataError:
-        paths[1].unlink()
+        onnx.unlink()
         raise
-    write_source(paths[2], architecture, size, preprocessing)
-    write_architecture(paths[3], architecture, size, preprocessing)
-    return paths
+    return [weights, onnx]
 
 
 def export_own(run: Run) -> list[Path]:
-    """Export the run's own network into its folder; an export that is there and whole is kept.
+    """Export the run's own network into its folder; a complete export is kept.
 
     Raises:
         DataError: the network is not trained yet.
@@ -230,15 +276,15 @@ def export_own(run: Run) -> list[Path]:
     if not all(path.exists() for path in paths):
         if not (run.folder / "networks" / run.role / "result.json").exists():
             raise DataError(f"{run.folder} has no trained network yet: run `chronas train {run.folder}` first")
-        export(run.folder / "networks" / run.role, run.folder)
+        export(run.folder / "networks" / run.role, run.folder, space=run.space)
     return paths
 
 
-def check_onnx(path: Path, network: torch.nn.Module, shape: tuple[int, ...]) -> float:
+def check_onnx(path: Path, network: nn.Module, shape: tuple[int, ...]) -> float:
     """The largest relative difference between ONNX Runtime and PyTorch on random images [B, C, H, W].
 
     Raises:
-        DataError: it is above `TOLERANCE`.
+        DataError: the difference is above `TOLERANCE`.
     """
     images = torch.randn(shape, generator=torch.Generator().manual_seed(0))
     with torch.no_grad():

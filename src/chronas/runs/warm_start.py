@@ -1,8 +1,8 @@
-"""What a run takes along from another one to search with what that has learnt, for another device.
+"""Copies of another run's trained supernet or networks, as a warm start for a run on another device.
 
-It lies in `reused/`, which is a run folder in small: the config, the table, the predictors, the trained supernet or the
-journal of trained networks, and the network that was found. So the new run needs nothing outside its own folder, and
-the other stays as it is.
+The copy is in `reused/`, a small run folder: the config, the table, the predictors, the trained supernet or the journal
+of trained networks, and the found network. So the new run needs nothing outside of its own folder, and the other run is
+not changed.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 REUSED = "reused"
 NETWORK = ("choice.json", "architecture.json", "result.json", f"training/{BEST}")
 BESIDE = ("run.json", "data.json", "costs.parquet", "timings.json")
-FIELDS = (  # of a config, which a run that reuses another cannot change: they decide what the search has learnt
+FIELDS = (  # fields of a config that a run with a warm start cannot change, because the trained weights depend on them
     "space",
     "searcher",
     "data",
@@ -40,23 +40,23 @@ FIELDS = (  # of a config, which a run that reuses another cannot change: they d
 
 
 def warm_start_file_of(run: Run) -> Path:
-    """The file of what a run's own search has learnt: a supernet's checkpoint, or a journal of trained networks.
+    """The file for warm starts from a run's own search: a supernet's checkpoint, or a journal of trained networks.
 
     Raises:
-        UsageError: its searcher leaves nothing, or the search is not finished.
+        UsageError: its searcher has no such file, or the search is not finished.
     """
     left = type(run.searcher).warm_start
     if left is None:
         able = ", ".join(name for name in SEARCHERS if searcher_class(name).warm_start is not None)
         raise UsageError(
-            f"{run.folder} was searched by {run.config.searcher}, which leaves nothing that another search can begin "
-            f"with: reuse a run of {able}"
+            f"{run.folder} was searched by {run.config.searcher}, which does not support a warm start of another "
+            f"search: reuse a run of {able}"
         )
     path = run.folder / "search" / run.role / left.file
     if not path.exists() or not (run.folder / "networks" / run.role / "choice.json").exists():
         raise UsageError(
             f"{run.folder} has found no network yet, so there is nothing to compare with: finish it first with "
-            f"`chronas run --resume {run.folder}`"
+            f"`chronas resume {run.folder}`"
         )
     return path
 
@@ -64,10 +64,11 @@ def warm_start_file_of(run: Run) -> Path:
 def config_again(
     source: Run, device: str, device_config: BaseModel, predictor: str, predictor_config: BaseModel
 ) -> RunConfig:
-    """The settings of a run with what the run `source` has learnt, for another device.
+    """The settings for a run on another device with a warm start from the run `source`.
 
-    What decides what was learnt stays, weights of costs too, as they are relative to each device's median.
-    Limits go, as they are of the other device; the search is the searcher's shorter one, once; comparisons are off.
+    Settings that the trained weights depend on stay, and so do weights of costs, which are relative to each device's
+    median. Limits are removed, because they belong to the other device. The searcher gets its settings for a warm
+    start; comparisons are off.
     """
     searcher_config = source.config.searcher_config
     assert isinstance(searcher_config, SearcherConfig)
@@ -87,10 +88,10 @@ def config_again(
 
 
 def require_again(source: Run, config: RunConfig) -> None:
-    """Hold that a config searches with what a run has learnt for another device.
+    """Check that a config can search for another device with the trained weights of a run.
 
     Raises:
-        UsageError: the device has no part in the search, is the same, or what is learnt is another.
+        UsageError: the device has no part in the search, is the same, or the settings do not fit the trained weights.
     """
     changed = [name for name in FIELDS if getattr(config, name) != getattr(source.config, name)]
     if changed:
@@ -107,7 +108,7 @@ def require_again(source: Run, config: RunConfig) -> None:
 
 
 def take_along(source: Run, folder: Path) -> str:
-    """Copy what is needed of a run into `folder/reused`; the SHA-256 of what was learnt.
+    """Copy the needed files of a run into `folder/reused`; returns the SHA-256 of the warm-start file.
 
     Raises:
         UsageError: as `warm_start_file_of`.

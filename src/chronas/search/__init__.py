@@ -1,37 +1,44 @@
-"""Finding one: searchers that return architectures, with their history.
+"""Searchers: algorithms that find architectures, with the history of the search.
 
 found = make_searcher("pc-darts").search(task)
 for candidate in found.candidates({"latency_ms": 12.0}):
     print(candidate.architecture, candidate.costs["latency_ms"])
+
+The package is also a function: `chronas.search(space, ...)` is `chronas.api.search`.
 """
 
 from __future__ import annotations
 
-from typing import cast
+import sys
+from inspect import Signature, signature
+from types import ModuleType
+from typing import TYPE_CHECKING, Any
 
-from pydantic import BaseModel
+from chronas.registry import Registry, imported, lazily
 
-from chronas.errors import UsageError
-from chronas.registry import Registry
-from chronas.search.derive import candidates
-from chronas.search.evaluators import ScoreFunction, TableEvaluator
-from chronas.search.objective import CostFunction, Objective, ObjectiveConfig, SearchCost
-from chronas.search.pareto_front import find_front
-from chronas.search.relaxation import Relaxation
-from chronas.search.rerank import RerankConfig, Reranker
-from chronas.search.searcher import Searcher, SearcherConfig, SearchImages, SearchResult, Task
+if TYPE_CHECKING:
+    from chronas.search.derive import candidates
+    from chronas.search.evaluators import Evaluator, ScoreFunction, TableEvaluator
+    from chronas.search.objective import Cost, CostFunction, Objective, ObjectiveConfig
+    from chronas.search.pareto_front import find_front
+    from chronas.search.registry import make_searcher, searcher_class
+    from chronas.search.relaxation import Relaxation
+    from chronas.search.rerank import RerankConfig, Reranker
+    from chronas.search.searcher import Searcher, SearcherConfig, SearchImages, SearchResult, Task
 
 __all__ = [
+    "EVALUATORS",
     "SEARCHERS",
     "RerankConfig",
     "Reranker",
     "CostFunction",
+    "Evaluator",
     "ScoreFunction",
     "SearchResult",
     "Objective",
     "ObjectiveConfig",
     "Relaxation",
-    "SearchCost",
+    "Cost",
     "SearchImages",
     "Searcher",
     "SearcherConfig",
@@ -42,6 +49,20 @@ __all__ = [
     "make_searcher",
     "searcher_class",
 ]
+
+__getattr__ = lazily(
+    __name__,
+    {
+        "derive": "candidates",
+        "evaluators": "Evaluator ScoreFunction TableEvaluator",
+        "objective": "Cost CostFunction Objective ObjectiveConfig",
+        "pareto_front": "find_front",
+        "registry": "make_searcher searcher_class",
+        "relaxation": "Relaxation",
+        "rerank": "RerankConfig Reranker",
+        "searcher": "Searcher SearcherConfig SearchImages SearchResult Task",
+    },
+)
 
 SEARCHERS = Registry(
     "searcher",
@@ -61,27 +82,19 @@ SEARCHERS = Registry(
 )
 
 
-def searcher_class(name: str) -> type[Searcher]:
-    """The class of a name in `SEARCHERS`.
-
-    Raises:
-        UsageError: there is no such searcher.
-    """
-    found = SEARCHERS[name]
-    return type(found) if isinstance(found, Searcher) else cast("type[Searcher]", found)
+EVALUATORS = Registry("evaluator", {})  # functions that score architectures, from users and installed packages
 
 
-def make_searcher(searcher: str | Searcher, config: BaseModel | None = None) -> Searcher:
-    """The searcher of a name in `SEARCHERS`, with the given or its default settings; a searcher is given back.
+class _CallablePackage(ModuleType):
+    """This package, whose name is also the function `chronas.search`: calling it searches."""
 
-    Raises:
-        UsageError: there is no such searcher, the config is of another one, or its settings do not fit together.
-    """
-    if isinstance(searcher, Searcher):
-        if config is not None and config != searcher.config:
-            raise UsageError(f"searcher {searcher.name} is given as an object, which has its config: give its name")
-        return searcher
-    found = searcher_class(searcher)
-    if config is not None and not isinstance(config, found.Config):
-        raise UsageError(f"searcher {searcher} takes a {found.Config.__name__}, got a {type(config).__name__}")
-    return found(config)
+    def __call__(self, *args: Any, **kwargs: Any) -> Any:
+        """See `chronas.api.search`."""
+        return imported("chronas.api:search")(*args, **kwargs)
+
+    @property
+    def __signature__(self) -> Signature:
+        return signature(imported("chronas.api:search"))
+
+
+sys.modules[__name__].__class__ = _CallablePackage

@@ -1,9 +1,9 @@
-"""Logits -> architectures, best first, all predicted inside every limit.
+"""Derivation of architectures from alphas: best first, all predicted inside every limit.
 
-Without limits these are the most probable architectures, exactly in order. With some, the most probable ones are
-filtered; where tight limits lie far below them, a hill climb repairs the mode: the group is changed that takes most
-off the relative violations, summed over the limits, for its loss of log-probability, until the predictions are inside,
-and then whatever regains probability and stays inside. What lets no image through is left out, however probable.
+Without limits these are the most probable architectures, exactly in order. With limits, the most probable ones are
+filtered. If tight limits are far below these, a hill climb repairs the mode: it changes the group with the largest
+reduction of the summed relative violations for its loss of log-probability, until the predictions are inside. Then it
+regains probability while it stays inside. Disconnected architectures are left out, even if they are probable.
 """
 
 from __future__ import annotations
@@ -16,28 +16,28 @@ from torch import Tensor
 
 from chronas.errors import OutOfReachError, UsageError
 from chronas.records import Trial, amounts_text
-from chronas.search.objective import SearchCost, predicted
+from chronas.search.objective import Cost, predicted
 from chronas.search.relaxation import Relaxation
 from chronas.spaces import Architecture
 from chronas.units import amount_text
 
-SCANNED = 16_384  # more than NAS-Bench-201 has, so that there nothing is missed
+SCANNED = 16_384  # more than NAS-Bench-201 has, so that nothing is missed there
 CHUNK = 512
 STARTS = 8
 KEPT = 64
 
 
-def candidates(relaxation: Relaxation, costs: Mapping[str, SearchCost], limits: Mapping[str, float]) -> Iterator[Trial]:
-    """Architectures by falling probability that let images through, all predicted inside the limits, lazily.
+def candidates(relaxation: Relaxation, costs: Mapping[str, Cost], limits: Mapping[str, float]) -> Iterator[Trial]:
+    """Connected architectures by falling probability, all predicted inside the limits, generated lazily.
 
     Args:
         relaxation: the distribution over architectures.
-        costs: what can be predicted, by name.
-        limits: what no candidate's predictions exceed, by name, in the unit of each cost.
+        costs: predictable costs by name.
+        limits: upper limits for each candidate's predictions, by name, in the unit of the cost.
 
     Raises:
-        UsageError: a limit without a predictor.
-        OutOfReachError: a limit below anything that the climb reaches; says what is reachable.
+        UsageError: a limit has no predictor.
+        OutOfReachError: a limit is below all costs that the climb reaches; the message says what is reachable.
     """
     if not limits:
         for chunk in _chunks(relaxation, costs):
@@ -59,7 +59,7 @@ def candidates(relaxation: Relaxation, costs: Mapping[str, SearchCost], limits: 
 
 
 def require_costs(costs: Mapping[str, object], limits: Mapping[str, float]) -> None:
-    """Hold that each limit is on a cost that can be predicted.
+    """Check that each limit is on a predictable cost.
 
     Raises:
         UsageError: one is not.
@@ -73,10 +73,10 @@ def require_costs(costs: Mapping[str, object], limits: Mapping[str, float]) -> N
 
 
 def out_of_reach(space: str, limits: Mapping[str, float], nearest: Mapping[str, float]) -> OutOfReachError:
-    """The error for limits that nothing is predicted to keep; `nearest` are the costs of what came nearest."""
+    """The error if nothing is predicted to keep the limits; `nearest` are the costs of the nearest architecture."""
     if all(nearest[name] <= limit for name, limit in limits.items()):
         return OutOfReachError(
-            f"all that was found of {space} within {amounts_text(limits)} lets no image through: give higher limits"
+            f"all architectures found in {space} within {amounts_text(limits)} are disconnected: give higher limits"
         )
     return OutOfReachError(
         f"no architecture of {space} is predicted within {amounts_text(limits)}; the nearest that was found is "
@@ -84,7 +84,7 @@ def out_of_reach(space: str, limits: Mapping[str, float], nearest: Mapping[str, 
     )
 
 
-def _chunks(relaxation: Relaxation, costs: Mapping[str, SearchCost]) -> Iterator[list[Trial]]:
+def _chunks(relaxation: Relaxation, costs: Mapping[str, Cost]) -> Iterator[list[Trial]]:
     ranked = relaxation.ranked()
     while chunk := list(itertools.islice(ranked, CHUNK)):
         numbers = torch.tensor([row for row, _ in chunk])
@@ -96,30 +96,30 @@ def _chunks(relaxation: Relaxation, costs: Mapping[str, SearchCost]) -> Iterator
         yield [each for each in found if each.architecture.connected()]
 
 
-def _predict(relaxation: Relaxation, costs: Mapping[str, SearchCost], numbers: Tensor) -> dict[str, Tensor]:
-    """Each predicted cost [M] of the architectures of numbers [M, G]."""
+def _predict(relaxation: Relaxation, costs: Mapping[str, Cost], numbers: Tensor) -> dict[str, Tensor]:
+    """Each predicted cost [M] of the architectures with numbers [M, G]."""
     with torch.no_grad():
         return predicted(costs, relaxation.codes(numbers))
 
 
 def _rows(costs: Mapping[str, Tensor], count: int) -> list[dict[str, float]]:
-    """Costs by name, each [M], as M dicts."""
+    """Costs by name, each [M], as a list of M dicts."""
     columns = {name: values.tolist() for name, values in costs.items()}
     return [{name: column[row] for name, column in columns.items()} for row in range(count)]
 
 
 class Climb:
-    """Hill climbs over single groups, from the mode and from samples.
+    """Hill climbing over single groups, from the mode and from samples.
 
-    Each step improves, so each climb ends; one that comes back to where it was ends too, as a predictor's rounding may
-    depend on what else is in a batch.
+    Each step improves, so each climb ends. A climb that returns to an earlier point ends too, because a predictor's
+    rounding may depend on the rest of a batch.
 
     Attributes:
-        inside: candidates inside the limits that were met.
-        nearest: the predicted costs with the smallest violation that were met.
+        inside: candidates inside the limits that were found.
+        nearest: predicted costs of the architecture with the smallest violation that was found.
     """
 
-    def __init__(self, relaxation: Relaxation, costs: Mapping[str, SearchCost], limits: Mapping[str, float]) -> None:
+    def __init__(self, relaxation: Relaxation, costs: Mapping[str, Cost], limits: Mapping[str, float]) -> None:
         self.inside: dict[Architecture, Trial] = {}
         self.nearest: dict[str, float] = {}
         self._least = float("inf")
@@ -139,7 +139,7 @@ class Climb:
                 current = self._step(current)
 
     def _step(self, current: Tensor) -> Tensor | None:
-        """The next [G]: the most probable inside, or, where none is inside, the least loss for what it takes off."""
+        """The next [G]: the most probable one inside, or else the best reduction of violation for its loss."""
         met = torch.cat([current[None], self._relaxation.neighbours(current)])
         log_p, costs = self._relaxation.log_probabilities(met), _predict(self._relaxation, self._costs, met)
         over = [(costs[name].double() - limit).clamp(min=0.0) / limit for name, limit in self._limits.items()]

@@ -1,7 +1,7 @@
-"""What says how good architectures are: a user's function or table, or images by an evaluator of the search's own.
+"""Evaluators score architectures: by a user's function, by a table, or by training on images.
 
-An `ScoreFunction` is any function of architectures. An `Evaluator` is one that the sampling searchers bring: it may
-need a preparation (a supernet is trained), tells of its progress, and keeps its own checkpoints.
+A `ScoreFunction` is any function of architectures. An `Evaluator` is the form that black-box searchers use: it may need
+a preparation (training a supernet), reports progress, and keeps its own checkpoints.
 
 accuracies = TableEvaluator({"|nor_conv_3x3~0|+...": 93.1, ...})
 found = make_searcher("evolution").search(replace(task, evaluate=accuracies))
@@ -18,26 +18,31 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from types import CodeType
 
+import torch
+from torch import Tensor
+
+from chronas.data import Images, Normalisation, every_batch
 from chronas.errors import DataError, UsageError
 from chronas.files import fingerprint
 from chronas.spaces import Architecture
 
+SCORED = 500  # images of a batch in scoring; large, because batch norms use the batch's statistics
 ScoreFunction = Callable[[Sequence[Architecture]], Sequence[float]]  # quality in percent, higher is better
-Steps = Callable[[int, str], None]  # told of the steps done and a note
+Steps = Callable[[int, str], None]  # called with the number of steps done and a note
 
 
 def unheard(done: int, note: str) -> None:  # noqa: ARG001 - the signature of `Steps`
-    """Tell nobody."""
+    """Ignore progress."""
 
 
 @dataclass(frozen=True)
 class Score:
-    """How good one architecture is.
+    """The score of one architecture.
 
     Attributes:
-        accuracy: validation accuracy in percent, or whatever else is better the higher it is.
-        train_loss: of its own training, None where it had none.
-        validation_loss: mean cross-entropy in nats, None where it is not known.
+        accuracy: validation accuracy in percent, or another score where higher is better.
+        train_loss: loss of its own training; None without such training.
+        validation_loss: mean cross-entropy in nats; None if unknown.
     """
 
     accuracy: float
@@ -46,11 +51,11 @@ class Score:
 
 
 class Evaluator(ABC):
-    """An evaluator that may train something first; methods in call order.
+    """Base of evaluators, which may train something first; methods are listed in call order.
 
     Attributes:
-        preparation: steps of `prepare`.
-        steps: steps of each assessment.
+        preparation: number of steps of `prepare`.
+        steps: number of steps of each evaluation.
     """
 
     preparation: int = 0
@@ -58,43 +63,43 @@ class Evaluator(ABC):
 
     @abstractmethod
     def identity(self) -> str:
-        """By what two assessors are known to say the same of every architecture."""
+        """A text that is equal for two evaluators only if they give the same scores."""
 
     def prepare(self, progress: Steps = unheard) -> None:  # noqa: B027 - most need none
-        """Do what is to be done once; what was done before is only loaded. Nothing by default."""
+        """Do one-time work; earlier work is only loaded. Nothing by default."""
 
     @abstractmethod
     def evaluate(self, architectures: Sequence[Architecture], progress: Steps = unheard) -> list[Score]:
-        """How good each is, in order; after `prepare`."""
+        """The score of each architecture, in order; call `prepare` first."""
 
     def score(self, architectures: Sequence[Architecture]) -> list[float] | None:  # noqa: ARG002 - see `SinglePathSupernet`
-        """Accuracy in percent of each by shared weights; None where there are none."""
+        """Accuracy in percent of each architecture by shared weights; None without shared weights."""
         return None
 
     def close(self) -> None:  # noqa: B027 - most hold nothing
-        """Let go of what it holds, such as processes; it can be used again."""
+        """Release resources such as processes; the evaluator can be used again."""
 
     def __call__(self, architectures: Sequence[Architecture]) -> list[float]:
-        """As an `ScoreFunction`, for tasks of other searches."""
+        """Scores as a `ScoreFunction`, for tasks of other searches."""
         self.prepare()
         return [each.accuracy for each in self.evaluate(architectures)]
 
 
 class FunctionEvaluator(Evaluator):
-    """What the user's own function says."""
+    """An evaluator that calls the user's own function."""
 
     def __init__(self, evaluate: ScoreFunction) -> None:
         self._evaluate = evaluate
 
     def identity(self) -> str:
-        """What the evaluator says of itself, or its name."""
+        """The identity of the user's function; see `evaluator_identity`."""
         return evaluator_identity(self._evaluate)
 
     def evaluate(self, architectures: Sequence[Architecture], progress: Steps = unheard) -> list[Score]:
-        """Ask it for all at once.
+        """Call the function once for all architectures.
 
         Raises:
-            DataError: it gives another number of values, or one that is not finite.
+            DataError: it returns the wrong number of values, or one that is not finite.
         """
         values = [float(value) for value in self._evaluate(architectures)]
         if len(values) != len(architectures) or not all(map(math.isfinite, values)):
@@ -106,18 +111,36 @@ class FunctionEvaluator(Evaluator):
         return [Score(value) for value in values]
 
 
+def accuracy_of(logits: Callable[[Tensor], Tensor], images: Images, normalisation: Normalisation) -> float:
+    """Accuracy in percent of a function that returns logits, on large batches of nearly equal size.
+
+    A supernet's batch norms use the statistics of the batch, so its size matters: at most `SCORED` images.
+
+    Args:
+        logits: images [B, C, H, W] -> [B, classes].
+        images: all of them are used once.
+        normalisation: normalisation of the images.
+    """
+    batch = -(-len(images) // -(-len(images) // SCORED))
+    correct = 0
+    with torch.no_grad():
+        for pixels, labels in every_batch(images, batch, normalisation):
+            correct += int((logits(pixels).argmax(1) == labels).sum())
+    return 100.0 * correct / len(images)
+
+
 class TableEvaluator:
-    """Accuracies that are known, such as NAS-Bench-201's, as an `ScoreFunction`."""
+    """Known accuracies, such as NAS-Bench-201's, as a `ScoreFunction`."""
 
     def __init__(self, accuracies: Mapping[str, float]) -> None:
-        """Take the accuracies in percent by the architectures' text."""
+        """Store the accuracies in percent, by the architectures' text."""
         self._accuracies = dict(accuracies)
 
     def __call__(self, architectures: Sequence[Architecture]) -> list[float]:
-        """The accuracy of each.
+        """The accuracy of each architecture.
 
         Raises:
-            UsageError: the table does not have one.
+            UsageError: the table lacks one of them.
         """
         missing = next((each for each in architectures if str(each) not in self._accuracies), None)
         if missing is not None:
@@ -136,10 +159,10 @@ class TableEvaluator:
 
 
 def evaluator_identity(evaluate: ScoreFunction) -> str:
-    """By what a checkpoint knows its evaluator: its `identity()`, or the name and the code of a function.
+    """The identity of an evaluator in a checkpoint: its `identity()`, or the name and the bytecode of a function.
 
-    One that is changed is known as another, as are two lambdas; what a function reads from elsewhere is not looked at.
-    An evaluator with an `identity()` of its own says itself when it is the same.
+    A changed function has another identity, and so have two lambdas. Data that a function reads from elsewhere is not
+    considered. An evaluator with its own `identity()` decides itself.
     """
     identity = getattr(evaluate, "identity", None)
     if callable(identity):
@@ -149,7 +172,7 @@ def evaluator_identity(evaluate: ScoreFunction) -> str:
 
 
 def _code_of(evaluate: object) -> list[str]:
-    """What a function, a method, an object that can be called, or a `functools.partial` of them does."""
+    """The bytecode of a function, a method, a callable object, or a `functools.partial` of them, as texts."""
     if isinstance(evaluate, functools.partial):
         return [*_code_of(evaluate.func), repr(evaluate.args), repr(sorted(evaluate.keywords.items()))]
     function = evaluate if inspect.isroutine(evaluate) else type(evaluate).__call__

@@ -1,8 +1,8 @@
-"""The architectures of a task that are predicted inside all of its limits, and ways to get new ones.
+"""The feasible set: the architectures of a task that are predicted inside all of its limits, and ways to get new ones.
 
-Costs are predicted before anything is evaluated, so nothing outside a limit is ever trained or scored: what is outside
-is drawn again, or repaired by the steps that take most off the violation; where draws miss, a small space is listed.
-What lets no image through is as good as outside. Each architecture is given out once.
+Costs are predicted before any evaluation, so nothing outside a limit is ever trained or scored. An architecture outside
+is drawn again, or repaired by the steps that reduce the violation most; if draws fail, a small space is listed.
+Disconnected architectures count as outside. Each architecture is handed out once.
 """
 
 from __future__ import annotations
@@ -20,24 +20,24 @@ from chronas.search.objective import Objective
 from chronas.search.searcher import Task
 from chronas.spaces import Architecture
 
-CHUNK = 256  # architectures that are predicted at once
-DRAWS = 16  # chunks without anything new inside before all are looked through or, of too many, some are repaired
-REPAIRS = 64  # random architectures that are repaired before there is nothing left
-VARIED = 32  # variations that are tried before one is drawn
+CHUNK = 256  # architectures predicted at once
+DRAWS = 16  # chunks without new feasible ones before the whole space is listed or, if it is large, some are repaired
+REPAIRS = 64  # random architectures to repair before the set counts as empty
+VARIED = 32  # variations to try before a random draw
 
 
 class FeasibleSet:
-    """Hands out candidates that are new and inside.
+    """Hands out feasible candidates, each once.
 
     Attributes:
-        space: of the architectures.
-        size: of the deployed network.
-        objectives: names of the costs to trade against accuracy: all but those that a limit alone speaks of.
-        generator: everything random in it and in the searcher that uses it.
+        space: space of the architectures.
+        size: size of the deployed network.
+        objectives: names of the costs to trade against accuracy: all costs except those that only have a limit.
+        generator: source of all randomness here and in the searcher.
     """
 
     def __init__(self, task: Task, generator: np.random.Generator) -> None:
-        """Begin with nothing given out; the task's costs are known to fit its limits (`Objective` has checked)."""
+        """Start with no architecture handed out; `Objective` has checked that the task's costs fit its limits."""
         self.space, self.size = task.space, task.size
         pressed = {name for name, weight in task.objective.weights.items() if weight > 0}
         self.objectives = [name for name in task.costs if name in pressed or name not in task.objective.limits]
@@ -52,10 +52,10 @@ class FeasibleSet:
         self._nearest: Trial | None = None
 
     def draw(self) -> Trial | None:
-        """A new one, uniform over those inside; None: nothing is left.
+        """A new feasible candidate, drawn uniformly; None if nothing is left.
 
-        By rejection; where that fails, a small space is listed, and random architectures of a large one are repaired,
-        which may miss the last few.
+        It draws by rejection. If that fails, a small space is listed; for a large one random architectures are
+        repaired, which may miss the last few.
         """
         while True:
             while self._pool:
@@ -71,7 +71,7 @@ class FeasibleSet:
                 return self._repaired()
 
     def vary(self, make: Callable[[], Architecture]) -> Trial | None:
-        """A new one by `make`: repaired where it is outside, made again where it is known; None: nothing is left."""
+        """A new candidate by `make`: repaired if infeasible, made again if known; None if nothing is left."""
         for _ in range(VARIED):
             made = make()
             [candidate] = self._candidates([made])
@@ -81,34 +81,34 @@ class FeasibleSet:
         return self.draw()
 
     def around(self, architecture: Architecture) -> list[Trial]:
-        """All neighbours that are new and inside, in random order; they are not given out yet."""
+        """All new feasible neighbours, in random order; they are not handed out yet."""
         found = self.new(neighbours(architecture))
         return [found[n] for n in self.generator.permutation(len(found))]
 
     def take(self, candidates: Sequence[Trial]) -> list[Trial]:
-        """Give these out; those that were before are left out."""
+        """Hand out these candidates; those that were handed out before are left out."""
         return [candidate for candidate in candidates if self._take(candidate)]
 
     def known(self, architectures: Sequence[Architecture]) -> list[Trial]:
-        """Candidates of architectures that need not be given out, inside or not."""
+        """Candidates for architectures that are known, feasible or not; they are not handed out again."""
         self._given.update(architectures)
         return self._candidates(architectures)
 
     def penalty(self, candidate: Trial) -> float:
-        """What the weights add to the share of wrong images: weight * predicted cost / median of each."""
+        """The penalty of a candidate: the sum of weight * predicted cost / median over the costs."""
         return self._objective.cost_penalty(candidate.costs)
 
     def inside(self, candidate: Trial) -> bool:
-        """Whether it is predicted inside all limits and lets images through."""
+        """Whether a candidate is predicted inside all limits and is connected."""
         return self._violation(candidate) == 0 and candidate.architecture.connected()
 
     def new(self, architectures: Sequence[Architecture]) -> list[Trial]:
-        """Those of some architectures that are inside and were not given out, once each, in their order."""
+        """Candidates for those architectures that are feasible and not yet handed out, once each, in their order."""
         fresh = [each for each in dict.fromkeys(architectures) if each not in self._given]
         return [each for each in self._candidates(fresh) if self.inside(each)]
 
     def repair(self, architecture: Architecture) -> Trial | None:
-        """A new one inside by the steps from an architecture that take most off its violation; None: none is near."""
+        """A new feasible candidate by steps that reduce the violation most; None if none is near."""
         violation = math.inf
         while True:
             around = self._candidates(neighbours(architecture))
@@ -121,7 +121,7 @@ class FeasibleSet:
             architecture, violation = best.architecture, self._violation(best)
 
     def out_of_reach(self) -> OutOfReachError:
-        """The error where not even one was found; tells what came nearest."""
+        """The error if no candidate was found; it reports the nearest costs."""
         assert self._nearest is not None
         return out_of_reach(self.space.name, self._limits, self._nearest.costs)
 
@@ -131,7 +131,7 @@ class FeasibleSet:
         return new
 
     def _fill(self) -> bool:
-        """Draw until there is something new inside; False: `DRAWS` chunks had nothing."""
+        """Draw until there is a new feasible candidate; False if `DRAWS` chunks had none."""
         for _ in range(DRAWS):
             self._pool = self.new([self.space.draw(self.generator) for _ in range(CHUNK)])
             if self._pool:
@@ -139,7 +139,7 @@ class FeasibleSet:
         return False
 
     def _rest(self) -> list[Trial]:
-        """All of a small space that is new and inside, in random order."""
+        """All remaining new feasible candidates of a small space, in random order."""
         rest = self.new(list(self.space.every()))
         return [rest[n] for n in self.generator.permutation(len(rest))]
 

@@ -1,8 +1,8 @@
-"""Small changes of architectures, in any space: neighbours, mutation, crossover.
+"""Small changes of architectures in any space: neighbours, mutation, crossover.
 
-A step changes the operation of one kept decision, or, in a group that keeps some of its decisions, keeps another one in
-its place (the hidden-state mutation of Real et al., arXiv 1802.01548), with any operation. NAS-Bench-201 has 24
-neighbours, FBNet 176, DARTS about 300. Groups cross over as wholes, so a child is always valid.
+A step changes the operation of one kept decision. In a group that keeps only some of its decisions, it can also keep
+another decision instead (the hidden-state mutation of Real et al., arXiv 1802.01548), with any operation. NAS-Bench-201
+has 24 neighbours, FBNet 176, DARTS about 300. Crossover exchanges whole groups, so a child is always valid.
 """
 
 from __future__ import annotations
@@ -26,18 +26,18 @@ def neighbours(architecture: Architecture) -> list[Architecture]:
 
 
 def mutate(architecture: Architecture, generator: np.random.Generator) -> Architecture:
-    """A random neighbour: first the group is drawn, then the step, so that large groups do not change more often."""
+    """A random neighbour: first a group is drawn, then a step, so that large groups do not change more often."""
     return mutate_group(architecture, int(generator.integers(len(architecture.space.groups))), generator)
 
 
 def mutate_group(architecture: Architecture, group: int, generator: np.random.Generator) -> Architecture:
-    """A random step in one group; the architecture itself where the group has one assignment only."""
+    """A random step in one group; the architecture itself if the group has only one assignment."""
     changes = _changes(architecture.space, architecture.space.groups[group], architecture.choices)
     return _changed(architecture, changes[int(generator.integers(len(changes)))]) if changes else architecture
 
 
 def crossover(first: Architecture, second: Architecture, generator: np.random.Generator) -> Architecture:
-    """Each group from either parent with equal chances."""
+    """Each group from either parent with equal probability."""
     space = first.space
     choices = list(first.choices)
     for group, swap in zip(space.groups, generator.random(len(space.groups)) < 0.5, strict=True):

@@ -1,13 +1,13 @@
-"""Task loss and costs made into one number to descend on: by weights, by limits, or both, on any costs at once.
+"""The objective of a search: task loss and costs combined by weights, by limits, or both, for any number of costs.
 
-A weight adds weight * E[cost] / median, after LA-DARTS (arXiv 2001.06392); the median of the table makes one weight
-mean the same everywhere. A limit adds (m + rho * max(v, 0)) * (E[cost] / limit - 1), where v is the violation: the cost
-of the most probable architecture over the limit, minus one. Its multiplier m is learned by ascent on v, after LightNAS
-(arXiv 2208.14446), and rho is the penalty of an augmented Lagrangian (Hestenes 1969, Powell 1969): it answers a
-violation at once, where a multiplier alone has LightNAS's tens of thousands of steps to wait; rho = 0 is LightNAS.
-We differ: a multiplier never falls below zero, so a limit never makes a network slower. Each cost has a limit and a
-multiplier of its own; as violations are relative, one rho and one rate fit all. With weights and limits, the weights go
-on pressing inside the limits.
+A weight adds weight * E[cost] / median, after LA-DARTS (arXiv 2001.06392); dividing by the table's median makes weights
+comparable between tables. A limit adds (m + rho * max(v, 0)) * (E[cost] / limit - 1), where v is the violation: the
+cost of the most probable architecture over the limit, minus one. Its multiplier m is learned by ascent on v, after
+LightNAS (arXiv 2208.14446), and rho is the penalty of an augmented Lagrangian (Hestenes 1969, Powell 1969): it reacts
+to a violation at once, while a multiplier alone needs LightNAS's tens of thousands of steps; rho = 0 is LightNAS. We
+differ: a multiplier never falls below zero, so a limit never makes a network slower. Each cost has its own limit and
+multiplier; violations are relative, so one rho and one rate fit all. With both weights and limits, the weights still
+act inside the limits.
 """
 
 from __future__ import annotations
@@ -29,13 +29,13 @@ Limit = Annotated[float, Field(gt=0.0)]
 
 
 @dataclass(frozen=True)
-class SearchCost:
-    """A cost that a search can press on.
+class Cost:
+    """A cost with its predictor, for a search.
 
     Attributes:
-        predict: frozen predictor, encodings [N, W] -> [N] in the cost's unit; differentiable in them, if the searcher
-            descends by gradient.
-        median: of the table that it was fitted on, in the cost's unit.
+        predict: frozen predictor, encodings [N, W] -> [N] in the cost's unit; differentiable, if the searcher is
+            gradient-based.
+        median: median of the table of the fit, in the cost's unit.
     """
 
     predict: CostFunction
@@ -43,32 +43,32 @@ class SearchCost:
 
 
 class ObjectiveConfig(BaseModel):
-    """How much costs matter during a search; costs are named as in `Task.costs`, for example "latency_ms"."""
+    """The influence of costs on a search; costs are named as in `Task.costs`, for example "latency_ms"."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
     weights: dict[str, Weight] = Field(default={}, description="weight of each expected cost / its table's median")
     limits: dict[str, Limit] = Field(
-        default={}, description="what the found network must not exceed, in the unit of each cost"
+        default={}, description="upper limits for the found network, in the unit of each cost"
     )
     samples: int = Field(default=8, ge=1, le=4096, description="architectures sampled for the expected costs of a step")
     multiplier_rate: float = Field(
         default=0.05,
         gt=0.0,
         le=100.0,
-        description="how fast a limit's multiplier follows its relative violation, a step",
+        description="rate at which a limit's multiplier follows its relative violation in each step",
     )
     penalty: float = Field(
-        default=1.0, ge=0.0, le=1e6, description="what the violation of the moment adds to its multiplier (rho)"
+        default=1.0, ge=0.0, le=1e6, description="weight of the present violation, added to its multiplier (rho)"
     )
 
     @property
     def asked(self) -> list[str]:
-        """The costs that have a part in the search: a weight above zero or a limit."""
+        """The costs that have a part in the search: with a weight above zero or a limit."""
         return list({**{name: weight for name, weight in self.weights.items() if weight > 0}, **self.limits})
 
 
-def predicted(costs: Mapping[str, SearchCost], codes: Tensor) -> dict[str, Tensor]:
+def predicted(costs: Mapping[str, Cost], codes: Tensor) -> dict[str, Tensor]:
     """Each cost [N] of encodings [N, W], in its unit.
 
     Raises:
@@ -82,22 +82,22 @@ def predicted(costs: Mapping[str, SearchCost], codes: Tensor) -> dict[str, Tenso
 
 
 class Objective:
-    """The costs' part of what a search descends on.
+    """The cost part of a search's objective.
 
     Attributes:
         config: weights, limits, samples.
-        multipliers: what each limit weighs now; learned, never negative.
+        multipliers: present multiplier of each limit; learned, never negative.
     """
 
-    def __init__(self, config: ObjectiveConfig, costs: Mapping[str, SearchCost]) -> None:
-        """Check that what the config asks for can be computed.
+    def __init__(self, config: ObjectiveConfig, costs: Mapping[str, Cost]) -> None:
+        """Check that all weights and limits can be computed.
 
         Args:
             config: weights, limits, samples.
-            costs: what can be predicted, by name; those without weight and limit are recorded only.
+            costs: predictable costs by name; costs without weight and limit are only recorded.
 
         Raises:
-            UsageError: a weight or a limit of a cost that is not there, or a weight without a median.
+            UsageError: a weight or a limit is on a missing cost, or a weight is on a cost without a median.
         """
         weights = {name: weight for name, weight in config.weights.items() if weight > 0}
         for name in config.asked:
@@ -118,19 +118,19 @@ class Objective:
 
     @property
     def active(self) -> bool:
-        """Whether there is a term at all."""
+        """Whether there is a cost term."""
         return bool(self.config.asked)
 
     def term(self, relaxation: Relaxation, generator: torch.Generator, *, limited: Relaxation | None = None) -> Tensor:
-        """[] what is added to the validation loss; only an `active` objective has one.
+        """[] the term to add to the validation loss; only an `active` objective has one.
 
         Args:
             relaxation: the distribution over architectures; the term is differentiable in its alphas.
             generator: draws the sampled architectures, the same ones for all costs.
-            limited: whose most probable architecture has the limits, where that is not `relaxation`.
+            limited: distribution whose most probable architecture must keep the limits, if it is not `relaxation`.
 
         Raises:
-            DataError: a predictor gave no finite number.
+            DataError: a prediction is not a finite number.
         """
         assert self.active
         pressing = {name: self._costs[name] for name in self.config.asked}
@@ -144,17 +144,17 @@ class Objective:
         return torch.stack(parts).sum()
 
     def cost_penalty(self, costs: Mapping[str, float]) -> float:
-        """What the weights make of one architecture's costs: the sum of weight * cost / median, 0 without weights."""
+        """The penalty for one architecture's costs: the sum of weight * cost / median; 0 without weights."""
         return sum((scale * costs[name] for name, scale in self._scales.items()), 0.0)
 
     def violations(self, relaxation: Relaxation) -> dict[str, float]:
-        """Each limited cost of the most probable architecture over its limit, minus one."""
+        """For each limit, the most probable architecture's cost divided by the limit, minus one."""
         limited = {name: self._costs[name] for name in self.config.limits}
         values = _of_mode(limited, relaxation)
         return {name: values[name] / limit - 1.0 for name, limit in self.config.limits.items()}
 
     def ascend(self, relaxation: Relaxation) -> None:
-        """Let each multiplier follow its violation after a step on the alphas; does nothing without limits."""
+        """Update each multiplier by its violation after a step of the alphas; do nothing without limits."""
         for name, violation in self.violations(relaxation).items():
             self.multipliers[name] = max(0.0, self.multipliers[name] + self.config.multiplier_rate * violation)
 
@@ -171,7 +171,7 @@ class Objective:
         return _of_mode(self._costs, relaxation)
 
     def record(self, relaxation: Relaxation, generator: torch.Generator) -> dict[str, float]:
-        """What the history of an epoch says of the costs: `expected_<cost>`, `mode_<cost>`, `multiplier.<cost>`."""
+        """The costs in an epoch's history: `expected_<cost>`, `mode_<cost>`, `multiplier.<cost>`."""
         return {
             **{f"expected_{name}": value for name, value in self.expected(relaxation, generator).items()},
             **{f"mode_{name}": value for name, value in self.mode(relaxation).items()},
@@ -179,7 +179,7 @@ class Objective:
         }
 
 
-def _of_mode(costs: Mapping[str, SearchCost], relaxation: Relaxation) -> dict[str, float]:
+def _of_mode(costs: Mapping[str, Cost], relaxation: Relaxation) -> dict[str, float]:
     code = torch.from_numpy(relaxation.space.encode([relaxation.mode()])) if costs else torch.empty(0)
     with torch.no_grad():
         return {name: float(value) for name, value in predicted(costs, code).items()}

@@ -1,8 +1,8 @@
-"""A front out of one search: networks from fast to accurate, of which none beats another.
+"""A Pareto front from one search: networks from fast to accurate, none dominated by another.
 
-Of all contenders of a search along a ladder of limits, those stay that no other beats in predicted cost and quality;
-of these each rung takes the best one within its limits. Where several rungs take the same one, the others of
-the front fill up, those first that lie farthest from what is taken.
+Among all contenders of a search for a sequence of limits, those are kept that no other dominates in predicted cost and
+quality. Each limit takes the best of these within it. If several limits take the same network, the front is filled with
+others, the farthest from the chosen ones first.
 """
 
 from __future__ import annotations
@@ -21,18 +21,18 @@ from chronas.search.searcher import SearchResult, Task
 
 
 def find_front(found: SearchResult, task: Task, cost: str, count: int, progress: Progress = silent) -> list[Trial]:
-    """At most `count` architectures of which none beats another, by rising predicted cost and quality.
+    """At most `count` architectures, none dominated by another, by rising predicted cost and quality.
 
     Args:
-        found: what a search for the task gave.
-        task: the one that was searched for; its limits hold for all of them.
-        cost: that accuracy is traded against, a name in `task.costs`.
-        count: of architectures; there are fewer where fewer are not beaten.
-        progress: told of each step.
+        found: result of a search for the task.
+        task: the task of that search; its limits apply to all architectures.
+        cost: the cost to trade against accuracy, a name in `task.costs`.
+        count: number of architectures; there are fewer if the front is smaller.
+        progress: called after each step.
 
     Raises:
         UsageError: the cost has no predictor.
-        DataError: a predictor gave no finite number.
+        DataError: a prediction is not a finite number.
     """
     require_costs(task.costs, {cost: math.inf})
     ladder = rungs(task, cost, count)
@@ -40,7 +40,7 @@ def find_front(found: SearchResult, task: Task, cost: str, count: int, progress:
 
 
 def choose_front(contenders: Sequence[Trial], cost: str, ladder: Sequence[Limits]) -> list[Trial]:
-    """For each rung the best of the unbeaten within it, filled up to one a rung, by rising cost and quality."""
+    """For each limit the best non-dominated contender within it, filled up to one for each limit, by rising cost."""
     unbeaten = _unbeaten(contenders, cost)
     values = [each.costs[cost] for each in unbeaten]
     within = [
@@ -55,7 +55,7 @@ def choose_front(contenders: Sequence[Trial], cost: str, ladder: Sequence[Limits
 
 
 def _unbeaten(contenders: Sequence[Trial], cost: str) -> list[Trial]:
-    """Those that no other beats, one of equals, by rising cost and so by rising quality."""
+    """The non-dominated contenders, one of equal ones, by rising cost and so by rising quality."""
     if not contenders:
         return []
     points = np.array([[each.costs[cost], -each.quality] for each in contenders])

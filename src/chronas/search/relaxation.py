@@ -1,14 +1,14 @@
-"""Logits as a distribution over valid architectures, whose mode is DARTS's derivation (DARTS: arXiv 1806.09055).
+"""Alphas as a distribution over valid architectures, whose mode is DARTS's derivation (DARTS: arXiv 1806.09055).
 
-p(a) is proportional to exp(sum of the scores of what a chooses), over *valid* architectures only. The score of an
-option is its log-softmax on its edge, with the unselectable `none` in the softmax; PC-DARTS (arXiv 1907.05737) adds
-log beta, the log-softmax of its edge among the incoming edges of the node. Groups are independent and small (a DARTS
-node has at most 490 valid choices), so probabilities and marginals are exact by enumeration. LA-DARTS (arXiv
-2001.06392) also samples from p, but does not say how gradients pass; here each code is hard + (q - q.detach()) with
-the exact marginals q, which makes the gradient of a linear cost exact whatever is sampled.
+p(a) is proportional to exp(sum of the scores of the options of a), over *valid* architectures only. The score of an
+option is its log-softmax on its edge, with the unselectable `none` in the softmax; PC-DARTS (arXiv 1907.05737) adds log
+beta, the log-softmax of its edge among the incoming edges of the node. Groups are independent and small (a DARTS node
+has at most 490 valid choices), so probabilities and marginals are exact by enumeration. LA-DARTS (arXiv 2001.06392)
+also samples from p, but does not say how gradients pass; here each code is hard + (q - q.detach()) with the exact
+marginals q, which makes the gradient of a linear cost exact for every sample.
 
-Letters: `D` decisions, `O` the most relaxed options of a decision, `W` slots of the encoding, `G` groups, `N` choices
-of a group (padded), `K` kept, `M` architectures.
+Letters: `D` decisions, `O` the largest number of relaxed options of a decision, `W` slots of the encoding, `G` groups,
+`N` choices of a group (padded), `K` kept, `M` architectures.
 """
 
 from __future__ import annotations
@@ -31,16 +31,16 @@ PADDING = -1e4  # alpha of a column that a decision with fewer options does not 
 
 @dataclass(frozen=True)
 class Choices:
-    """All valid choices of all groups of a space as index tensors; slot W stands for nothing and scores zero.
+    """All valid choices of all groups of a space as index tensors; slot W means nothing and has score zero.
 
     Attributes:
         slots: [G, N, K] the slots that a choice of a group sets.
-        valid: [G, N] False where a group has fewer than N choices.
-        columns: [D, O] False where a decision has fewer than O relaxed options.
+        valid: [G, N] False for choices that a group does not have.
+        columns: [D, O] False for relaxed options that a decision does not have.
         decision_of: [W] decision of each slot.
         column_of: [W] column in the alphas of each slot.
         group_of: [D] group of each decision.
-        position: for each group, its choices -> their number.
+        position: for each group, its choices -> their index.
     """
 
     slots: Tensor
@@ -54,7 +54,7 @@ class Choices:
 
 @functools.cache
 def choices_of(space: Space) -> Choices:
-    """The index tensors of a space, made once."""
+    """The index tensors of a space, created once."""
     assignments = [space.assignments(group) for group in space.groups]
     longest, kept = max(map(len, assignments)), max(group.keep for group in space.groups)
     slots = torch.full((len(space.groups), longest, kept), space.encoding_length)
@@ -76,10 +76,10 @@ def choices_of(space: Space) -> Choices:
 
 
 def padded(space: Space, alphas: Tensor) -> Tensor:
-    """Alphas [D, O] with `PADDING` in the columns that a decision with fewer options does not have.
+    """Alphas [D, O] with `PADDING` in the columns that a decision does not have.
 
     Raises:
-        UsageError: they have another shape.
+        UsageError: the alphas have another shape.
     """
     columns = choices_of(space).columns
     if alphas.shape != columns.shape:
@@ -88,7 +88,7 @@ def padded(space: Space, alphas: Tensor) -> Tensor:
 
 
 def listed(space: Space, alphas: Tensor) -> list[Any]:
-    """Alphas [D, O] as nested lists, each row with the options that its decision has."""
+    """Alphas [D, O] as nested lists, where each row has only its decision's options."""
     rows: list[Any] = alphas.tolist()
     if bool(choices_of(space).columns.all()):
         return rows
@@ -96,15 +96,15 @@ def listed(space: Space, alphas: Tensor) -> list[Any]:
 
 
 class Relaxation:
-    """What alphas say: weights for the supernet, and a distribution over architectures to sample and to rank."""
+    """Alphas as weights for the supernet, and as a distribution over architectures to sample and to rank."""
 
     def __init__(self, space: Space, alphas: Tensor, edge_alphas: Tensor | None = None) -> None:
         """Enumerate every group once.
 
         Args:
-            space: the space whose decisions the alphas are of.
-            alphas: [D, O] one row a decision, columns as in `Decision.relaxed`; those that a decision does not have
-                take no part.
+            space: the space of the alphas' decisions.
+            alphas: [D, O] one row for each decision, columns as in `Decision.relaxed`; columns that a decision lacks
+                are ignored.
             edge_alphas: [D] PC-DARTS's edge normalisation, or None.
 
         Raises:
@@ -137,7 +137,7 @@ class Relaxation:
         )
 
     def marginals(self) -> Tensor:
-        """[W] the exact probability q that an architecture of p sets a slot, differentiable in the alphas."""
+        """[W] the exact probability q that an architecture from p has a slot, differentiable in the alphas."""
         slots = self._choices.slots
         spread = self._log_p.exp()[:, :, None].expand(slots.shape)
         return spread.new_zeros(self.space.encoding_length + 1).index_add(0, slots.flatten(), spread.flatten())[:-1]
@@ -147,7 +147,7 @@ class Relaxation:
         return -(self._log_p.exp() * self._log_p.masked_fill(~self._choices.valid, 0.0)).sum()
 
     def sample(self, count: int, generator: torch.Generator) -> Tensor:
-        """[M, W] encodings of `count` independent architectures of p, exact; each carries the gradient of q."""
+        """[M, W] encodings of `count` independent exact samples from p; each carries the gradient of q."""
         marginals = self.marginals()
         return self.codes(self.draw(count, generator)) + (marginals - marginals.detach())
 
@@ -160,17 +160,17 @@ class Relaxation:
         return [(self.architecture(numbers), log_p) for numbers, log_p in itertools.islice(self.ranked(), count)]
 
     def log_probability(self, architecture: Architecture) -> float:
-        """The natural logarithm of p of an architecture of this space."""
+        """The natural logarithm of p for an architecture of this space."""
         numbers = [
             positions[tuple(architecture.choices[d] for d in group.decisions)]
             for group, positions in zip(self.space.groups, self._choices.position, strict=True)
         ]
         return float(self.log_probabilities(torch.tensor([numbers]))[0].detach())
 
-    # ---- architectures as numbers [G]: which of its valid choices each group takes
+    # ---- architectures as numbers [G]: the index of each group's choice among its valid ones
 
     def draw(self, count: int, generator: torch.Generator) -> Tensor:
-        """[M, G] the numbers of `count` independent architectures of p."""
+        """[M, G] the numbers of `count` independent samples from p."""
         return torch.multinomial(self._log_p.detach().exp(), count, replacement=True, generator=generator).T
 
     def mode_numbers(self) -> Tensor:
@@ -178,20 +178,20 @@ class Relaxation:
         return self._log_p.detach().argmax(dim=1)
 
     def architecture(self, numbers: Sequence[int]) -> Architecture:
-        """The architecture of numbers [G]."""
+        """The architecture with numbers [G]."""
         choices: dict[int, Choice] = {}
         for group, number in zip(self.space.groups, numbers, strict=True):
             choices.update(zip(group.decisions, self.space.assignments(group)[number], strict=True))
         return Architecture(self.space, tuple(choices[d] for d in range(len(choices))))
 
     def codes(self, numbers: Tensor) -> Tensor:
-        """[M, W] encodings of the architectures of numbers [M, G]."""
+        """[M, W] encodings of the architectures with numbers [M, G]."""
         slots = self._choices.slots[torch.arange(numbers.shape[1]), numbers]  # [M, G, K]
         codes = self.alphas.new_zeros(len(numbers), self.space.encoding_length + 1)
         return codes.scatter_(1, slots.flatten(1), 1.0)[:, :-1]
 
     def log_probabilities(self, numbers: Tensor) -> Tensor:
-        """[M] the natural logarithm of p of the architectures of numbers [M, G], differentiable in the alphas."""
+        """[M] the natural logarithm of p for the architectures with numbers [M, G], differentiable in the alphas."""
         return self._log_p[torch.arange(numbers.shape[1]), numbers].sum(dim=1)
 
     def neighbours(self, numbers: Tensor) -> Tensor:
@@ -206,8 +206,8 @@ class Relaxation:
     def ranked(self) -> Iterator[tuple[tuple[int, ...], float]]:
         """Numbers [G] of all architectures with their log-probability, most probable first, exactly and lazily.
 
-        A tuple of ranks, one a group, is pushed only by the tuple whose last non-zero rank is one less: once each, and
-        always after a tuple that is at least as probable.
+        A tuple of ranks, one for each group, is pushed only by the tuple whose last non-zero rank is one less. So each
+        tuple is pushed once, and always after one that is at least as probable.
         """
         ordered = self._log_p.detach().double().sort(dim=1, descending=True, stable=True)
         values, numbers = ordered.values.tolist(), ordered.indices.tolist()

@@ -1,11 +1,11 @@
-"""A choice among candidates: not the first by the logits alone, but what logits, supernet and predictors agree on.
+"""Reranking of candidates: the choice combines the alphas, the supernet's accuracy and the predictors.
 
-Of a search's most probable candidates, those enter that every predictor puts inside its limit by a margin of so many
-of its own standard deviations. Each is judged by its place in the searcher's own order, by its validation accuracy
-with the search's shared weights, and, where costs have weights, by their penalty; the smallest mean of the ranks wins.
-Ranks, because nothing says how many percent a nat of probability is worth. A searcher without shared weights keeps its
-own order. The rule is ours; that one supernet's accuracy ranks better than logits is known since SPOS (arXiv
-1904.00420), that it misleads alone, too (arXiv 2008.03064): hence both.
+A candidate takes part if every predictor puts it inside its limit by a margin, in standard deviations of the
+prediction. Candidates are ranked by the searcher's own order, by validation accuracy with the search's shared weights,
+and, if costs have weights, by their penalty. The smallest mean rank wins. Ranks are used because percent of accuracy
+and nats of probability are not comparable. A searcher without shared weights keeps its own order. The rule is ours: a
+supernet's accuracy is known to rank better than alphas (SPOS, arXiv 1904.00420), but also to mislead if used alone
+(arXiv 2008.03064), so both are used.
 """
 
 from __future__ import annotations
@@ -16,7 +16,6 @@ from dataclasses import replace
 
 import numpy as np
 from pydantic import BaseModel, ConfigDict, Field
-from scipy.stats import rankdata
 
 from chronas.progress import Progress, silent
 from chronas.records import Trial
@@ -24,27 +23,27 @@ from chronas.search.searcher import SearchResult
 from chronas.spaces import Architecture
 
 CHUNK = 64
-LOOKED_AT = 4096  # candidates that are looked at for such with a margin; a tight limit has few
+LOOKED_AT = 4096  # candidates to search for ones with a margin; a tight limit has few
 
-Deviations = Callable[[Sequence[Architecture]], Sequence[Mapping[str, float]]]  # of each predicted cost, by name
-Penalty = Callable[[Mapping[str, float]], float]  # what weights make of an architecture's costs
+Deviations = Callable[[Sequence[Architecture]], Sequence[Mapping[str, float]]]  # of costs, by name
+Penalty = Callable[[Mapping[str, float]], float]  # costs of an architecture -> their penalty by weights
 
 
 class RerankConfig(BaseModel):
-    """How the network of a search is chosen among its candidates."""
+    """Settings for choosing the network of a search among its candidates."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
     candidates: int = Field(
-        default=32, ge=1, le=1024, description="feasible candidates that the supernet judges; 1 takes the most probable"
+        default=32, ge=1, le=1024, description="feasible candidates that the supernet scores; 1 takes the most probable"
     )
     margin: float = Field(
-        default=1.0, ge=0.0, le=10.0, description="standard deviations of a prediction that must fit below its limit"
+        default=1.0, ge=0.0, le=10.0, description="standard deviations by which a prediction must be below its limit"
     )
 
 
 class Reranker:
-    """Judges the candidates of one search; what was scored is remembered, for when limits are tightened."""
+    """Reranks the candidates of one search; scores are remembered for later calls with tighter limits."""
 
     def __init__(
         self,
@@ -55,14 +54,14 @@ class Reranker:
         penalty: Penalty | None = None,
         progress: Progress = silent,
     ) -> None:
-        """Take the search's result.
+        """Store the search's result.
 
         Args:
-            found: what a search gave back.
-            config: how many candidates, and the margin.
-            deviations: the standard deviation of each predicted cost of architectures; None asks for no margin.
-            penalty: of an architecture's costs; None where no cost has a weight.
-            progress: told of each candidate that is scored.
+            found: result of a search.
+            config: number of candidates, and the margin.
+            deviations: gives the standard deviation of each predicted cost of architectures; None for no margin.
+            penalty: gives the penalty of an architecture's costs; None if no cost has a weight.
+            progress: called after each scored candidate.
         """
         self._found = found
         self._config = config
@@ -72,11 +71,11 @@ class Reranker:
         self._scores: dict[Architecture, float] = {}
 
     def ranked(self, limits: Mapping[str, float], excluded: Collection[Architecture] = ()) -> list[Trial]:
-        """The candidates inside all limits, the choice first; none where all are excluded.
+        """The candidates inside all limits, the chosen one first; empty if all are excluded.
 
         Args:
-            limits: by the cost's name, in its unit.
-            excluded: architectures that are not to be chosen.
+            limits: limits by name of the cost, in its unit.
+            excluded: architectures that must not be chosen.
 
         Raises:
             UsageError: as `SearchResult.candidates`.
@@ -87,6 +86,8 @@ class Reranker:
             return [
                 replace(each, place=place, rank=float(place), margin=margin) for place, each in enumerate(entered, 1)
             ]
+        from scipy.stats import rankdata  # here, as it takes a second to import
+
         ranks = [np.arange(1.0, len(entered) + 1), rankdata([-accuracy for accuracy in accuracies])]
         if self._penalty is not None:
             ranks.append(rankdata([self._penalty(each.costs) for each in entered]))
@@ -96,10 +97,10 @@ class Reranker:
                 zip(entered, accuracies, np.mean(ranks, axis=0), strict=True), 1
             )
         ]
-        return sorted(compared, key=lambda each: each.rank)  # stable: of equals the searcher's first
+        return sorted(compared, key=lambda each: each.rank)  # stable: equals keep the searcher's order
 
     def _enter(self, limits: Mapping[str, float], excluded: Collection[Architecture]) -> tuple[list[Trial], float]:
-        """The first candidates that keep the margin, and it; where none does, the first that are inside, and 0."""
+        """The first candidates that keep the margin, and the margin; if none does, the first inside, and 0."""
         wanted = self._config.candidates
         inside = (each for each in self._found.candidates(limits) if each.architecture not in excluded)
         if not limits or self._deviations is None or self._config.margin == 0:
@@ -133,5 +134,5 @@ class Reranker:
                 if scores is None:
                     return None
                 self._scores[architecture] = scores[0]
-                self._progress("judge", done, len(architectures), f"{scores[0]:.1f} % by the supernet")
+                self._progress("score", done, len(architectures), f"{scores[0]:.1f} % by the supernet")
         return [self._scores[architecture] for architecture in architectures]

@@ -1,4 +1,4 @@
-"""The contract of a searcher: a task goes in, what was found comes out."""
+"""The base class of searchers: a searcher takes a task and returns a result."""
 
 from __future__ import annotations
 
@@ -20,12 +20,12 @@ from chronas.progress import Progress, silent
 from chronas.records import Trial
 from chronas.schemas import upgraded
 from chronas.search.evaluators import ScoreFunction, evaluator_identity
-from chronas.search.objective import Objective, ObjectiveConfig, SearchCost, predicted
+from chronas.search.objective import Cost, Objective, ObjectiveConfig, predicted
 from chronas.spaces import Architecture, NetworkSize, Space
 from chronas.training import SINGLE_PROCESS, ProcessGroup
 
-DATA_KEYS = ("input_shape", "outputs", "stem")  # of a size, which trained weights are for
-PROBES = 16  # random architectures by whose costs a checkpoint knows its predictor
+DATA_KEYS = ("input_shape", "outputs", "stem")  # fields of a size that trained weights depend on
+PROBES = 16  # random architectures whose costs identify the predictor in a checkpoint
 ROUNDING = 1e-5  # relative; float32 sums may differ by less between machines
 
 
@@ -34,9 +34,9 @@ class SearchImages:
     """The images of a search.
 
     Attributes:
-        train: that weights learn from.
-        validation: by which architectures are compared; none of them is in `train`.
-        normalisation: of both.
+        train: images to train weights.
+        validation: images to compare architectures; none of them is in `train`.
+        normalisation: normalisation of both.
     """
 
     train: Images
@@ -45,37 +45,37 @@ class SearchImages:
 
     @classmethod
     def of(cls, images: Images, validation_share: float = 0.5, seed: int = 0) -> SearchImages:
-        """Training images, split at random: a share of each class compares architectures."""
+        """Training images, split at random: a share of each class is for comparing architectures."""
         train, validation = split(images, validation_share, seed=seed)
         return cls(train, validation, Normalisation.of(images))
 
 
 @dataclass(frozen=True)
 class Task:
-    """What to search for.
+    """The task of a search.
 
     Attributes:
-        space: what can be chosen.
-        size: of the deployed network; a supernet has its own width and depth.
-        folder: where checkpoints go.
-        images: to learn from; None where an evaluator says how good architectures are.
-        costs: what can be predicted, by name: "latency_ms", "energy_mj", "peak_memory_mib" or one's own, which then has
-            a unit of its own; none to search by accuracy alone.
-        objective: how much the costs matter.
-        seed: everything random follows from it.
-        evaluate: what says how good architectures are, for searchers that ask for it: a user's function, a table, or
-            the evaluator of another search; None: the searcher's own.
-        warm_start: the file of another search with whose shared weights or trained networks this one begins, of the
-            same space, images and size of what was trained; None: nothing is known yet.
-        group: processes that search together, each with its part of every batch; the result is one process's to
-            rounding.
+        space: the search space.
+        size: size of the deployed network; a supernet has its own width and depth.
+        folder: folder for checkpoints.
+        images: images to learn from; None if an evaluator scores architectures.
+        costs: predictable costs by name: "latency_ms", "energy_mj", "peak_memory_mib" or a user's own, whose name ends
+            in its unit; empty to search by accuracy alone.
+        objective: weights and limits of the costs.
+        seed: seed of everything random.
+        evaluate: scores architectures, for searchers that use it: a user's function, a table, or the evaluator of
+            another search; None: the searcher's own.
+        warm_start: file of another search with shared weights or trained networks to start from, with the same space,
+            images and trained size; None for a cold start.
+        group: processes that search together, each with its part of every batch; the result equals that of one process
+            up to rounding.
     """
 
     space: Space
     size: NetworkSize
     folder: Path
     images: SearchImages | None = None
-    costs: Mapping[str, SearchCost] = field(default_factory=dict)
+    costs: Mapping[str, Cost] = field(default_factory=dict)
     objective: ObjectiveConfig = field(default_factory=ObjectiveConfig)
     seed: int = 0
     evaluate: ScoreFunction | None = None
@@ -83,7 +83,7 @@ class Task:
     group: ProcessGroup = SINGLE_PROCESS
 
     def identity(self) -> dict[str, Any]:
-        """What a checkpoint must have been made with, as JSON."""
+        """The facts that a checkpoint must match, as JSON."""
         return {
             "space": self.space.name,
             "size": self.size.model_dump(mode="json"),
@@ -97,10 +97,10 @@ class Task:
         }
 
     def needed_images(self) -> SearchImages:
-        """The images, for a searcher that cannot do without.
+        """The images, for a searcher that needs them.
 
         Raises:
-            UsageError: there are none.
+            UsageError: the task has no images.
         """
         if self.images is None:
             raise UsageError("this search learns from images, and the task has none: give images, or an evaluator")
@@ -110,7 +110,7 @@ class Task:
         """Each predicted cost of each architecture, by name, in its unit.
 
         Raises:
-            DataError: a predictor gave no finite number.
+            DataError: a prediction is not a finite number.
         """
         with torch.no_grad():
             columns = predicted(self.costs, torch.from_numpy(self.space.encode(architectures)))
@@ -118,7 +118,7 @@ class Task:
         return [{name: column[row] for name, column in values.items()} for row in range(len(architectures))]
 
     def _costs_identity(self) -> dict[str, dict[str, float]]:
-        """Each cost's median, and its mean over a few random architectures, by which predictors are told apart."""
+        """Each cost's median, and its mean over a few random architectures, which identify its predictor."""
         probed = self.predict(self.space.sample(PROBES, seed=0))
         return {
             name: {"median": cost.median, "mean": sum(row[name] for row in probed) / PROBES}
@@ -127,50 +127,51 @@ class Task:
 
 
 class SearchResult(ABC):
-    """What a search gives back.
+    """The result of a search.
 
     Attributes:
-        history: one JSON object an epoch (of searchers that sample: an architecture). All have `epoch`, `train_loss`,
-            `validation_accuracy` in percent and `skip_connections`, where None stands for what was not looked at,
-            and `expected_<cost>` (`expected_latency_ms`) for each cost that can be predicted.
+        history: one row for each epoch (for black-box searchers, each architecture). All have `epoch`, `train_loss`,
+            `validation_accuracy` in percent and `skip_connections`, with None for unknown values, and `expected_<cost>`
+            (`expected_latency_ms`) for each predictable cost.
     """
 
     history: list[dict[str, Any]]
 
     @abstractmethod
     def candidates(self, limits: Mapping[str, float]) -> Iterator[Trial]:
-        """Architectures, best first, all predicted inside every limit: by the cost's name, in its unit.
+        """Architectures, best first, all predicted inside every limit; limits by name of the cost, in its unit.
 
         Raises:
-            UsageError: a limit without a predictor.
-            OutOfReachError: a limit below anything that is reachable; says what is.
+            UsageError: a limit has no predictor.
+            OutOfReachError: a limit is below all reachable costs; the message says what is reachable.
         """
 
     @abstractmethod
     def contenders(self, limits: Sequence[Mapping[str, float]], progress: Progress = silent) -> list[Trial]:
-        """What a front is chosen of, the best inside each of some limits among them; may search on.
+        """The trials to choose a front from, including the best ones inside each limit; may search further.
 
         Args:
-            limits: a ladder, tightest first, by the cost's name, in its unit; each allows what the one before does.
-            progress: told of each step.
+            limits: a sequence of limits, tightest first, by name of the cost, in its unit; each admits everything that
+                the one before admits.
+            progress: called after each step.
 
         Raises:
-            UsageError: a limit without a predictor.
-            OutOfReachError: a limit below anything that is reachable.
+            UsageError: a limit has no predictor.
+            OutOfReachError: a limit is below all reachable costs.
         """
 
     @abstractmethod
     def score(self, architectures: Sequence[Architecture]) -> list[float] | None:
-        """Validation accuracy in percent of each by the search's own supernet; None where it has none."""
+        """Validation accuracy in percent of each architecture by the search's supernet; None without a supernet."""
 
 
 class SearcherConfig(BaseModel):
-    """Settings of a searcher, by default the published ones."""
+    """Settings of a searcher; the defaults are the published ones."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
     def for_warm_start(self) -> Self:
-        """Settings for another search over weights that a search with these has trained; the same by default."""
+        """Settings for a search that starts from the weights of a search with these settings; the same by default."""
         return self
 
 
@@ -180,13 +181,13 @@ def _checkpoint_identity(path: Path) -> Any:
 
 @dataclass(frozen=True)
 class WarmStart:
-    """What a search leaves for another one to begin with: a trained supernet, or a journal of trained networks.
+    """The file with which a later search can start: a trained supernet, or a journal of trained networks.
 
     Attributes:
-        file: its name in the folder of the search.
-        keys: the fields of the config that both searches must have the same.
-        as_deployed: fields of the size that must be the same where the config's field of that name is None.
-        identity: reads what a file says of its search; raises `DataError` where it cannot be read.
+        file: name of the file in the folder of the search.
+        keys: fields of the config that must be equal in both searches.
+        as_deployed: fields of the size that must be equal if the config's field of that name is None.
+        identity: reads the identity of the search from a file; raises `DataError` if it cannot be read.
     """
 
     file: str
@@ -196,16 +197,16 @@ class WarmStart:
 
 
 class Searcher(ABC):
-    """An algorithm that finds architectures. A subclass sets the class variables and writes `_search`.
+    """An algorithm that finds architectures. A subclass sets the class variables and implements `_search`.
 
     Attributes:
         name: the key in `SEARCHERS`.
-        Config: its settings.
-        differentiable: whether it descends on batches, which several processes can share, and on costs, whose
-            predictors then need a gradient.
-        weight_sharing: whether architectures are compared with shared weights; else each is trained alone.
-        needs_partial_channels: whether its supernet sends a part of the channels around the operations.
-        warm_start: what it leaves for another search; None where it leaves nothing.
+        Config: class of its settings.
+        differentiable: whether it is gradient-based: several processes can share its batches, and predictors of costs
+            need a gradient.
+        weight_sharing: whether architectures are compared with shared weights; otherwise each is trained separately.
+        needs_partial_channels: whether its supernet passes part of the channels around the operations.
+        warm_start: the file for warm starts of later searches; None if there is none.
         config: the settings.
     """
 
@@ -218,50 +219,50 @@ class Searcher(ABC):
     config: SearcherConfig
 
     def __init__(self, config: SearcherConfig | None = None) -> None:
-        """Take the settings, the defaults where none are given; each searcher takes its own `Config`."""
+        """Store the settings, by default those of the searcher's own `Config`."""
         self.config = config or self.Config()
 
     @classmethod
     def require(cls, space: Space) -> None:
-        """Hold that it can search a space.
+        """Check that the searcher can search a space.
 
         Raises:
             UsageError: it cannot.
         """
         if cls.needs_partial_channels and not space.topology.partial_channels:
             raise UsageError(
-                f"searcher {cls.name} sends a part of the channels around the operations, which the supernet of space "
+                f"searcher {cls.name} passes part of the channels around the operations, which the supernet of space "
                 f"{space.name} cannot: choose another space, or a searcher such as darts"
             )
 
     @classmethod
     def require_shared(cls, processes: int) -> None:
-        """Hold that so many processes can share its work.
+        """Check that several processes can share the searcher's work.
 
         Raises:
-            UsageError: it has no use for more than one.
+            UsageError: it cannot use more than one process.
         """
         if processes > 1 and not cls.differentiable:
             raise UsageError(
                 f"searcher {cls.name} cannot share its work among {processes} processes: start one, or choose "
-                "a searcher that descends by gradient, such as darts"
+                "a gradient-based searcher, such as darts"
             )
 
     def search(self, task: Task, progress: Progress = silent) -> SearchResult:
-        """Search, or go on from the last checkpoint in the task's folder; a finished search only loads it.
+        """Search, or resume from the last checkpoint in the task's folder; a finished search is only loaded.
 
-        With `task.warm_start` it begins with what another search has learnt, and all else is as in a new search.
+        With `task.warm_start`, it starts from the weights or trials of another search; all else is as in a new search.
 
         Args:
-            task: what to search for.
-            progress: told of every step.
+            task: the task of the search.
+            progress: called after every step.
 
         Raises:
-            UsageError: settings that do not fit together, a space that it cannot search, or processes that it has no
-                use for.
-            DivergedError: a loss that is no longer finite.
-            MismatchError: images of another shape than the size's, or a checkpoint of another task.
-            DataError: a damaged checkpoint, a full disk, or a predictor that gives no finite number.
+            UsageError: settings do not fit together, the space is not supported, or there are more processes than it
+                can use.
+            DivergedError: a loss is not finite.
+            MismatchError: images have another shape than the size, or a checkpoint belongs to another task.
+            DataError: a checkpoint is damaged, the disk is full, or a prediction is not finite.
         """
         self.require(task.space)
         for images in () if task.images is None else (task.images.train, task.images.validation):
@@ -274,24 +275,24 @@ class Searcher(ABC):
         return self._search(task, objective, progress)
 
     def require_warm_start(self, task: Task) -> None:
-        """Hold that what `task.warm_start` has learnt can serve; its costs and objective do not matter.
+        """Check that the file `task.warm_start` is usable; its costs and objective do not matter.
 
         Raises:
-            UsageError: the searcher, or one with the task's evaluator, has no use for what another one has learnt.
-            DataError: the checkpoint is missing, damaged, or none of a search.
-            MismatchError: it is of another space, of other images or of another supernet.
+            UsageError: the searcher cannot use a warm start, or not together with the task's evaluator.
+            DataError: the file is missing, damaged, or not from a search.
+            MismatchError: the file belongs to another space, other images or another supernet.
         """
         assert task.warm_start is not None
         ours = self.warm_start
         if ours is None or task.evaluate is not None:
-            why = "begins with nothing that is trained" if ours is None else "asks the given evaluator"
+            why = "has no warm start" if ours is None else "uses the given evaluator"
             raise UsageError(
                 f"searcher {self.name} {why}, so {task.warm_start} cannot serve it: choose another searcher, such as "
-                f"bayesian or darts, or leave what is trained out"
+                f"bayesian or darts, or leave the warm start out"
             )
         saved = upgraded(ours.identity(task.warm_start))
         if not isinstance(saved, dict):
-            raise DataError(f"{task.warm_start} is of no search: give what a search by {self.name} has left")
+            raise DataError(f"{task.warm_start} is not from a search: give a file of a search by {self.name}")
         wanted = task.identity()
         kept = {key: wanted[key] for key in ("space", "search_train", "search_validation")}
         deployed = [key for key in ours.as_deployed if getattr(self.config, key) is None]
@@ -302,18 +303,18 @@ class Searcher(ABC):
 
     @abstractmethod
     def _search(self, task: Task, objective: Objective, progress: Progress) -> SearchResult:
-        """Search a task that has been checked."""
+        """Search for a task that has been checked."""
 
 
 def skip_connections(architecture: Architecture) -> int:
-    """How many operations of an architecture are skip connections, by which a collapsed DARTS search is known."""
+    """The number of skip connections in an architecture; a high number indicates a collapsed DARTS search."""
     names = [architecture.operation(decision) for decision in range(len(architecture.choices))]
     known = architecture.space.topology.operations
     return sum(name in known and known[name].identity for name in names if name is not None)
 
 
 def _alike(saved: dict[str, Any], wanted: dict[str, Any]) -> dict[str, Any]:
-    """What `saved` has of the keys of `wanted`, at every depth."""
+    """The values in `saved` for the keys of `wanted`, at every depth."""
     found = {key: saved.get(key) for key in wanted}
     return {
         key: _alike(value, wanted[key]) if isinstance(value, dict) and isinstance(wanted[key], dict) else value
@@ -322,10 +323,10 @@ def _alike(saved: dict[str, Any], wanted: dict[str, Any]) -> dict[str, Any]:
 
 
 def check_same(saved: dict[str, Any], wanted: dict[str, Any], path: Path) -> None:
-    """Refuse a checkpoint of another task or of other settings.
+    """Refuse a checkpoint of another task or with other settings.
 
     Raises:
-        MismatchError: says which setting differs.
+        MismatchError: a setting differs; the message names it.
     """
     for key in sorted(saved.keys() | wanted.keys()):
         old, new = saved.get(key), wanted.get(key)
@@ -343,7 +344,7 @@ def _close(old: float, new: float) -> bool:
 
 
 def check_finite(value: float, what: str, epoch: int, learning_rate: float) -> None:
-    """Stop a search that diverged.
+    """Stop a search that has diverged.
 
     Raises:
         DivergedError: the value is nan or infinite.

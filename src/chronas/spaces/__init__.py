@@ -1,4 +1,4 @@
-"""What can be chosen: spaces, their architectures and sizes. Neither torch nor polars is imported here.
+"""Search spaces, their architectures and network sizes. This package imports neither torch nor polars.
 
 space = make_space("darts")
 print(space.sample(1, seed=0)[0])
@@ -52,14 +52,14 @@ SPACES = Registry(
         "nasbench201": "chronas.spaces.nasbench201:NasBench201",
     },
 )
-_made: dict[object, Space] = {}  # of a class or function, the space that it made
+_made: dict[object, Space] = {}  # class or function -> the space that it made
 
 
 def make_space(space: str | Space) -> Space:
-    """The space of a name in `SPACES`, the same object each time; a space is given back as it is.
+    """The space of a name in `SPACES`, always the same object; a `Space` is returned unchanged.
 
     Raises:
-        UsageError: there is no such space, or what the name stands for is none.
+        UsageError: there is no such space, or the name stands for something else.
     """
     if isinstance(space, Space):
         return space
@@ -75,17 +75,17 @@ def make_space(space: str | Space) -> Space:
 
 
 def space_of_file(what: str, name: str, source: str = "", space: Space | None = None) -> Space:
-    """The space that a file is of.
+    """The space that a file belongs to.
 
     Args:
         what: the file, for messages.
-        name: of the space, as the file says.
-        source: where the space's class was defined, as the file says.
-        space: that the caller gives; None: the one of that name in `SPACES`.
+        name: name of the space in the file.
+        source: import path of the space's class in the file.
+        space: the caller's space; None: the one of that name in `SPACES`.
 
     Raises:
-        MismatchError: the file is of another space than the given one.
-        NotRegisteredError: none is given, and this program has no space of that name.
+        MismatchError: the file belongs to another space than the given one.
+        NotRegisteredError: no space is given, and this program has none of that name.
     """
     if space is not None and space.name != name:
         raise MismatchError(f"{what} is of space {name}, got space {space.name}: give the space that it is of")
@@ -99,5 +99,5 @@ def space_of_file(what: str, name: str, source: str = "", space: Space | None = 
 
 
 def space_source(space: Space) -> str:
-    """Where the class of a space of somebody's own is defined, for files of it; empty for those of chronas."""
+    """The import path of a user's own space class, to be stored in files; empty for built-in spaces."""
     return "" if space.name in SPACES.built_in else import_path(space)

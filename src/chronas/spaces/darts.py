@@ -1,7 +1,8 @@
 """The DARTS space: a normal and a reduction cell of 4 nodes, each node with 2 of its possible inputs.
 
-Liu et al., DARTS, https://arxiv.org/abs/1806.09055; operations, layout and text form as in https://github.com/quark0/darts
-(cnn/genotypes.py, cnn/model.py). `none` takes part in a supernet's softmax and is never derived, as there.
+Liu et al., DARTS, https://arxiv.org/abs/1806.09055; operations, layout and text form as in
+https://github.com/quark0/darts (cnn/genotypes.py, cnn/model.py). As in that code, `none` takes part in a supernet's
+softmax and is never derived.
 """
 
 from __future__ import annotations
@@ -104,7 +105,7 @@ class Darts(Space):
     }
 
     def parse(self, text: str) -> Architecture:
-        """The architecture of a Genotype text, its own or as published; never evaluated as code.
+        """The architecture of a Genotype text, either as `text` writes it or as published; never evaluated as code.
 
         Raises:
             ParseError: no Genotype, a wrong number of pairs, an unknown operation, or an input that does not exist.
@@ -129,7 +130,7 @@ class Darts(Space):
         return Architecture(self, tuple(choices))
 
     def text(self, architecture: Architecture) -> str:
-        """The Genotype on one line, inputs of a node ascending."""
+        """The Genotype on one line; the inputs of each node ascend."""
         parts = []
         for cell in self.topology.cells:
             pairs = [(architecture.operation(cell.decision(e)), s) for e, (s, _) in enumerate(cell.edges)]
@@ -138,7 +139,7 @@ class Darts(Space):
         return f"Genotype({', '.join(parts)})"
 
     def feature_map(self) -> NDArray[np.float64]:
-        """Counts of each operation by cell [21, 196], those in the reduction cell that halve the image apart."""
+        """Counts of each operation by cell [21, 196]; edges that halve the image are counted separately."""
         return operation_counts(
             self, [(c.name, c.stride > 1 and source < c.inputs) for c in self.topology.cells for source, _ in c.edges]
         )
@@ -149,7 +150,7 @@ def _fields(text: str) -> dict[str, ast.expr]:
         raise ParseError(f"a Genotype has at most {LONGEST_TEXT} characters, got {len(text)}")
     try:
         node = ast.parse(text.strip(), mode="eval").body
-        ast.unparse(node)  # what is nested too deep to be shown in a message is refused here
+        ast.unparse(node)  # refuses text that is nested too deep to be shown in a message
     except (SyntaxError, ValueError, RecursionError, MemoryError) as error:
         raise ParseError(f"expected {EXAMPLE}, got {excerpt(text)}, which does not parse") from error
     if not (isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id == "Genotype"):

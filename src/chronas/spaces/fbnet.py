@@ -1,9 +1,9 @@
 """The FBNet space: 22 layers of 9 blocks each, 9.8e20 networks.
 
-Wu et al., FBNet, https://arxiv.org/abs/1812.03443, as HW-NAS-Bench has it (https://arxiv.org/abs/2103.10584,
+Wu et al., FBNet, https://arxiv.org/abs/1812.03443, in the version of HW-NAS-Bench (https://arxiv.org/abs/2103.10584,
 https://github.com/GATECH-EIC/HW-NAS-Bench, `FBNet_Infer`): its order of blocks, its strides and heads for CIFAR and
-ImageNet, 16 channels in the first stage. `skip` is allowed in every layer, there as here: where channels or size change
-it is a 1x1 convolution, batch norm and ReLU.
+ImageNet, 16 channels in the first stage. As there, `skip` is allowed in every layer; where channels or size change it
+is a 1x1 convolution, batch norm and ReLU.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ LONGEST_TEXT = 1024
 
 
 def _strides(stem: str) -> tuple[int, ...]:
-    """Of the stem and of all layers."""
+    """Strides of the stem and of all layers."""
     first = {STAGE_OF_LAYER.index(stage): stride for stage, stride in enumerate(STAGE_STRIDES[stem])}
     return (STEM_STRIDES[stem], *(first.get(layer, 1) for layer in range(LAYERS)))
 
@@ -59,7 +59,7 @@ class FBNet(Space):
         """The architecture of HW-NAS-Bench's `op_idx_list`; HELP (arXiv 2106.08630) writes it without brackets.
 
         Raises:
-            ParseError: not a list of 22 numbers 0..8.
+            ParseError: the text is not a list of 22 numbers 0..8.
         """
         numbers = text.strip()
         if numbers.startswith("[") and numbers.endswith("]"):

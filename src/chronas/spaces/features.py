@@ -1,4 +1,4 @@
-"""Structure-aware features: how often an operation occurs in which part of a network matters more than where."""
+"""Structure-aware features: counts of operations in each part of a network, because exact positions matter less."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 
 def operation_counts(space: Space, labels: Sequence[Hashable]) -> NDArray[np.float64]:
-    """How often each operation occurs under each label, as a matrix [F, W] over the slots of an encoding.
+    """Counts of each operation under each label, as a matrix [F, W] over the slots of an encoding.
 
     Args:
         space: the space whose slots are counted.
@@ -30,7 +30,7 @@ def operation_counts(space: Space, labels: Sequence[Hashable]) -> NDArray[np.flo
 
 
 def live_codes(space: Space, architectures: Sequence[Architecture]) -> NDArray[np.float32]:
-    """Encodings [N, W] without the choices that lie on no path through their cell, which are there for nothing."""
+    """Encodings [N, W] without the choices on edges that lie on no path through their cell."""
     codes = space.encode(architectures)
     for cell in space.topology.cells:
         present = np.array([architecture.present(cell) for architecture in architectures]).reshape(-1, len(cell.edges))

@@ -1,14 +1,14 @@
-"""The graph that is left of a NAS-Bench-201 cell without identities and the steps that its output does not need.
-
-Cells with the same graph cost the same in a runtime that drops both. That is finer than the benchmark's isomorphism,
-which joins two convolutions of one input, with weights of their own, into one; and coarser, as a chain of identities is
-no other graph here. The order of a sum counts only where both of its terms end in a convolution: runtimes let one of
-the two add the other, and which one follows from the order. What a zero node feeds stays: they do not fold it all away.
-
-The NAS-Bench-201 space: one cell of 4 states and 6 edges, 5 operations each, 15,625 architectures.
+"""The NAS-Bench-201 space: one cell of 4 states and 6 edges, 5 operations each, 15,625 architectures.
 
 Dong and Yang, NAS-Bench-201, https://arxiv.org/abs/2001.00326; texts, indices and isomorphism as in
 https://github.com/D-X-Y/AutoDL-Projects (`Structure.gen_all`, `Structure.to_unique_str`, `generate_meta_info`).
+
+`pruned` uses another equivalence than the benchmark's isomorphism: the graph that remains of a cell without identities
+and without the steps that its output does not need. Cells with the same graph cost the same in a runtime that drops
+both. This is finer than the isomorphism, which merges two convolutions of one input although each has its own weights.
+It is also coarser, because a chain of identities does not make another graph. The order of a sum counts only if both
+terms end in a convolution: runtimes let one convolution add the other's result, and the order decides which. Steps fed
+by a zero node stay, because runtimes do not fold all of them away.
 """
 
 from __future__ import annotations
@@ -37,14 +37,14 @@ IDENTITY = "skip_connect"
 CONVOLUTIONS = frozenset({"nor_conv_1x1", "nor_conv_3x3"})
 SUM = "+"
 
-Step = tuple[str, tuple[int, ...]]  # what it does, and the numbers of the steps whose results it takes
+Step = tuple[str, tuple[int, ...]]  # its operation, and the numbers of the steps whose results it takes
 
 
 def graph_text(operations: Mapping[tuple[int, int], str], states: int) -> str:
-    """A text that cells share if, and only if, they are the same graph.
+    """A text that two cells share if and only if they have the same graph.
 
     Args:
-        operations: by (source state, target state), a name for each edge.
+        operations: (source state, target state) of each edge -> name of its operation.
         states: their number; 0 is the input and the last one the output.
     """
     steps, output = _steps(operations, states)
@@ -54,7 +54,7 @@ def graph_text(operations: Mapping[tuple[int, int], str], states: int) -> str:
 
 
 def _steps(operations: Mapping[tuple[int, int], str], states: int) -> tuple[list[Step], int]:
-    """The steps of a cell in the order in which its network takes them, and the number of the last one."""
+    """The steps of a cell in the order of execution, and the number of the last one."""
     steps: list[Step] = [("input", ()), ("zeros", ())]
     results = [0]
     for target in range(1, states):
@@ -90,13 +90,13 @@ def _commutes(steps: list[Step], number: int) -> bool:
 
 
 def _ends_in_convolution(steps: list[Step], number: int) -> bool:
-    """Whether a convolution gives the result of a step, perhaps with other terms that it adds."""
+    """Whether a convolution produces the result of a step, possibly by adding other terms."""
     kind, terms = steps[number]
     return kind in CONVOLUTIONS or (kind == SUM and any(_ends_in_convolution(steps, term) for term in terms))
 
 
 def _text(steps: list[Step], output: int, orders: Mapping[int, tuple[int, ...]]) -> str:
-    """The graph from the output on; a step that was told before is a number, so that shared steps are no copies."""
+    """The graph as text from the output backwards; a repeated step becomes a number, so that sharing is visible."""
     told: dict[int, int] = {}
 
     def tell(number: int) -> str:
@@ -126,7 +126,7 @@ def layout(depth: int) -> tuple[str, ...]:
 
 
 class NasBench201(Space):
-    """6 decisions "cell.<target>.<source>"; an edge that is `none` is an option here, not a missing decision."""
+    """6 decisions "cell.<target>.<source>"; `none` is an option of an edge here, not a missing decision."""
 
     name = "nasbench201"
     topology = CellTopology(
@@ -149,7 +149,7 @@ class NasBench201(Space):
         """The architecture of an official arch string.
 
         Raises:
-            ParseError: not three nodes with every edge once, or an unknown operation.
+            ParseError: the text does not list three nodes with every edge once, or has an unknown operation.
         """
         nodes = text.strip().split("+") if len(text) <= LONGEST_TEXT else []
         if len(nodes) != STATES - 1:
@@ -174,11 +174,11 @@ class NasBench201(Space):
         return np.concatenate([counts, np.eye(self.encoding_length)])
 
     def canonical(self, architecture: Architecture) -> Architecture:
-        """The isomorphic cell of the smallest official index; there are 6,466."""
+        """The isomorphic cell with the smallest official index; there are 6,466 of them."""
         return self.from_index(self._representatives[self.index(architecture)])
 
     def pruned(self, architecture: Architecture) -> Architecture:
-        """The cell of the smallest official index with the same graph; there are 8,747."""
+        """The cell with the same graph and the smallest official index; there are 8,747 of them."""
         return self.from_index(self._graphs[self.index(architecture)])
 
     def index(self, architecture: Architecture) -> int:
@@ -235,7 +235,7 @@ def _graph(choices: tuple[int, ...]) -> str:
 
 
 def _expression(choices: tuple[int, ...]) -> str:
-    """What the output computes, as a text that isomorphic cells share: no skips, one zero, sorted sums."""
+    """The function that the output computes, as a text that isomorphic cells share: no skips, one zero, sorted sums."""
     states = ["0"]
     by_edge = dict(zip(EDGES, choices, strict=True))
     for target in range(1, STATES):

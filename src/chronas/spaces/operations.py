@@ -1,7 +1,7 @@
-"""What is known of an operation without building it: its class, its colour, and what a runtime makes of it.
+"""Facts about operations that are known without building them: class, label, colour and number of kernels.
 
-A space's topology has a table of these, by the names that decisions use as options. A user's own operation is one more
-entry: its class, a subclass of `nn.Module`, is called with the place where the operation stands.
+The topology of a space has a table of operations by option name. A user's own operation is one more entry. Its class, a
+subclass of `nn.Module`, is called with a description of the operation's place.
 """
 
 from __future__ import annotations
@@ -28,11 +28,11 @@ class Operation:
 
     Attributes:
         module: the class, or its import string "package.module:Class". It is called with an `OpSpec` in a cell, with a
-            `LayerPlan` in a chain of layers, and with whatever another topology gives.
+            `LayerPlan` in a chain of layers, and with another object in a user's own topology.
         label: the name for people; by default the option's name with spaces.
-        colour: fill of its label in drawings, which carries white text.
-        kernels: kernels that a runtime launches for it once batch norms are folded and activations are fused.
-        identity: whether it passes its input on as it is where the shape allows it.
+        colour: fill colour of its label in drawings; the text is white.
+        kernels: number of kernels that a runtime launches for it, with batch norms folded and activations fused.
+        identity: whether it returns its input unchanged if the shape allows it.
     """
 
     module: str | Callable[..., nn.Module]
@@ -43,16 +43,16 @@ class Operation:
 
     @property
     def type(self) -> Callable[..., nn.Module]:
-        """The class; imported now, not before."""
+        """The class; it is imported at this moment."""
         return imported(self.module) if isinstance(self.module, str) else self.module
 
     def make(self, place: Any) -> nn.Module:
-        """The module at a place."""
+        """The module at a place of the network."""
         return self.type(place)
 
 
 def label_of(name: str, operations: Mapping[str, Operation]) -> str:
-    """An option's name for people: `sep conv 3x3` for `sep_conv_3x3`."""
+    """The display name of an option: `sep conv 3x3` for `sep_conv_3x3`."""
     known = operations.get(name)
     return known.label if known is not None and known.label else name.replace("_", " ")
 

@@ -1,7 +1,7 @@
-"""The contract of a search space, and the architecture: one valid assignment of all its decisions.
+"""The base class of search spaces, and the architecture: one valid assignment of all decisions.
 
-A space is pure data: decisions in groups, a topology, a text form. Everything that can be derived from these (counting,
-uniform sampling, encodings) is here, once for all spaces.
+A space is pure data: decisions in groups, a topology, a text form. Everything derived from these (counting, uniform
+sampling, encodings) is implemented here for all spaces.
 
     space = make_space("darts")
     architecture = space.sample(1, seed=0)[0]
@@ -20,6 +20,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from chronas.display import Displayed
 from chronas.errors import UsageError
 from chronas.spaces.operations import NOTHING
 from chronas.spaces.topologies.reachability import passes, reached_states
@@ -30,8 +31,8 @@ if TYPE_CHECKING:
     from chronas.spaces.size import NetworkSize
     from chronas.spaces.topologies import Cell, Topology
 
-Choice = int | None  # the number of an option, or None where the decision is not kept
-LISTABLE = 2**17  # spaces up to this size are sampled by one shuffle of all, so that even the last ones come quickly
+Choice = int | None  # the number of an option, or None if the decision is not kept
+LISTABLE = 2**17  # spaces up to this size are sampled by one shuffle, so that the last ones come quickly too
 
 
 @dataclass(frozen=True)
@@ -51,16 +52,17 @@ class Decision:
 
     @property
     def relaxed(self) -> tuple[str, ...]:
-        """The columns of the logits: the unselectable operations, then the options."""
+        """The columns of the alphas: the unselectable operations, then the options."""
         return self.unselectable + self.options
 
 
 @dataclass(frozen=True)
 class Group:
-    """Decisions of which exactly `keep` are kept: the incoming edges of a DARTS node, or a single NAS-Bench-201 edge.
+    """Decisions of which an architecture keeps exactly `keep`: the incoming edges of a DARTS node, or a single
+    NAS-Bench-201 edge.
 
     Attributes:
-        decisions: their numbers in the space, ascending.
+        decisions: their indices in the space, ascending.
         keep: how many of them an architecture keeps.
     """
 
@@ -69,12 +71,12 @@ class Group:
 
 
 @dataclass(frozen=True, eq=False)
-class Architecture:
+class Architecture(Displayed):
     """One valid assignment of all decisions of a space; made by `Space.architecture`, `parse` or `sample`.
 
     Attributes:
         space: the space that it belongs to.
-        choices: for each decision, the number of its option, or None where the decision is not kept.
+        choices: for each decision, the number of its option, or None if the decision is not kept.
     """
 
     space: Space
@@ -89,29 +91,32 @@ class Architecture:
     def __str__(self) -> str:
         return self.space.text(self)
 
+    def __repr__(self) -> str:
+        return f"Architecture({self.space.name}: {self})"
+
     def operation(self, decision: int) -> str | None:
-        """The name of the operation that was chosen for a decision, or None where it is not kept."""
+        """The name of the operation chosen for a decision, or None if the decision is not kept."""
         choice = self.choices[decision]
         return None if choice is None else self.space.decisions[decision].options[choice]
 
     def connected(self) -> bool:
-        """Whether images get through: whether what each kind of cell gives depends on what it is given."""
+        """Whether the output of every cell depends on its inputs."""
         return all(passes(cell, self.present(cell)) for cell in self.space.topology.cells)
 
     def reached(self, cell: Cell) -> set[int]:
-        """The states of a cell of the space's topology that depend on its inputs, which are among them."""
+        """The states of a cell of the topology that depend on the cell's inputs, including the inputs themselves."""
         return {state for state, there in enumerate(reached_states(cell, self.present(cell))) if there}
 
     def present(self, cell: Cell) -> list[int]:
-        """For each edge of a cell, 1 where it passes something on, else 0 [E]."""
+        """For each edge of a cell, 1 if it passes something on, else 0 [E]."""
         return [int(self.operation(cell.decision(edge)) not in (None, NOTHING)) for edge in range(len(cell.edges))]
 
     def canonical(self) -> Architecture:
-        """The representative of all architectures that compute the same function, as `Space.canonical` has it."""
+        """The representative of all architectures that compute the same function; see `Space.canonical`."""
         return self.space.canonical(self)
 
     def pruned(self) -> Architecture:
-        """The representative of all architectures that are the same graph, as `Space.pruned` has it."""
+        """The representative of all architectures with the same graph; see `Space.pruned`."""
         return self.space.pruned(self)
 
 
@@ -124,7 +129,7 @@ class Space(ABC):
         name: the key in `SPACES`.
         decisions: all decisions, in the order of an architecture's choices.
         groups: a partition of the decisions.
-        topology: how decisions become a graph.
+        topology: turns decisions into a graph.
         sizes: published sizes by name, the default first.
     """
 
@@ -133,6 +138,9 @@ class Space(ABC):
     groups: tuple[Group, ...]
     topology: Topology
     sizes: Mapping[str, NetworkSize]
+
+    def __repr__(self) -> str:
+        return f"Space({self.name}: {len(self.decisions)} decisions, {self.cardinality:.3g} architectures)"
 
     @abstractmethod
     def parse(self, text: str) -> Architecture:
@@ -144,28 +152,29 @@ class Space(ABC):
 
     @abstractmethod
     def text(self, architecture: Architecture) -> str:
-        """The text form of the field, on one line; `parse` gives the architecture back."""
+        """The published text form, on one line; `parse` gives the architecture back."""
 
     def canonical(self, architecture: Architecture) -> Architecture:
-        """The representative of an architecture's isomorphism class; the architecture itself where none is defined."""
+        """The representative of an architecture's isomorphism class; by default the architecture itself."""
         return architecture
 
     def pruned(self, architecture: Architecture) -> Architecture:
-        """The representative of the architectures that are the same graph without what their output does not need.
+        """The representative of the architectures with the same graph once unneeded parts are removed.
 
-        Their costs are the same on a device that declares `prunes_dead_nodes`. The architecture itself by default.
+        Their costs are the same on a device that declares `prunes_dead_nodes`. By default, this is the architecture
+        itself.
         """
         return architecture
 
     def index(self, architecture: Architecture) -> int | None:  # noqa: ARG002 - for spaces that number theirs
-        """The architecture's official number; None where the space has none."""
+        """The architecture's official number; None if the space has none."""
         return None
 
     def from_index(self, index: int) -> Architecture:
         """The architecture of an official number.
 
         Raises:
-            UsageError: there is no such number, or the space has none.
+            UsageError: there is no such number, or the space has no numbers.
         """
         raise UsageError(f"{self.name} has no official numbers, got {index}: give an architecture's text")
 
@@ -185,7 +194,7 @@ class Space(ABC):
 
     @property
     def listable(self) -> bool:
-        """Whether the space is small enough for all of its architectures to be listed."""
+        """Whether the space is small enough to list all of its architectures."""
         return self.cardinality <= LISTABLE
 
     @functools.cached_property
@@ -256,7 +265,7 @@ class Space(ABC):
         """All architectures, once each, in a fixed order.
 
         Raises:
-            UsageError: there are too many.
+            UsageError: the space has too many architectures.
         """
         if not self.listable:
             raise UsageError(
@@ -265,18 +274,18 @@ class Space(ABC):
         return map(self._numbered, range(self.cardinality))
 
     def first(self) -> Architecture:
-        """The architecture that takes the first assignment of every group."""
+        """The architecture made of the first assignment of every group."""
         return self._picked([0] * len(self.groups))
 
     def _stream(self, generator: np.random.Generator) -> Iterator[Architecture]:
-        """Architectures in a random order: each once where the space is small enough to shuffle, else drawn."""
+        """Architectures in random order: each once if the space is small enough to shuffle, else independent draws."""
         if self.listable:
             yield from (self._numbered(int(number)) for number in generator.permutation(self.cardinality))
         while True:
             yield self.draw(generator)
 
     def _numbered(self, number: int) -> Architecture:
-        """The architecture of a number 0..cardinality - 1, whose digits are the groups' assignments."""
+        """The architecture of a number in 0..cardinality - 1; its digits are the groups' assignments."""
         picks = []
         for group in self.groups:
             number, pick = divmod(number, len(self.assignments(group)))
@@ -284,7 +293,7 @@ class Space(ABC):
         return self._picked(picks)
 
     def _picked(self, picks: Sequence[int]) -> Architecture:
-        """The architecture with these assignments, one number for each group."""
+        """The architecture with these assignments, one index for each group."""
         choices: list[Choice] = [None] * len(self.decisions)
         for group, pick in zip(self.groups, picks, strict=True):
             for decision, choice in zip(group.decisions, self.assignments(group)[pick], strict=True):
@@ -296,7 +305,7 @@ class Space(ABC):
         return self._picked([int(generator.integers(len(self.assignments(group)))) for group in self.groups])
 
     def encode(self, architectures: Sequence[Architecture]) -> NDArray[np.float32]:
-        """Encodings [N, W]: one where a decision has an option, all zeros where it is not kept."""
+        """Encodings [N, W]: one at the chosen option of each decision; all zeros for a decision that is not kept."""
         codes = np.zeros((len(architectures), self.encoding_length), dtype=np.float32)
         for row, architecture in enumerate(architectures):
             for offset, choice in zip(self.offsets, architecture.choices, strict=True):

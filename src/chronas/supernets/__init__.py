@@ -1,4 +1,4 @@
-"""All networks of a space at once, with shared weights.
+"""Supernets: all networks of a space in one, with shared weights.
 
 supernet = build_supernet(make_space("darts"), size, seed=0)
 logits = supernet(images, relaxation.operation_weights(), relaxation.edge_weights())

@@ -1,6 +1,6 @@
-"""A space and a size become a supernet, and an architecture becomes its weights.
+"""Builds the supernet of a space and a size, and the weights with which it computes one architecture.
 
-Letters: `D` decisions, `O` the most relaxed options of a decision.
+Letters: `D` decisions, `O` the largest number of relaxed options of a decision.
 """
 
 from __future__ import annotations
@@ -19,10 +19,10 @@ def build_supernet(space: Space, size: NetworkSize, *, partial_channels: int = 1
         space: any space.
         size: input shape, classes, stem, width and depth of the supernet.
         partial_channels: PC-DARTS's K: one in K channels goes through the operations of a cell.
-        seed: of the initial weights; torch's own generator stays as it was.
+        seed: seed of the initial weights; torch's own generator does not change.
 
     Raises:
-        UsageError: the space has no supernet, or not the size's stem or width, or partial channels do not fit them.
+        UsageError: the space has no supernet, it lacks the size's stem, or the partial channels do not fit the width.
     """
     space.topology.check(space, size)
     with torch.random.fork_rng(devices=[]):
@@ -35,7 +35,7 @@ def build_supernet(space: Space, size: NetworkSize, *, partial_channels: int = 1
 def discrete_weights(architecture: Architecture) -> tuple[Tensor, Tensor]:
     """Operation weights [D, O] and edge weights [D] that make a supernet compute one architecture.
 
-    The edges that are kept of a group share its edge weight evenly, as they do before a search has learned anything.
+    The kept edges of a group share the group's edge weight evenly, as at the start of a search.
     """
     space = architecture.space
     operation_weights = torch.zeros(len(space.decisions), max(len(decision.relaxed) for decision in space.decisions))

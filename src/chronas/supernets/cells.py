@@ -1,19 +1,16 @@
-"""A cell whose edges hold all operations; edge normalisation weighs what each edge brings, where there is one.
-
-With partial channels K (PC-DARTS, arXiv 1907.05737) the first C / K channels go through the operations, the others
-around them, and a channel shuffle of K groups mixes both for the next node. A node's edges are summed before the
-shuffle, which is the same.
-
-Letters: `B` images, `C` channels, `E` edges of the cell, `O` relaxed options, `K` partial channels.
-
-A supernet of cells: one weight-shared network that holds all choices of a cell space (DARTS, arXiv 1806.09055).
+"""A supernet of cells: one weight-sharing network that holds all choices of a cell space (DARTS, arXiv 1806.09055).
 
 Stem, preprocessing, residual blocks and head are those of the deployed network. All batch norms use the statistics of
-the batch, in training and in scoring, because moving averages over a mixture fit no single architecture; inside cells
-they have no scale and shift, as in the original. Tensors are channels-last inside: on a CPU core
-depthwise convolutions of 32x32 images and their gradients take a fraction of the time so.
+the batch, in training and in evaluation, because moving averages over a mixture fit no single architecture. Inside
+cells they have no scale and shift, as in the original. Tensors are channels-last inside: on a CPU core, depthwise
+convolutions of 32x32 images and their gradients are several times faster this way.
 
-Letters: `D` decisions, `O` relaxed options.
+The edges of a cell hold all operations. Edge weights, if any, scale the output of each edge (edge normalisation). With
+partial channels K (PC-DARTS, arXiv 1907.05737) the first C / K channels go through the operations and the others bypass
+them; a channel shuffle of K groups mixes both for the next node. The edges of a node are summed before the shuffle,
+which gives the same result.
+
+Letters: `B` images, `C` channels, `D` decisions, `E` edges of the cell, `O` relaxed options, `K` partial channels.
 """
 
 from __future__ import annotations
@@ -46,14 +43,14 @@ class MixedCell(nn.Module):
         preprocess: nn.ModuleList,
         partial_channels: int,
     ) -> None:
-        """Make the operations of each edge.
+        """Create the operations of each edge.
 
         Args:
-            cell: nodes and edges.
-            names: for each edge those of its O relaxed options.
+            cell: nodes and edges of the cell.
+            names: for each edge the names of its O relaxed options.
             types: the class of each operation.
             block: channels and sizes at this place of the network; channels are a multiple of K.
-            preprocess: what each input state goes through first.
+            preprocess: the preprocessing module of each input state.
             partial_channels: K; 1 sends all channels through the operations.
         """
         super().__init__()
@@ -78,10 +75,10 @@ class MixedCell(nn.Module):
         """Inputs [B, C_in, H, W], the latest last -> [B, C * len(output), H / stride, W / stride], rounded up.
 
         Args:
-            inputs: outputs of the blocks before.
+            inputs: outputs of the previous blocks.
             weights: [E, O].
             edge_weights: [E], or None for a plain sum.
-            active: for each edge the operations to compute; an edge without any is absent.
+            active: for each edge the operations to compute; an edge without operations is absent.
         """
         edge_weights = weights.new_ones(len(weights)) if edge_weights is None else edge_weights
         states = [layer(x) for layer, x in zip(self.preprocess, inputs[-self.cell.inputs :], strict=True)]
@@ -107,7 +104,7 @@ class MixedCell(nn.Module):
     def _leaving(
         self, number: int, x: Tensor, weights: Tensor, active: Sequence[Sequence[int]]
     ) -> dict[int, EdgeOutput]:
-        """What each edge that leaves a state brings, by the edge's number."""
+        """The outputs of the edges that leave a state, by the number of the edge."""
         here = [n for n, (source, _) in enumerate(self.cell.edges) if source == number and active[n]]
         if not here:
             return {}
@@ -121,19 +118,19 @@ class MixedCell(nn.Module):
 
 
 class CellSupernet(Supernet):
-    """All architectures of a space of cells; edge weights scale what each edge brings to its node."""
+    """All architectures of a space of cells; edge weights scale the output of each edge."""
 
     def __init__(self, space: Space, topology: CellTopology, size: NetworkSize, partial_channels: int) -> None:
-        """Make stem, blocks and head.
+        """Create stem, blocks and head.
 
         Args:
             space: a space of cells.
-            topology: of the space.
+            topology: topology of the space.
             size: input shape, classes, stem, width and depth of the supernet.
-            partial_channels: K of every mixture.
+            partial_channels: K, for every cell.
 
         Raises:
-            UsageError: the width leaves less than two channels to work on, or is no multiple of K.
+            UsageError: the width leaves less than two channels for the operations, or is not a multiple of K.
         """
         super().__init__()
         if size.width % partial_channels or size.width // partial_channels < 2:

@@ -1,22 +1,18 @@
-"""The four sublattices of an image, on which a convolution of dilation 2 is one without dilation.
+"""Fast kernels for supernets on CPUs: dilated and depthwise convolutions, weighted sums, and batch norms.
 
-A pixel of even row only ever meets pixels of even rows, and so for odd rows and for columns: each of the four
-sublattices is a convolution of its own. The result is the same; torch's gradient of a dilated depthwise
-convolution takes 3 to 10 times as long on a CPU.
+Dilation: a convolution of dilation 2 equals four convolutions without dilation, one on each sublattice of the image,
+because a pixel of an even row only meets pixels of even rows, and likewise for odd rows and for columns. torch's
+gradient of a dilated depthwise convolution takes 3 to 10 times as long on a CPU.
 
-Letters: `B` images, `C` channels.
+Depthwise convolutions: oneDNN's fast gradient of a depthwise kernel handles up to three columns and a padding of one
+column. For five columns it uses another kernel that is ten times slower. Here the gradient of five columns is assembled
+from the left three and the right three columns, each on a wider image with shifted gradients.
 
-A depthwise convolution whose kernel's gradient is as fast as its other parts.
+Weighted sums: one pass over each tensor; for the gradients no product of the size of a tensor is kept.
 
-oneDNN's fast gradient of a depthwise kernel is for up to three columns and a padding of one column; with five columns
-another one takes its place that is ten times slower. Here the gradient of five columns is put together from those of
-the left three and of the right three, each on a wider image with the gradients moved sideways.
-
-A weighted sum of tensors in one pass over each, and its gradients without a product of the size of a tensor kept.
+Batch norms use the statistics of the batch, because moving averages fit no single architecture.
 
 Letters: `B` images, `C` channels, `M` parts, `N` terms.
-
-Batch norms of a supernet: they use the statistics of the batch, as moving averages fit no single architecture.
 """
 
 from __future__ import annotations
@@ -32,7 +28,7 @@ from torch.nn.grad import conv2d_weight
 
 
 def space_to_batch(x: Tensor) -> Tensor:
-    """[B, C, H, W] -> sublattices [4 * B, C, H / 2, W / 2], rounded up: odd sizes get a row or column of zeros."""
+    """[B, C, H, W] -> sublattices [4 * B, C, H / 2, W / 2], rounded up; odd sizes are padded with zeros."""
     batch, channels, height, width = x.shape
     even = functional.pad(x, (0, width % 2, 0, height % 2)) if height % 2 or width % 2 else x
     rows, columns = even.shape[2] // 2, even.shape[3] // 2
@@ -48,13 +44,11 @@ def batch_to_space(sublattices: Tensor, height: int, width: int) -> Tensor:
     return whole.permute(0, 3, 1, 2)[:, :, :height, :width]
 
 
-SLOW_COLUMNS = 5  # 7 would not go over into 3 at stride 2, and no space has it
+SLOW_COLUMNS = 5  # 7 columns cannot be split into threes at stride 2, and no space has them
 
 
 def depthwise(x: Tensor, kernel: Tensor, stride: int) -> Tensor:
-    """[B, C, H, W] by an odd square kernel [C, 1, k, k], padded to keep its size -> [B, C, H / stride, W / stride],
-    rounded up.
-    """
+    """[B, C, H, W] by an odd square kernel [C, 1, k, k], padded -> [B, C, H / stride, W / stride], rounded up."""
     if kernel.shape[3] == SLOW_COLUMNS:
         result: Tensor = _FiveColumns.apply(x, kernel, stride)  # type: ignore[no-untyped-call]
         return result
@@ -98,12 +92,12 @@ def _kernel_slope(gradient: Tensor, x: Tensor, kernel: Tensor, stride: int) -> T
 
 
 def weighted_sum(terms: Sequence[Tensor], weights: Tensor, parts: Sequence[Tensor] = ()) -> Tensor:
-    """Sum over n of weights[n] * terms[n], and of the parts: [B, C, H, W].
+    """Sum over n of weights[n] * terms[n], plus the sum of the parts: [B, C, H, W].
 
     Args:
-        terms: N of [B, C, H, W].
+        terms: N tensors [B, C, H, W].
         weights: [N].
-        parts: M of [B, C, H, W]; N + M is at least one.
+        parts: M tensors [B, C, H, W]; N + M is at least one.
     """
     total: Tensor = _WeightedSum.apply(len(terms), weights, *terms, *parts)  # type: ignore[no-untyped-call]
     return total
@@ -133,7 +127,7 @@ class _WeightedSum(torch.autograd.Function):
 
 
 class BatchStandardise(nn.Module):
-    """A batch norm of edges side by side, by the statistics of the batch; it has nothing of its own.
+    """A batch norm for edges side by side, with the statistics of the batch; it has no parameters.
 
     Letters: `B` images, `C` channels, `E` edges.
     """
@@ -151,7 +145,7 @@ class BatchStandardise(nn.Module):
 
 
 def without_scale(module: nn.Module) -> None:
-    """Take scale and shift from all batch norms inside, in place."""
+    """Remove scale and shift from all batch norms inside, in place."""
     for norm in _batch_norms(module):
         norm.affine = False
         norm.register_parameter("weight", None)
@@ -159,7 +153,7 @@ def without_scale(module: nn.Module) -> None:
 
 
 def with_batch_statistics(module: nn.Module) -> None:
-    """Let all batch norms inside use the batch's statistics in training and evaluation, in place."""
+    """Make all batch norms inside use the batch's statistics in training and evaluation, in place."""
     for norm in _batch_norms(module):
         norm.track_running_stats = False
         norm.register_buffer("running_mean", None)

@@ -1,9 +1,9 @@
-"""A supernet of layers: one weight-shared network that holds all blocks of every layer (FBNet, arXiv 1812.03443).
+"""A supernet of layers: one weight-sharing network that holds all blocks of every layer (FBNet, arXiv 1812.03443).
 
-A layer is the weighted sum of its blocks, each with weights of its own, and computes only those that are asked for: one
-for a sampled path, two for ProxylessNAS's gates (arXiv 1812.00332). Stem, blocks and head are those of the deployed
-network. As in the supernet of cells, batch norms use the statistics of the batch; unlike there they keep scale
-and shift, as each block follows its own.
+A layer is the weighted sum of its blocks, which share no weights. It computes only the requested blocks: one for a
+sampled path, two for ProxylessNAS's gates (arXiv 1812.00332). Stem, blocks and head are those of the deployed network.
+As in the supernet of cells, batch norms use the statistics of the batch; unlike there they keep scale and shift,
+because each block has its own.
 
 Letters: `B` images, `C` channels, `D` decisions, `O` relaxed options.
 """
@@ -33,9 +33,9 @@ class MixedLayer(nn.Module):
         """[B, C_in, H, W] -> [B, C_out, H / stride, W / stride], rounded up.
 
         Args:
-            x: what the layer before gave.
+            x: output of the previous layer.
             weights: [O].
-            active: numbers of the blocks to compute, at least one.
+            active: indices of the blocks to compute, at least one.
         """
         mixed: Tensor = self.options[active[0]](x) * weights[active[0]]
         for number in active[1:]:
@@ -44,19 +44,19 @@ class MixedLayer(nn.Module):
 
 
 class LayerSupernet(Supernet):
-    """All architectures of a chain of layers; edge weights scale what each layer gives."""
+    """All architectures of a chain of layers; edge weights scale the output of each layer."""
 
     def __init__(self, space: Space, topology: LayerTopology, size: NetworkSize, partial_channels: int) -> None:
-        """Make stem, layers and head.
+        """Create stem, layers and head.
 
         Args:
             space: a space of layers.
-            topology: of the space.
+            topology: topology of the space.
             size: input shape, classes, stem, width and depth of the supernet.
             partial_channels: 1.
 
         Raises:
-            UsageError: the space does not have the size's stem, or partial channels are asked for.
+            UsageError: the space lacks the size's stem, or partial channels are asked for.
         """
         super().__init__()
         if partial_channels != 1:

@@ -1,9 +1,9 @@
-"""The mixtures of operations on the edges of a supernet's cell (DARTS, arXiv 1806.09055).
+"""Mixed operations on the edges of a supernet's cell (DARTS, arXiv 1806.09055).
 
-    node = sum over edges e that come in and operations o of weights[e, o] * operation[e, o](state that e leaves)
+    node = sum over incoming edges e and operations o of weights[e, o] * operation[e, o](source state of e)
 
-Edges that leave a state are computed together: what they have in common once, the rest side by side. As in the paper's
-code, batch norms have no scale and shift, and a pooling is followed by one. `none` adds nothing and is never computed.
+The edges that leave a state are computed together: shared parts once, the rest side by side. As in the paper's code,
+batch norms have no scale and shift, and a pooling is followed by one. `none` adds nothing, so it is never computed.
 
 Letters: `B` images, `C` channels, `E` edges that leave a state, `O` operations.
 """
@@ -33,10 +33,10 @@ class MixedEdge(nn.Module):
         *,
         even: bool,
     ) -> None:
-        """Make the operations.
+        """Create the operations.
 
         Args:
-            names: of the O operations.
+            names: names of the O operations.
             channels: C.
             stride: 1 or 2.
             types: the class of each operation.
@@ -49,11 +49,11 @@ class MixedEdge(nn.Module):
 
 
 class EdgeOutput(NamedTuple):
-    """What an edge brings to its node: the sum of `parts` and of each of `terms` times its weight [].
+    """The contribution of an edge to its node: the sum of `parts` and of each of `terms` times its weight [].
 
     Attributes:
-        parts: of [B, C, H, W].
-        terms: of [B, C, H, W] and [].
+        parts: tensors [B, C, H, W].
+        terms: pairs of a tensor [B, C, H, W] and a weight [].
     """
 
     parts: list[Tensor]
@@ -63,13 +63,13 @@ class EdgeOutput(NamedTuple):
 def edge_outputs(
     edges: Sequence[MixedEdge], state: SharedInputs, weights: Tensor, active: Sequence[Sequence[int]]
 ) -> list[EdgeOutput]:
-    """What each of E edges that leave a state brings.
+    """The contributions of E edges that leave one state.
 
     Args:
-        edges: of one stride.
-        state: that they leave.
+        edges: edges of one stride.
+        state: the state that they leave.
         weights: [E, O].
-        active: for each edge the numbers of the operations to compute, of O.
+        active: for each edge the indices of the operations to compute, among O.
     """
     brought = [EdgeOutput([], []) for _ in edges]
     sums: dict[tuple[tuple[int, ...], bool], Tensor] = {}
@@ -95,7 +95,7 @@ def edge_outputs(
 
 
 def mixture(brought: Sequence[EdgeOutput]) -> Tensor:
-    """[B, C, H, W] a node: the sum of what its edges bring, at least one term."""
+    """A node [B, C, H, W]: the sum of its edges' contributions, with at least one term."""
     terms = [term for each in brought for term in each.terms]
     return weighted_sum(
         [x for x, _ in terms],

@@ -1,12 +1,9 @@
-"""A state of a cell with what several edges that leave it need, each made once.
+"""One operation on all edges that leave a state: their channels are side by side in one tensor.
+
+One kernel call serves all edges. The weight of the operation on an edge is the scale of its last batch norm. Inputs
+that several edges need are computed once for each state.
 
 Letters: `B` images, `C` channels that go through operations, `E` edges.
-
-One operation on all edges that leave a state, their channels side by side in one tensor.
-
-One call of a kernel serves all edges, and the weight of the operation on an edge is the scale of its last batch norm.
-
-Letters: `B` images, `C` channels, `E` edges.
 """
 
 from __future__ import annotations
@@ -25,10 +22,10 @@ from chronas.supernets.kernels import batch_to_space, depthwise, space_to_batch
 
 
 class SharedInputs:
-    """What a node holds while a cell is computed."""
+    """Tensors computed from one state of a cell that several edges need; each is computed once."""
 
     def __init__(self, x: Tensor, norm: nn.Module) -> None:
-        """Take the node's tensor [B, C, H, W], and the norm of all that is computed of it, a `BatchStandardise`."""
+        """Take the state's tensor [B, C, H, W], and the norm of everything computed from it, a `BatchStandardise`."""
         self.x = x
         self.norm = norm
         self._made: dict[tuple[str, int | str], Tensor] = {}
@@ -43,15 +40,15 @@ class SharedInputs:
         return self._kept("repeated", edges, lambda: _times(self.rectified, edges))
 
     def halved(self, edges: int) -> Tensor:
-        """[B, E * C, H / 2, W / 2], rounded up: every second row and column of it."""
+        """[B, E * C, H / 2, W / 2], rounded up: every second row and column of the rectified state, for each edge."""
         return self._kept("halved", edges, lambda: _times(self.rectified[:, :, ::2, ::2], edges))
 
     def sublattices(self, edges: int) -> Tensor:
-        """[4 * B, E * C, H / 2, W / 2], rounded up: those of it."""
+        """[4 * B, E * C, H / 2, W / 2], rounded up: the sublattices of the rectified state, for each edge."""
         return self._kept("sublattices", edges, lambda: _times(self._apart, edges))
 
     def once(self, name: str, operation: nn.Module) -> Tensor:
-        """What an operation without weights gives; it is the same on all edges that leave this state."""
+        """The output of an operation without weights; it is the same on all edges that leave this state."""
         return self._kept("operation", name, lambda: operation(self.x))
 
     @cached_property
@@ -70,11 +67,11 @@ def _times(x: Tensor, edges: int) -> Tensor:
 
 @dataclass(frozen=True)
 class ParallelEdges:
-    """What an operation with weights brings to E edges.
+    """The output of an operation with weights on E edges.
 
     Attributes:
-        x: [B, E * C, H, W], nobody else's.
-        apart: whether it is in sublattices, [4 * B, E * C, H / 2, W / 2].
+        x: [B, E * C, H, W]; no other code holds this tensor.
+        apart: whether `x` is in sublattices, [4 * B, E * C, H / 2, W / 2].
     """
 
     x: Tensor
@@ -85,8 +82,8 @@ def parallel_edges(operations: Sequence[nn.Module], state: SharedInputs, weights
     """weights[e] * operations[e](state) for each edge.
 
     Args:
-        operations: E of one kind and stride.
-        state: that the edges leave.
+        operations: E operations of one kind and stride.
+        state: the state that the edges leave.
         weights: [E].
     """
     together = FAST.get(type(operations[0]), _one_by_one)
@@ -116,10 +113,10 @@ def _dilated(operations: Sequence[nn.Sequential], state: SharedInputs, weights: 
     kernels, edges = _kernels(operations), len(operations)
     height, width = state.x.shape[2:]
     halved = _convolutions(operations[0])[0].stride[0] == 2
-    # A stride of 2 asks for one of the sublattices only.
+    # A stride of 2 needs only one of the sublattices.
     x = depthwise(state.halved(edges) if halved else state.sublattices(edges), kernels[0], 1)
     even = height % 2 == 0 and width % 2 == 0
-    if not halved and not even:  # the pixels that made it even have no part in the statistics
+    if not halved and not even:  # padding pixels must not enter the statistics
         x = batch_to_space(x, height, width)
     x = state.norm(functional.conv2d(x, kernels[1], groups=edges), weights)  # the order of pixels does not matter
     return ParallelEdges(x, apart=not halved and even)
@@ -130,7 +127,7 @@ def _convolutions(operation: nn.Sequential) -> list[nn.Conv2d]:
 
 
 def _kernels(operations: Sequence[nn.Sequential]) -> list[Tensor]:
-    """Of each convolution in turn, those of all edges, one behind the other."""
+    """The weights of each convolution, concatenated over all edges."""
     layers = zip(*map(_convolutions, operations), strict=True)
     return [torch.cat([each.weight for each in layer]) for layer in layers]
 

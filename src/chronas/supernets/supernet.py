@@ -1,6 +1,6 @@
-"""The contract of a supernet: images and weights of operations -> logits, whatever the topology of its space.
+"""The base class of supernets: images and operation weights -> logits, whatever the topology of the space.
 
-Letters: `B` images, `C` channels, `D` decisions, `O` the most relaxed options of a decision.
+Letters: `B` images, `C` channels, `D` decisions, `O` the largest number of relaxed options of a decision.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ class Supernet(nn.Module, ABC):
     """All architectures of a space with shared weights; `build_supernet` makes one.
 
     Attributes:
-        selectable: for each decision the columns of the options that compute something; a subclass sets it.
+        selectable: for each decision, the columns of the options that compute something; subclasses set it.
     """
 
     selectable: Sequence[Sequence[int]]
@@ -33,9 +33,9 @@ class Supernet(nn.Module, ABC):
 
         Args:
             images: normalised pixels.
-            operation_weights: [D, O]; operations of weight zero are not computed, and so have no gradient.
-            edge_weights: [D], or None where what the decisions bring is taken as it is.
-            computed: [D, O] the operations to compute instead; a gate of zero has a gradient among these.
+            operation_weights: [D, O]; operations with weight zero are not computed, so they have no gradient.
+            edge_weights: [D]; None leaves the decisions' outputs unscaled.
+            computed: [D, O] mask of the operations to compute instead; among these, a weight of zero has a gradient.
         """
         chosen = operation_weights.ne(0) if computed is None else computed
         active = [[o for o in here if row[o]] for here, row in zip(self.selectable, chosen.tolist(), strict=True)]
@@ -51,4 +51,4 @@ class Supernet(nn.Module, ABC):
         edge_weights: Tensor | None,
         active: Sequence[Sequence[int]],
     ) -> Tensor:
-        """Logits of channels-last images; `active` are the columns to compute, for each decision."""
+        """Logits of channels-last images; for each decision, `active` lists the columns to compute."""

@@ -1,10 +1,10 @@
-"""What is known: costs of many architectures of one space and size on one device, with provenance.
+"""Cost tables: costs of many architectures of one space and size on one device, with provenance.
 
 table = CostTable.from_journal(Path("journal.sqlite"))
 table.save(Path("costs.parquet"))
 print(table.repeatability())
 
-What brings torch or scipy is imported when it is first asked for: a query of a table does without.
+Names that need torch or scipy are imported when they are first used, so that queries of a table do not need them.
 """
 
 from __future__ import annotations
@@ -18,6 +18,7 @@ from chronas.tables.columns import COST_COLUMNS
 from chronas.tables.cost_record import CostRecord, block_records
 from chronas.tables.deduplicate import expanded, representatives
 from chronas.tables.foreign import read_accuracies
+from chronas.tables.parquet import to_pandas
 from chronas.tables.provenance import Additivity, Check, Provenance, Repeatability
 from chronas.tables.query import Query, parse_condition
 from chronas.tables.table import CostTable, is_table
@@ -64,6 +65,7 @@ __all__ = [
     "read_accuracies",
     "read_foreign",
     "rank_agreement",
+    "to_pandas",
     "shipped_files",
     "shipped_tables",
     "table_files",

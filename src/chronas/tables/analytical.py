@@ -1,4 +1,4 @@
-"""The table of a device that computes its costs: all architectures at once, without a campaign and a journal."""
+"""Tables of analytical devices: all architectures at once, without a campaign or a journal."""
 
 from __future__ import annotations
 
@@ -19,23 +19,23 @@ SOURCE = "estimated"
 def analytical_table(
     device: AnalyticalDevice, size: NetworkSize, architectures: Sequence[Architecture], costs: Sequence[str] = ()
 ) -> CostTable:
-    """The latency, and costs beside it, that a device tells, each as one round without an interval.
+    """The latency and other costs that a device computes, each as one round without an interval.
 
     Args:
-        device: what computes them.
-        size: what the architectures are built into.
-        architectures: distinct, of one space.
-        costs: names of costs beside the latency.
+        device: the device that computes the costs.
+        size: size of the networks.
+        architectures: distinct architectures of one space.
+        costs: names of other costs than latency.
 
     Raises:
-        UsageError: no architecture, architectures of several spaces, or the size does not fit them.
-        DataError: an architecture twice.
-        DeviceError: the device does not tell a cost, or a network does not fit it.
+        UsageError: there is no architecture, there are several spaces, or the size does not fit.
+        DataError: an architecture occurs twice.
+        DeviceError: the device does not compute a cost, or a network does not fit it.
     """
     unknown = [cost for cost in costs if cost not in device.estimates]
     if unknown:
         known = " and ".join(device.estimates)
-        raise DeviceError(f"device {device.name} tells {known}, not {', '.join(unknown)}: ask for these, or measure")
+        raise DeviceError(f"device {device.name} computes {known}, not {', '.join(unknown)}: ask for these, or measure")
     found = device.costs(architectures, size)
     rows = list(zip(architectures, found["latency_ms"].tolist(), strict=True))
     table = CostTable.from_rows(architectures[0].space, size, device, rows, source=SOURCE)

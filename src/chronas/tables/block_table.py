@@ -1,7 +1,7 @@
-"""A table of blocks: what each operation costs in each layer on several devices; a network costs their sum.
+"""A table of blocks: costs of each operation in each layer on several devices; a network's cost is their sum.
 
-HW-NAS-Bench's FBNet half is such a table (arXiv 2103.10584, its Table 2 is about how far sums are from whole networks).
-L layers, O operations, N architectures. Columns of costs are named `<device>.<cost>`.
+HW-NAS-Bench's FBNet half is such a table (arXiv 2103.10584; its Table 2 compares sums with whole networks). Columns of
+costs are named `<device>.<cost>`. Letters: `L` layers, `O` operations, `N` architectures.
 """
 
 from __future__ import annotations
@@ -27,21 +27,21 @@ from chronas.tables.provenance import Additivity, Check, Provenance, Repeatabili
 from chronas.tables.table import CostTable, device_text
 
 BLOCKS_KEY = "chronas.blocks/2"
-EARLIER_KEY = "chronas.blocks/1"  # with other names of some keys; still read
+EARLIER_KEY = "chronas.blocks/1"  # has other names for some keys; still accepted
 KEYS: dict[str, pl.DataType] = {"layer": pl.Int64(), "operation": pl.String(), "key": pl.String()}
 
 
 @dataclass(frozen=True)
 class BlockQuality:
-    """How well the sums of a device are known; of tables that were measured here.
+    """The accuracy of a device's sums, for tables that chronas measured.
 
     Attributes:
-        rounds: the fewest that a network was measured in.
-        repeatability: of the measured networks, first rounds against last.
-        additivity: of sums with whole networks, before sums were levelled.
-        low_percent: how far below its levelled sum (so it is negative) a whole network costs; 2.5 % cost still less.
-        high_percent: how far above it; 2.5 % cost still more.
-        checks: samples of the networks that were measured again.
+        rounds: the smallest number of rounds of a network.
+        repeatability: agreement of the first and last rounds of the measured networks.
+        additivity: agreement of sums with whole networks, before levelling.
+        low_percent: 2.5 % quantile of a whole network's cost relative to its levelled sum; usually negative.
+        high_percent: 97.5 % quantile of the same.
+        checks: checks on samples of the networks that were measured again.
     """
 
     rounds: int
@@ -53,7 +53,7 @@ class BlockQuality:
 
     @classmethod
     def of_json(cls, content: Mapping[str, Any]) -> BlockQuality:
-        """The quality that `asdict` gave `content` of; TypeError or KeyError where that is not so."""
+        """The quality from the output of `asdict`; raises TypeError or KeyError for other content."""
         parts = {
             "repeatability": Repeatability(**content["repeatability"]),
             "additivity": Additivity.of_json(content["additivity"]),
@@ -62,11 +62,11 @@ class BlockQuality:
         return cls(**{**content, **parts})
 
     def interval(self, total: float) -> tuple[float, float]:
-        """Between what 95 % of whole networks of this levelled sum lie."""
+        """The interval of 95 % of whole networks with this levelled sum, in the unit of the cost."""
         return total * (1 + self.low_percent / 100), total * (1 + self.high_percent / 100)
 
     def describe(self) -> list[tuple[str, str]]:
-        """What to tell people about it: rows of a name and a text."""
+        """The quality for people: rows of a name and a text."""
         return [
             ("interval", f"{self.low_percent:+.2g} to {self.high_percent:+.2g} % (95 % of whole networks)"),
             ("sums of blocks", f"{self.additivity}, before they were levelled"),
@@ -77,17 +77,17 @@ class BlockQuality:
 
 @dataclass(frozen=True)
 class BlockOrigin:
-    """Where the numbers of a table of blocks come from.
+    """The origin of the numbers in a table of blocks.
 
     Attributes:
-        space: of the architectures.
-        dataset: whose size the blocks are of, by its name in the space.
-        devices: what is known of each device, by its name.
+        space: name of the space.
+        dataset: name of the size of the blocks in the space.
+        devices: facts about each device, by its name.
         source: a paper or file with its licence.
-        created: date, or date and time (UTC, ISO 8601); empty where that is not known.
-        version: of chronas.
-        runs: how many timed runs a value of a device stands for, where that is known.
-        quality: of devices that were measured here, by name.
+        created: date, or date and time (UTC, ISO 8601); empty if unknown.
+        version: version of chronas.
+        runs: number of timed runs for each value of a device, if known.
+        quality: quality of devices that chronas measured, by name.
     """
 
     space: str
@@ -101,28 +101,28 @@ class BlockOrigin:
 
     @classmethod
     def from_json(cls, text: str) -> BlockOrigin:
-        """The origin whose JSON this is; ValueError, TypeError or KeyError where it is none."""
+        """The origin from JSON; raises ValueError, TypeError or KeyError for other content."""
         content = dict(upgraded(json.loads(text)))
         quality = {name: BlockQuality.of_json(known) for name, known in dict(content.get("quality", {})).items()}
         return cls(**{**content, "quality": quality})
 
 
 class BlockTable:
-    """Costs of blocks, one row for each operation of each layer and for each part that all architectures have.
+    """Costs of blocks: a row for each operation of each layer and for each part that all architectures share.
 
     Attributes:
-        frame: `layer` (null for the parts that all have), `operation`, `key`, and the columns of costs.
-        origin: where the numbers come from.
+        frame: `layer` (null for the shared parts), `operation`, `key`, and the columns of costs.
+        origin: origin of the numbers.
         costs: names of the columns of costs.
-        operations: the O operations, in the order of an architecture's numbers.
+        operations: the O operations, in the order of their numbers in an architecture.
         layers: L.
     """
 
     def __init__(self, frame: pl.DataFrame, origin: BlockOrigin) -> None:
-        """Check and keep.
+        """Check and store the columns.
 
         Raises:
-            DataError: a missing column, a cost that is not finite or below zero, or layers with other operations.
+            DataError: a column is missing, a cost is not finite or below zero, or layers have different operations.
         """
         wrong = [name for name, dtype in KEYS.items() if frame.schema.get(name) != dtype]
         self.costs = [name for name in frame.columns if name not in KEYS]
@@ -150,10 +150,10 @@ class BlockTable:
         """The costs of architectures, one row each.
 
         Args:
-            choices: the number of an operation for each layer [N, L].
+            choices: number of the operation in each layer [N, L].
 
         Raises:
-            UsageError: not L numbers of operations each.
+            UsageError: an architecture does not have L valid numbers of operations.
         """
         numbers = np.asarray(choices)
         if numbers.ndim != 2 or numbers.shape[1] != self.layers or numbers.dtype.kind not in "iu":
@@ -167,10 +167,10 @@ class BlockTable:
         return pl.DataFrame(total, schema=self.costs)
 
     def parse(self, text: str) -> list[int]:
-        """The numbers of an architecture from its text: `[0, 8, ...]`, or with blanks or commas alone.
+        """The operation numbers in an architecture's text: `[0, 8, ...]`, or separated by blanks or commas only.
 
         Raises:
-            ParseError: not L whole numbers.
+            ParseError: the text does not have L whole numbers.
         """
         words = text.strip().removeprefix("[").removesuffix("]").replace(",", " ").split()
         if len(words) != self.layers or not all(word.isascii() and word.isdigit() for word in words):
@@ -178,15 +178,15 @@ class BlockTable:
         return [int(word) for word in words]
 
     def of(self, device: str, architectures: Sequence[Architecture]) -> CostTable:
-        """An ordinary table of these architectures on one device, to learn a predictor from or to compare.
+        """A table of architectures on one device, for fitting a predictor or comparing.
 
         Args:
-            device: its name here.
-            architectures: of the space, such as `space.sample(1000, seed=0)`.
+            device: name of the device in this table.
+            architectures: architectures of the space, such as `space.sample(1000, seed=0)`.
 
         Raises:
-            UsageError: there is no latency of such a device, or an architecture is of another space.
-            DataError: no architecture, or one twice.
+            UsageError: the device has no latency here, or an architecture is of another space.
+            DataError: there is no architecture, or one occurs twice.
         """
         if f"{device}.latency_ms" not in self.costs:
             raise unknown_name("device", device, [name.partition(".")[0] for name in self.costs])
@@ -222,7 +222,7 @@ class BlockTable:
         write_bytes(path, buffer.getvalue())
 
     def describe(self) -> list[tuple[str, str]]:
-        """What to tell people about the table: rows of a name and a text."""
+        """The table for people: rows of a name and a text."""
         origin = self.origin
         rows = [
             ("space", origin.space),
@@ -245,7 +245,7 @@ class BlockTable:
         """Read a table that `save` wrote.
 
         Raises:
-            DataError: the file is missing, damaged or something else.
+            DataError: the file is missing, damaged or not a table of blocks.
         """
         frame, metadata = read_parquet(path)
         origin_text = metadata.get(BLOCKS_KEY, metadata.get(EARLIER_KEY))
@@ -261,7 +261,7 @@ class BlockTable:
 
 
 def is_block_table(path: Path) -> bool:
-    """Whether a file is Parquet that says it is a table of blocks; `BlockTable.load` says what is wrong with it."""
+    """Whether a file is a Parquet file marked as a table of blocks; `BlockTable.load` finds errors in it."""
     return has_metadata(path, BLOCKS_KEY) or has_metadata(path, EARLIER_KEY)
 
 

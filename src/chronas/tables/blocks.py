@@ -1,10 +1,11 @@
-"""What each distinct block of a chain of layers costs, from networks that have nothing else, and how well that adds up.
+"""Costs of single blocks in a chain of layers, measured in networks that isolate them, and the accuracy of their sums.
 
 FBNet (https://arxiv.org/abs/1812.03443) and HW-NAS-Bench (https://arxiv.org/abs/2103.10584) time each block alone and
-add. We time it where it stands, in a network whose other layers have the cheapest block (`skip`), in all layers of the
-same shape at once, and take the difference to the network of cheapest blocks alone. A session that holds one block
-spends time on changing the layout of its input and output and on being called, which a whole network spends once.
-Either sum is too low on a CPU (docs/log.md): small networks stay in the caches. So sums are levelled by whole networks.
+add the times. We time a block inside a network: all layers of one shape have this block, all other layers have the
+cheapest block (`skip`), and the network of cheapest blocks alone is subtracted. A session with a single block spends
+time on changing the layout of its input and output and on the call, which a whole network spends once. Both kinds of
+sums are too low on a CPU (docs/log.md), because small networks stay in the caches. So sums are levelled: multiplied by
+one factor that whole networks determine.
 """
 
 from __future__ import annotations
@@ -23,17 +24,17 @@ from chronas.tables.block_table import KEYS, BlockOrigin, BlockQuality, BlockTab
 from chronas.tables.provenance import Additivity, Repeatability
 from chronas.tables.table import CostTable
 
-OUTSIDE = (0.025, 0.975)  # of an interval of 95 %
+OUTSIDE = (0.025, 0.975)  # quantiles at the ends of a 95 % interval
 
 
 @dataclass(frozen=True)
 class BlockNetworks:
-    """The networks that tell what each distinct block costs.
+    """The networks that isolate the cost of each distinct block.
 
     Attributes:
-        plain: the network of cheapest blocks alone.
-        places: decisions whose layers have the same shape and so the same blocks, ascending.
-        single: by (number of the place, option), the network with that option there and cheapest blocks elsewhere.
+        plain: the network that has only cheapest blocks.
+        places: groups of decisions whose layers have the same shape and so the same blocks, ascending.
+        single: (number of the place, option) -> the network with that option there and cheapest blocks elsewhere.
     """
 
     plain: Architecture
@@ -45,7 +46,7 @@ class BlockNetworks:
         """The networks for a space of layers in a size: 97 for FBNet.
 
         Raises:
-            UsageError: the space is no chain of layers with the same options, or does not have the size's stem.
+            UsageError: the space is not a chain of layers with the same options, or lacks the size's stem.
         """
         places, options = _places(space, size), range(len(space.decisions[0].options))
         macs = space_counts(space, size).slot_macs.reshape(len(space.decisions), len(options))
@@ -64,17 +65,17 @@ class BlockNetworks:
 
     @property
     def architectures(self) -> list[Architecture]:
-        """All of them, the plain one first."""
+        """All these networks, the plain one first."""
         return [self.plain, *self.single.values()]
 
 
 @dataclass(frozen=True, eq=False)
 class BlockCosts:
-    """A look-up table of blocks.
+    """A look-up table of block costs.
 
     Attributes:
         base: the cost of stem, head and a cheapest block in each layer.
-        slots: what each slot of the encoding adds to that [W]; nothing for the cheapest blocks.
+        slots: additional cost of each slot of the encoding [W]; zero for the cheapest blocks.
     """
 
     base: float
@@ -82,7 +83,7 @@ class BlockCosts:
 
     @classmethod
     def of(cls, networks: BlockNetworks, costs: Mapping[Architecture, float]) -> BlockCosts:
-        """The table by the costs of the networks.
+        """The table from the costs of the networks.
 
         Raises:
             DataError: a network's cost is missing.
@@ -99,23 +100,23 @@ class BlockCosts:
         return cls(base, slots)
 
     def levelled(self, additivity: Additivity) -> BlockCosts:
-        """All costs times one factor, by which sums are right for the median whole network."""
+        """All costs times one factor, so that sums are right for the median whole network."""
         return BlockCosts(additivity.factor * self.base, additivity.factor * self.slots)
 
     def costs(self, codes: NDArray[np.float32]) -> NDArray[np.float64]:
-        """Costs [N] of encodings [N, W]: a sum over layers."""
+        """Costs [N] of encodings [N, W], as a sum over layers."""
         return self.base + codes.astype(np.float64) @ self.slots
 
 
 def added_up(table: CostTable, networks: BlockNetworks) -> tuple[BlockCosts, CostTable]:
-    """The look-up table of blocks in a table, and the table with how well it adds up to its other networks.
+    """The look-up table from a table's single blocks, and the table with the accuracy of sums for its other networks.
 
     Args:
-        table: of the networks and of at least two others.
-        networks: of its space and size.
+        table: costs of the networks and of at least two others.
+        networks: the networks for its space and size.
 
     Raises:
-        DataError: a network of single blocks is missing, or there are fewer than two others.
+        DataError: a network of single blocks is missing, or there are fewer than two other networks.
     """
     blocks, sums, found = _sums(table, networks)
     additivity = Additivity(
@@ -127,29 +128,29 @@ def added_up(table: CostTable, networks: BlockNetworks) -> tuple[BlockCosts, Cos
 
 
 def _sums(table: CostTable, networks: BlockNetworks) -> tuple[BlockCosts, NDArray[np.float64], NDArray[np.float64]]:
-    """The look-up table of blocks, and for the other networks [M] their sums and what was measured."""
+    """The look-up table of blocks, and for the other networks [M] their sums and measured costs."""
     architectures, measured = table.architectures(), table.costs()
     blocks = BlockCosts.of(networks, dict(zip(architectures, measured.tolist(), strict=True)))
     single = set(networks.architectures)
     whole = [row for row, architecture in enumerate(architectures) if architecture not in single]
     if len(whole) < 2:
-        raise DataError(f"how blocks add up is seen on at least two whole networks, got {len(whole)}: measure more")
+        raise DataError(f"the accuracy of sums needs at least two whole networks, got {len(whole)}: measure more")
     return blocks, blocks.costs(table.space.encode([architectures[row] for row in whole])), measured[whole]
 
 
 def as_block_table(table: CostTable, networks: BlockNetworks, dataset: str) -> BlockTable:
-    """The look-up of a table of single blocks, levelled, as a table that is asked by `chronas table query`.
+    """The levelled look-up of a table of single blocks, as a table for `chronas table query`.
 
-    What the plain network costs is one part that all architectures have. Where a block costs less than the cheapest one
-    by MACs, that part is smaller and all blocks of the layer are larger by the difference.
+    The cost of the plain network is one part that all architectures share. If a block costs less than the cheapest one
+    by MACs, the difference is taken from that part and added to all blocks of the layer.
 
     Args:
-        table: of the networks and of at least two others.
-        networks: of its space and size.
-        dataset: whose size it is.
+        table: costs of the networks and of at least two others.
+        networks: the networks for its space and size.
+        dataset: name of the size.
 
     Raises:
-        DataError: as `added_up`, or blocks that cost less than nothing.
+        DataError: as `added_up`, or a block has a negative cost.
     """
     blocks, judged = added_up(table, networks)
     space, provenance = table.space, judged.provenance
@@ -184,7 +185,7 @@ def as_block_table(table: CostTable, networks: BlockNetworks, dataset: str) -> B
 
 
 def _quality(table: CostTable, networks: BlockNetworks, additivity: Additivity) -> BlockQuality:
-    """How well levelled sums are known, by the whole networks of the table."""
+    """The accuracy of levelled sums, from the whole networks of the table."""
     _, sums, found = _sums(table, networks)
     low, high = np.quantile(100 * (found / (additivity.factor * sums) - 1), OUTSIDE)
     rounds = min(map(len, table.rounds()))
@@ -193,10 +194,10 @@ def _quality(table: CostTable, networks: BlockNetworks, additivity: Additivity) 
 
 
 def _places(space: Space, size: NetworkSize) -> tuple[tuple[int, ...], ...]:
-    """Decisions whose layers have the same shape."""
+    """Groups of decisions whose layers have the same shape."""
     if space.topology.cells or len({decision.options for decision in space.decisions}) > 1:
         raise UsageError(
-            f"a look-up of blocks is for a chain of layers with the same options, such as fbnet, and space "
+            f"a look-up of blocks needs a chain of layers with the same options, such as fbnet; space "
             f"{space.name} is none: measure whole networks, and fit a look-up table to them by "
             f"`chronas fit --predictor lookup`"
         )

@@ -1,6 +1,6 @@
-"""Which files are tables of costs: those of a folder, and those that come with chronas (the folder `shipped` here).
+"""Files of cost tables: those in a folder, and those bundled with chronas (the folder `shipped` here).
 
-A table that comes with chronas is called by its name, without a path: `nasbench201-cifar10-onnxruntime-cpu`.
+A bundled table is called by its name, without a path: `nasbench201-cifar10-onnxruntime-cpu`.
 """
 
 from __future__ import annotations
@@ -14,20 +14,20 @@ FOLDER = Path(__file__).parent / "shipped"
 
 
 def shipped_files() -> dict[str, Path]:
-    """The tables that come with chronas, of networks and of blocks, by name; none where it was installed without."""
+    """The bundled tables of networks and of blocks, by name; empty if chronas was installed without them."""
     return {file.stem: file for file in sorted(FOLDER.glob("*.parquet"))}
 
 
 def shipped_tables() -> list[Path]:
-    """The files of the tables of whole networks that come with chronas, by name."""
+    """The files of the bundled tables of whole networks, by name."""
     return [file for file in shipped_files().values() if is_table(file)]
 
 
 def table_path(path: Path) -> Path:
-    """The file that is meant: the path itself or, where nothing has it, the table of that name that comes with chronas.
+    """The file for a path: the path itself or, if it does not exist, the bundled table of that name.
 
     Raises:
-        UsageError: a plain word that is neither.
+        UsageError: the path is a plain word that is neither.
     """
     if path.exists() or path.parent != Path() or path.suffix:
         return path
@@ -39,7 +39,7 @@ def table_path(path: Path) -> Path:
 
 
 def table_files(path: Path) -> list[Path]:
-    """The tables in a folder, by name; any other path stands for itself or for a table that comes with chronas.
+    """The tables in a folder, by name; another path gives itself or the bundled table of that name.
 
     Raises:
         UsageError: the folder has no table, or the path is a plain word that names no table.

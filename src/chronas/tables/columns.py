@@ -1,7 +1,6 @@
-"""The columns of a cost table: what stands in each, and which belong to which cost. Names end in units.
+"""The columns of a cost table: their content and their costs. Names of columns end in units.
 
-A table always has the latency. What is known of another cost stands in columns of its own, with gaps where a network
-was not measured for it.
+Other costs than the table's own have their own columns, with gaps for networks without a measurement.
 """
 
 from __future__ import annotations
@@ -32,13 +31,13 @@ COLUMNS: dict[str, pl.DataType] = {
 
 @dataclass(frozen=True)
 class CostColumns:
-    """The columns beside a cost's own.
+    """The additional columns of a cost.
 
     Attributes:
         low: lower end of the 95 % interval over rounds.
         high: upper end of it.
         rounds: the value of each round.
-        beside: what was noted with the cost, a median over rounds: the column by the name in `Reading.beside`.
+        beside: name in `Reading.beside` -> column of the median over rounds of that additional reading.
     """
 
     low: str
@@ -60,12 +59,12 @@ COST_COLUMNS = {
 
 
 def with_estimates(frame: pl.DataFrame, cost: str, estimates: Mapping[str, Estimate]) -> pl.DataFrame:
-    """The frame with the columns of a cost; null where an architecture has no estimate.
+    """The frame with the columns of a cost; null for architectures without an estimate.
 
     Args:
         frame: with a column `architecture`.
         cost: a key of `COST_COLUMNS`.
-        estimates: by text form.
+        estimates: text form -> estimate.
     """
     columns = COST_COLUMNS[cost]
     texts = frame["architecture"].to_list()
@@ -85,7 +84,7 @@ def with_estimates(frame: pl.DataFrame, cost: str, estimates: Mapping[str, Estim
 
 
 def interval_text(frame: pl.DataFrame, cost: str) -> str:
-    """How wide the 95 % interval of a cost is for the median architecture, for people."""
+    """The width of a cost's 95 % interval for the median architecture, as text."""
     columns = COST_COLUMNS.get(cost)
     if columns is None or columns.low not in frame.columns or (frame[columns.rounds].list.len() < 2).all():
         return "unknown"
@@ -94,7 +93,7 @@ def interval_text(frame: pl.DataFrame, cost: str) -> str:
 
 
 def cost_text(frame: pl.DataFrame, cost: str, source: str) -> str:
-    """What there is of a cost that is not the table's own."""
+    """A summary of another cost than the table's own, as text."""
     values, unit = frame[cost].drop_nulls().to_numpy(), unit_of(cost)
     text = f"{values.min():.4g} min, {np.median(values):.4g} median, {values.max():.4g} max {unit}"
     beside = [

@@ -1,12 +1,10 @@
-"""Whether two devices rank architectures alike, pair by pair.
+"""Comparison of devices: whether they rank architectures alike, and the cost of each device's best one on the others.
+
+HW-NAS-Bench (Li et al., https://arxiv.org/abs/2103.10584) points out that costs of devices, and multiplications, are
+poor substitutes for each other. Multiplications and parameters are counted from the networks themselves.
 
 LA-DARTS (Xu et al., arXiv 2001.06392) found that a GPU and a CPU agree on the order of 69 % of pairs of random
 networks. Chance alone agrees on half of them.
-
-How devices differ: whether they rank architectures alike, and what the best one for each costs on all others.
-
-HW-NAS-Bench's point (Li et al., https://arxiv.org/abs/2103.10584): costs of devices, and multiplications, are
-poor stand-ins for each other. Multiplications and parameters are counted from the networks themselves.
 """
 
 from __future__ import annotations
@@ -30,13 +28,13 @@ from chronas.tables.table import CostTable
 
 @dataclass(frozen=True)
 class RankAgreement:
-    """How two tables rank the architectures that both have.
+    """The agreement of two tables on the ranking of their common architectures.
 
     Attributes:
-        architectures: how many both have.
-        pairs_percent: of all pairs that neither device finds equal, how many both rank the same way; None where there
-            are none.
-        kendall: rank correlation tau-b; None where it is not defined.
+        architectures: number of common architectures.
+        pairs_percent: share of pairs that both devices rank the same way, among pairs without a tie; None without such
+            pairs.
+        kendall: rank correlation tau-b; None if it is not defined.
     """
 
     architectures: int
@@ -45,7 +43,7 @@ class RankAgreement:
 
 
 def rank_agreement(first: CostTable, second: CostTable) -> RankAgreement:
-    """Compare the orders that the costs of two tables of one space put architectures into."""
+    """Compare the rankings of architectures by the costs of two tables of one space."""
     left, right = (
         table.frame.select("architecture", pl.col(table.provenance.cost).alias(name))
         for name, table in (("first", first), ("second", second))
@@ -70,14 +68,14 @@ MACS, PARAMETERS = "MACs", "parameters"
 
 @dataclass(frozen=True)
 class Agreement:
-    """How alike two columns rank the architectures that both have.
+    """The agreement of two columns on the ranking of their common architectures.
 
     Attributes:
         first: name of a column of costs, "MACs" or "parameters".
-        second: another.
-        kendall: rank correlation tau-b; None where it is not defined.
-        spearman: rank correlation; None likewise.
-        architectures: how many have both.
+        second: name of another such column.
+        kendall: rank correlation tau-b; None if it is not defined.
+        spearman: rank correlation rho; None if it is not defined.
+        architectures: number of architectures with both values.
     """
 
     first: str
@@ -89,14 +87,14 @@ class Agreement:
 
 @dataclass(frozen=True)
 class Best:
-    """The most accurate architecture within a device's limit, and what it costs everywhere.
+    """The most accurate architecture within a device's limit, and its costs on all devices.
 
     Attributes:
         cost: the column whose limit is kept.
-        limit: in the column's unit.
-        architecture: its text.
-        accuracy_percent: of it.
-        costs: by column; None where a device has no value.
+        limit: limit in the column's unit.
+        architecture: its text form.
+        accuracy_percent: its accuracy.
+        costs: column -> cost; None if a device has no value.
     """
 
     cost: str
@@ -108,14 +106,14 @@ class Best:
 
 @dataclass(frozen=True)
 class Comparison:
-    """Devices beside each other.
+    """A comparison of several devices.
 
     Attributes:
-        names: of what is compared: columns of costs, then "MACs" and "parameters".
-        agreements: of each pair, in the order of `names`.
-        best: for each column of costs, where an accuracy is known.
+        names: the compared columns of costs, then "MACs" and "parameters".
+        agreements: agreement of each pair, in the order of `names`.
+        best: the best architecture for each column of costs, if accuracies are known.
         accuracy: the column that `best` was chosen by; None without.
-        architectures: how many there are in all.
+        architectures: total number of architectures.
     """
 
     names: Sequence[str]
@@ -131,7 +129,7 @@ class Comparison:
         return [[1.0 if a == b else found[a, b] for b in self.names] for a in self.names]
 
     def shares(self) -> list[list[float | None]]:
-        """What each of `best` costs on each device, over the limit of that device: above 1 it is missed."""
+        """The cost of each of `best` on each device, divided by that device's limit: above 1 the limit is missed."""
         limits = {one.cost: one.limit for one in self.best}
         return [
             [None if one.costs[cost] is None else one.costs[cost] / limit for cost, limit in limits.items()]  # type: ignore[operator]
@@ -145,14 +143,14 @@ def compare(
     """Compare the devices of a query.
 
     Args:
-        query: of at least one column of costs.
-        size: of the tables; multiplications and parameters are of it.
-        accuracy: name of the joined column that the best are chosen by; None leaves them out.
-        share: a column's limit is what this share of its architectures keeps.
-        limit_ms: a limit for all latencies in place of `share`; energies then have none.
+        query: a query with at least one column of costs.
+        size: size of the tables; multiplications and parameters are counted for it.
+        accuracy: name of the joined column that selects the best architectures; None for no selection.
+        share: the limit of a column is the value that this share of its architectures keeps.
+        limit_ms: a limit for all latencies instead of `share`; energies then have no limit.
 
     Raises:
-        UsageError: `accuracy` is no accuracy, or `share` is not between 0 and 1.
+        UsageError: `accuracy` is not a column of accuracies, or `share` is not between 0 and 1.
         DataError: no architecture with an accuracy keeps a limit.
     """
     if not 0 < share <= 1:
@@ -183,7 +181,7 @@ def _agreement(first: str, second: str, left: NDArray[np.float64], right: NDArra
 
 
 def _best(query: Query, cost: str, accuracy: str, limit_ms: float | None, share: float) -> Best:
-    """The most accurate within the limit; of equally accurate ones the cheapest."""
+    """The most accurate architecture within the limit; among equally accurate ones the cheapest."""
     known = query.frame.drop_nulls([cost, accuracy])
     limit = limit_ms
     if limit is None:

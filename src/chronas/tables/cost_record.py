@@ -1,6 +1,6 @@
-"""Answers of tables: one cost of one architecture on one device, with all that is known of how it came about.
+"""Cost records: one cost of one architecture on one device, with everything known about its measurement.
 
-Columns of N answers become answers one by one or a frame at once. Null stands for what is not known.
+Columns of N records give single records or a whole frame. Null stands for an unknown value.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from chronas.tables.table import MEASURED_AS, CostTable
 from chronas.units import unit_of
 
 Fact = str | int | float | None
-FEWEST = 2  # rounds that an interval is of
+FEWEST = 2  # least number of rounds for an interval
 FACTS = ("hardware", "batch", "threads", "dtype", "runtime", "version")
 TYPES: dict[str, pl.DataType] = {
     **dict.fromkeys(("value", "low", "high"), pl.Float64()),
@@ -29,27 +29,27 @@ TYPES: dict[str, pl.DataType] = {
 
 @dataclass(frozen=True)
 class CostRecord:
-    """One cost of one architecture on one device. None stands for what is not known.
+    """One cost of one architecture on one device. None stands for an unknown value.
 
     Attributes:
-        device: its name; where tables have the same, with a number behind it.
-        cost: a key of `COST_UNITS`, or a cost of the user's.
-        value: in `unit`; None where the table does not have the architecture.
-        unit: ms, mJ, MiB, or the end of the cost's name.
-        low: lower end of the 95 % interval: over rounds or, where blocks are added, of whole networks around sums.
+        device: name of the device, with a number if several tables have the same name.
+        cost: a key of `COST_UNITS`, or a user's own cost.
+        value: the cost in `unit`; None if the table does not have the architecture.
+        unit: ms, mJ, MiB, or the last part of the cost's name.
+        low: lower end of the 95 % interval: over rounds or, for sums of blocks, of whole networks around sums.
         high: upper end of it.
-        rounds: how many rounds the value comes from.
-        runs: how many timed runs these had together.
-        batch: images a run.
-        threads: that the runtime had.
-        dtype: that it computed in.
-        runtime: its name.
+        rounds: number of rounds of the value.
+        runs: number of timed runs in all rounds.
+        batch: images in a run.
+        threads: threads of the runtime.
+        dtype: number format of the computation.
+        runtime: name of the runtime.
         version: its version.
-        hardware: what it ran on.
-        date: date, or date and time (UTC, ISO 8601), of measuring.
+        hardware: name of the hardware.
+        date: date, or date and time (UTC, ISO 8601), of the measurement.
         source: "measured", or a paper or file with its licence.
-        missing: why there is no value, where that is known.
-        measured_as: the architecture that was measured, where that was another one which is the same graph.
+        missing: reason why there is no value, if known.
+        measured_as: the measured architecture, if it was another one with the same graph.
     """
 
     device: str
@@ -74,11 +74,11 @@ class CostRecord:
 
 @dataclass(frozen=True)
 class RecordColumn:
-    """A cost on a device for N architectures; NaN and 0 stand for null inside.
+    """One cost on one device for N architectures; NaN and 0 stand for null inside.
 
     Attributes:
-        facts: the fields of an `CostRecord` that all rows share.
-        missing: why rows are without a value.
+        facts: the fields of a `CostRecord` that all rows share.
+        missing: reason why rows have no value.
         values: [N], as are `low`, `high`, `rounds`, `runs` and `measured_as`.
     """
 
@@ -97,7 +97,7 @@ class RecordColumn:
         return f"{self.facts['device']}.{self.facts['cost']}"
 
     def answer(self, row: int) -> CostRecord:
-        """The answer of one row."""
+        """The record of one row."""
         value = _number(self.values[row])
         numbers = {"value": value, "low": _number(self.low[row]), "high": _number(self.high[row])}
         counts = {"rounds": int(self.rounds[row]) or None, "runs": int(self.runs[row]) or None}
@@ -106,7 +106,7 @@ class RecordColumn:
         return CostRecord(**self.facts, **numbers, **counts, missing=missing, measured_as=measured_as)  # type: ignore[arg-type]
 
     def frame(self, rows: NDArray[np.int64], keys: pl.DataFrame) -> pl.DataFrame:
-        """The answers of rows, the fields of `CostRecord` as columns after those of `keys`."""
+        """The records of rows; the fields of `CostRecord` are columns after those of `keys`."""
         numbers = {"value": self.values, "low": self.low, "high": self.high, "rounds": self.rounds, "runs": self.runs}
         columns = {}
         for name in CostRecord.__dataclass_fields__:
@@ -120,7 +120,7 @@ class RecordColumn:
 
 
 def block_records(table: BlockTable, choices: Sequence[int]) -> list[CostRecord]:
-    """All costs of an architecture by the sum of its blocks.
+    """All costs of an architecture, as sums of its blocks.
 
     Raises:
         UsageError: the choices do not fit the table's layers and operations.
@@ -140,12 +140,12 @@ def block_records(table: BlockTable, choices: Sequence[int]) -> list[CostRecord]
 
 
 def record_columns(table: CostTable, device: str, rows: pl.DataFrame) -> list[RecordColumn]:
-    """The costs of a table, spread to all rows.
+    """The costs of a table, for all rows of a frame.
 
     Args:
         table: the table.
-        device: the name for its device.
-        rows: a frame of `architecture`.
+        device: name for its device.
+        rows: a frame with the column `architecture`.
     """
     provenance = table.provenance
     known = table.frame.with_columns(table.measured_as())
@@ -157,7 +157,7 @@ def record_columns(table: CostTable, device: str, rows: pl.DataFrame) -> list[Re
 
 
 def _column(spread: pl.DataFrame, provenance: Provenance, facts: Mapping[str, Fact], cost: str) -> RecordColumn:
-    """The answers about one cost; the rounds of a table without a plan are placeholders, and not told."""
+    """The records of one cost; the rounds of a table without a plan are placeholders and are left out."""
     columns = COST_COLUMNS.get(cost)
     values = spread[cost].to_numpy()
     unknown, none = np.full(len(spread), np.nan), np.zeros(len(spread), dtype=np.int64)

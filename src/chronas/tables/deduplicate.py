@@ -1,7 +1,7 @@
-"""One measurement for all architectures that are the same graph, on devices that drop what a network does not need.
+"""One measurement for all architectures with the same graph, on devices that drop unneeded parts of a network.
 
-A table of all of NAS-Bench-201 then takes 8,747 measurements for its 15,625 cells. The column `measured_as` tells which
-architecture was measured for a row, and `index` has the official number where the space has one.
+A table of all 15,625 cells of NAS-Bench-201 then needs 8,747 measurements. The column `measured_as` has the
+architecture that was measured for a row, and `index` has the official number if the space has one.
 """
 
 from __future__ import annotations
@@ -21,16 +21,16 @@ INDEX = "index"
 
 
 def representatives(architectures: Sequence[Architecture], device: Device) -> list[Architecture]:
-    """What has to be measured of these, in their order: one for each graph where the device drops dead steps."""
+    """The architectures to measure, in their order: one for each graph if the device drops unneeded steps."""
     return list(dict.fromkeys(_graph(architecture, device) for architecture in architectures))
 
 
 def expanded(table: CostTable, device: Device) -> CostTable:
-    """A table of all architectures of the space that the measurements of `table` stand for, by official index.
+    """A table of all architectures of the space that the measurements of `table` cover, by official index.
 
     Args:
-        table: of a space that can be listed, each row measured.
-        device: where they were measured.
+        table: a table of a listable space, with every row measured.
+        device: the device of the table.
 
     Raises:
         MismatchError: the table was measured on another device.

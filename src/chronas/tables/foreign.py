@@ -1,12 +1,11 @@
-"""Tables that others wrote, as CSV or Parquet: a row for each architecture, a column for each device and cost.
+"""Tables from other sources, as CSV or Parquet: a row for each architecture, a column for each device and cost.
 
-Architectures are told by text or by official index. A column's name ends in its unit, `raspi4_ms` or
-`eyeriss_energy_mj`; what is before tells the device. Other columns are read where the user says what they are.
+Architectures are given as text or by official index. The name of a column ends in its unit, such as `raspi4_ms` or
+`eyeriss_energy_mj`; the part before is the device. Other columns are read if the user says what they are.
 
-What a file that the user brings knows of architectures, such as accuracies: columns to stand beside costs.
-
-NAS-Bench-201's accuracies (Dong and Yang, https://arxiv.org/abs/2001.00326) come so. They are percent; validation and
-test are different columns, and which one to search by is the user's choice.
+`read_accuracies` reads a user's facts about architectures, such as NAS-Bench-201's accuracies (Dong and Yang,
+https://arxiv.org/abs/2001.00326), to be joined with costs. Accuracies are in percent. Validation and test accuracies
+are different columns; the user chooses which one a search uses.
 """
 
 from __future__ import annotations
@@ -31,18 +30,18 @@ TEXTS = ("architecture", "arch_str", "arch")
 UNITS = {"ms": (LATENCY, 1.0), "us": (LATENCY, 1e-3), "mj": ("energy_mj", 1.0), "mib": ("peak_memory_mib", 1.0)}
 KINDS = {LATENCY: "latency", "energy_mj": "energy", "peak_memory_mib": "peak_memory"}
 DEVICE = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.+-]*")
-SAME = 1e-9  # relative; costs of one architecture that are closer are one value, written twice
+SAME = 1e-9  # relative; closer costs of one architecture count as one value written twice
 
 
 @dataclass(frozen=True)
 class ForeignColumn:
-    """A column of a file, and what it becomes.
+    """A column of a file, and the cost that it holds.
 
     Attributes:
-        name: in the file.
-        device: whose cost it is.
-        cost: its name, which ends in the unit.
-        factor: from the file's unit to this one.
+        name: name in the file.
+        device: name of the device.
+        cost: name of the cost, which ends in the unit.
+        factor: conversion from the file's unit to this unit.
     """
 
     name: str
@@ -66,7 +65,7 @@ class ForeignColumn:
 
     @classmethod
     def of_name(cls, name: str, device: str) -> ForeignColumn | None:
-        """The column that a name tells by its unit; of `device` where it tells none. None for any other name."""
+        """The column for a name that ends in a unit; `device` if the name has no device. None for other names."""
         before, _, unit = f"_{name}".rpartition("_")
         if unit.lower() not in UNITS:
             return None
@@ -80,9 +79,9 @@ class ForeignTable:
     """A file that was read and checked.
 
     Attributes:
-        frame: `architecture`, `index` where the space has one, and the columns, as they are in the file.
-        columns: which ones are costs.
-        left_out: names of columns of numbers that are not.
+        frame: `architecture`, `index` if the space has one, and the unchanged columns of the file.
+        columns: the columns that are costs.
+        left_out: names of other numeric columns.
         source: the file's name and checksum.
     """
 
@@ -92,12 +91,12 @@ class ForeignTable:
     source: str
 
     def tables(self, space: Space, size: NetworkSize, source: str = "") -> dict[str, CostTable]:
-        """A table for each device, by its name; architectures without its first cost are left out.
+        """A table for each device, by its name; architectures without the table's first cost are left out.
 
         Args:
-            space: of the architectures.
-            size: what they were built into.
-            source: where the numbers come from, in words; told before the file's name and checksum.
+            space: space of the architectures.
+            size: size of the networks.
+            source: origin of the numbers, in words; written before the file's name and checksum.
 
         Raises:
             DataError: a cost is not a finite number above zero, or the same for all architectures.
@@ -129,13 +128,13 @@ def read_foreign(path: Path, space: Space, columns: Sequence[ForeignColumn] = ()
 
     Args:
         path: the file.
-        space: of the architectures.
-        columns: what is read; without them, all whose names end in ms, us, mJ or MiB.
+        space: space of the architectures.
+        columns: columns to read; by default all whose names end in ms, us, mJ or MiB.
 
     Raises:
-        DataError: the file is missing, damaged, tells no architectures or no costs, has an architecture that the space
-            does not have or whose text and index differ, or has one twice with costs that disagree.
-        UsageError: two columns are the same cost of one device, or the file lacks one.
+        DataError: the file is missing or damaged, has no architectures or no costs, has an architecture that is not in
+            the space or whose text and index differ, or has one twice with different costs.
+        UsageError: two columns are the same cost of one device, or the file lacks a column.
     """
     content = _content(path)
     frame = _frame(path, content)
@@ -174,7 +173,7 @@ def _frame(path: Path, content: bytes) -> pl.DataFrame:
 def _check_columns(path: Path, frame: pl.DataFrame, columns: Sequence[ForeignColumn]) -> None:
     if not columns:
         endings = ", ".join(UNITS)
-        raise DataError(f"{path} has no column that ends in {endings}: tell by --columns what {frame.columns} are")
+        raise DataError(f"{path} has no column that ends in {endings}: say by --columns what {frame.columns} are")
     absent = [column.name for column in columns if column.name not in frame.columns]
     if absent:
         raise UsageError(f"{path} has no column {', '.join(absent)}, only {', '.join(frame.columns)}")
@@ -190,7 +189,7 @@ def _check_columns(path: Path, frame: pl.DataFrame, columns: Sequence[ForeignCol
 
 
 def _architectures(path: Path, frame: pl.DataFrame, space: Space) -> pl.Series:
-    """The text of each row's architecture as the space writes it."""
+    """The text form of each row's architecture."""
     text = next((name for name in TEXTS if frame.schema.get(name) == pl.String()), None)
     index = next((name for name in INDICES if name in frame.columns and frame.schema[name].is_integer()), None)
     by_text = None if text is None else _parsed(path, frame[text], space.parse)
@@ -199,11 +198,11 @@ def _architectures(path: Path, frame: pl.DataFrame, space: Space) -> pl.Series:
         by_index = _parsed(path, frame[index], space.from_index)
     for row, (one, two) in enumerate(zip(by_text or (), by_index or (), strict=False), start=1):
         if one != two:
-            raise DataError(f"{path}: row {row} tells by {index} {two}, by {text} {one}: mend one of the two columns")
+            raise DataError(f"{path}: row {row} has {index} of {two}, but {text} of {one}: correct one of them")
     found = by_text or by_index
     if found is None:
         names = " or ".join((*TEXTS, *INDICES))
-        raise DataError(f"{path} should tell architectures by {names}, got {', '.join(frame.columns)}")
+        raise DataError(f"{path} should give architectures by {names}, got {', '.join(frame.columns)}")
     return pl.Series("architecture", found, dtype=pl.String())
 
 
@@ -221,7 +220,7 @@ def _parsed(path: Path, values: pl.Series, parse: object) -> list[str]:
 
 
 def _once(path: Path, frame: pl.DataFrame) -> pl.DataFrame:
-    """Each architecture once; twice is only one where all numbers are the same."""
+    """Each architecture once; duplicates are merged only if all numbers are the same."""
     if frame["architecture"].n_unique() == len(frame):
         return frame
     names = frame.columns[1:]
@@ -244,26 +243,26 @@ def _check(values: pl.Series, column: ForeignColumn) -> None:
     if numbers.is_empty():
         raise DataError(f"{column.name} has no value: leave the column out")
     if len(numbers) > 1 and numbers.min() == numbers.max():
-        raise DataError(f"{column.name} is {numbers[0]} for all {len(numbers)} architectures: it tells nothing")
+        raise DataError(f"{column.name} is {numbers[0]} for all {len(numbers)} architectures: it holds no information")
 
 
-TEXT_COLUMNS = ("architecture", "arch_str")  # the names of these columns here, and in the files of the field
+TEXT_COLUMNS = ("architecture", "arch_str")  # names of these columns in chronas, and in published files
 INDICES = ("index", "arch_idx")
 
 
 def read_accuracies(path: Path, space: Space) -> pl.DataFrame:
-    """A frame of `architecture` and every other column of numbers, as Float64 with null where there is none.
+    """A frame of `architecture` and all other numeric columns, as Float64 with null for missing values.
 
-    Architectures are told by their text (`architecture` or `arch_str`) or by official index (`index` or `arch_idx`).
-    A column with "acc" in its name is an accuracy in percent.
+    Architectures are given as text (`architecture` or `arch_str`) or by official index (`index` or `arch_idx`). A
+    column with "acc" in its name is an accuracy in percent.
 
     Args:
         path: a Parquet file.
-        space: of the architectures.
+        space: space of the architectures.
 
     Raises:
-        DataError: the file is missing or damaged, tells no architectures, has one twice, has one that the space does
-            not have, has no numbers, or an accuracy outside 0..100.
+        DataError: the file is missing or damaged, has no architectures, has one twice, has one that is not in the
+            space, has no numbers, or has an accuracy outside 0..100.
     """
     try:
         frame = pl.read_parquet(io.BytesIO(path.read_bytes()))
@@ -287,7 +286,7 @@ def read_accuracies(path: Path, space: Space) -> pl.DataFrame:
 
 
 def _texts(frame: pl.DataFrame, path: Path, space: Space) -> pl.Series:
-    """The text of each row's architecture, as the space writes it."""
+    """The text form of each row's architecture."""
     text = next((name for name in TEXT_COLUMNS if frame.schema.get(name) == pl.String()), None)
     index = next((name for name in INDICES if name in frame.columns and frame.schema[name].is_integer()), None)
     try:
@@ -302,5 +301,5 @@ def _texts(frame: pl.DataFrame, path: Path, space: Space) -> pl.Series:
     except (ChronasError, TypeError) as error:
         raise DataError(f"{path} is not of {space.name}: {error}") from error
     raise DataError(
-        f"{path} should tell architectures by {' or '.join((*TEXT_COLUMNS, *INDICES))}, got {', '.join(frame.columns)}"
+        f"{path} should give architectures by {' or '.join((*TEXT_COLUMNS, *INDICES))}, got {', '.join(frame.columns)}"
     )

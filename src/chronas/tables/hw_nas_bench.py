@@ -1,17 +1,15 @@
-"""The blocks that HW-NAS-Bench's look-up tables are keyed by: what an FBNet architecture's cost is the sum of.
+"""HW-NAS-Bench v1.0: costs of two search spaces on six devices, read from the official pickle that the user provides.
 
-Keys as in `fbnet_get_metrics` of https://github.com/GATECH-EIC/HW-NAS-Bench (MIT), arXiv 2103.10584: stem, 22 layers,
-1x1 header, average pooling and classifier. H and W in a key are the sides of the block's input.
-
-HW-NAS-Bench v1.0: costs of two search spaces on six devices, read from the official pickle, which the user brings.
+    bench = HwNasBench.read(Path("HW-NAS-Bench-v1_0.pickle"))
+    raspi4 = bench.tables("cifar10")["raspi4"]
 
 Li et al., HW-NAS-Bench, ICLR 2021, https://arxiv.org/abs/2103.10584; file and layout of
-https://github.com/GATECH-EIC/HW-NAS-Bench (MIT). Where we differ from its API: the file is read without running
-anything, a value that is not there (-1 for the Edge TPU) is null, and `average_hw_metric`, which is a product, is
-called `metric_product`.
+https://github.com/GATECH-EIC/HW-NAS-Bench (MIT). We differ from its API in three points. The file is read without
+running anything. A missing value (-1 for the Edge TPU) is null. `average_hw_metric`, which is a product, is called
+`metric_product`.
 
-bench = HwNasBench.read(Path("HW-NAS-Bench-v1_0.pickle"))
-raspi4 = bench.tables("cifar10")["raspi4"]
+An FBNet architecture's cost is the sum of its blocks. Their keys are as in its `fbnet_get_metrics`: stem, 22 layers,
+1x1 header, average pooling and classifier. H and W in a key are the sides of the block's input.
 """
 
 from __future__ import annotations
@@ -40,7 +38,7 @@ BLOCK = re.compile(r"k(?P<kernel>\d+)_e(?P<expansion>\d+)(?:_g(?P<groups>\d+))?"
 
 
 def block_keys(size: NetworkSize) -> tuple[dict[str, str], list[list[str]]]:
-    """The keys of the parts that all architectures have, by name, and of the operations of each layer."""
+    """The keys of the parts that all architectures share, by name, and of the operations of each layer."""
     topology = cast("LayerTopology", make_space("fbnet").topology)
     colours, side, _ = size.input_shape
     stride, *strides = topology.strides[size.stem]
@@ -78,7 +76,7 @@ DATASETS = {
     "cifar100": "cifar100",
     "ImageNet16-120": "imagenet16-120",
 }  # official name -> size
-# What the paper and its repository say of a device, and no more; batch 1 is in the README (issue 7)
+# Only facts from the paper and its repository; batch 1 is in the README (issue 7)
 DEVICES: dict[str, dict[str, str | int | float]] = {
     "edgegpu": {"name": "edgegpu", "hardware": "NVIDIA Jetson TX2", "runtime": "TensorRT by torch2trt", "batch": 1},
     "raspi4": {"name": "raspi4", "hardware": "Raspberry Pi 4", "batch": 1},
@@ -87,8 +85,8 @@ DEVICES: dict[str, dict[str, str | int | float]] = {
     "eyeriss": {"name": "eyeriss", "hardware": "ASIC Eyeriss, estimated", "batch": 1},
     "fpga": {"name": "fpga", "hardware": "Xilinx FPGA by Vivado HLS, estimated", "batch": 1},
 }
-RUNS = {"edgegpu": 50}  # `--num_repeats_item 50` of dev/proj_edgegpu; not told for the others
-MISSING = {"edgetpu": "does not compile"}  # what -1 means, https://github.com/GATECH-EIC/HW-NAS-Bench/issues/11
+RUNS = {"edgegpu": 50}  # `--num_repeats_item 50` of dev/proj_edgegpu; unknown for the others
+MISSING = {"edgetpu": "does not compile"}  # meaning of -1, https://github.com/GATECH-EIC/HW-NAS-Bench/issues/11
 NO_VALUE = "no value above zero in the file"
 COLUMNS = {"latency": "latency_ms", "energy": "energy_mj", "arithmetic_intensity": "arithmetic_intensity"}
 FBNET_METRICS = (
@@ -102,25 +100,25 @@ METRICS = (
     "eyeriss_arithmetic_intensity",
     *FBNET_METRICS[6:],
 )
-FACTORS = tuple(metric for metric in METRICS if not metric.endswith("intensity"))  # of `average_hw_metric`
+FACTORS = tuple(metric for metric in METRICS if not metric.endswith("intensity"))  # factors of `average_hw_metric`
 Numbers = NDArray[np.float64]
 
 
 def device_and_column(metric: str) -> tuple[str, str]:
-    """The device of an official metric's name, and the column that it becomes."""
+    """The device in an official metric's name, and the column for the metric."""
     device, _, kind = metric.partition("_")
     return device, COLUMNS[kind]
 
 
 @dataclass(frozen=True)
 class HwNasBench:
-    """What the official file holds, checked.
+    """The checked content of the official file.
 
     Attributes:
-        cells: of NAS-Bench-201, by official name of the data set and metric: one number for each index, NaN where the
-            file has none above zero.
-        configs: of the networks, by data set, one for each index.
-        blocks: of FBNet, by metric: the cost of each block by its key.
+        cells: official name of the data set -> metric -> one number for each NAS-Bench-201 index, NaN if the file has
+            none above zero.
+        configs: data set -> config of the network of each index.
+        blocks: metric -> key of each FBNet block -> cost.
     """
 
     cells: Mapping[str, Mapping[str, Numbers]]
@@ -132,7 +130,7 @@ class HwNasBench:
         """Read the official pickle (`HW-NAS-Bench-v1_0.pickle`), or one of the same layout.
 
         Raises:
-            DataError: the file is missing, damaged, of another layout, or wants to run something.
+            DataError: the file is missing, damaged, of another layout, or would run code.
         """
         content = read_pickle(path)
         try:
@@ -149,7 +147,7 @@ class HwNasBench:
             raise DataError(f"{path} has not HW-NAS-Bench's layout: {error}") from error
 
     def tables(self, dataset: str) -> dict[str, CostTable]:
-        """NAS-Bench-201 on each device: ordinary tables, by the device's name. Cells without a latency are left out.
+        """NAS-Bench-201 on each device, as tables by the device's name. Cells without a latency are left out.
 
         Args:
             dataset: official name, a key of `DATASETS`.
@@ -175,11 +173,11 @@ class HwNasBench:
         return tables
 
     def frame(self, dataset: str) -> pl.DataFrame:
-        """All that the file says of NAS-Bench-201 for a data set, null where it has no value.
+        """All values of the file for NAS-Bench-201 and a data set; null for missing values.
 
-        Columns are `index`, `architecture`, `<device>.latency_ms`, `<device>.energy_mj`,
-        `eyeriss.arithmetic_intensity` (operations a byte) and `metric_product`: the file's API calls it
-        `average_hw_metric`, but it is the product of all latencies (ms) and energies (mJ).
+        Columns are `index`, `architecture`, `<device>.latency_ms`, `<device>.energy_mj`, `eyeriss.arithmetic_intensity`
+        (operations per byte) and `metric_product`. The file's API calls the last one `average_hw_metric`, but it is the
+        product of all latencies (ms) and energies (mJ).
 
         Raises:
             UsageError: there is no such data set.
@@ -194,7 +192,7 @@ class HwNasBench:
         return pl.DataFrame(content, schema_overrides={"index": pl.Int64()}).fill_nan(None)
 
     def block_table(self, dataset: str) -> BlockTable:
-        """The blocks of FBNet for a data set (`cifar100` or `ImageNet`), whose sum is a network's cost.
+        """The blocks of FBNet for a data set (`cifar100` or `ImageNet`); their sum is a network's cost.
 
         Raises:
             UsageError: there is no such data set.
@@ -228,7 +226,7 @@ def _mapping(content: object, where: str, keys: Sequence[str] | Mapping[str, str
 
 
 def _configs(columns: object, dataset: str) -> Sequence[Mapping[str, Any]]:
-    """The configs of a data set, held against the official order of cells."""
+    """The configs of a data set, after checking them against the official order of cells."""
     configs = _mapping(columns, dataset, ("config",))["config"]
     if isinstance(configs, np.ndarray) or not isinstance(configs, list | tuple) or not configs:
         raise DataError(f"{dataset}/config should be a list of dicts, got {type(configs).__name__}")

@@ -1,10 +1,10 @@
-"""HW-NAS-Bench's own class, for scripts that were written for it: one import changes, the methods stay.
+"""HW-NAS-Bench's own class, for existing scripts: change one import and keep the methods.
 
     from chronas.tables import HWNASBenchAPI as HWAPI     # was: from hw_nas_bench_api import HWNASBenchAPI as HWAPI
 
-Names, arguments and results as in `hw_nas_bench_api.py` of https://github.com/GATECH-EIC/HW-NAS-Bench (MIT). Where we
-differ: the file is read without running anything, a value that the file does not have is None and not -1, and wrong
-arguments are refused.
+Names, arguments and results as in `hw_nas_bench_api.py` of https://github.com/GATECH-EIC/HW-NAS-Bench (MIT). We differ
+in three points: the file is read without running anything, a missing value is None instead of -1, and wrong arguments
+are refused.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ SPACES = ("nasbench201", "fbnet")
 
 
 class HWNASBenchAPI:
-    """The official class over the restricted reader.
+    """The official class, on top of the restricted reader.
 
     Attributes:
         search_space: "nasbench201" or "fbnet".
@@ -49,8 +49,8 @@ class HWNASBenchAPI:
             search_space: "nasbench201" or "fbnet".
 
         Raises:
-            UsageError: another search space.
-            DataError: the file is missing, damaged, of another layout, or wants to run something.
+            UsageError: the search space is another one.
+            DataError: the file is missing, damaged, of another layout, or would run code.
         """
         if search_space not in SPACES:
             raise unknown_name("search space of HW-NAS-Bench", search_space, SPACES)
@@ -59,16 +59,16 @@ class HWNASBenchAPI:
         self._tables: dict[str, BlockTable] = {}
 
     def query_by_index(self, arch_index: int | Sequence[int], dataname: str) -> dict[str, float | None]:
-        """All costs of an architecture: latencies in ms, energies in mJ, intensity in operations a byte.
+        """All costs of an architecture: latencies in ms, energies in mJ, intensity in operations per byte.
 
         `average_hw_metric` is the product of the latencies and energies, as in the official class.
 
         Args:
             arch_index: the official index of a NAS-Bench-201 cell, or FBNet's 22 numbers of operations.
-            dataname: "cifar10", "cifar100" or "ImageNet16-120"; of FBNet "cifar100" or "ImageNet".
+            dataname: "cifar10", "cifar100" or "ImageNet16-120"; for FBNet "cifar100" or "ImageNet".
 
         Raises:
-            UsageError: no such index or data set.
+            UsageError: there is no such index or data set.
         """
         find = self._of_cell if self._is_cells else self._of_blocks
         found = find(arch_index, dataname)
@@ -78,14 +78,14 @@ class HWNASBenchAPI:
         return found
 
     def get_net_config(self, arch_index: int | Sequence[int], dataname: str) -> dict[str, Any]:
-        """What the network is made of, as the file has it.
+        """The config of a network in the file.
 
         Args:
             arch_index: as in `query_by_index`.
             dataname: as in `query_by_index`.
 
         Raises:
-            UsageError: no such index or data set.
+            UsageError: there is no such index or data set.
         """
         if self._is_cells:
             return dict(self._bench.configs[_dataset(dataname, DATASETS)][self._index(arch_index, dataname)])

@@ -1,21 +1,25 @@
-"""Parquet files from disk, with clear errors: a cut file makes polars panic, not raise."""
+"""Reading of Parquet files with clear errors: polars panics on a truncated file instead of raising."""
 
 from __future__ import annotations
 
 import io
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import polars as pl
 from polars.exceptions import PanicException, PolarsError
 
-from chronas.errors import DataError
+from chronas.errors import DataError, MissingExtraError
+
+if TYPE_CHECKING:
+    import pandas
 
 
 def read_parquet(path: Path) -> tuple[pl.DataFrame, dict[str, str]]:
     """The frame of a file, and its metadata.
 
     Raises:
-        DataError: the file is missing, cut off or no Parquet file.
+        DataError: the file is missing, truncated or not a Parquet file.
     """
     try:
         content = path.read_bytes()
@@ -33,3 +37,16 @@ def has_metadata(path: Path, key: str) -> bool:
         return key in pl.read_parquet_metadata(path)
     except (OSError, PolarsError, PanicException):
         return False
+
+
+def to_pandas(frame: pl.DataFrame) -> pandas.DataFrame:
+    """A polars frame as a pandas frame.
+
+    Raises:
+        MissingExtraError: pandas is not installed.
+    """
+    try:
+        import pandas
+    except ImportError as error:
+        raise MissingExtraError("frames for pandas need the package pandas: pip install pandas") from error
+    return pandas.DataFrame(frame.to_dict(as_series=False))

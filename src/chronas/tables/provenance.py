@@ -1,9 +1,7 @@
-"""How well measurements agree with themselves: no predictor can be expected to do better.
+"""Provenance of a table, stored in the file's metadata, and repeatability of its measurements.
 
-The first and the last rounds of a campaign share its process and its hour, though networks are built anew in between; a
-check measures a sample again in new rounds.
-
-Where the numbers of a table come from; kept in the file's metadata.
+No predictor can be expected to exceed the repeatability. The first and last rounds of a campaign share its process and
+its hour, although networks are rebuilt in between; a check measures a sample again in new rounds.
 """
 
 from __future__ import annotations
@@ -26,14 +24,14 @@ FEWEST = 3
 
 @dataclass(frozen=True)
 class Repeatability:
-    """Two measurements of the same networks against each other.
+    """The agreement of two measurements of the same networks.
 
     Attributes:
-        kendall: rank correlation tau-b; None where it is not defined (too few networks, or all equal).
-        spearman: rank correlation; None likewise.
-        median_difference_percent: the median over networks of their difference, in percent of their mean; None where
-            no network was measured twice.
-        networks: how many were.
+        kendall: rank correlation tau-b; None if it is not defined (too few networks, or all equal).
+        spearman: rank correlation rho; None if it is not defined.
+        median_difference_percent: the median over networks of their difference, in percent of their mean; None if no
+            network was measured twice.
+        networks: number of networks that were measured twice.
     """
 
     kendall: float | None
@@ -43,21 +41,21 @@ class Repeatability:
 
     @classmethod
     def between(cls, first_ms: ArrayLike, second_ms: ArrayLike) -> Repeatability:
-        """How well two latencies of each network [N] agree."""
+        """The agreement of two costs of each network [N]."""
         first, second = np.asarray(first_ms, dtype=np.float64), np.asarray(second_ms, dtype=np.float64)
         if not len(first):
             return cls(None, None, None, 0)
         difference = float(np.median(200 * np.abs(first - second) / (first + second)))
         if len(first) < FEWEST or np.ptp(first) == 0 or np.ptp(second) == 0:
             return cls(None, None, difference, len(first))
-        from scipy.stats import kendalltau, spearmanr  # a second of imports, which a query of a table can do without
+        from scipy.stats import kendalltau, spearmanr  # takes a second to import, which queries of a table do not need
 
         kendall, spearman = float(kendalltau(first, second).statistic), float(spearmanr(first, second).statistic)
         return cls(kendall, spearman, difference, len(first))
 
     @classmethod
     def of(cls, rounds: Sequence[Sequence[float]]) -> Repeatability:
-        """The first half of the rounds against the last, from one list of in-round latencies for each network.
+        """The agreement of the first and the last half of the rounds, from each network's list of rounds.
 
         Networks with one round are left out.
         """
@@ -73,7 +71,7 @@ class Repeatability:
         return f"Kendall {kendall}, {self.median_difference_percent:.2g} % apart"
 
 
-# what tables of chronas 0.1.0 do not have yet
+# fields that tables of chronas 0.1.0 lack
 LATER = frozenset(
     {"background_cores", "priority", "checks", "sources", "missing", "runs", "additivity", "space_source"}
 )
@@ -85,10 +83,10 @@ class Check:
 
     Attributes:
         created: date and time (UTC, ISO 8601) at its end.
-        hours_after: since the table's campaign began.
-        agreement: of the table with the new measurement.
-        level_percent: how much slower the machine was now, in the median.
-        background_cores: how many cores others used meanwhile; None where that is not known.
+        hours_after: hours since the table's campaign began.
+        agreement: agreement of the table with the new measurement.
+        level_percent: median slowdown of the machine since the table, in percent.
+        background_cores: mean number of cores used by others; None if unknown.
     """
 
     created: str
@@ -99,7 +97,7 @@ class Check:
 
     @classmethod
     def of_json(cls, content: Mapping[str, Any]) -> Check:
-        """The check that `asdict` gave `content` of; TypeError or KeyError where that is not so."""
+        """The check from the output of `asdict`; raises TypeError or KeyError for other content."""
         return cls(**{**content, "agreement": Repeatability(**content["agreement"])})
 
     def __str__(self) -> str:
@@ -109,12 +107,12 @@ class Check:
 
 @dataclass(frozen=True)
 class Additivity:
-    """How well costs of single blocks add up to the costs of whole networks.
+    """The agreement of sums of single blocks with the costs of whole networks.
 
     Attributes:
-        agreement: of sums with measurements.
-        error_percent: the mean absolute error of a sum, in percent of what was measured.
-        level_percent: how much more sums are than measurements, in the median.
+        agreement: agreement of sums with measurements.
+        error_percent: mean absolute error of a sum, in percent of the measured cost.
+        level_percent: median excess of sums over measurements, in percent.
     """
 
     agreement: Repeatability
@@ -123,12 +121,12 @@ class Additivity:
 
     @classmethod
     def of_json(cls, content: Mapping[str, Any]) -> Additivity:
-        """The additivity that `asdict` gave `content` of; TypeError or KeyError where that is not so."""
+        """The additivity from the output of `asdict`; raises TypeError or KeyError for other content."""
         return cls(**{**content, "agreement": Repeatability(**content["agreement"])})
 
     @property
     def factor(self) -> float:
-        """By what sums are to be multiplied, so that they are right for the median network."""
+        """The factor that makes sums right for the median network."""
         return 1 / (1 + self.level_percent / 100)
 
     def __str__(self) -> str:
@@ -138,27 +136,26 @@ class Additivity:
 
 @dataclass(frozen=True)
 class Provenance:
-    """Where the numbers of a table come from.
+    """The origin of the numbers in a table.
 
     Attributes:
-        space: its name.
-        size: what the architectures were built into.
+        space: name of the space.
+        size: size of the networks.
         device: the device's fingerprint.
-        plan: how it was measured, as `Plan` has it; empty where that is not known.
+        plan: the fields of the measurement's `Plan`; empty if unknown.
         cost: the column that is the table's cost.
         created: date, or date and time (UTC, ISO 8601).
-        version: of chronas.
-        source: where the numbers are from: "measured", or a paper or file with its licence.
-        drift_percent: how far the reference network's latency moved meanwhile; None where that is not known.
-        background_cores: how many cores of the device others used meanwhile, in the mean; None where that is not known.
-        priority: the lowest priority at which was timed, "real-time", "high" or "normal"; None where that is not known.
-        checks: samples that were measured again, in the order of time.
-        sources: what told each cost other than latency, by its name.
-        missing: why architectures are not in the table, where that is known ("does not compile").
-        runs: how many timed runs a value stands for, where there is no plan that tells; None where that is not known.
-        additivity: how well single blocks add up; None where the table is not of single blocks.
-        space_source: where the class of a space of somebody's own is defined, "package.module:Class"; empty for those
-            that come with chronas.
+        version: version of chronas.
+        source: "measured", or a paper or file with its licence.
+        drift_percent: spread of the reference network's latency during the campaign; None if unknown.
+        background_cores: mean number of the device's cores used by others; None if unknown.
+        priority: the lowest priority of all timings, "real-time", "high" or "normal"; None if unknown.
+        checks: checks by measuring samples again, in temporal order.
+        sources: source of each other cost than latency, by its name.
+        missing: reason why architectures are missing from the table, if known ("does not compile").
+        runs: number of timed runs for each value, if there is no plan; None if unknown.
+        additivity: accuracy of sums of single blocks; None if the table is not one of single blocks.
+        space_source: import path of a user's own space class, "package.module:Class"; empty for built-in spaces.
     """
 
     space: str
@@ -180,15 +177,15 @@ class Provenance:
     space_source: str = ""
 
     def to_json(self) -> str:
-        """The provenance as one line of JSON; `from_json` gives it back."""
+        """The provenance as one line of JSON; `from_json` reads it."""
         return json.dumps(asdict(self) | {"size": self.size.model_dump(mode="json")}, allow_nan=False)
 
     @classmethod
     def from_json(cls, text: str) -> Provenance:
-        """The provenance that `text` came from.
+        """The provenance from the text of `to_json`.
 
         Raises:
-            DataError: the text is not JSON, lacks a field, or has one of another type.
+            DataError: the text is not JSON, lacks a field, or has a field of another type.
         """
         try:
             content = upgraded(json.loads(text))

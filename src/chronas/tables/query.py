@@ -1,7 +1,7 @@
-"""Asking tables of several devices at once: by architecture, by index, by filter, by Pareto front, or for all.
+"""Queries over tables of several devices: by architecture, by index, by filter, by Pareto front, or everything.
 
-Tables of one space and size stand side by side, a row for each architecture; what a table does not have is null.
-Every answer says how it came about, and null where that is not known: nothing is invented.
+Tables of one space and size are joined, with one row for each architecture; missing values are null. Every record has
+its provenance, with null for unknown facts.
 
 query = Query([CostTable.load(path) for path in paths])
 print(query.records("|nor_conv_3x3~0|+|none~0|none~1|+|none~0|none~1|skip_connect~2|"))
@@ -29,26 +29,26 @@ KEYS = ("index", "architecture")
 
 
 class Query:
-    """What several tables know of the architectures of one space and size.
+    """Several tables of one space and size, joined by architecture.
 
     Attributes:
-        space: of the architectures.
-        frame: one row for each of N architectures, by official index where tables have it: `index` (if so),
-            `architecture`, a column `<device>.<cost>` for each cost, and the columns that were joined.
+        space: space of the architectures.
+        frame: one row for each of N architectures, by official index if all tables have it: `index` (then),
+            `architecture`, a column `<device>.<cost>` for each cost, and the joined columns.
         costs: names of the columns of costs.
-        joined: names of the columns that were joined.
+        joined: names of the joined columns.
     """
 
     def __init__(self, tables: Sequence[CostTable], joined: pl.DataFrame | None = None) -> None:
-        """Put tables side by side.
+        """Join the tables.
 
         Args:
-            tables: of one space and size.
-            joined: other columns of architectures, such as `read_accuracies` gives; the first is `architecture`.
+            tables: tables of one space and size.
+            joined: other columns of architectures, such as those of `read_accuracies`; the first is `architecture`.
 
         Raises:
             UsageError: there is no table.
-            MismatchError: the tables are of several spaces or sizes.
+            MismatchError: the tables have several spaces or sizes.
         """
         if not tables:
             raise UsageError("there is no table to ask: give at least one")
@@ -77,8 +77,8 @@ class Query:
         """All costs of an architecture, in the order of tables.
 
         Raises:
-            ParseError: the text is no architecture of the space.
-            UsageError: no table has it.
+            ParseError: the text is not an architecture of the space.
+            UsageError: no table has the architecture.
         """
         row = self._row(architecture)
         return [column.answer(row) for column in self._columns]
@@ -92,17 +92,17 @@ class Query:
         return self.space.from_index(index)
 
     def isomorphic(self, architecture: Architecture | str) -> list[Architecture]:
-        """The architectures in the tables that compute the same function, each with costs of its own.
+        """The architectures in the tables that compute the same function; each has its own costs.
 
         Raises:
-            ParseError: the text is no architecture of the space.
+            ParseError: the text is not an architecture of the space.
         """
         wanted = self._parsed(architecture).canonical()
         every = map(self.space.parse, self.frame["architecture"])
         return [one for one in every if one.canonical() == wanted]
 
     def of(self, architectures: Sequence[Architecture]) -> pl.DataFrame:
-        """The rows of `frame` of these architectures, in their order.
+        """The rows of `frame` for these architectures, in their order.
 
         Raises:
             UsageError: no table has one of them.
@@ -110,16 +110,15 @@ class Query:
         return self.frame[[self._row(one) for one in architectures]]
 
     def where(self, conditions: Sequence[str], frame: pl.DataFrame | None = None) -> pl.DataFrame:
-        """The rows that all conditions hold for; a row without a value holds none.
+        """The rows that satisfy all conditions; a row without a value satisfies none.
 
         Args:
-            conditions: such as `raspi4.latency_ms <= 10`; the column's name may be shortened to what is unique at its
-                end.
+            conditions: conditions such as `raspi4.latency_ms <= 10`; a unique ending of the column's name is enough.
             frame: rows of `frame` to choose among; None means all.
 
         Raises:
             ParseError: a condition has another form.
-            UsageError: it names a column that does not exist.
+            UsageError: a condition names a column that does not exist.
         """
         frame = self.frame if frame is None else frame
         for condition in conditions:
@@ -128,16 +127,16 @@ class Query:
         return frame
 
     def pareto(self, names: Sequence[str], frame: pl.DataFrame | None = None) -> pl.DataFrame:
-        """The rows that no other row beats in all of these columns; accuracies are to be large, all else small.
+        """The rows that no other row beats in all of these columns; accuracies are maximised, all else is minimised.
 
-        Rows without a value in one of them take no part.
+        Rows without a value in one of the columns are left out.
 
         Args:
-            names: of at least two columns, as in `where`.
+            names: names of at least two columns, as in `where`.
             frame: rows of `frame` to choose among; None means all.
 
         Raises:
-            UsageError: fewer than two columns, or one that does not exist.
+            UsageError: there are fewer than two columns, or one does not exist.
         """
         if len(names) < 2:
             raise UsageError(f"a Pareto front is of at least two columns, got {', '.join(names) or 'none'}")
@@ -147,14 +146,14 @@ class Query:
         return known.filter(non_dominated(known.select(columns).to_numpy().astype(np.float64) * signs))
 
     def more_is_better(self, name: str) -> bool:
-        """Whether a column is an accuracy: a joined one with "acc" in its name."""
+        """Whether a column is an accuracy: a joined column with "acc" in its name."""
         return name in self.joined and "acc" in name
 
     def column(self, name: str) -> str:
-        """The full name of a column of numbers.
+        """The full name of a numeric column.
 
         Raises:
-            UsageError: there is none, or there are several that end so.
+            UsageError: no column or several columns have this ending.
         """
         valid = [*self.costs, *self.joined]
         if name in valid:
@@ -167,10 +166,10 @@ class Query:
         raise unknown_name("column", name, valid)
 
     def everything(self, frame: pl.DataFrame | None = None) -> pl.DataFrame:
-        """All answers as one frame: a row for each architecture and cost, with the fields of `CostRecord` as columns.
+        """All records as one frame: a row for each architecture and cost, with the fields of `CostRecord` as columns.
 
         Args:
-            frame: rows of `frame` to answer for; None means all.
+            frame: rows of `frame` to include; None means all.
         """
         keys = [key for key in KEYS if key in self.frame.columns]
         rows = np.arange(len(self.frame))
@@ -185,12 +184,12 @@ class Query:
     def _row(self, architecture: Architecture | str) -> int:
         text = str(self._parsed(architecture))
         if text not in self._numbers:
-            raise UsageError(f"no table has {text}: measure it, or ask for one of the {len(self.frame)} that are there")
+            raise UsageError(f"no table has {text}: measure it, or choose one of the {len(self.frame)} in the tables")
         return self._numbers[text]
 
 
 def _rows(tables: Sequence[CostTable]) -> pl.DataFrame:
-    """All architectures, once; by official index where all tables have it."""
+    """All architectures, once each; by official index if all tables have it."""
     keys = list(KEYS) if all("index" in table.frame.columns for table in tables) else ["architecture"]
     every = pl.concat([table.frame.select(keys) for table in tables], how="vertical_relaxed")
     rows = every.unique("architecture", maintain_order=True)
@@ -198,7 +197,7 @@ def _rows(tables: Sequence[CostTable]) -> pl.DataFrame:
 
 
 def _names(tables: Sequence[CostTable]) -> list[str]:
-    """The devices' names; from the second table of the same one on with a number."""
+    """The devices' names; from the second table of a device on, with a number."""
     seen: Counter[str] = Counter()
     names = []
     for table in tables:
@@ -209,7 +208,7 @@ def _names(tables: Sequence[CostTable]) -> list[str]:
 
 
 def parse_condition(text: str) -> tuple[str, str, float]:
-    """The column, the sign and the number of a condition such as `raspi4.latency_ms <= 10`.
+    """The column, the operator and the number of a condition such as `raspi4.latency_ms <= 10`.
 
     Raises:
         ParseError: the text has another form.

@@ -1,7 +1,7 @@
-"""A check of a table: a sample of its networks measured again in new rounds, later and in another process.
+"""A check of a table: a sample of its networks is measured again in new rounds, later and in another process.
 
-The rounds of one campaign lie minutes apart in one process and may share what is wrong with it; a check shares
-nothing. `chronas measure --check TABLE` makes one.
+The rounds of one campaign are minutes apart in one process and may share its errors; a check shares nothing with it.
+`chronas measure check TABLE` makes a check.
 """
 
 from __future__ import annotations
@@ -24,18 +24,18 @@ SECONDS_PER_HOUR = 3600.0
 def remeasured(
     table: CostTable, device: Device, journal_path: Path, *, networks: int, seed: int = 0, progress: Progress = silent
 ) -> CostTable:
-    """The table with one check more: a random sample of its networks, measured again under its plan.
+    """The table with an additional check: a random sample of its networks, measured again under its plan.
 
     Args:
-        table: measured by chronas.
-        device: the table's, on this machine.
-        journal_path: of the new measurements; an unfinished one goes on.
-        networks: size of the sample; all of them where the table has fewer.
-        seed: which are sampled.
+        table: a table that chronas measured.
+        device: the table's device, on this machine.
+        journal_path: journal of the new measurements; an unfinished one is resumed.
+        networks: size of the sample; all networks if the table has fewer.
+        seed: seed of the sample.
         progress: as in `run_campaign`.
 
     Raises:
-        MismatchError: the device is another one than the table's.
+        MismatchError: the device is not the table's.
         DataError: the table was not measured by a campaign, so that it has no plan to repeat.
         UsageError: fewer than two networks are asked for.
     """

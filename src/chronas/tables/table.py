@@ -1,7 +1,7 @@
-"""The cost table: one row for each architecture, as a Parquet file with its provenance in the file's metadata.
+"""The cost table: one row for each architecture, in a Parquet file with its provenance in the file's metadata.
 
-The file also carries a checksum of the columns in `COLUMNS`, of those of other costs that it has, and of the
-provenance, because a flipped bit can leave a Parquet file readable.
+The file also has a checksum of the columns in `COLUMNS`, of the columns of other costs, and of the provenance, because
+a Parquet file can stay readable after a bit has flipped.
 """
 
 from __future__ import annotations
@@ -18,47 +18,50 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
+from chronas.display import Displayed
 from chronas.errors import ChronasError, DataError, MismatchError
 from chronas.files import write_bytes
 from chronas.spaces import Architecture, NetworkSize, Space, space_of_file, space_source
 from chronas.tables.columns import COLUMNS, COST_COLUMNS, ROUNDS, cost_text, interval_text, with_estimates
-from chronas.tables.parquet import has_metadata, read_parquet
+from chronas.tables.parquet import has_metadata, read_parquet, to_pandas
 from chronas.tables.provenance import Provenance, Repeatability
 from chronas.units import LATENCY
 
 if TYPE_CHECKING:
+    import pandas
+
     from chronas.devices import Device
 
-MEASURED_AS = "measured_as"  # the architecture that was measured for a row, where one stands for several
+MEASURED_AS = "measured_as"  # the architecture that was measured for a row, if one measurement covers several
 PROVENANCE_KEY = "chronas.provenance/2"
-EARLIER_KEY = "chronas.provenance/1"  # with other names of some keys; still read
+EARLIER_KEY = "chronas.provenance/1"  # has other names for some keys; still accepted
 CHECKSUM_KEY = "chronas.sha256"
 RENAMED_COLUMNS = {"energy_foreign_cores": "energy_background_cores"}  # of tables of earlier versions
 MAY_BE_BELOW_ZERO = {"energy_background_cores", *(columns.low for columns in COST_COLUMNS.values())}
 
 
-class CostTable:
-    """Costs of distinct architectures of one space and size on one device. It does not change once it is made.
+class CostTable(Displayed):
+    """Costs of distinct architectures of one space and size on one device. It is immutable.
 
     Attributes:
-        frame: the columns of `COLUMNS` (without the latency's where the cost is another and no latency is known), those
-            of other costs (`COST_COLUMNS`, and `provenance.sources` for the user's own), and any others (the official
-            `index` of NAS-Bench-201, `measured_as`).
-        provenance: where the numbers come from.
+        frame: the columns of `COLUMNS` (without those of latency if the cost is another one and no latency is known),
+            those of other costs (`COST_COLUMNS`, and `provenance.sources` for a user's own costs), and any others (the
+            official `index` of NAS-Bench-201, `measured_as`).
+        provenance: origin of the numbers.
     """
 
     def __init__(self, frame: pl.DataFrame, provenance: Provenance, space: Space | None = None) -> None:
-        """Check and keep.
+        """Check and store the columns.
 
         Args:
             frame: as the attribute.
             provenance: as the attribute.
-            space: of the architectures; None: the one of its name in `SPACES`, which is looked up when it is needed.
+            space: space of the architectures; None: the one of its name in `SPACES`, looked up when it is needed.
 
         Raises:
-            DataError: no row, a missing column, one of another type, a null, an architecture twice, or a cost that is
-                NaN, infinite, zero or negative.
-            MismatchError: it is a table of another space.
+            DataError: there is no row, a column is missing or has another type, a value is null, an architecture occurs
+                twice, or a cost is NaN, infinite, zero or negative.
+            MismatchError: the table is of another space.
         """
         if space is not None and space.name != provenance.space:
             raise MismatchError(f"the table is of space {provenance.space}, got space {space.name}: give the right one")
@@ -72,16 +75,16 @@ class CostTable:
 
     @classmethod
     def from_journal(cls, path: Path, space: Space | None = None) -> CostTable:
-        """The table of a campaign, from the networks that have all rounds of the plan.
+        """The table of a campaign, with the networks that have all rounds of the plan.
 
         Args:
-            path: of the journal.
-            space: as of the constructor.
+            path: path of the journal.
+            space: as for the constructor.
 
         Raises:
             DataError: the journal is missing or damaged, or no network has all rounds yet.
         """
-        from chronas.measurement import read_journal  # brings torch, which reading and querying tables do without
+        from chronas.measurement import read_journal  # imports torch, which reading and querying tables do not need
 
         state = read_journal(path)
         latencies = state.latencies()
@@ -120,14 +123,14 @@ class CostTable:
         """A table of known latencies, each as one round without an interval.
 
         Args:
-            space: of the architectures.
-            size: what they were built into.
-            device: where the latencies are from.
+            space: space of the architectures.
+            size: size of the networks.
+            device: the device of the latencies.
             rows: architectures with their latency in ms.
-            source: where the numbers come from, in words.
+            source: origin of the numbers, in words.
 
         Raises:
-            DataError: no row, an architecture twice, or a latency that is not above zero.
+            DataError: there is no row, an architecture occurs twice, or a latency is not above zero.
         """
         known = {"architecture": pl.String(), "latency_ms": pl.Float64()}
         frame = pl.DataFrame([(str(one), latency_ms) for one, latency_ms in rows], schema=known, orient="row")
@@ -136,12 +139,12 @@ class CostTable:
 
     @classmethod
     def from_values(cls, frame: pl.DataFrame, provenance: Provenance, space: Space | None = None) -> CostTable:
-        """A table of known costs, each as one round without an interval; other columns stay as they are.
+        """A table of known costs, each as one round without an interval; other columns stay unchanged.
 
         Args:
-            frame: with at least `architecture` and the provenance's cost.
-            provenance: where the numbers come from.
-            space: as of the constructor.
+            frame: a frame with at least `architecture` and the provenance's cost.
+            provenance: origin of the numbers.
+            space: as for the constructor.
 
         Raises:
             DataError: as the constructor.
@@ -165,12 +168,12 @@ class CostTable:
         """Read a table that `save` wrote.
 
         Args:
-            path: of the file.
-            space: as of the constructor.
+            path: path of the file.
+            space: as for the constructor.
 
         Raises:
-            DataError: the file is missing, cut off, damaged, no Parquet file, or has no provenance.
-            MismatchError: it is a table of another space than the given one.
+            DataError: the file is missing, truncated, damaged, not a Parquet file, or has no provenance.
+            MismatchError: the table is of another space than the given one.
         """
         frame, metadata = read_parquet(path)
         if any(key.startswith("chronas.blocks/") for key in metadata):
@@ -199,35 +202,47 @@ class CostTable:
         write_bytes(path, buffer.getvalue())
 
     def from_source(self, source: str) -> CostTable:
-        """The same table, with other words for where its numbers come from."""
+        """The same table with another description of its origin."""
         return self.like(self.frame, source=source)
 
     def like(self, frame: pl.DataFrame, **changes: Any) -> CostTable:
-        """A table of another frame, in the same space, whose provenance differs in these fields."""
+        """A table with another frame in the same space, whose provenance differs in these fields."""
         return CostTable(frame, replace(self.provenance, **changes), self._space)
 
     def __len__(self) -> int:
         return len(self.frame)
+
+    def __repr__(self) -> str:
+        known = self.provenance
+        return f"CostTable({len(self)} architectures of {known.space} on {device_text(known.device)}, {known.cost})"
+
+    def to_pandas(self) -> pandas.DataFrame:
+        """The frame as a pandas frame.
+
+        Raises:
+            MissingExtraError: pandas is not installed.
+        """
+        return to_pandas(self.frame)
 
     @property
     def space(self) -> Space:
         """The space of the architectures.
 
         Raises:
-            NotRegisteredError: the table was read from a file, of a space that this program does not have.
+            NotRegisteredError: the table was read from a file, and this program does not have its space.
         """
         return space_of_file("the table", self.provenance.space, self.provenance.space_source, self._space)
 
     @property
     def drift_percent(self) -> float | None:
-        """How far the reference network's latency moved while the table was measured; None where that is not known."""
+        """The spread of the reference network's latency during the campaign, in percent; None if unknown."""
         return self.provenance.drift_percent
 
     def of(self, cost: str) -> CostTable:
-        """The table with another column as its cost; networks that were not measured for it are left out.
+        """The table with another column as its cost; networks without a value are left out.
 
         Raises:
-            DataError: it was not measured for any.
+            DataError: no network has a value.
         """
         if cost not in self.costs_known or self.frame.schema.get(cost) != pl.Float64():
             known = ", ".join(self.costs_known)
@@ -236,22 +251,22 @@ class CostTable:
 
     @property
     def costs_known(self) -> list[str]:
-        """The names of all costs that the table has, the user's own behind those that are measured here."""
+        """The names of all costs in the table; a user's own costs come last."""
         named = [*COST_COLUMNS, *self.provenance.sources, self.provenance.cost]
         return [name for name in dict.fromkeys(named) if name in self.frame.columns]
 
     def others(self) -> list[str]:
-        """The costs beside its own and the latency that the table has."""
+        """The names of the costs other than the table's own and latency."""
         return [name for name in self.costs_known if name not in {self.provenance.cost, *COLUMNS}]
 
     def measured(self) -> CostTable:
-        """The rows that were measured themselves, without those that another one's measurement stands for."""
+        """The rows with their own measurement, without rows that share another one's."""
         if MEASURED_AS not in self.frame.columns:
             return self
         return self.like(self.frame.filter(pl.col(MEASURED_AS) == pl.col("architecture")))
 
     def measured_as(self) -> pl.Series:
-        """For each row the text of the architecture that was measured for it; null where that is its own."""
+        """For each row, the text of another architecture that was measured for it; null if it was itself measured."""
         if MEASURED_AS not in self.frame.columns:
             return pl.Series(MEASURED_AS, [None] * len(self), dtype=pl.String)
         other = pl.when(pl.col(MEASURED_AS) != pl.col("architecture")).then(pl.col(MEASURED_AS))
@@ -270,11 +285,11 @@ class CostTable:
             raise DataError(f"a row of the table is no architecture of {space.name}: {error}") from error
 
     def costs(self) -> NDArray[np.float64]:
-        """The table's cost of each architecture [N], in the unit that its column's name tells."""
+        """The table's cost of each architecture [N], in the unit at the end of its column's name."""
         return self.frame[self.provenance.cost].to_numpy().astype(np.float64)
 
     def rounds(self) -> list[list[float]]:
-        """The table's cost in each round of each architecture, in its unit; one round where rounds are not known."""
+        """The table's cost in each round of each architecture, in its unit; one round if rounds are unknown."""
         columns = COST_COLUMNS.get(self.provenance.cost)
         if columns is None or columns.rounds not in self.frame.columns:
             return [[cost] for cost in self.costs().tolist()]
@@ -282,7 +297,7 @@ class CostTable:
         return rounds
 
     def repeatability(self) -> Repeatability:
-        """How well the first half of the rounds agrees with the last; empty where architectures have one round."""
+        """The agreement of the first and the last half of the rounds; undefined if architectures have one round."""
         return Repeatability.of(self.measured().rounds())
 
     def require(
@@ -292,10 +307,10 @@ class CostTable:
         device: Device | None = None,
         cost: str | None = None,
     ) -> None:
-        """Hold that the table is of this space, size, device and cost; None asks for nothing.
+        """Check that the table has this space, size, device and cost; None checks nothing.
 
         Raises:
-            MismatchError: it is not; the message says what differs.
+            MismatchError: something differs; the message says what.
         """
         found = []
         if space is not None and space.name != self.provenance.space:
@@ -305,14 +320,14 @@ class CostTable:
         if cost is not None and cost != self.provenance.cost:
             found.append(f"cost is {self.provenance.cost} there, {cost} here")
         if device is not None:
-            from chronas.devices import device_differences  # queries do without it
+            from chronas.devices import device_differences  # not needed by queries
 
             found.extend(f"device: {text}" for text in device_differences(device.fingerprint(), self.provenance.device))
         if found:
             raise MismatchError(f"the table is of another kind than asked: {'; '.join(found)}; measure one for this")
 
     def describe(self) -> list[tuple[str, str]]:
-        """What to tell people about the table: rows of a name and a text."""
+        """The table for people: rows of a name and a text."""
         provenance, costs = self.provenance, self.costs()
         device = provenance.device
         return [
@@ -333,7 +348,7 @@ class CostTable:
         return f"{len(self)}{by}{f'; others: {self.provenance.missing}' if self.provenance.missing else ''}"
 
     def quality(self) -> list[tuple[str, str]]:
-        """What to tell people about how well the table was measured: rows of a name and a text."""
+        """The quality of the table's measurement for people: rows of a name and a text."""
         provenance = self.provenance
         return [
             ("interval", interval_text(self.frame, provenance.cost)),
@@ -346,7 +361,7 @@ class CostTable:
 
 
 def is_table(path: Path) -> bool:
-    """Whether a file is Parquet with the provenance of a table; `CostTable.load` says what is wrong with it."""
+    """Whether a file is a Parquet file with the provenance of a table; `CostTable.load` finds errors in it."""
     return has_metadata(path, PROVENANCE_KEY) or has_metadata(path, EARLIER_KEY)
 
 
@@ -381,14 +396,14 @@ def _check_numbers(frame: pl.DataFrame, cost: str) -> None:
 
 
 def _cost_columns(frame: pl.DataFrame) -> list[str]:
-    """The columns of costs other than latency that the frame has, in the order of `COST_COLUMNS`."""
+    """The columns of other costs than latency in the frame, in the order of `COST_COLUMNS`."""
     others = [(name, columns) for name, columns in COST_COLUMNS.items() if name not in COLUMNS]
     every = [(name, c.low, c.high, c.rounds, *c.beside.values()) for name, c in others]
     return [name for names in every for name in names if name in frame.columns]
 
 
 def _checksum(table: CostTable, provenance: str, columns: Sequence[str]) -> str:
-    """SHA-256 of the provenance, of what `COLUMNS` hold, and of other costs, with the columns' names in the file."""
+    """SHA-256 of the provenance, of the columns in `COLUMNS` and of other costs, with the columns' names."""
     frame = table.frame
     in_file = dict(zip(frame.columns, columns, strict=True))
     digest = hashlib.sha256("\n".join([provenance, *frame["architecture"]]).encode())
@@ -408,13 +423,13 @@ def _checksum(table: CostTable, provenance: str, columns: Sequence[str]) -> str:
 
 
 def device_text(device: Mapping[str, str | int | float]) -> str:
-    """What a fingerprint is, for people."""
+    """The device of a fingerprint, as text."""
     known = {name: device.get(name, "unknown") for name in ("name", "hardware", "threads")}
     return "{name} on {hardware}, {threads} thread(s)".format(**known)
 
 
 def _load_text(provenance: Provenance) -> str:
-    """How busy the machine was with other things, and whether they could get in between."""
+    """The load of the machine during the campaign and the priority of timing, as text."""
     if provenance.background_cores is None:
         return "unknown"
     cores = f"{provenance.background_cores:.1f} of {provenance.device.get('cores')} cores"

@@ -1,9 +1,9 @@
-"""Reading a foreign pickle without running anything: plain containers, numbers, strings and numpy arrays, no more.
+"""A pickle reader that never runs code: only plain containers, numbers, strings and numpy arrays are read.
 
-A pickle is a program: GLOBAL names any function and REDUCE calls it. Here a name that is not in `ALLOWED` ends the
-reading before anything is called, and a name that is becomes a stand-in of ours that checks its arguments and makes
-the value itself: no function of a pickle's choice is ever called. Arrays of objects, structured types, persistent ids
-and states set on anything but arrays and their types are refused.
+A pickle is a program: GLOBAL names any function and REDUCE calls it. Here a name outside of `ALLOWED` ends the reading
+before anything is called. A name in `ALLOWED` becomes our own stand-in, which checks its arguments and creates the
+value itself. So a pickle can never choose a function to call. Arrays of objects, structured types, persistent ids, and
+states of anything but arrays and their types are refused.
 https://docs.python.org/3/library/pickle.html#restricting-globals
 """
 
@@ -21,7 +21,7 @@ import numpy as np
 from chronas.errors import DataError
 
 NUMBERS = {kind + size for kind, sizes in (("f", "248"), ("i", "1248"), ("u", "1248")) for size in sizes} | {"b1"}
-BROKEN = (  # what Unpickler raises on a stream that is cut off, damaged or no pickle
+BROKEN = (  # errors of Unpickler on a stream that is truncated, damaged or not a pickle
     pickle.UnpicklingError,
     EOFError,
     AttributeError,
@@ -38,10 +38,10 @@ Maker = Callable[..., Any]
 
 
 def read_pickle(path: Path) -> Any:
-    """What a pickle holds.
+    """The content of a pickle.
 
     Raises:
-        DataError: the file is missing, cut off or no pickle, or asks for anything but plain values and arrays.
+        DataError: the file is missing, truncated or not a pickle, or has anything but plain values and arrays.
     """
     try:
         content = path.read_bytes()
@@ -56,7 +56,7 @@ def read_pickle(path: Path) -> Any:
 
 
 class _Standin:
-    """Stands for a name of `ALLOWED`; all that can be done with it is to make a checked value."""
+    """A stand-in for a name in `ALLOWED`; it can only create a checked value."""
 
     __slots__ = ("_make", "_name")
 
@@ -72,7 +72,7 @@ class _Standin:
 
 
 class _Type:
-    """The type of an array's numbers; `order` is filled in by the state that follows it."""
+    """The number type of an array; the state that follows it sets `order`."""
 
     __slots__ = ("code", "order")
 
@@ -88,7 +88,7 @@ class _Type:
         self.order = state[1]
 
     def numbers(self, content: object, shape: object) -> np.ndarray[Any, Any]:
-        """The array of these bytes, of this shape."""
+        """The array with these bytes and this shape."""
         if not isinstance(content, bytes | bytearray):
             raise DataError(f"has an array of {type(content).__name__}, expected bytes of numbers: it is not read")
         if not (isinstance(shape, tuple) and all(isinstance(length, int) and length >= 0 for length in shape)):
@@ -100,7 +100,7 @@ class _Type:
 
 
 class _Array(np.ndarray[Any, Any]):
-    """An array that is empty until its state follows; only numbers come in."""
+    """An array that is empty until its state follows; it accepts only numbers."""
 
     def __setstate__(self, state: object) -> None:
         if not (isinstance(state, tuple) and len(state) == 5 and isinstance(state[2], _Type)):
@@ -140,7 +140,7 @@ def _scalar(kind: object, content: object) -> object:
 
 
 def _bytes(*arguments: object) -> bytes:
-    """Bytes as protocols 0 to 2 write them: `_codecs.encode(text, "latin1")`, or `bytes()` for none."""
+    """Bytes in the form of protocols 0 to 2: `_codecs.encode(text, "latin1")`, or `bytes()` for none."""
     if not arguments:
         return b""
     if len(arguments) != 2 or not isinstance(arguments[0], str) or arguments[1] != "latin1":
@@ -155,7 +155,7 @@ def _bytearray(*arguments: object) -> bytearray:
 
 
 def _listed(kind: Callable[[list[Any]], object]) -> Maker:
-    """A maker of a container from a list, or from nothing."""
+    """A function that makes a container from a list, or from nothing."""
 
     def make(*arguments: object) -> object:
         items = arguments[0] if arguments else []
@@ -197,7 +197,7 @@ ALLOWED: dict[tuple[str, str], Maker] = {
 
 class _Unpickler(pickle.Unpickler):
     def find_class(self, module: str, name: str) -> _Standin:
-        make = ALLOWED.get((module.replace("__builtin__", "builtins"), name))  # as protocols 0 to 2 write it
+        make = ALLOWED.get((module.replace("__builtin__", "builtins"), name))  # the name in protocols 0 to 2
         if make is None:
             raise DataError(f"asks for {module}.{name}: only numbers, texts, containers and numpy arrays are read")
         return _Standin(f"{module}.{name}", make)

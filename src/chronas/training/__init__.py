@@ -1,4 +1,4 @@
-"""Proving one network: train it from scratch by a recipe, resumable to the bit, and count what it gets right.
+"""Training of one network from scratch by a recipe, with exact resuming, and its accuracy.
 
 training = train(network, images, validation, normalisation, make_recipe("digits-small"), folder=folder, seed=0)
 accuracy_percent = evaluate(network, dataset.test, normalisation)
@@ -6,15 +6,17 @@ accuracy_percent = evaluate(network, dataset.test, normalisation)
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from typing import TYPE_CHECKING
 
-from chronas.registry import Registry
-from chronas.training.checkpoints import BEST, load_best
-from chronas.training.evaluation import Verdict, evaluate, judge
-from chronas.training.process_group import LAUNCHED, SINGLE_PROCESS, ProcessGroup, launched_group
-from chronas.training.recipe import Recipe
-from chronas.training.sync_batch_norm import normalised, synced_batch_norm
-from chronas.training.trainer import Training, train
+from chronas.registry import Registry, lazily
+
+if TYPE_CHECKING:
+    from chronas.training.checkpoints import BEST, load_best
+    from chronas.training.evaluation import Verdict, evaluate, judge
+    from chronas.training.process_group import LAUNCHED, SINGLE_PROCESS, ProcessGroup, launched_group
+    from chronas.training.recipe import Recipe, make_recipe
+    from chronas.training.sync_batch_norm import normalised, synced_batch_norm
+    from chronas.training.trainer import Training, train
 
 __all__ = [
     "SINGLE_PROCESS",
@@ -35,6 +37,18 @@ __all__ = [
     "train",
 ]
 
+__getattr__ = lazily(
+    __name__,
+    {
+        "checkpoints": "BEST load_best",
+        "evaluation": "Verdict evaluate judge",
+        "process_group": "LAUNCHED SINGLE_PROCESS ProcessGroup launched_group",
+        "recipe": "Recipe make_recipe",
+        "sync_batch_norm": "normalised synced_batch_norm",
+        "trainer": "Training train",
+    },
+)
+
 RECIPES = Registry(
     "recipe",
     {
@@ -45,13 +59,3 @@ RECIPES = Registry(
         "digits-small": "chronas.training.recipe:digits_small",
     },
 )
-
-
-def make_recipe(name: str) -> Recipe:
-    """The recipe of a name in `RECIPES`.
-
-    Raises:
-        UsageError: there is no such recipe.
-    """
-    preset: Callable[[], Recipe] = RECIPES[name]
-    return preset()

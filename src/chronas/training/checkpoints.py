@@ -1,6 +1,6 @@
-"""The two files of a training: `last.safetensors`, all that resuming needs, and `best.safetensors`, the weights to use.
+"""The two files of a training: `last.safetensors` for resuming, and `best.safetensors` with the weights to use.
 
-`best` is written before `last`, so a training that is killed between the two repeats its epoch and writes it again.
+`best` is written before `last`. A training that is killed between the two repeats its epoch and writes both again.
 """
 
 from __future__ import annotations
@@ -18,20 +18,20 @@ from chronas.networks import load_state, save_state
 LAST, BEST = "last.safetensors", "best.safetensors"  # names of the files in the folder of a training
 SCHEMAS = {LAST: "chronas.training/1", BEST: "chronas.weights/1"}
 NETWORK, MOMENTUM = "network.", "momentum."
-AUXILIARY = "auxiliary"  # first part of the names of what exists in training only
+AUXILIARY = "auxiliary"  # prefix of the parts that exist in training only
 
 
 def save_best(folder: Path, network: nn.Module, epoch: int) -> None:
-    """Write the weights and buffers of a network under their own names; raises `DataError` where it cannot."""
+    """Write the weights and buffers of a network under their own names; raises `DataError` if it cannot."""
     save_state(folder / BEST, network.state_dict(), {"schema": SCHEMAS[BEST], "epoch": epoch})
 
 
 def load_best(network: nn.Module, folder: Path) -> None:
-    """Put the best weights of a training into a network; an auxiliary head that it does not have is left out.
+    """Load the best weights of a training into a network; an auxiliary head that the network lacks is left out.
 
     Raises:
         DataError: `best.safetensors` is missing or damaged.
-        MismatchError: the weights are those of another architecture or size.
+        MismatchError: the weights belong to another architecture or size.
     """
     tensors, _ = _load(folder / BEST)
     wanted = network.state_dict()
@@ -47,7 +47,7 @@ def save_last(
     identity: dict[str, Any],
     content: dict[str, Any],
 ) -> None:
-    """Write all that resuming needs: weights, momentum, what they belong to, and `content` (JSON)."""
+    """Write everything that resuming needs: weights, momentum, the training's identity, and `content` (JSON)."""
     tensors = {NETWORK + name: tensor for name, tensor in network.state_dict().items()}
     tensors |= {MOMENTUM + name: tensor for name, tensor in _momentum(network, optimiser)}
     save_state(folder / LAST, tensors, {"schema": SCHEMAS[LAST], "identity": identity, **content})
@@ -56,11 +56,11 @@ def save_last(
 def load_last(
     folder: Path, network: nn.Module, optimiser: torch.optim.Optimizer, identity: dict[str, Any]
 ) -> dict[str, Any] | None:
-    """Put the last weights and momentum back and give the content, or None where no epoch was finished yet.
+    """Load the last weights and momentum and return the content; None before the first finished epoch.
 
     Raises:
         DataError: the file is damaged.
-        MismatchError: it is of another architecture, recipe, seed or of other images.
+        MismatchError: it belongs to another architecture, recipe, seed or other images.
     """
     path = folder / LAST
     if not path.exists():

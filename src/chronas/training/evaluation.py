@@ -1,4 +1,4 @@
-"""The share of images that a network gets right, and its loss on them."""
+"""The accuracy and the loss of a network on some images."""
 
 from __future__ import annotations
 
@@ -15,11 +15,11 @@ from chronas.training.process_group import SINGLE_PROCESS, ProcessGroup
 
 
 class Verdict(NamedTuple):
-    """What some images say of a network.
+    """Accuracy and loss of a network on some images.
 
     Attributes:
-        accuracy: in percent.
-        loss: mean cross-entropy in nats, which tells networks apart that have equally many images right.
+        accuracy: accuracy in percent.
+        loss: mean cross-entropy in nats; it separates networks of equal accuracy.
     """
 
     accuracy: float
@@ -34,7 +34,7 @@ def evaluate(
     batch: int = 500,
     group: ProcessGroup = SINGLE_PROCESS,
 ) -> float:
-    """Accuracy in percent of a network in `eval()`; arguments and errors are those of `judge`."""
+    """Accuracy in percent of a network in eval mode; arguments and errors are those of `judge`."""
     return judge(network, images, normalisation, batch=batch, group=group).accuracy
 
 
@@ -46,17 +46,17 @@ def judge(
     batch: int = 500,
     group: ProcessGroup = SINGLE_PROCESS,
 ) -> Verdict:
-    """Accuracy and loss of a network in `eval()`; it is left in the mode it had.
+    """Accuracy and loss of a network in eval mode; its own mode does not change.
 
     Args:
         network: images [B, C, H, W] -> logits [B, classes], on any device.
         images: all of them are used once.
         normalisation: the one that the network was trained with.
-        batch: images computed at once; the answer does not depend on it.
-        group: processes that take turns with the batches; each gets the answer.
+        batch: images computed at once; the result does not depend on it.
+        group: processes that divide the batches among them; each gets the result.
 
     Raises:
-        DataError: the network gives NaN or infinite logits, of which the largest would mean nothing.
+        DataError: the network gives NaN or infinite logits.
     """
     device = next(network.parameters()).device
     mode, correct, loss = network.training, 0, 0.0

@@ -1,9 +1,10 @@
-"""The processes that train one network together: each computes its part of every batch, the first one writes files.
+"""The processes that train one network together. Each computes a part of every batch; the first one writes files.
 
 with launched_group() as group:
     train(network, images, validation, normalisation, recipe, folder=folder, seed=0, group=group)
 
-Started by `torchrun --nproc-per-node 2 script.py`, this gives one process's result to rounding. They talk by gloo.
+Start the script with `torchrun --nproc-per-node 2 script.py`. The result equals that of one process up to rounding. The
+processes communicate by gloo.
 """
 
 from __future__ import annotations
@@ -20,7 +21,7 @@ from torch import Tensor, distributed
 
 from chronas.errors import MismatchError, UsageError
 
-LAUNCHED = "TORCHELASTIC_RUN_ID"  # what torchrun sets in each process that it starts
+LAUNCHED = "TORCHELASTIC_RUN_ID"  # torchrun sets this in each process that it starts
 PATIENCE = timedelta(days=30)  # the others wait while the first one measures; one that ends is noticed at once
 
 
@@ -29,8 +30,8 @@ class ProcessGroup:
     """Processes that do the same steps in the same order.
 
     Attributes:
-        rank: which one this is, from 0.
-        size: how many there are.
+        rank: number of this process, from 0.
+        size: number of processes.
     """
 
     rank: int = 0
@@ -38,21 +39,21 @@ class ProcessGroup:
 
     @property
     def first(self) -> bool:
-        """Whether this is the one that writes and prints."""
+        """Whether this is the process that writes and prints."""
         return self.rank == 0
 
     def part(self, count: int) -> slice:
-        """This process's rows of `count`; parts differ in size by at most one."""
+        """The rows of `count` that this process takes; parts differ in size by at most one."""
         return slice(count * self.rank // self.size, count * (self.rank + 1) // self.size)
 
     def total(self, tensor: Tensor) -> Tensor:
-        """The sum over all processes, in place and given back."""
+        """The sum over all processes, in place; returns the tensor."""
         if self.size > 1:
             distributed.all_reduce(tensor)
         return tensor
 
     def add_up(self, tensors: Sequence[Tensor]) -> None:
-        """Put the sum over all processes in each tensor, all in one message."""
+        """Replace each tensor by its sum over all processes, with one message for all tensors."""
         if self.size == 1:
             return
         flat = self.total(torch.cat([tensor.flatten() for tensor in tensors]))
@@ -60,7 +61,7 @@ class ProcessGroup:
             tensor.copy_(summed.view(tensor.shape))
 
     def mean(self, tensors: Sequence[Tensor | None]) -> list[Tensor | None]:
-        """The mean over all processes of each tensor, all in one message; what is None is so in all of them."""
+        """The mean over all processes of each tensor, with one message; a None must be None in all processes."""
         if self.size == 1:
             return list(tensors)
         found = [None if tensor is None else tensor.detach().clone() for tensor in tensors]
@@ -71,7 +72,7 @@ class ProcessGroup:
         return found
 
     def broadcast(self, text: str = "") -> str:
-        """The first process's text, in all of them; what the others give does not matter."""
+        """The first process's text, in all processes; the other arguments are ignored."""
         content = list(text.encode()) if self.first else []
         length = self.total(torch.tensor([len(content)]))
         held = torch.zeros(int(length), dtype=torch.uint8)
@@ -79,15 +80,15 @@ class ProcessGroup:
         return bytes(self.total(held).tolist()).decode()
 
     def wait(self) -> None:
-        """Go on when all processes are here."""
+        """Wait until all processes are here."""
         if self.size > 1:
             distributed.barrier()
 
     def require_same(self, number: int, what: str) -> None:
-        """Hold that all processes have the same number.
+        """Check that all processes have the same number.
 
         Raises:
-            MismatchError: they have not; the message names `what`.
+            MismatchError: the numbers differ; the message names `what`.
         """
         numbers = torch.zeros(self.size, dtype=torch.int64)
         numbers[self.rank] = number
@@ -101,9 +102,9 @@ SINGLE_PROCESS = ProcessGroup()
 
 @contextmanager
 def launched_group() -> Iterator[ProcessGroup]:
-    """The processes that torchrun started with this one, connected for the block; `SINGLE_PROCESS` where it did not.
+    """Connect the processes that torchrun started with this one, for the block; `SINGLE_PROCESS` without torchrun.
 
-    The block begins in none of them before all are connected.
+    No process enters the block before all are connected.
 
     Raises:
         UsageError: this torch was built without gloo.
@@ -115,12 +116,12 @@ def launched_group() -> Iterator[ProcessGroup]:
         raise UsageError(
             "torchrun needs a torch with gloo, this one has none: run one process, or install another torch"
         )
-    # Imported in the block, as optimisers do, this module would keep the group for good, and gloo's threads with it,
+    # Optimisers import this module. If that happened inside the block, it would keep the group and gloo's threads,
     # which may crash at the process's exit.
     import_module("torch.distributed.nn")
     distributed.init_process_group("gloo", timeout=PATIENCE)
     try:
-        distributed.barrier()  # one that refuses and ends while another still connects breaks that one's connecting
+        distributed.barrier()  # a process that ends while another still connects would break that connection
         yield ProcessGroup(distributed.get_rank(), distributed.get_world_size())
     finally:
         distributed.destroy_process_group()

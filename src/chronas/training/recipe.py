@@ -1,16 +1,18 @@
-"""How a network is trained from scratch, and the settings that are known to work.
+"""Settings for training a network from scratch, and the recipes that are known to work.
 
-`darts_cifar10` and `pcdarts_cifar10` are what `train.py` of quark0/darts @f276dd3 and yuhuixu1993/PC-DARTS @b74702f use
-with `--auxiliary --cutout` (20 cells, width 36). The others are smaller, and ours.
+`darts_cifar10` and `pcdarts_cifar10` are the settings of `train.py` in quark0/darts @f276dd3 and yuhuixu1993/PC-DARTS
+@b74702f with `--auxiliary --cutout` (20 cells, width 36). The other recipes are our own, and smaller.
 """
 
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 
 from pydantic import BaseModel, ConfigDict, Field
 
 from chronas.data import Augment
+from chronas.training import RECIPES
 
 
 class Recipe(BaseModel):
@@ -18,8 +20,8 @@ class Recipe(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
-    epochs: int = Field(default=600, ge=1, description="times that every training image is seen")
-    batch: int = Field(default=96, ge=2, description="images of a step, at most")
+    epochs: int = Field(default=600, ge=1, description="number of times that every training image is used")
+    batch: int = Field(default=96, ge=2, description="largest number of images of a step")
     learning_rate: float = Field(default=0.025, gt=0, description="at the start")
     final_learning_rate: float = Field(default=0.0, ge=0, description="at the end; a cosine over all steps in between")
     momentum: float = Field(default=0.9, ge=0, lt=1, description="of the gradient")
@@ -33,11 +35,11 @@ class Recipe(BaseModel):
     label_smoothing: float = Field(default=0.0, ge=0, lt=1, description="share of the target spread over all classes")
 
     def augment(self) -> Augment:
-        """What is done to training images at random."""
+        """The random changes to training images."""
         return Augment(crop_padding=self.crop_padding, flip=self.flip, cutout=self.cutout)
 
     def learning_rate_at(self, done: float) -> float:
-        """The learning rate when a share `done` (0..1) of all steps is behind."""
+        """The learning rate after a share `done` (0..1) of all steps."""
         cosine = (1.0 + math.cos(math.pi * done)) / 2.0
         return self.final_learning_rate + (self.learning_rate - self.final_learning_rate) * cosine
 
@@ -48,12 +50,12 @@ def darts_cifar10() -> Recipe:
 
 
 def pcdarts_cifar10() -> Recipe:
-    """PC-DARTS's evaluation on CIFAR-10: DARTS's, with drop path 0.3."""
+    """PC-DARTS's evaluation on CIFAR-10: as DARTS's, but with drop path 0.3."""
     return Recipe(drop_path=0.3)
 
 
 def nasbench201() -> Recipe:
-    """NAS-Bench-201's training (arXiv 2001.00326, table 2): 200 epochs; a day or more, on two CPU cores.
+    """NAS-Bench-201's training (arXiv 2001.00326, table 2): 200 epochs; a day or more on two CPU cores.
 
     Where we differ: momentum is not Nesterov's, and gradients are clipped.
     """
@@ -63,9 +65,10 @@ def nasbench201() -> Recipe:
 
 
 def cifar10_cpu() -> Recipe:
-    """CIFAR-10 in minutes on two CPU cores. Smaller than the paper's: few epochs, light regularisation.
+    """CIFAR-10 in minutes on two CPU cores. Smaller than in the paper: few epochs, light regularisation.
 
-    A core trains about 100 images a second at width 16, 8 cells. Rates of 0.05 and 0.1 did equally well in 6 epochs.
+    A core trains about 100 images a second at width 16 with 8 cells. Rates of 0.05 and 0.1 were equally good in 6
+    epochs.
     """
     return Recipe(
         epochs=6, batch=96, learning_rate=0.1, auxiliary_weight=0.0, drop_path=0.0, cutout=8, label_smoothing=0.05
@@ -73,9 +76,9 @@ def cifar10_cpu() -> Recipe:
 
 
 def digits_small() -> Recipe:
-    """8x8 digits in seconds on a CPU core. Smaller than the paper's; no flip, which would make other digits.
+    """8x8 digits in seconds on a CPU core. Smaller than in the paper; no flip, because mirrored digits are other signs.
 
-    Random DARTS networks of width 8, 4 cells took 14 to 20 s of one core and had 98 to 99 % of the test images right.
+    Random DARTS networks of width 8 with 4 cells took 14 to 20 s on one core and reached 98 to 99 % test accuracy.
     """
     return Recipe(
         epochs=15,
@@ -88,3 +91,13 @@ def digits_small() -> Recipe:
         cutout=2,
         label_smoothing=0.05,
     )
+
+
+def make_recipe(recipe: str | Recipe) -> Recipe:
+    """The recipe of a name in `RECIPES`; a `Recipe` is returned unchanged.
+
+    Raises:
+        UsageError: there is no such recipe.
+    """
+    found: Recipe | Callable[[], Recipe] = RECIPES[recipe] if isinstance(recipe, str) else recipe
+    return found if isinstance(found, Recipe) else found()

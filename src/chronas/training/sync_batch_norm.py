@@ -1,9 +1,10 @@
-"""What looks at the whole batch while a process holds a part of it: batch norm and the draws of drop path.
+"""Synchronised batch norm and drop path for data-parallel training: both use the whole batch.
 
-Batch norm takes mean and variance of all parts (as torch's SyncBatchNorm, which runs on GPUs only). With
-xhat = (x - mean) / std, N values a channel in the whole batch and g the gradient of the output, the input's gradient is
-weight / std * (g - sum(g) / N - xhat * sum(g * xhat) / N): the two sums are over all processes (Ioffe and Szegedy,
-arXiv:1502.03167). Drop path draws for the whole batch, so that an image's fate does not depend on who holds it.
+Each process holds a part of the batch. Batch norm uses the mean and variance of all parts (as torch's SyncBatchNorm,
+which runs on GPUs only). With xhat = (x - mean) / std, N values a channel in the whole batch and g the gradient of the
+output, the input's gradient is weight / std * (g - sum(g) / N - xhat * sum(g * xhat) / N): both sums run over all
+processes (Ioffe and Szegedy, arXiv:1502.03167). Drop path draws for the whole batch, so that the result for an image
+does not depend on the process that holds it.
 """
 
 from __future__ import annotations
@@ -64,10 +65,10 @@ def normalised(x: Tensor, scale: Tensor | None, epsilon: float, values: int, gro
 
 
 class SyncBatchNorm(nn.BatchNorm2d):
-    """A batch norm whose statistics in training are the whole batch's; it shares all tensors with `norm`.
+    """A batch norm that uses the statistics of the whole batch in training; it shares all tensors with `norm`.
 
     Attributes:
-        whole: images of the whole batch now.
+        whole: number of images in the whole current batch.
     """
 
     def __init__(self, norm: nn.BatchNorm2d, group: ProcessGroup) -> None:
@@ -89,7 +90,7 @@ class SyncBatchNorm(nn.BatchNorm2d):
         return out  # type: ignore[no-any-return]
 
     def _remember(self, mean: Tensor, var: Tensor) -> None:
-        """Move the running statistics as torch does; the variance is the unbiased one."""
+        """Update the running statistics as torch does; the variance is the unbiased one."""
         assert self.momentum is not None and self.running_mean is not None and self.running_var is not None
         assert self.num_batches_tracked is not None
         with torch.no_grad():
@@ -99,10 +100,10 @@ class SyncBatchNorm(nn.BatchNorm2d):
 
 
 class SyncDropPath(DropPath):
-    """Drop path of a part of a batch, drawn for the whole.
+    """Drop path for a part of a batch, drawn for the whole batch.
 
     Attributes:
-        whole: images of the whole batch now.
+        whole: number of images in the whole current batch.
     """
 
     def __init__(self, group: ProcessGroup) -> None:
@@ -120,9 +121,9 @@ class SyncDropPath(DropPath):
 
 @contextmanager
 def synced_batch_norm(network: nn.Module, group: ProcessGroup) -> Iterator[Callable[[int], None]]:
-    """A network that minds the whole batch inside the block, and is as it was behind it.
+    """A network whose batch norm and drop path use the whole batch inside the block, and are restored afterwards.
 
-    Gives a function to tell how many images the whole batch of the next step has. Alone nothing is changed.
+    Yields a function that sets the number of images in the next whole batch. With a single process nothing changes.
     """
     kept: list[tuple[nn.Module, str, nn.Module]] = []
     minding: list[SyncBatchNorm | SyncDropPath] = []

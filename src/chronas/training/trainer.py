@@ -1,9 +1,9 @@
-"""Training one network from scratch as DARTS evaluates (arXiv:1806.09055), with a checkpoint after every epoch.
+"""Training of one network from scratch as in DARTS's evaluation (arXiv:1806.09055), with a checkpoint each epoch.
 
-Differences from `train.py` of quark0/darts: the cosine goes down with every step, not every epoch; the batches of an
-epoch have nearly equal sizes. Tensors are channels-last inside: on one CPU core a step of an 8-cell network of width 16
-on 32x32 images takes half the time so. All randomness follows from (seed, epoch, step), so a training that was killed
-and is started again gives bit for bit the same weights on a CPU.
+Differences from `train.py` of quark0/darts: the cosine schedule advances with every step, not every epoch, and the
+batches of an epoch have nearly equal sizes. Tensors are channels-last inside: on one CPU core this halves the time of a
+step of an 8-cell network of width 16 on 32x32 images. All randomness follows from (seed, epoch, step), so a training
+that was killed and restarted gives bit for bit the same weights on a CPU.
 """
 
 from __future__ import annotations
@@ -36,15 +36,15 @@ from chronas.training.sync_batch_norm import synced_batch_norm
 
 @dataclass(frozen=True)
 class Training:
-    """What training gave.
+    """The result of a training.
 
     Attributes:
-        history: one row an epoch: epoch (from 1), train_loss, train_accuracy and validation_accuracy in percent,
+        history: one row for each epoch: epoch (from 1), train_loss, train_accuracy and validation_accuracy in percent,
             validation_loss in nats (both None without validation images), learning_rate at its start, seconds.
         best_epoch: the epoch whose weights were kept: the latest one whose validation accuracy is within one standard
             error of the highest (Breiman et al., Classification and Regression Trees, 1984), so that luck with few
-            validation images does not beat a finished training; the last one without validation images.
-        best_validation_accuracy: of that epoch, in percent, or None without validation images.
+            validation images does not beat a finished training. Without validation images, the last epoch.
+        best_validation_accuracy: validation accuracy of that epoch in percent, or None without validation images.
     """
 
     history: list[dict[str, Any]]
@@ -64,26 +64,26 @@ def train(
     progress: Progress = silent,
     group: ProcessGroup = SINGLE_PROCESS,
 ) -> Training:
-    """Train a network, or go on where a training in the same folder stopped; the network ends with the best weights.
+    """Train a network, or resume a training in the same folder; the network ends with the best weights.
 
     Args:
-        network: images [B, C, H, W] -> logits [B, classes], in the state to start from; in training it may also return
-            a tuple with an auxiliary head's logits. Its `DropPath` modules, if any, follow the recipe.
-        images: to learn from; never the test split.
-        validation: to choose the epoch by, or None.
-        normalisation: of the training images.
-        recipe: how to train.
+        network: images [B, C, H, W] -> logits [B, classes], with its initial weights; in training it may also return a
+            tuple with an auxiliary head's logits. Its `DropPath` modules, if any, follow the recipe.
+        images: training images; never the test split.
+        validation: images that choose the epoch, or None.
+        normalisation: normalisation of the training images.
+        recipe: training settings.
         folder: gets `last.safetensors` and `best.safetensors`.
-        seed: of order, augmentation and drop path.
+        seed: seed of order, augmentation and drop path.
         progress: called every step with the step "train".
-        group: processes that share every batch; the result is one process's to rounding, whatever their number, also
-            when a training goes on with another number. The first one writes; all must see the folder.
+        group: processes that share every batch. The result equals that of one process up to rounding, also when a
+            training resumes with another number of processes. The first one writes; all must see the folder.
 
     Raises:
-        DivergedError: the loss is NaN or infinite; the checkpoint of the epoch before stays.
+        DivergedError: the loss is NaN or infinite; the previous epoch's checkpoint stays.
         UsageError: a batch has fewer images than there are processes.
-        MismatchError: the folder holds a training of another architecture, recipe, seed or of other images, or not
-            all processes see it.
+        MismatchError: the folder holds a training of another architecture, recipe, seed or of other images, or some
+            processes do not see it.
         DataError: a checkpoint in the folder is damaged or cannot be written.
     """
     network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
@@ -96,7 +96,7 @@ def train(
     history: list[dict[str, Any]] = saved["history"] if saved else []
     if saved:
         batches.restore(saved["batches"])
-    group.require_same(len(history), "epochs in the folder")  # nobody writes before all have read
+    group.require_same(len(history), "epochs in the folder")  # no process writes before all have read
     with synced_batch_norm(network, group) as tell:
         for epoch in range(len(history), recipe.epochs):
             start_s = time.perf_counter()
@@ -109,7 +109,7 @@ def train(
                 if _best(history, validation)["epoch"] == epoch + 1:
                     save_best(folder, network, epoch + 1)
                 save_last(folder, network, optimiser, identity, {"history": history, "batches": batches.state()})
-    group.wait()  # for the first one's files
+    group.wait()  # for the files of the first process
     load_best(network, folder)
     network.to(memory_format=torch.contiguous_format)  # type: ignore[call-overload]
     best = _best(history, validation)
@@ -123,7 +123,7 @@ def _optimiser(parameters: list[nn.Parameter], recipe: Recipe) -> torch.optim.SG
 
 
 def _require_shareable(batch: int, group: ProcessGroup) -> None:
-    """Hold that each process gets an image of every batch."""
+    """Check that each process gets an image of every batch."""
     if batch < group.size:
         raise UsageError(
             f"{group.size} processes cannot share a batch of {batch} images: start fewer, or raise the batch"
@@ -140,7 +140,7 @@ def _epoch(
     group: ProcessGroup,
     tell: Callable[[int], None],
 ) -> dict[str, Any]:
-    """Every image once; the epoch's row of the history without validation."""
+    """Train on every image once; returns the epoch's row of the history without validation."""
     network.train()
     set_drop_path(network, recipe.drop_path * epoch / recipe.epochs)
     total = recipe.epochs * batches.steps_per_epoch
@@ -168,7 +168,7 @@ def _epoch(
 def _step(
     network: nn.Module, optimiser: torch.optim.SGD, batch: tuple[Tensor, Tensor], recipe: Recipe, group: ProcessGroup
 ) -> tuple[float, int, int]:
-    """One descent: the loss (NaN where loss or gradient is not finite), how many were right, and of how many."""
+    """One optimiser step: loss (NaN if loss or gradient is not finite), number correct, and number of images."""
     parameters = optimiser.param_groups[0]["params"]
     whole = len(batch[1])
     pixels, labels = (tensor[group.part(whole)].to(parameters[0].device) for tensor in batch)
@@ -192,7 +192,7 @@ def _step(
 
 
 def _best(history: list[dict[str, Any]], validation: Images | None) -> dict[str, Any]:
-    """The row of the epoch to keep, as `Training.best_epoch` says."""
+    """The history row of the epoch to keep; see `Training.best_epoch`."""
     if validation is None:
         return history[-1]
     highest = max(row["validation_accuracy"] for row in history)
@@ -204,7 +204,7 @@ def _best(history: list[dict[str, Any]], validation: Images | None) -> dict[str,
 def _identity(
     network: nn.Module, images: Images, validation: Images | None, recipe: Recipe, seed: int
 ) -> dict[str, Any]:
-    """What a checkpoint belongs to, as JSON."""
+    """The facts that a checkpoint must match, as JSON."""
     return {
         "network": fingerprint([repr(network), wiring(network)]),
         "images": images.checksum(),
@@ -216,7 +216,7 @@ def _identity(
 
 @contextmanager
 def _drawn_from(seed: int, epoch: int, device: torch.device) -> Iterator[None]:
-    """Torch's own generators follow from `seed` and `epoch` inside and are as before outside."""
+    """Seed torch's own generators from `seed` and `epoch` for the block, and restore them afterwards."""
     with torch.random.fork_rng(devices=[device] if device.type == "cuda" else []):
         torch.manual_seed(int(np.random.SeedSequence((seed, epoch)).generate_state(1, np.uint64)[0] >> np.uint64(1)))
         yield

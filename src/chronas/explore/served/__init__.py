@@ -1,1 +1,1 @@
-"""The script that streamlit runs, alone in its folder, because streamlit lets that folder shadow other modules."""
+"""The script that streamlit runs. It is alone in its folder, because that folder can shadow other modules."""

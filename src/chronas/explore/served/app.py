@@ -1,4 +1,4 @@
-"""The page's script: streamlit runs it from top to bottom at each change, with the arguments of `serve`."""
+"""The page's script: streamlit runs it from top to bottom after each change, with the arguments of `serve`."""
 
 from __future__ import annotations
 

@@ -1,1 +1,1 @@
-"""Measuring on a machine without chronas: a folder that times networks there, and reading back what it measured."""
+"""Bundles: folders that time networks on a machine without chronas, and reading their results."""

@@ -1,12 +1,12 @@
 """One file of random weights for many ONNX networks, so that thousands of them fit onto a small disk.
 
-What numbers a network has does not matter to its latency, as long as they stay ordinary: infinities and denormal
-numbers (below 1.2e-38) are slower on many CPUs. So convolutions and linear layers have a variance of 1 over the number
-of their inputs, biases are small and above or below zero, batch norms multiply by about 1. Each tensor of a network has
-a place of its own in the file, which the tensors of other networks share: within a network nothing is in the cache that
-would not be there with its own weights.
+The values of weights do not affect latency, as long as they are ordinary: infinities and denormal numbers (below
+1.2e-38) are slower on many CPUs. So weights of convolutions and linear layers have variance 1 / (number of inputs),
+biases are small positive or negative numbers, and batch norms multiply by about 1. The tensors of one network have
+different places in the file; different networks share places. So the cache holds nothing that it would not hold with a
+network's own weights.
 
-The networks refer to the file by ONNX's external data: https://onnx.ai/onnx/repo-docs/ExternalData.html
+The networks refer to the file through ONNX's external data: https://onnx.ai/onnx/repo-docs/ExternalData.html
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ from chronas.files import write_bytes
 Random = np.random.Generator
 Draw = Callable[[Random, int, int], NDArray[np.float64]]  # generator, numbers, inputs of one output
 
-ALIGNMENT = 64  # bytes; of a cache line, and of the widest instructions of CPUs
+ALIGNMENT = 64  # bytes of a cache line, and of the widest CPU instructions
 FLOAT_BYTES = 4
 SMALL = 0.01
 
@@ -44,7 +44,7 @@ def _scale(random: Random, count: int, inputs: int) -> NDArray[np.float64]:  # n
     return random.uniform(0.9, 1.1, count)
 
 
-# What an operation's input is: the weights of a layer, what it adds, or what it multiplies by.
+# (operation, number of its input) -> values of that input: weights, biases or scales.
 ROLES: dict[tuple[str, int], Draw] = {
     ("Conv", 1): _weight,
     ("Conv", 2): _bias,
@@ -58,10 +58,10 @@ ROLES: dict[tuple[str, int], Draw] = {
 
 
 class ExternalWeights:
-    """The file as it grows while networks are added to it.
+    """The file of weights, which grows while networks are added.
 
     Args:
-        name: of the file, which lies beside the networks.
+        name: name of the file, in the folder of the networks.
     """
 
     def __init__(self, name: str) -> None:
@@ -70,12 +70,12 @@ class ExternalWeights:
         self._places: dict[tuple[str, int, int], list[int]] = {}
 
     def share(self, model: bytes) -> bytes:
-        """A network without its weights: they are replaced by places in the shared file.
+        """A network whose weights are replaced by places in the shared file.
 
-        Constants that are no weights (shapes, numbers) stay in the network.
+        Constants other than weights (shapes, numbers) stay in the network.
 
         Args:
-            model: an ONNX model with all it needs inside.
+            model: an ONNX model that contains all its tensors.
         """
         proto = onnx.load_from_string(model)
         roles = {
@@ -101,7 +101,7 @@ class ExternalWeights:
         return path
 
     def _place(self, draw: Draw, key: tuple[str, int, int], number: int) -> int:
-        """Where the tensor lies that is the `number`-th of its kind in its network."""
+        """The offset of the `number`-th tensor of its kind in a network."""
         places = self._places.setdefault(key, [])
         if number == len(places):
             _, inputs, count = key

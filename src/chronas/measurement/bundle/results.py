@@ -1,7 +1,7 @@
-"""What a bundle brings back: `results.jsonl`, checked line by line, becomes the journal of a campaign.
+"""Reads a bundle's `results.jsonl`, checks it line by line, and writes it as the journal of a campaign.
 
-So repeatability and drift come out as they do where chronas measures, and the order of lines does not matter. A line
-that stands there twice counts once; a last line that is cut off (copied while it was written) is left out.
+So repeatability and drift are computed as for other campaigns. The order of lines does not matter. A repeated line
+counts once. An incomplete last line (copied while it was written) is ignored.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from chronas.measurement.state import Header, ReferenceRound
 from chronas.schemas import upgraded
 from chronas.spaces import make_space
 
-EARLIER_SCHEMA = "chronas.bundle-results/1"  # with other names of some keys; still read
+EARLIER_SCHEMA = "chronas.bundle-results/1"  # has other names for some keys; still accepted
 STRICT = ConfigDict(frozen=True, extra="forbid", strict=True, allow_inf_nan=False)
 
 
@@ -58,13 +58,13 @@ class _HeaderLine(BaseModel):
 
 
 class Results:
-    """Results that are sound.
+    """Valid results of a bundle.
 
     Attributes:
-        manifest: of the bundle that was measured.
+        manifest: manifest of the measured bundle.
         device: fingerprint of the machine.
         created: date and time when measuring began (UTC, ISO 8601).
-        rounds: by network, its number in the manifest, and number of the round.
+        rounds: by network (its index in the manifest) and index of the round.
         references: rounds of the reference network, by block, round and place.
     """
 
@@ -72,8 +72,8 @@ class Results:
         """Read and check all lines.
 
         Raises:
-            DataError: the file is missing, damaged or no results, or a line that must be there is not.
-            MismatchError: it holds the lines of several runs, or lies beside the manifest of another bundle.
+            DataError: the file is missing, damaged or not a file of results, or a required line is missing.
+            MismatchError: it has lines of several runs, or a manifest of another bundle is in the same folder.
         """
         self._path = path
         numbered = list(_lines(path))
@@ -118,7 +118,7 @@ class Results:
             raise self._damaged(number, "it does not fit its plan, or the lines before it")
 
     def _check_complete(self) -> None:
-        """Rounds of a network follow each other, each after the reference, so a gap is a line that was lost."""
+        """Check that no line was lost: a network's rounds are consecutive, each after a round of the reference."""
         plan = self.manifest.plan
         for network, rounds in self.rounds.items():
             starts = [(network // plan.block, index, 0) for index in rounds if plan.reference_every]
@@ -135,10 +135,10 @@ class Results:
         return DataError(f"line {number} of {self._path} is damaged ({_short(why)}): copy the whole file again")
 
     def write_journal(self, path: Path) -> None:
-        """Write the journal of a campaign that measured just this; it is there whole or not at all.
+        """Write the journal of a campaign with these measurements; it is written completely or not at all.
 
         Raises:
-            UsageError: there is a file at `path`.
+            UsageError: `path` exists.
             DataError: no network has all rounds of the plan yet, or the journal cannot be written.
         """
         if path.exists():
@@ -180,7 +180,7 @@ def read_manifest(path: Path) -> Manifest:
     """The manifest of a bundle.
 
     Raises:
-        DataError: it is missing, damaged or no manifest.
+        DataError: the file is missing, damaged or not a manifest.
     """
     try:
         return Manifest.model_validate(upgraded(json.loads(path.read_bytes())))
@@ -191,7 +191,7 @@ def read_manifest(path: Path) -> Manifest:
 
 
 def _lines(path: Path) -> Iterator[tuple[int, dict[str, Any]]]:
-    """Number and content of each line, each once, without a last one that is cut off."""
+    """Number and content of each line, each once, without an incomplete last one."""
     try:
         content = path.read_bytes()
     except OSError as error:

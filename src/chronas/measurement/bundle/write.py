@@ -1,9 +1,9 @@
-"""A bundle: a folder that times networks where chronas cannot be, with numpy and onnxruntime alone.
+"""Writes bundles: folders that time networks on machines without chronas, with only numpy and onnxruntime.
 
     write_bundle(Path("bundle"), size, space.sample(200, seed=0), Plan())
 
-Its networks share one file of random weights (`external_weights.py`), `run.py` and what it imports are the
-folder `runner`, and `manifest.json` says what is measured and how. What comes back is read by `results.py`.
+The networks share one file of random weights (`external_weights.py`). `run.py` and its imports come from the folder
+`runner`. `manifest.json` lists the networks and the plan. `results.py` reads the results.
 """
 
 from __future__ import annotations
@@ -34,14 +34,14 @@ from chronas.spaces import Architecture, NetworkSize
 
 NETWORKS = "networks"
 WEIGHTS = "weights.bin"
-# Where the files of chronas that a bundle runs lie in it, by package.
+# Files of chronas that a bundle runs, by package.
 COPIED = {
     "chronas.measurement.bundle.runner": ("run.py", "schedule.py", "timer.py", "lines.py"),
     "chronas.measurement": ("drift.py",),
     "chronas.devices": ("hardware.py", "priority.py"),
 }
 COPIED_IMPORT = re.compile(r"from chronas\.measurement(?:\.bundle\.runner)?\.(\w+) import")
-MACHINE = """\"\"\"What this machine is, and how to keep other programs out while timing.\"\"\"
+MACHINE = """\"\"\"Facts about this machine, and real-time priority while timing.\"\"\"
 
 from program.hardware import cpu_model, operating_system, usable_cores
 from program.priority import NORMAL, realtime_priority
@@ -53,12 +53,12 @@ README = """\
 
 1. Copy this folder to that machine. It needs Python 3.9 or newer: pip install numpy onnxruntime
 2. There: python run.py
-   It shows the time left. Stopped or killed, it goes on with the same command. Let nothing else run meanwhile; on
+   It shows the time left. After a stop, the same command resumes. Let nothing else run in the meantime; on
    Linux, root (sudo) may also keep other programs out by real-time priority.
 3. Copy results.jsonl back, and where chronas is: chronas table import results.jsonl
 
 Up to {block} networks are held in memory at a time. Too many? Make the bundle again with a smaller --plan.block.
-`python run.py --help` tells of threads and of other execution providers.
+`python run.py --help` lists options for threads and other execution providers.
 """
 
 
@@ -68,7 +68,7 @@ class BundleFile(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     file: str = Field(description="its path in the bundle")
-    sha256: str = Field(description="of its bytes, in hexadecimal digits")
+    sha256: str = Field(description="checksum of its bytes, in hexadecimal digits")
 
 
 class BundleNetwork(BundleFile):
@@ -78,24 +78,24 @@ class BundleNetwork(BundleFile):
 
 
 class Manifest(BaseModel):
-    """What a bundle is: `manifest.json`, and part of its results."""
+    """The description of a bundle: `manifest.json`, also stored with its results."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
-    schema_name: Literal["chronas.bundle/1", "chronas.bundle/2"] = Field(alias="schema", description="of this file")
-    version: str = Field(description="of chronas")
+    schema_name: Literal["chronas.bundle/1", "chronas.bundle/2"] = Field(alias="schema", description="kind of file")
+    version: str = Field(description="version of chronas")
     created: str = Field(description="date and time (UTC, ISO 8601)")
     space: str = Field(description="name of the space")
-    size: NetworkSize = Field(description="what the networks are built into")
+    size: NetworkSize = Field(description="size of the networks")
     plan: Plan = Field(description="how they are measured")
     quantiles: tuple[float, ...] = Field(
         description="97.5 % quantiles of Student's t with 1, 2, ... degrees of freedom"
     )
     threads: int = Field(ge=1, le=1024, description="threads that a network may use")
     batch: int = Field(ge=1, le=4096, description="images in one timed run")
-    weights: BundleFile = Field(description="the weights that all networks share")
+    weights: BundleFile = Field(description="the shared weights of all networks")
     reference: BundleNetwork = Field(description="the network that shows drift")
-    networks: tuple[BundleNetwork, ...] = Field(min_length=1, description="what is measured, in the order of blocks")
+    networks: tuple[BundleNetwork, ...] = Field(min_length=1, description="networks to measure, in the order of blocks")
 
 
 def write_bundle(
@@ -108,19 +108,19 @@ def write_bundle(
     batch: int = 1,
     progress: Progress = silent,
 ) -> Manifest:
-    """Write a bundle: the folder is there whole or not at all.
+    """Write a bundle; the folder is written completely or not at all.
 
     Args:
-        folder: to make.
-        size: what to build the architectures into.
-        architectures: of one space; one that is given twice is measured once.
-        plan: rounds, repeats, and when a latency is known well enough.
-        threads: that a network may use; `run.py --threads` can ask for others.
+        folder: the new folder.
+        size: size of the networks.
+        architectures: architectures of one space; duplicates are measured once.
+        plan: rounds, repeats, and the wanted width of intervals.
+        threads: threads that a network may use; `run.py --threads` overrides it.
         batch: images in one timed run.
-        progress: told after each network ("bundle").
+        progress: called after each network ("bundle").
 
     Raises:
-        UsageError: the folder exists, no architecture, architectures of several spaces, or the size does not fit.
+        UsageError: the folder exists, there is no architecture, there are several spaces, or the size does not fit.
         DataError: the folder cannot be written.
     """
     if folder.exists():
@@ -164,7 +164,7 @@ def write_bundle(
 
 
 class _Writer:
-    """A bundle as it is written."""
+    """A bundle while it is written."""
 
     def __init__(self, folder: Path, size: NetworkSize, batch: int) -> None:
         self.folder, self.size, self.batch = folder, size, batch
@@ -185,7 +185,7 @@ class _Writer:
         return BundleFile(file=f"{NETWORKS}/{WEIGHTS}", sha256=sha256(path))
 
     def finish(self, manifest: Manifest) -> None:
-        """Write what tells people and `run.py` about the networks."""
+        """Write the manifest, the program, and a text for people."""
         write_text(self.folder / "manifest.json", manifest.model_dump_json(by_alias=True, indent=1) + "\n")
         for name, content in program().items():
             write_text(self.folder / name, content)
@@ -194,7 +194,7 @@ class _Writer:
 
 
 def program() -> dict[str, str]:
-    """The texts of `run.py` and of what it imports, by path in the bundle: they need numpy and onnxruntime alone."""
+    """The texts of `run.py` and its imports, by path in the bundle; they need only numpy and onnxruntime."""
     found = {"program/machine.py": MACHINE}
     for package, names in COPIED.items():
         for name in names:

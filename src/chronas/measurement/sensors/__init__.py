@@ -1,4 +1,4 @@
-"""Where the energy of a run is read: sensors by name, and which one sees a device.
+"""Energy sensors by name, and the choice of a sensor for a device.
 
 sensor = sensor_of(device)
 sensor.begin()
@@ -39,7 +39,7 @@ def sensor_of(device: Device) -> Sensor:
     """The first of a device's sensors that this machine has.
 
     Raises:
-        DeviceError: it has none of them; the message says why for each.
+        DeviceError: the machine has none of them; the message gives the reason for each.
     """
     reasons = []
     for name in device.sensors:
@@ -48,5 +48,5 @@ def sensor_of(device: Device) -> Sensor:
         if reason is None:
             return found(device)
         reasons.append(f"{name}: {reason}")
-    why = "; ".join(reasons) or "no sensor sees its hardware"
+    why = "; ".join(reasons) or "no sensor measures its hardware"
     raise DeviceError(f"energy_mj cannot be measured on device {device.name} here: {why}")

@@ -1,4 +1,4 @@
-"""NVIDIA GPUs through NVML (package nvidia-ml-py): the energy counter of the board, or its power, integrated.
+"""NVIDIA GPUs through NVML (package nvidia-ml-py): the energy counter of the board, or its integrated power.
 
 The counter is in mJ since the driver was loaded, on Volta and newer; it and the power change every 20 to 100 ms.
 https://docs.nvidia.com/deploy/nvml-api/group__nvmlDeviceQueries.html
@@ -18,7 +18,7 @@ PACKAGE = "pynvml"
 
 
 class Nvml(PowerSensor):
-    """Energy of an NVIDIA GPU's board by NVML; all that runs on the GPU counts, the CPU does not."""
+    """Energy of an NVIDIA GPU's board by NVML; it counts everything on the GPU, but not the CPU."""
 
     name: ClassVar[str] = "nvml"
     period_s: ClassVar[float] = 0.1
@@ -31,7 +31,7 @@ class Nvml(PowerSensor):
 
     @classmethod
     def unavailable(cls) -> str | None:
-        """None where the package is there and NVML answers."""
+        """None if the package is installed and NVML answers."""
         try:
             _library()
         except DeviceError as error:
@@ -40,7 +40,7 @@ class Nvml(PowerSensor):
 
     @property
     def scope(self) -> str:
-        """The board, and how its energy is known."""
+        """The board, and the source of its energy."""
         return f"NVIDIA GPU board ({'energy counter' if self._counts else 'power, integrated'})"
 
     def _begin(self) -> None:
@@ -65,28 +65,28 @@ class Nvml(PowerSensor):
             raise DeviceError(f"{question} failed ({error}): does `nvidia-smi` still show the GPU?") from error
 
     def _find(self) -> Any:
-        """NVML's handle of the device's GPU: by its UUID, since NVML and the runtimes count GPUs differently."""
+        """NVML's handle of the device's GPU, found by UUID because NVML and the runtimes number GPUs differently."""
         uuid = self.device.accelerator
         if uuid is None:
-            raise DeviceError(f"device {self.device.name} does not say which GPU it is: NVML measures GPUs alone")
+            raise DeviceError(f"device {self.device.name} does not say which GPU it is: NVML measures only GPUs")
         try:
             return self._nvml.nvmlDeviceGetHandleByUUID(uuid)
         except self._nvml.NVMLError as error:
             raise DeviceError(f"NVML does not know GPU {uuid} ({error}): does `nvidia-smi -L` list it?") from error
 
     def _has_counter(self) -> bool:
-        """Whether the board has the counter; older ones tell their power alone."""
+        """Whether the board has an energy counter; older boards only report power."""
         try:
             self._nvml.nvmlDeviceGetTotalEnergyConsumption(self._gpu)
         except self._nvml.NVMLError_NotSupported:
             return False
         except self._nvml.NVMLError as error:
-            raise DeviceError(f"NVML cannot tell the GPU's energy ({error}): does `nvidia-smi` show it?") from error
+            raise DeviceError(f"NVML cannot report the GPU's energy ({error}): does `nvidia-smi` show it?") from error
         return True
 
 
 def _library() -> ModuleType:
-    """NVML, started; raises `DeviceError` where the package or the driver is missing."""
+    """The started NVML; raises `DeviceError` if the package or the driver is missing."""
     try:
         library = importlib.import_module(PACKAGE)
     except ModuleNotFoundError as error:

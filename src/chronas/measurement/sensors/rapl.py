@@ -1,8 +1,8 @@
 """RAPL, the energy counters of Intel's and AMD's CPUs, through Linux's powercap folders.
 
 Each package has a counter in uJ that starts again from zero at its range (about an hour at 70 W). The hardware updates
-it every ms or so. Only the packages are summed: cores, uncore and (on servers) DRAM are zones below them or are not
-there everywhere. Since CVE-2020-8694 (November 2020) only root may read it.
+it every ms or so. Only the packages are summed: cores and uncore are zones below them, and DRAM (on servers) is not
+available everywhere. Since CVE-2020-8694 (November 2020) only root may read it.
 https://docs.kernel.org/power/powercap/powercap.html
 """
 
@@ -28,9 +28,9 @@ class Package:
     """One CPU package's zone.
 
     Attributes:
-        folder: of the zone.
+        folder: folder of the zone.
         name: such as "package-0".
-        range_uj: where the counter starts again from zero.
+        range_uj: value at which the counter starts again from zero.
     """
 
     folder: Path
@@ -41,13 +41,13 @@ class Package:
         """The counter now, in uJ.
 
         Raises:
-            DeviceError: it cannot be read, or is no number.
+            DeviceError: the counter cannot be read, or is not a number.
         """
         return _number(self.folder / "energy_uj")
 
 
 class Rapl(Sensor):
-    """Energy counters of the CPU packages (Intel and AMD, Linux); all that runs on them counts."""
+    """Energy counters of the CPU packages (Intel and AMD, Linux); they count everything on these CPUs."""
 
     name: ClassVar[str] = "rapl"
     period_s: ClassVar[float] = 0.001
@@ -58,7 +58,7 @@ class Rapl(Sensor):
 
     @classmethod
     def unavailable(cls) -> str | None:
-        """None where there is a package whose counter this user may read."""
+        """None if a package has a counter that this user may read."""
         try:
             packages = find_packages()
             for package in packages:
@@ -71,7 +71,7 @@ class Rapl(Sensor):
 
     @property
     def scope(self) -> str:
-        """The packages."""
+        """The names of the packages."""
         return f"CPU {', '.join(package.name for package in self.packages)}"
 
     def _begin(self) -> None:
@@ -84,12 +84,12 @@ class Rapl(Sensor):
 
 
 def advance_uj(package: Package, before_uj: int, after_uj: int) -> int:
-    """How far a package's counter went from `before_uj` to `after_uj`, over one wrap at the most, in uJ."""
+    """The advance of a package's counter from `before_uj` to `after_uj`, with at most one wrap, in uJ."""
     return after_uj - before_uj if after_uj >= before_uj else after_uj - before_uj + package.range_uj
 
 
 def find_packages() -> list[Package]:
-    """The packages' zones, in order; empty where there are none.
+    """The packages' zones, in order; empty if there are none.
 
     Raises:
         DeviceError: a zone cannot be read.
@@ -112,6 +112,6 @@ def _text(path: Path) -> str:
     try:
         return path.read_text(encoding="ascii", errors="replace").strip()
     except PermissionError as error:
-        raise DeviceError(f"{path} may be read by root alone (CVE-2020-8694): {ALLOW}") from error
+        raise DeviceError(f"{path} may only be read by root (CVE-2020-8694): {ALLOW}") from error
     except OSError as error:
         raise DeviceError(f"cannot read {path}: {error.strerror}; is the kernel's RAPL driver still loaded?") from error

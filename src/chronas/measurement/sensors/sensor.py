@@ -1,8 +1,9 @@
-"""The contract of a sensor of energy: told when an interval begins and ends, it says what the hardware took meanwhile.
+"""The base class of energy sensors: a sensor measures the energy of the hardware between `begin` and `end`.
 
-Two kinds: a counter that the hardware keeps is read twice; a sensor of power is read again and again, and integrated.
+There are two kinds. An energy counter of the hardware is read twice. A power sensor is read repeatedly, and its power
+is integrated.
 
-The energy that the simulated device draws, exactly: it does not pass through a counter that is rounded.
+`SimulatedSensor` gives the exact energy of the simulated device, without the rounding of a counter.
 """
 
 from __future__ import annotations
@@ -19,17 +20,17 @@ import numpy as np
 from chronas.devices import Device
 from chronas.errors import DeviceError
 
-FEWEST_READINGS = 3  # of power in an interval; fewer are no integral
+FEWEST_READINGS = 3  # least number of power readings in an interval, for an integral
 
 
 @dataclass(frozen=True)
 class Drawn:
-    """What the hardware took in an interval, for all that ran on it.
+    """The energy of the hardware in an interval, for everything that ran on it.
 
     Attributes:
         energy_mj: energy in mJ.
         duration_s: length of the interval in s, by the device's clock.
-        background_cores: how many CPU cores others used meanwhile; None where the device does not know.
+        background_cores: mean number of CPU cores used by others; None if the device does not know.
     """
 
     energy_mj: float
@@ -38,17 +39,17 @@ class Drawn:
 
     @property
     def power_mw(self) -> float:
-        """Mean power in mW: a mJ a second is a mW."""
+        """Mean power in mW (1 mW is 1 mJ per second)."""
         return self.energy_mj / self.duration_s
 
 
 class Sensor(ABC):
-    """Something that tells the energy of the hardware that a device runs on.
+    """A sensor for the energy of the hardware that a device runs on.
 
     Attributes:
         name: the key in `SENSORS`.
-        period_s: seconds between two changes of what it tells; an interval should hold many of them.
-        device: whose hardware is looked at.
+        period_s: seconds between two updates of its reading; an interval should contain many of them.
+        device: the device whose hardware is measured.
     """
 
     name: ClassVar[str]
@@ -60,12 +61,12 @@ class Sensor(ABC):
     @classmethod
     @abstractmethod
     def unavailable(cls) -> str | None:
-        """Why this machine does not have the sensor, in one line, or None where it has it."""
+        """The reason why this machine does not have the sensor, in one line, or None if it has it."""
 
     @property
     @abstractmethod
     def scope(self) -> str:
-        """What the energy is of, in words: "CPU package-0"."""
+        """The measured hardware, in words: "CPU package-0"."""
 
     def begin(self) -> None:
         """Begin an interval.
@@ -73,7 +74,7 @@ class Sensor(ABC):
         Raises:
             DeviceError: the sensor cannot be read.
         """
-        self.device.background_cores()  # asked at both ends, since it tells of the time between two questions
+        self.device.background_cores()  # called at both ends, because it covers the time between two calls
         self._begin()
         self._begin_s = self.device.now_s()
 
@@ -81,13 +82,15 @@ class Sensor(ABC):
         """End the interval.
 
         Raises:
-            DeviceError: the sensor cannot be read, or tells no energy.
+            DeviceError: the sensor cannot be read, or reports no energy.
         """
         duration_s = self.device.now_s() - self._begin_s
         energy_mj = self._end(duration_s)
         if not (energy_mj > 0 and duration_s > 0):
             got = f"{energy_mj:g} mJ in {duration_s:g} s"
-            raise DeviceError(f"sensor {self.name} should tell an energy above zero, got {got}: does it really count?")
+            raise DeviceError(
+                f"sensor {self.name} should report an energy above zero, got {got}: does it really count?"
+            )
         return Drawn(energy_mj, duration_s, self.device.background_cores())
 
     def wait(self, duration_s: float) -> None:
@@ -104,7 +107,7 @@ class Sensor(ABC):
 
 
 class PowerSensor(Sensor):
-    """A sensor of power, read by a thread of its own all through the interval."""
+    """A power sensor, read by its own thread during the whole interval."""
 
     def __init__(self, device: Device) -> None:
         super().__init__(device)
@@ -114,7 +117,7 @@ class PowerSensor(Sensor):
 
     @abstractmethod
     def _next_mw(self) -> float | None:
-        """The sensor's next reading in mW, after waiting for it; None where the interval ended meanwhile."""
+        """The sensor's next reading in mW, after waiting for it; None if the interval has ended."""
 
     def _begin(self) -> None:
         self._readings, self._error = [], None
@@ -143,7 +146,7 @@ def mean_power_mw(readings: Sequence[tuple[float, float]]) -> float:
     """The mean over time of readings (s, mW), by the trapezoidal rule, in mW.
 
     Raises:
-        DeviceError: fewer than three readings, which are no integral.
+        DeviceError: there are fewer than three readings, too few for an integral.
     """
     if len(readings) < FEWEST_READINGS:
         raise DeviceError(f"expected at least {FEWEST_READINGS} readings of power, got {len(readings)}: measure longer")
@@ -153,11 +156,11 @@ def mean_power_mw(readings: Sequence[tuple[float, float]]) -> float:
 
 @runtime_checkable
 class KnowsItsEnergy(Protocol):
-    """A device that knows what it draws.
+    """A device that knows its own energy.
 
     Attributes:
-        idle_mw: all the time.
-        work_mj: by runs, since whoever reads it put it to zero.
+        idle_mw: constant power in mW.
+        work_mj: energy of runs in mJ, since the reader last set it to zero.
     """
 
     idle_mw: float
@@ -165,7 +168,7 @@ class KnowsItsEnergy(Protocol):
 
 
 class SimulatedSensor(Sensor):
-    """What the simulated device draws on its virtual clock."""
+    """The energy of the simulated device on its virtual clock."""
 
     name: ClassVar[str] = "simulated"
     period_s: ClassVar[float] = 0.001
@@ -178,7 +181,7 @@ class SimulatedSensor(Sensor):
 
     @classmethod
     def unavailable(cls) -> str | None:
-        """None: it is everywhere."""
+        """None: the sensor is always available."""
         return None
 
     @property
@@ -187,11 +190,11 @@ class SimulatedSensor(Sensor):
         return "simulated device"
 
     def wait(self, duration_s: float) -> None:
-        """Let virtual time pass."""
+        """Advance the virtual clock."""
         self.device.resume_at(self.device.now_s() + duration_s)
 
     def _begin(self) -> None:
-        self._knows.work_mj = 0.0  # so that what came before leaves no rounding in the reading
+        self._knows.work_mj = 0.0  # so that earlier runs leave no rounding in the reading
 
     def _end(self, duration_s: float) -> float:
         return self._knows.work_mj + self._knows.idle_mw * duration_s

@@ -1,9 +1,8 @@
-"""NVIDIA Jetson: power of the whole module, from the lines that `tegrastats` prints.
+"""Power of a whole NVIDIA Jetson module, from the output of `tegrastats`.
 
-Old releases print rails as `VDD_IN 2532/2698` in mW (now / mean since the start), newer ones as
-`VDD_IN 5336mW/4970mW`, the newest with a third number; the first is what is taken. Boards differ in their rails. Where
-one measures the whole input it is taken alone, for the others are behind it; where none does, the rails that feed the
-module are summed:
+Old releases print rails as `VDD_IN 2532/2698` in mW (now / mean since the start), newer ones as `VDD_IN 5336mW/4970mW`,
+the newest with a third number; the first number is used. Boards differ in their rails. A rail that measures the whole
+input is used alone, because the others are behind it. Without such a rail, the rails that feed the module are summed:
 
     Nano, TX1                            POM_5V_IN, VDD_IN
     TX2, Xavier NX, Orin Nano, Orin NX   VDD_IN
@@ -36,7 +35,7 @@ PERIOD_S = 0.1
 
 
 class Tegrastats(PowerSensor):
-    """Power of an NVIDIA Jetson module by `tegrastats`; CPU, GPU, memory and all that runs on them count."""
+    """Power of an NVIDIA Jetson module by `tegrastats`; it counts CPU, GPU, memory and everything on them."""
 
     name: ClassVar[str] = "tegrastats"
     period_s: ClassVar[float] = PERIOD_S
@@ -47,9 +46,9 @@ class Tegrastats(PowerSensor):
 
     @classmethod
     def unavailable(cls) -> str | None:
-        """None where there is the command."""
+        """None if the command exists."""
         if shutil.which(COMMAND) is None:
-            return f"no command {COMMAND}: it comes with Jetson Linux, on NVIDIA Jetson boards alone"
+            return f"no command {COMMAND}: it comes with Jetson Linux, on NVIDIA Jetson boards only"
         return None
 
     @property
@@ -65,7 +64,7 @@ class Tegrastats(PowerSensor):
     def _end(self, duration_s: float) -> float:
         assert self._process is not None, "begin comes before end"
         self._over.set()
-        self._process.kill()  # a line that is waited for never comes, then
+        self._process.kill()  # then a thread that waits for a line stops waiting
         try:
             return super()._end(duration_s)
         finally:
@@ -81,11 +80,11 @@ class Tegrastats(PowerSensor):
         try:
             return module_power_mw(line)
         except ParseError as error:
-            raise DeviceError(f"{COMMAND} told no power: {error}") from error
+            raise DeviceError(f"{COMMAND} reported no power: {error}") from error
 
 
 def rails_mw(line: str) -> dict[str, int]:
-    """The power of each rail of a line now, in mW, by its name; rails that are not connected (`NC`) are left out."""
+    """The present power of each rail in a line, in mW, by name; unconnected rails (`NC`) are left out."""
     found = RAIL.findall(line)
     return {name: int(now) for name, now in found if name != "NC"}
 
@@ -94,7 +93,7 @@ def module_power_mw(line: str) -> float:
     """The power of the whole module, in mW.
 
     Raises:
-        ParseError: the line tells neither the input nor all rails of a module that is known.
+        ParseError: the line has neither the input nor all rails of a known module.
     """
     rails = rails_mw(line)
     for wanted in (*((name,) for name in INPUTS), *PARTS):

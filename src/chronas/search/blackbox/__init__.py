@@ -1,1 +1,1 @@
-"""Searchers that propose architectures and learn from their scores, one file each, on a shared loop."""
+"""Black-box searchers: they propose architectures and learn from their scores. One file each, on a shared loop."""

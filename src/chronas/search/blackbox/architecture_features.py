@@ -1,15 +1,15 @@
-"""What the accuracy of an architecture depends on, as numbers that a regression can learn from few examples.
+"""Features of architectures from which a regression can learn accuracy with few examples.
 
-Beside the encoding and the counts of operations: how much there is to learn with (MACs, parameters), and how images get
-through each cell. Paths were found to say more than places (White et al., BANANAS, arXiv 1910.11858); of a cell's paths
-we take how many there are, how many pass no weights at all, as a residual connection does, how many operations with
-weights the longest, the shortest and the mean one pass, and their gain: the sum over paths of the product of each
-operation's gain, which is the square root of a convolution's fan-in, and 1 without weights. Up to
-constants that is what random weights of the size that keeps a signal as it is (He et al., arXiv 1502.01852), taken by
-their absolute values, make of an image of ones: SynFlow's score (Tanaka et al., arXiv 2006.05467) without a network.
-Edges that lead nowhere are pruned first.
+They are the encoding, the counts of operations, the capacity (MACs, parameters), and the paths of images through each
+cell. Paths were found to be more informative than positions (White et al., BANANAS, arXiv 1910.11858). For the paths of
+a cell we use their number, the number without any weights (as in a residual connection), the number of operations with
+weights on the longest, shortest and mean path, and their SynFlow score: the sum over paths of the product of each
+operation's gain, which is the square root of a convolution's fan-in, or 1 without weights. Up to constants this is the
+result for an image of ones of the absolute values of random weights at a scale that preserves signals (He et al., arXiv
+1502.01852). So it is SynFlow's score (Tanaka et al., arXiv 2006.05467) without a network. Edges that lead nowhere are
+pruned first.
 
-Letters: `N` architectures, `F` architecture_features.
+Letters: `N` architectures, `F` features.
 """
 
 from __future__ import annotations
@@ -26,20 +26,20 @@ from torch import nn
 from chronas.networks import OpSpec, space_counts
 from chronas.spaces import NOTHING, Architecture, Cell, NetworkSize, Space, Topology
 
-NUMBERS = 6  # that tell of a cell's paths; the last one is their gain
-PLAIN = 1  # which of them tells of plain paths
+NUMBERS = 6  # of features for a cell's paths; the last one is their SynFlow score
+PLAIN = 1  # index of the feature for paths without weights
 
 
 @dataclass(frozen=True)
 class Paths:
-    """The paths from a cell's inputs to a state, by how many operations with weights they pass.
+    """Summary of the paths from a cell's inputs to a state.
 
     Attributes:
-        count: of paths.
-        plain: of paths that pass none.
-        steps: passed by all of them together.
-        longest: passed by the longest.
-        shortest: passed by the shortest.
+        count: number of paths.
+        plain: number of paths without operations with weights.
+        steps: operations with weights on all paths together.
+        longest: operations with weights on the longest path.
+        shortest: operations with weights on the shortest path.
         gain: the sum over paths of the product of their operations' gains.
     """
 
@@ -51,7 +51,7 @@ class Paths:
     gain: float = 0.0
 
     def through(self, gain: float | None) -> Paths:
-        """Each path with one more operation; None is the gain of one without weights."""
+        """Each path extended by one operation; the gain is None for an operation without weights."""
         if gain is None:
             return self
         step = int(self.count > 0)
@@ -65,7 +65,7 @@ class Paths:
         )
 
     def beside(self, other: Paths) -> Paths:
-        """The paths of both."""
+        """The paths of both together."""
         if not (self.count and other.count):
             return self if self.count else other
         return Paths(
@@ -78,7 +78,7 @@ class Paths:
         )
 
     def numbers(self) -> list[float]:
-        """`NUMBERS` numbers of about one size."""
+        """`NUMBERS` features of similar size."""
         mean = self.steps / self.count if self.count else 0.0
         return [
             np.log1p(self.count),
@@ -93,12 +93,12 @@ class Paths:
 def architecture_features(
     space: Space, size: NetworkSize, architectures: Sequence[Architecture]
 ) -> NDArray[np.float64]:
-    """The architecture_features [N, F] of architectures; the same graph has the same ones.
+    """Features [N, F] of architectures; architectures with the same graph have the same features.
 
     Args:
-        space: of the architectures.
-        size: in which MACs and parameters are counted.
-        architectures: N of them.
+        space: space of the architectures.
+        size: size for which MACs and parameters are counted.
+        architectures: N architectures.
     """
     pruned = [architecture.pruned() for architecture in architectures]
     codes = space.encode(pruned)
@@ -110,11 +110,11 @@ def architecture_features(
 
 
 def capacity_features(space: Space, found: NDArray[np.float64]) -> NDArray[np.float64]:
-    """The features that larger networks have more of [N, C]: the logarithms of MACs and of each cell's gain.
+    """The features that grow with network size [N, C]: log MACs and the log SynFlow score of each kind of cell.
 
     Args:
-        space: of the architectures; one of layers has no cells, and so MACs alone.
-        found: what `architecture_features` gave.
+        space: space of the architectures; a space of layers has no cells, so only MACs.
+        found: features from `architecture_features`.
     """
     cells = len(space.topology.cells)
     sizes = found.shape[1] - NUMBERS * cells - 2
@@ -122,15 +122,15 @@ def capacity_features(space: Space, found: NDArray[np.float64]) -> NDArray[np.fl
 
 
 def skip_multiplicity(space: Space, found: NDArray[np.float64]) -> NDArray[np.float64]:
-    """How much each cell multiplies what passes no weights [N]: the logarithm of its plain paths.
+    """The log factor by which plain paths multiply the residual stream in each kind of cell, summed [N].
 
-    Where cells end in one sum and the next begins with it, two plain paths double the stream in each cell, and what a
-    block of 1 adds is lost in 2, 4, 8: the deeper the network the less its operations count. With preprocessing
-    between cells, as in DARTS, there is no such stream, and this is 0.
+    A plain path has no operation with weights. If a cell's output is the next cell's only input, two plain paths double
+    the residual stream in each cell. So the learned branches contribute less with depth. With preprocessing between
+    cells, as in DARTS, there is no such stream, and the value is 0.
 
     Args:
-        space: of the architectures.
-        found: what `architecture_features` gave.
+        space: space of the architectures.
+        found: features from `architecture_features`.
     """
     cells = space.topology.cells
     first = found.shape[1] - NUMBERS * len(cells)
@@ -141,13 +141,13 @@ def skip_multiplicity(space: Space, found: NDArray[np.float64]) -> NDArray[np.fl
 
 
 def _paths(space: Space, size: NetworkSize, pruned: Sequence[Architecture]) -> list[list[Paths]]:
-    """The paths of each kind of cell in each of some pruned architectures."""
+    """The paths of each kind of cell, for some pruned architectures."""
     return [[_cell_paths(each, cell, size.width) for each in pruned] for cell in space.topology.cells]
 
 
 @functools.cache
 def _gain(topology: Topology, name: str, channels: int) -> float | None:
-    """The gain of an operation: the product of its convolutions'; None where it has no weights."""
+    """The gain of an operation: the product of its convolutions' gains; None if it has no weights."""
     operation = topology.operations[name].make(OpSpec(channels))
     weights = [module.weight for module in operation.modules() if isinstance(module, nn.Conv2d)]
     return math.prod(math.sqrt(weight[0].numel()) for weight in weights) if weights else None

@@ -1,11 +1,11 @@
-"""Bayesian optimisation: networks are trained briefly, and a regression over their features says which to train next.
+"""Bayesian optimisation: networks get a short proxy training, and a regression over features chooses the next ones.
 
-After BANANAS (White et al., arXiv 1910.11858) and NAS-BOWL (Ru et al., arXiv 2006.07556), which put a regression over
-whole architectures into the loop; the choice of the next one is by expected improvement (Jones et al., doi
-10.1023/A:1008306431147), several at a time by believing the regression's own mean of those before (Ginsbourger et al.,
-doi 10.1007/978-3-642-10701-6_6). Ours: what the regression learns, and what counts beside it (`surrogate`); isomorphic
-cells are trained once; the answer is what the regression says is worth most among those that were trained, not the
-luckiest training. What one search has trained, another one with other limits or costs can take as known.
+It follows BANANAS (White et al., arXiv 1910.11858) and NAS-BOWL (Ru et al., arXiv 2006.07556), which use a regression
+over whole architectures. The next network has the largest expected improvement (Jones et al., doi
+10.1023/A:1008306431147). For several at once, the earlier ones are assumed to have the regression's mean (Ginsbourger
+et al., doi 10.1007/978-3-642-10701-6_6). Our own parts are the regression's targets and the additional terms
+(`surrogate`). Isomorphic cells are trained once. The result is the trained network with the highest posterior mean, not
+the luckiest training. The trained networks of one search are a warm start for another one with other limits or costs.
 """
 
 from __future__ import annotations
@@ -44,65 +44,65 @@ from chronas.search.objective import Objective
 from chronas.search.searcher import Task, WarmStart
 from chronas.spaces import Architecture
 
-AT_ONCE = 4  # random networks for each worker that are begun with together, so that few wait for the last one
-BEST = 8  # whose neighbours are looked at
-CLIMBS = 4  # times that this is done anew, from the best that were seen
-DRAWS = 256  # random architectures that are looked at for one batch
-LADDER = 1.3  # times as many networks as a search has are trained for a front
+AT_ONCE = 4  # random networks for each worker in the first batch, so that few workers wait for the last one
+BEST = 8  # best networks whose neighbours are considered
+CLIMBS = 4  # rounds of considering neighbours of the best ones
+DRAWS = 256  # random architectures that are considered for one batch
+LADDER = 1.3  # a front trains this many times the networks of a search
 FRONT = "front"  # folder of its searches
-OTHERS = 64  # networks that were not trained and are candidates after those that were
+OTHERS = 64  # untrained networks that are candidates after the trained ones
 
 
 class BayesianConfig(BlackBoxConfig, ProxyConfig):
-    """Settings of Bayesian optimisation and of its brief trainings; a task's own evaluator does without the latter."""
+    """Settings of Bayesian optimisation and of its proxy training, which a task's own evaluator does not use."""
 
     architectures: int = Field(default=64, ge=1, le=100_000, description="networks to train, at most")
     seconds: float | None = Field(default=None, gt=0, description="time for all trainings; at least one is done")
     initial_random: int = Field(
-        default=24, ge=2, le=100_000, description="random networks before the regression is asked"
+        default=24, ge=2, le=100_000, description="random networks before the regression is used"
     )
-    proposals: int = Field(default=2, ge=1, le=1024, description="networks that are proposed at once, for workers")
+    proposals: int = Field(default=2, ge=1, le=1024, description="networks proposed at once, for workers")
     macs_weight: float = Field(
-        default=1.5, ge=0, le=10, description="weight of MACs beside what was learned in brief, in standard deviations"
+        default=1.5, ge=0, le=10, description="weight of log MACs beside proxy scores, in standard deviations"
     )
     synflow_weight: float = Field(
-        default=1.0, ge=0, le=10, description="the same of the cells' SynFlow score, which needs no training"
+        default=1.0, ge=0, le=10, description="the same for the cells' SynFlow score, which needs no training"
     )
     skip_penalty: float = Field(
-        default=1.5, ge=0, le=10, description="weight against plain paths that multiply in every cell (their logarithm)"
+        default=1.5, ge=0, le=10, description="penalty on the log multiplicity of weightless paths (skips) in cells"
     )
-    pool: int = Field(default=1024, ge=1, le=1_000_000, description="random architectures that each proposal looks at")
+    pool: int = Field(default=1024, ge=1, le=1_000_000, description="random architectures considered for each proposal")
 
     @property
     def weights(self) -> Weights:
-        """Of what is known beside brief trainings."""
+        """Weights of the terms that need no training."""
         return Weights(self.macs_weight, self.synflow_weight, self.skip_penalty)
 
     def for_warm_start(self) -> Self:
-        """Where networks are trained already: a third of their number, each chosen by what those before say."""
+        """Settings with trained networks as a warm start: a third of the networks."""
         return self.shorter(1 / AGAIN)
 
     def shorter(self, share: float) -> Self:
-        """With a share of the networks and, where they are bounded, of the seconds."""
+        """Settings with a share of the networks and, if bounded, of the seconds."""
         seconds = None if self.seconds is None else share * self.seconds
         return self.model_copy(update={"architectures": max(1, round(share * self.architectures)), "seconds": seconds})
 
 
 class BayesianResult(BlackBoxResult):
-    """All networks that were trained, what the regression says of others, and the way to train more for a front."""
+    """All trained networks, the regression's predictions for others, and further training for a front."""
 
     def __init__(self, found: BlackBoxResult, searcher: Bayesian, task: Task) -> None:
         super().__init__(found.history, found.trials, found.evaluator)
         self._searcher, self._task = searcher, task
 
     def candidates(self, limits: Mapping[str, float]) -> Iterator[Trial]:
-        """What was trained, best first, then others by what the regression says; all predicted inside the limits.
+        """Trained networks, best first, then others by the regression; all predicted inside the limits.
 
-        A predictor that was wrong tightens a limit until few of what was trained are left, or none.
+        After a wrong prediction limits are tightened, until few or no trained networks are left.
 
         Raises:
-            UsageError: a limit without a predictor.
-            OutOfReachError: a limit below anything that is reachable.
+            UsageError: a limit has no predictor.
+            OutOfReachError: a limit is below all reachable costs.
         """
         require_costs(self.trials[0].costs, limits)
         inside = [each for each in self.trials if each.violation(limits) == 0]
@@ -110,7 +110,7 @@ class BayesianResult(BlackBoxResult):
         yield from self._others(limits, none_yet=not inside)
 
     def _others(self, limits: Mapping[str, float], *, none_yet: bool) -> list[Trial]:
-        """At most `OTHERS` that were not trained, by the regression's mean; raises as `candidates` where none are."""
+        """At most `OTHERS` untrained networks, by the regression's mean; raises as `candidates` if there are none."""
         objective = self._task.objective.model_copy(update={"limits": dict(limits)})
         task = replace(self._task, objective=objective)
         feasible = FeasibleSet(task, np.random.default_rng([task.seed, STREAM]))
@@ -126,13 +126,13 @@ class BayesianResult(BlackBoxResult):
         return [drawn[n] for n in np.argsort(-means, kind="stable")]
 
     def contenders(self, limits: Sequence[Mapping[str, float]], progress: Progress = silent) -> list[Trial]:
-        """All that was trained, after going down the ladder: some more inside each limit, knowing all before them."""
+        """All trained networks, after training some more inside each limit, from the loosest to the tightest."""
         task, config = self._task, self._searcher.config
         known = {each.architecture: each for each in self.trials}
         for number, rung in enumerate(limits):
 
             def tell(_: str, done: int, total: int, note: str, number: int = number) -> None:
-                progress("front", number * total + done, len(limits) * total, f"rung {number + 1}, {note}")
+                progress("front", number * total + done, len(limits) * total, f"limit {number + 1}, {note}")
 
             inside = task.objective.model_copy(update={"limits": dict(rung)})
             searcher = Bayesian(config.shorter(LADDER / len(limits)), list(known.values()))
@@ -140,7 +140,7 @@ class BayesianResult(BlackBoxResult):
                 found = searcher.search(
                     replace(task, objective=inside, warm_start=None, folder=task.folder / FRONT / str(number)), tell
                 )
-            except OutOfReachError:  # nothing was found that is this cheap and lets images through
+            except OutOfReachError:  # no connected architecture this cheap was found
                 continue
             assert isinstance(found, BlackBoxResult)
             known |= {each.architecture: each for each in found.trials}
@@ -150,12 +150,12 @@ class BayesianResult(BlackBoxResult):
 
 
 def journal_identity(path: Path) -> Any:
-    """What a journal of trained networks says of its search."""
+    """The identity of the search in a journal of trained networks."""
     return read_json(path, SCHEMA, oldest=1).get("identity")
 
 
 class Bayesian(BlackBoxSearcher):
-    """Train some, learn what their architecture_features say, train what should be best or is least known."""
+    """Train some networks, fit a regression, then train those with the largest expected improvement."""
 
     name: ClassVar[str] = "bayesian"
     Config: ClassVar[type[BayesianConfig]] = BayesianConfig
@@ -165,12 +165,12 @@ class Bayesian(BlackBoxSearcher):
     weight_sharing: ClassVar[bool] = False
 
     def __init__(self, config: BayesianConfig | None = None, known: Sequence[Trial] = ()) -> None:
-        """Take the settings, and what an earlier search of the same images, frame and recipe has found out.
+        """Store the settings, and trials of an earlier search with the same images, size and recipe.
 
         Args:
-            config: the defaults where none is given.
-            known: `BlackBoxResult.trials` of the earlier search, which count as initial networks; only their costs are
-                predicted anew.
+            config: settings; None for the defaults.
+            known: `BlackBoxResult.trials` of the earlier search; they count as initial networks, and their costs are
+                predicted again.
         """
         self.config: BayesianConfig = config or BayesianConfig()
         self._known = tuple(known)
@@ -213,7 +213,7 @@ class Bayesian(BlackBoxSearcher):
             trials += yield chosen
 
     def _reconsidered(self, feasible: FeasibleSet) -> list[Trial]:
-        """What is known, with the costs and penalties of this search."""
+        """The known trials, with the costs and penalties of this search."""
         candidates = feasible.known([each.architecture for each in self._known])
         penalties = [feasible.penalty(candidate) for candidate in candidates]
         return [
@@ -222,7 +222,7 @@ class Bayesian(BlackBoxSearcher):
         ]
 
     def _chosen(self, feasible: FeasibleSet, trials: list[Trial]) -> list[Trial]:
-        """The next to train: the largest expected improvements, one after the other; given out by the feasible set."""
+        """The next networks to train, one after the other by expected improvement, handed out by the feasible set."""
         surrogate = self._surrogate(feasible, trials)
         order = np.argsort(-surrogate.posterior_means(), kind="stable")[:BEST]
         trained = {graph(each.architecture) for each in trials if feasible.inside(each)}
@@ -237,7 +237,7 @@ class Bayesian(BlackBoxSearcher):
         return feasible.take(chosen) if chosen else _drawn(feasible, self.config.proposals, trained)
 
     def _ranked(self, feasible: FeasibleSet, trials: list[Trial]) -> list[Trial]:
-        """By what each is worth, which luck moves less than it moves an accuracy; what is known takes part."""
+        """All trials by posterior mean, which is less affected by luck than an accuracy; known trials take part."""
         everything = [*self._reconsidered(feasible), *trials]
         if len(everything) <= 2:
             return super()._ranked(feasible, [each for each in everything if feasible.inside(each)])
@@ -246,7 +246,7 @@ class Bayesian(BlackBoxSearcher):
         return [everything[n] for n in order if feasible.inside(everything[n])]
 
     def _accuracies(self, feasible: FeasibleSet, trials: list[Trial]) -> list[float]:
-        """Those that were seen, rank_smoothed out anew, for the same reason."""
+        """Observed accuracies reassigned by posterior rank, to reduce selection noise."""
         if len(trials) <= 2:
             return super()._accuracies(feasible, trials)
         return rank_smoothed(self._surrogate(feasible, trials), trials)
@@ -257,7 +257,7 @@ class Bayesian(BlackBoxSearcher):
 
 
 class Pool:
-    """What a choice looks at: one architecture of each graph that was not trained."""
+    """The candidates of a choice: one architecture for each graph that was not trained."""
 
     def __init__(self, feasible: FeasibleSet, surrogate: Surrogate, trained: set[Architecture]) -> None:
         self._feasible, self._surrogate = feasible, surrogate
@@ -267,7 +267,7 @@ class Pool:
         self._rows = np.empty((0, 0))
 
     def add(self, architectures: Sequence[Architecture]) -> bool:
-        """Take in those that are inside and not known yet; whether there were any."""
+        """Add the architectures that are inside the limits and new; whether there were any."""
         fresh = [each for each in self._feasible.new(architectures) if graph(each.architecture) not in self._graphs]
         fresh = list({graph(each.architecture): each for each in fresh}.values())
         if not fresh:
@@ -280,14 +280,14 @@ class Pool:
         return True
 
     def best(self, count: int) -> list[Trial]:
-        """So many of the largest expected improvement."""
+        """The `count` candidates with the largest expected improvement."""
         if not self._candidates:
             return []
         order = np.argsort(-self._surrogate.expected_improvement(self._rows, self._penalties), kind="stable")
         return [self._candidates[n] for n in order[:count]]
 
     def take(self) -> Trial | None:
-        """The best one, out of the pool, believed to be as good as its mean; None: nothing is left."""
+        """Remove and return the best candidate, and assume its mean as its score; None if the pool is empty."""
         if not self._candidates:
             return None
         n = int(self._surrogate.expected_improvement(self._rows, self._penalties).argmax())
@@ -298,7 +298,7 @@ class Pool:
 
 
 def _drawn(feasible: FeasibleSet, count: int, seen: set[Architecture]) -> list[Trial]:
-    """At most `count` random ones of graphs that were not seen, which are seen from now on."""
+    """At most `count` random candidates with new graphs; their graphs are added to `seen`."""
     found: list[Trial] = []
     for _ in range(DRAWS):
         candidate = feasible.draw() if len(found) < count else None
@@ -313,12 +313,12 @@ def _drawn(feasible: FeasibleSet, count: int, seen: set[Architecture]) -> list[T
 
 @functools.lru_cache(maxsize=65_536)
 def graph(architecture: Architecture) -> Architecture:
-    """By what architectures of the same graph are known: pruned, then canonical."""
+    """The representative of all architectures with the same graph: pruned, then canonical."""
     return architecture.pruned().canonical()
 
 
 def rank_smoothed(surrogate: Surrogate, trials: Sequence[Trial]) -> list[float]:
-    """The accuracies that were seen, rank_smoothed out by what each is worth without its penalty; in percent."""
+    """Observed accuracies in percent, reassigned by the rank of the posterior mean without penalties."""
     seen = np.sort([each.score for each in trials])
     found: list[float] = seen[rankdata(surrogate.posterior_means(penalised=False), "ordinal") - 1].tolist()
     return found

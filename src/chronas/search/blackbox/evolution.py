@@ -1,8 +1,8 @@
 """Regularised evolution (Real et al., arXiv 1802.01548): mutate the best of a random sample, let the oldest die.
 
-The paper has a population of 100 and samples of 25 for 20,000 networks; the defaults here are those of White et al.
-for a few hundred (naszilla, `evolution_search`: 30 and 10). We differ: a child that was assessed before, or that is
-predicted outside a limit, is mutated again instead of being assessed.
+The paper has a population of 100 and samples of 25 for 20,000 networks; the defaults here are those of White et al. for
+a few hundred (naszilla, `evolution_search`: 30 and 10). We differ: a child that was evaluated before, or is predicted
+outside a limit, is mutated again instead of being evaluated.
 """
 
 from __future__ import annotations
@@ -23,12 +23,12 @@ from chronas.search.mutation import mutate
 class EvolutionConfig(SinglePathSearchConfig):
     """Settings of regularised evolution."""
 
-    population: int = Field(default=30, ge=1, le=100_000, description="architectures that live at a time")
+    population: int = Field(default=30, ge=1, le=100_000, description="architectures that are alive at one time")
     sample: int = Field(default=10, ge=1, le=100_000, description="of them that compete to be a parent, with repeats")
 
 
 class Evolution(SinglePathSearcher):
-    """Mutation and tournaments in a queue."""
+    """Mutation and tournament selection in a queue."""
 
     name: ClassVar[str] = "evolution"
     Config: ClassVar[type[EvolutionConfig]] = EvolutionConfig

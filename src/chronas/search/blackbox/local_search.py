@@ -1,8 +1,8 @@
-"""Local search (White et al., arXiv 2005.02960): from the best of a few random ones to better neighbours, then anew.
+"""Local search (White et al., arXiv 2005.02960): from the best of a few random architectures to better neighbours.
 
-As in the authors' code (naszilla, `local_search`): neighbours are assessed in random order until one is better, and
-where none is, the search starts again. With `whole_neighbourhood` all are assessed and the best is gone to, which is
-the paper's plain form. Neighbours outside a limit are passed over.
+As in the authors' code (naszilla, `local_search`), neighbours are evaluated in random order until one is better; if
+none is, the search starts again. With `whole_neighbourhood` all are evaluated and the best one is next, which is the
+plain form in the paper. Neighbours outside a limit are skipped.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ class LocalSearchConfig(SinglePathSearchConfig):
 
 
 class LocalSearch(SinglePathSearcher):
-    """Hill climbs over single decisions."""
+    """Hill climbing over single decisions."""
 
     name: ClassVar[str] = "local-search"
     Config: ClassVar[type[LocalSearchConfig]] = LocalSearchConfig

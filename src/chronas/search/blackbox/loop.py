@@ -1,8 +1,8 @@
-"""The loop that all sampling searchers share: candidates are proposed, assessed and told back.
+"""The loop of all black-box searchers: candidates are proposed and evaluated, and their values are sent back.
 
-A searcher is a generator: it yields candidates that are new and inside the limits, and is sent what they were worth.
-It draws from one generator of random numbers alone, so the journal of assessments in `search.json` is its whole state:
-a search that was stopped proposes the same again, is answered from the journal, and goes on where that ends.
+A searcher is a generator: it yields candidates that are new and inside the limits, and receives their values. It uses a
+single generator of random numbers, so the journal of evaluations in `search.json` is its whole state. A stopped search
+proposes the same candidates again, gets their values from the journal, and continues at its end.
 """
 
 from __future__ import annotations
@@ -32,24 +32,24 @@ from chronas.spaces import Architecture, Space
 
 SCHEMA = "chronas.sampling-search/2"
 FILE = "search.json"
-SAVE_EVERY_S = 1.0  # what a killed search has to evaluate again, at most
-STREAM = 1  # its own draws: those of the seed alone are the networks that a table of the same seed measures
+SAVE_EVERY_S = 1.0  # a killed search loses at most the evaluations of this time
+STREAM = 1  # separate from the seed's own stream, which draws the networks that a table of the same seed measures
 
 
 class BlackBoxConfig(SearcherConfig):
-    """How long to search; it ends when either budget is spent, or when no new architecture is left."""
+    """Budget of the search. It ends when either budget is spent, or when no new architecture is left."""
 
     architectures: int = Field(default=1000, ge=1, le=1_000_000, description="architectures to evaluate, at most")
     seconds: float | None = Field(
-        default=None, gt=0, description="time for all assessments (a supernet's training aside); at least one is done"
+        default=None, gt=0, description="time for all evaluations (without a supernet's training); at least one is done"
     )
 
 
 def read_trials(path: Path, space: Space) -> list[Trial]:
-    """What a search's journal says of each architecture that it knew or assessed; costs and penalties are left out.
+    """The trials in a search's journal, known or evaluated, without costs and penalties.
 
     Raises:
-        DataError: it is damaged, or of another space.
+        DataError: the journal is damaged, or belongs to another space.
     """
     try:
         content = read_json(path, SCHEMA, oldest=1)
@@ -76,11 +76,11 @@ Proposals = Generator[list[Trial], list[Trial], None]
 
 
 class BlackBoxResult(SearchResult):
-    """All architectures that were assessed.
+    """All evaluated architectures.
 
     Attributes:
-        trials: best first; `quality` is the accuracy in percent, as the search believes it.
-        evaluator: whose scores they have.
+        trials: trials, best first; `quality` is the search's estimate of the accuracy in percent.
+        evaluator: the source of their scores.
     """
 
     def __init__(
@@ -94,23 +94,23 @@ class BlackBoxResult(SearchResult):
         self.evaluator = evaluator
 
     def candidates(self, limits: Mapping[str, float]) -> Iterator[Trial]:
-        """What was assessed, best first, all predicted inside the limits; raises as `SearchResult.candidates`."""
+        """Evaluated architectures predicted inside the limits, best first; raises as `SearchResult.candidates`."""
         require_costs(self.trials[0].costs, limits)
         inside = [each for each in self.trials if each.violation(limits) == 0]
         if not inside:
             nearest = min(self.trials, key=lambda each: each.violation(limits))
             raise OutOfReachError(
-                f"of {len(self.trials)} assessed architectures none is predicted within {amounts_text(limits)}; the "
+                f"of {len(self.trials)} evaluated architectures none is predicted within {amounts_text(limits)}; the "
                 f"nearest is predicted at {amounts_text({name: nearest.costs[name] for name in limits})}: search "
                 f"with these limits, or give at least that"
             )
         yield from inside
 
     def front(self, costs: Sequence[str]) -> list[Trial]:
-        """Those that no other one beats in accuracy and all these costs, by falling accuracy.
+        """The Pareto front of accuracy and these costs, by falling accuracy.
 
         Raises:
-            UsageError: a cost that the search could not predict.
+            UsageError: the search cannot predict a cost.
         """
         require_costs(self.trials[0].costs, dict.fromkeys(costs, math.inf))
         points = [[-each.score, *(each.costs[name] for name in costs)] for each in self.trials]
@@ -118,33 +118,33 @@ class BlackBoxResult(SearchResult):
         return sorted(best, key=lambda each: -each.score)
 
     def contenders(self, limits: Sequence[Mapping[str, float]], progress: Progress = silent) -> list[Trial]:  # noqa: ARG002
-        """All that was assessed: it serves every limit."""
+        """All evaluated architectures, which serve every limit."""
         return [replace(each, score=each.quality) for each in self.trials]
 
     def score(self, architectures: Sequence[Architecture]) -> list[float] | None:
-        """Accuracy in percent of each by the supernet, where the search has one."""
+        """Accuracy in percent of each architecture by the supernet; None without a supernet."""
         return self.evaluator.score(architectures)
 
 
 class BlackBoxSearcher(Searcher):
-    """Proposes candidates; the base assesses them, keeps the journal and ends in time."""
+    """Proposes candidates; the base evaluates them, keeps the journal and ends in time."""
 
     config: BlackBoxConfig
 
     @abstractmethod
     def _own_evaluator(self, task: Task) -> Evaluator:
-        """What assesses architectures where the task brings no evaluator."""
+        """The evaluator for tasks that bring none."""
 
     @abstractmethod
     def _proposals(self, feasible: FeasibleSet) -> Proposals:
-        """Yield candidates of the feasible, and be sent what each was worth; ends when none is left."""
+        """Yield candidates of the feasible set, and receive the trials of each batch; ends when none is left."""
 
     def _identity(self) -> dict[str, Any]:
-        """What of the searcher a journal must have been made with, as JSON."""
+        """The facts about the searcher that a journal must match, as JSON."""
         return {"searcher": self.name, "config": self.config.model_dump(mode="json")}
 
     def _known_rows(self) -> list[dict[str, Any]]:
-        """What the searcher knew of other architectures when it began, for the journal; nothing by default."""
+        """Trials that the searcher knew before it began, as rows for the journal; none by default."""
         return []
 
     def _ranked(self, feasible: FeasibleSet, trials: list[Trial]) -> list[Trial]:  # noqa: ARG002 - see `Bayesian`
@@ -152,7 +152,7 @@ class BlackBoxSearcher(Searcher):
         return sorted(trials, key=lambda each: each.value)
 
     def _accuracies(self, feasible: FeasibleSet, trials: list[Trial]) -> list[float]:  # noqa: ARG002 - see `Bayesian`
-        """The accuracy of each in percent, as the search believes it."""
+        """The search's estimate of each accuracy in percent."""
         return [each.score for each in trials]
 
     def _search(self, task: Task, objective: Objective, progress: Progress) -> BlackBoxResult:
@@ -186,7 +186,7 @@ class BlackBoxSearcher(Searcher):
 
 
 def _after(proposals: Proposals, evaluated: list[Trial]) -> list[Trial]:
-    """The next proposals; none where the searcher has ended."""
+    """The next proposals; empty if the searcher has ended."""
     try:
         return proposals.send(evaluated)
     except StopIteration:
@@ -197,8 +197,8 @@ class TrialLog:
     """The journal of a search and its budget.
 
     Attributes:
-        history: a row for each assessment; `search.json` has them all.
-        trials: the same, as this search has come to them so far.
+        history: a row for each evaluation; `search.json` has all of them.
+        trials: the trials that this search has reached so far.
     """
 
     def __init__(
@@ -211,11 +211,11 @@ class TrialLog:
         known: list[dict[str, Any]],
         progress: Progress,
     ) -> None:
-        """Take up the folder's journal, if there is one.
+        """Load the folder's journal, if there is one.
 
         Raises:
-            DataError: it is damaged.
-            MismatchError: it is of another search.
+            DataError: the journal is damaged.
+            MismatchError: the journal belongs to another search.
         """
         self.history: list[dict[str, Any]] = []
         self.trials: list[Trial] = []
@@ -229,7 +229,7 @@ class TrialLog:
             self.history = saved["history"]
 
     def evaluate(self, batch: Sequence[Trial]) -> list[Trial] | None:
-        """What each candidate is worth, from the journal where it has it; None: the budget ended before all were."""
+        """The trials of a batch, from the journal if possible; None if the budget ended before all were evaluated."""
         start = len(self.trials)
         for candidate, row in zip(batch, self.history[start:], strict=False):
             if row["mode"] != str(candidate.architecture):
@@ -243,7 +243,7 @@ class TrialLog:
         return None if left else self.trials[start:]
 
     def _affordable(self, wanted: int) -> int:
-        """How many more may be assessed, at least one ever; those that would probably not end in time are not begun."""
+        """The number of further evaluations, at least one in total; those that would probably be late are not begun."""
         left = min(wanted, self._config.architectures - len(self.history))
         if self._config.seconds is None:
             return left
@@ -253,7 +253,7 @@ class TrialLog:
         return max(0, min(left, int((self._config.seconds - sum(times_s)) / max(*times_s, 1e-9))))
 
     def _evaluate(self, candidates: Sequence[Trial]) -> None:
-        """Assess some, and write them into the journal."""
+        """Evaluate candidates, and write them into the journal."""
         self._evaluator.prepare(lambda done, note: self._tell(done, note))
         start_s = time.perf_counter()
         spent_s, before = sum(row["seconds"] for row in self.history), len(self.history)
@@ -285,7 +285,7 @@ class TrialLog:
             self.save()
 
     def save(self) -> None:
-        """Write the journal; raises `DataError` where that cannot be done."""
+        """Write the journal; raises `DataError` if that fails."""
         content = {"identity": self._identity, "known": self._known, "history": self.history}
         write_json(self._path, SCHEMA, content)
         self._saved_s = time.perf_counter()

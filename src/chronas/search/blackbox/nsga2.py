@@ -1,10 +1,10 @@
-"""NSGA-II (Deb et al. 2002, doi 10.1109/4235.996017): a population that spreads along the front of accuracy and costs.
+"""NSGA-II (Deb et al. 2002, doi 10.1109/4235.996017): a population that spreads along the Pareto front.
 
-The objectives are the share of wrong images and the costs that the task can predict; one that only has a limit is a
-constraint and no objective. Parents win tournaments of two by
-front and, on the same front, by crowding distance; children cross over group by group and mutate; of parents and
-children the better half lives. Deb's constraint domination ranks what violates limits by how much; here costs are
-predicted before anything is assessed, so children outside are varied again or repaired, and no such individual exists.
+The objectives are the share of wrong images and the task's predicted costs; a cost that only has a limit is a
+constraint, not an objective. Parents win tournaments of two by front number and then by crowding distance. Children are
+made by crossover of groups and mutation. The better half of parents and children survives. Deb's constraint domination
+ranks individuals by their violation of limits. Here costs are predicted before any evaluation, so children outside the
+limits are varied again or repaired, and no individual violates a limit.
 """
 
 from __future__ import annotations
@@ -25,14 +25,14 @@ from chronas.spaces import Architecture
 
 
 class Nsga2Config(SinglePathSearchConfig):
-    """Settings of NSGA-II; crossover and mutation are Deb's for binary strings, of groups instead of bits."""
+    """Settings of NSGA-II. Crossover and mutation are Deb's for binary strings, with groups instead of bits."""
 
     population: int = Field(default=30, ge=2, le=100_000, description="architectures of a generation")
     crossover: float = Field(default=0.9, ge=0, le=1, description="probability that a child has two parents")
 
 
 class Nsga2(SinglePathSearcher):
-    """Non-dominated sorting with crowding."""
+    """Non-dominated sorting with crowding distance."""
 
     name: ClassVar[str] = "nsga2"
     Config: ClassVar[type[Nsga2Config]] = Nsga2Config
@@ -51,7 +51,7 @@ class Nsga2(SinglePathSearcher):
             population = [everyone[n] for n in better_first(points(everyone, feasible.objectives))[:size]]
 
     def _children(self, parents: Sequence[Architecture], feasible: FeasibleSet) -> list[Trial]:
-        """A generation of new candidates, fewer where few are left; parents stand best first."""
+        """A generation of new candidates, fewer if few are left; parents are sorted best first."""
         made = (feasible.vary(lambda: self._child(parents, feasible.generator)) for _ in range(self.config.population))
         return [candidate for candidate in made if candidate is not None]
 
@@ -65,7 +65,7 @@ class Nsga2(SinglePathSearcher):
 
 
 def better_first(of: Points) -> list[int]:
-    """Numbers of points [N, K] by front, then by falling crowding distance within it."""
+    """Indices of points [N, K] by front, then by falling crowding distance within it."""
     rank = non_dominated_ranks(of)
     distance = np.zeros(len(of))
     for number in range(rank.max() + 1):
@@ -75,6 +75,6 @@ def better_first(of: Points) -> list[int]:
 
 
 def points(population: Sequence[Trial], costs: Sequence[str]) -> Points:
-    """[N, 1 + costs] what is to be small: the share of wrong images, and each of these costs."""
+    """The objectives to minimise [N, 1 + costs]: the share of wrong images, and each of these costs."""
     rows = [[1 - each.score / 100, *(each.costs[name] for name in costs)] for each in population]
     return np.array(rows, dtype=np.float64)

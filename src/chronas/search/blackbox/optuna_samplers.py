@@ -1,8 +1,8 @@
 """Optuna's samplers (Akiba et al., arXiv 1907.10902; https://optuna.org), as baselines: TPE and its NSGA-II.
 
-Each group of the space is a categorical parameter. Where a sampler asks for an architecture that is predicted outside a
-limit or lets no image through, a repaired one is assessed in its place and the sampler is told that one's value. TPE
-descends on what all searchers minimise; NSGA-II on the objectives of `nsga2`.
+Each group of the space is a categorical parameter. If a sampler proposes an architecture that is predicted outside a
+limit or is disconnected, a repaired one is evaluated instead, and the sampler gets its value. TPE minimises the value
+that all searchers minimise; NSGA-II has the objectives of `nsga2`.
 """
 
 from __future__ import annotations
@@ -28,24 +28,24 @@ if TYPE_CHECKING:
     from optuna import Study
     from optuna.distributions import BaseDistribution
 
-REPEATS = 64  # times in a row that a sampler may ask for what it was told before; then something new is assessed
+REPEATS = 64  # times in a row that a sampler may repeat known architectures; then a new one is evaluated
 
 
 class OptunaConfig(SinglePathSearchConfig):
-    """Settings of a search by optuna; the samplers have optuna's own defaults."""
+    """Settings of a search by optuna; the samplers use optuna's own defaults."""
 
     sampler: Literal["tpe", "nsga2"] = Field(default="tpe", description="optuna's sampler")
 
 
 class OptunaSearch(SinglePathSearcher):
-    """Optuna asks, chronas answers."""
+    """Search by optuna's ask-and-tell interface."""
 
     name: ClassVar[str] = "optuna"
     Config: ClassVar[type[OptunaConfig]] = OptunaConfig
     config: OptunaConfig
 
     def _search(self, task: Task, objective: Objective, progress: Progress) -> BlackBoxResult:
-        """As every sampling searcher; before a supernet is trained in vain, optuna is looked for.
+        """As every black-box searcher, but optuna is imported before a supernet is trained.
 
         Raises:
             MissingExtraError: optuna is not installed.
@@ -87,10 +87,10 @@ class OptunaSearch(SinglePathSearcher):
 
 
 def _optuna() -> Any:
-    """The package, loaded now.
+    """The package optuna, imported at this moment.
 
     Raises:
-        MissingExtraError: it is not installed.
+        MissingExtraError: optuna is not installed.
     """
     try:
         import optuna
@@ -100,7 +100,7 @@ def _optuna() -> Any:
 
 
 def _distributions(space: Space) -> dict[str, BaseDistribution]:
-    """For each group the numbers of its assignments."""
+    """A categorical distribution over the assignments of each group."""
     categorical = _optuna().distributions.CategoricalDistribution
     sizes = [len(space.assignments(group)) for group in space.groups]
     return {f"group.{g}": categorical(tuple(range(size))) for g, size in enumerate(sizes)}
@@ -114,6 +114,6 @@ def _architecture(space: Space, numbers: Mapping[str, int]) -> Architecture:
 
 
 def _near(asked: Architecture, feasible: FeasibleSet) -> Trial | None:
-    """What is assessed where this is asked for: itself, or something new and inside near it; None: nothing is left."""
+    """The candidate to evaluate for a proposal: itself, or a new feasible one near it; None if nothing is left."""
     as_asked = feasible.take(feasible.new([asked]))
     return as_asked[0] if as_asked else feasible.vary(lambda: mutate(asked, feasible.generator))

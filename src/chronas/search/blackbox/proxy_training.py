@@ -1,8 +1,8 @@
-"""Architectures trained briefly: what each is worth by itself, dear and without the bias of shared weights.
+"""Proxy training: architectures are trained separately for a short time, which is costly but has no weight sharing.
 
-The network that is trained is the deployed one, or a smaller one that a few seconds of one core say something about:
-fewer channels and cells, images averaged over squares, some of the images once. Several are trained at a time, each in
-a process of its own with its share of the threads, as operations this small gain little from threads.
+The trained network is the deployed one, or a smaller one that is informative after a few seconds on one core: with
+fewer channels and cells, images averaged over squares, and fewer images. Several are trained at a time, each in its own
+process with its share of the threads, because operations this small gain little from threads.
 """
 
 from __future__ import annotations
@@ -36,25 +36,25 @@ from chronas.search.searcher import SearcherConfig, Task
 from chronas.spaces import Architecture, NetworkSize, Space
 from chronas.training import Recipe, judge, train
 
-ALONE_S = 1.0  # after which a process looks whether the one that began it is there
+ALONE_S = 1.0  # interval at which a process checks whether its parent still runs
 
 
 class ProxyConfig(SearcherConfig):
-    """Settings of brief trainings; a task's own evaluator does without."""
+    """Settings of proxy training, which a task's own evaluator does not use."""
 
-    epochs: int = Field(default=5, ge=1, le=10_000, description="of each brief training")
+    epochs: int = Field(default=5, ge=1, le=10_000, description="epochs of each proxy training")
     batch: int = Field(default=96, ge=2, le=65_536, description="images of a step")
-    learning_rate: float = Field(default=0.025, gt=0, le=10, description="at first; falls to zero on a cosine")
+    learning_rate: float = Field(default=0.025, gt=0, le=10, description="initial; falls to zero on a cosine")
     crop_padding: int = Field(default=4, ge=0, le=64, description="pixels around an image before a random crop")
     flip: bool = Field(default=True, description="mirror every second image")
-    images: int | None = Field(default=None, ge=2, description="so many training images only (stratified); all")
-    width: int | None = Field(default=None, ge=1, le=1024, description="channels of what is trained; as deployed")
-    depth: int | None = Field(default=None, ge=1, le=200, description="cells of what is trained; as deployed")
-    image_stride: int = Field(default=1, ge=1, le=16, description="images are averaged over squares of so many pixels")
-    workers: int = Field(default=1, ge=1, le=1024, description="trainings at a time, each in a process of its own")
+    images: int | None = Field(default=None, ge=2, description="number of training images (stratified); default: all")
+    width: int | None = Field(default=None, ge=1, le=1024, description="channels in training; default: as deployed")
+    depth: int | None = Field(default=None, ge=1, le=200, description="cells in training; default: as deployed")
+    image_stride: int = Field(default=1, ge=1, le=16, description="side of squares to average images over, in pixels")
+    workers: int = Field(default=1, ge=1, le=1024, description="trainings at a time, each in its own process")
 
     def recipe(self) -> Recipe:
-        """The brief training, without the regularisation that only long ones need."""
+        """The recipe of proxy training, without the regularisation that only long trainings need."""
         return Recipe(
             epochs=self.epochs,
             batch=self.batch,
@@ -68,7 +68,7 @@ class ProxyConfig(SearcherConfig):
 
 
 class ProxySetup(NamedTuple):
-    """All that trainings share, as a process is given it once."""
+    """The common data of all trainings, which a process gets once."""
 
     size: NetworkSize
     train: tuple[Tensor, Tensor]
@@ -81,10 +81,10 @@ class ProxySetup(NamedTuple):
 
 
 class ProxyTraining(Evaluator):
-    """Trains each architecture in a folder of its own, where a training that was stopped goes on."""
+    """Trains each architecture in its own folder, where an interrupted training resumes."""
 
     def __init__(self, task: Task, config: ProxyConfig) -> None:
-        """Make the smaller images, if they are to be smaller.
+        """Create smaller images if they are wanted.
 
         Raises:
             UsageError: the images are too small for the stride.
@@ -126,11 +126,11 @@ class ProxyTraining(Evaluator):
         }
 
     def identity(self) -> str:
-        """The recipe, the frame and the images."""
+        """The recipe, the size and the images."""
         return self._identity
 
     def evaluate(self, architectures: Sequence[Architecture], progress: Steps = unheard) -> list[Score]:
-        """The best validation accuracy of each, and its last training loss; raises as `train`."""
+        """The best validation accuracy of each architecture, and its last training loss; raises as `train`."""
         found = []
         for each in self._trained([str(architecture) for architecture in architectures], progress):
             found.append(each)
@@ -154,7 +154,7 @@ class ProxyTraining(Evaluator):
         yield from found
 
     def close(self) -> None:
-        """End the processes; what they were at goes on from its folder another time."""
+        """End the processes; interrupted trainings resume from their folders another time."""
         if self._pool is not None:
             self._pool.shutdown(cancel_futures=True)
             self._pool = None
@@ -162,7 +162,7 @@ class ProxyTraining(Evaluator):
 
 @dataclass(frozen=True)
 class _Heard:
-    """A training's progress as part of an assessment's."""
+    """A training's progress as part of an evaluation's."""
 
     progress: Steps
     before: int
@@ -172,7 +172,7 @@ class _Heard:
 
 
 def train_proxy(setup: ProxySetup, architecture: Architecture, progress: Progress = silent) -> Score:
-    """Train one architecture and see what it has learned; raises as `train`."""
+    """Train one architecture and return its score; raises as `train`."""
     images, validation = Images(*setup.train), Images(*setup.validation)
     network = build(architecture, setup.size, seed=setup.seed)
     folder = setup.folder / f"network-{fingerprint(str(architecture))}"
@@ -182,13 +182,13 @@ def train_proxy(setup: ProxySetup, architecture: Architecture, progress: Progres
     )  # fmt: skip
     assert training.best_validation_accuracy is not None
     loss = training.history[training.best_epoch - 1].get("validation_loss")
-    if loss is None:  # an older version has trained it
+    if loss is None:  # trained by an older version
         loss = judge(network, validation, setup.normalisation).loss
     return Score(training.best_validation_accuracy, training.history[-1]["train_loss"], loss)
 
 
 def _shrunk(images: Images, stride: int) -> Images:
-    """Images averaged over squares of `stride` pixels, cut ones at the far borders included."""
+    """Images averaged over squares of `stride` pixels, including incomplete squares at the far borders."""
     if stride == 1:
         return images
     pixels = functional.avg_pool2d(images.pixels.float(), stride, ceil_mode=True)
@@ -197,7 +197,7 @@ def _shrunk(images: Images, stride: int) -> Images:
 
 @contextlib.contextmanager
 def _without_script() -> Iterator[None]:
-    """Begin processes that do not run the caller's script once more, as they would: it may have no guard against it."""
+    """Start processes without running the caller's script again, because it may have no guard against that."""
     script = sys.modules["__main__"]
     sys.modules["__main__"] = ModuleType("__main__")
     try:
@@ -206,19 +206,19 @@ def _without_script() -> Iterator[None]:
         sys.modules["__main__"] = script
 
 
-_given: tuple[Space, ProxySetup] | None = None  # of a process that trains
+_given: tuple[Space, ProxySetup] | None = None  # set in a process that trains
 
 
 def _begin(space: str, setup: ProxySetup) -> None:
-    """In a new process: keep what all its trainings share."""
-    global _given  # noqa: PLW0603 - how a pool's processes get what all their work shares
+    """Initialise a new process with the common data of its trainings."""
+    global _given  # noqa: PLW0603 - the common data of a pool's processes
     _given = unpacked(space)[0], setup
     torch.set_num_threads(setup.threads)
     threading.Thread(target=_end_with_parent, daemon=True).start()
 
 
 def _end_with_parent() -> None:
-    """End this process when the one that began it was killed: nobody would ever fetch what it trains."""
+    """End this process when its parent was killed, because nobody would use its trainings."""
     parent = multiprocessing.parent_process()
     assert parent is not None
     while os.getppid() == parent.pid:

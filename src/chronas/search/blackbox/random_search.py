@@ -1,8 +1,8 @@
-"""Random search: networks drawn uniformly of those that let images through, each trained briefly, best first.
+"""Random search: networks are drawn uniformly among connected ones, and each gets a short proxy training.
 
-The baseline that differentiable search has to beat at equal time (Li and Talwalkar, arXiv 1902.07638). With limits,
-only networks that are predicted inside them are drawn. With weights, best is the smallest sum of the share of
-validation images that are wrong and of each weight * predicted cost / its table's median.
+It is the baseline that differentiable search has to beat at equal time (Li and Talwalkar, arXiv 1902.07638). With
+limits, only networks that are predicted inside them are drawn. With weights, the best network has the smallest sum of
+the share of wrong validation images and, for each cost, weight * predicted cost / its table's median.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from chronas.search.searcher import Task
 
 
 class RandomConfig(BlackBoxConfig, ProxyConfig):
-    """Settings of random search and of the trainings; a task's own evaluator does without the latter."""
+    """Settings of random search and of its proxy training, which a task's own evaluator does not use."""
 
     architectures: int = Field(default=16, ge=1, le=1_000_000, description="networks to train, at most")
     seconds: float | None = Field(default=None, gt=0, description="time for all trainings; at least one is done")

@@ -1,15 +1,16 @@
-"""A supernet trained by sampled paths, which then says how good each architecture is with the shared weights.
+"""A single-path supernet: it is trained by sampled paths and then scores architectures with its shared weights.
 
 Uniform single paths (SPOS, Guo et al., arXiv 1904.00420): each step trains one architecture, drawn uniformly. Strict
 fairness (FairNAS, Chu et al., arXiv 1907.01845): each step trains as many as a decision has options, such that each
-option of each decision comes once, adds their gradients and moves the weights once. Where a group keeps some of its
-decisions (DARTS), which are kept is drawn uniformly, and each decision deals its options in turn: fair up to one.
+option of each decision comes once, adds their gradients and moves the weights once. If a group keeps only some of its
+decisions (DARTS), these are drawn uniformly, and each decision cycles through its options in random order, so that
+counts differ by at most one.
 
-Where we differ: weights that a step did not use stay, momentum and decay included. Batch norms use the statistics of
-the batch, in scoring that of large validation batches, which is SPOS's recalibration without its extra pass. Images may
-be averaged over squares before the supernet, which makes a step several times cheaper. The defaults are those of
-NAS-Bench-201 for weight sharing by random paths (D-X-Y/AutoDL-Projects, configs/nas-benchmark/algos/RANDOM.config);
-we descend to zero instead of 0.001.
+We differ in some points. Weights that a step does not use stay unchanged, without momentum or decay. Batch norms use
+the statistics of the batch; for scoring these are large validation batches, which replaces SPOS's recalibration pass.
+Images may be averaged over squares before the supernet, which makes a step several times cheaper. The defaults are
+those of NAS-Bench-201 for weight sharing by random paths (D-X-Y/AutoDL-Projects,
+configs/nas-benchmark/algos/RANDOM.config); our learning rate falls to zero instead of 0.001.
 """
 
 from __future__ import annotations
@@ -25,52 +26,51 @@ from pydantic import Field
 from torch import Tensor
 from torch.nn import functional
 
-from chronas.data import Augment, Batches, every_batch
+from chronas.data import Augment, Batches
 from chronas.errors import DataError, UsageError
 from chronas.files import fingerprint
 from chronas.networks import load_state, save_state
 from chronas.schemas import upgraded
 from chronas.search.blackbox.loop import BlackBoxConfig, BlackBoxSearcher
-from chronas.search.evaluators import Evaluator, Score, Steps, unheard
+from chronas.search.evaluators import Evaluator, Score, Steps, accuracy_of, unheard
 from chronas.search.searcher import SearcherConfig, Task, WarmStart, check_finite, check_same
 from chronas.spaces import Architecture, Choice, Space
 from chronas.supernets import Supernet, build_supernet, discrete_weights
 
 FILE = "paths.safetensors"
-SCORED = 500  # images of a batch in scoring; large, as batch norms use the batch's statistics
-STREAM = 2  # draws paths; 1 draws what a search proposes
+STREAM = 2  # for paths; 1 is for the proposals of a search
 
 
 class SinglePathConfig(SearcherConfig):
-    """Settings of a supernet that is trained by sampled paths; a task's own evaluator does without."""
+    """Settings of a single-path supernet, which a task's own evaluator does not use."""
 
     epochs: int = Field(default=250, ge=1, le=10_000, description="passes over the search's training images")
     batch: int = Field(default=64, ge=2, le=65_536, description="images of a step")
     width: int = Field(default=16, ge=2, le=1024, description="channels of the supernet's first cells (C)")
-    depth: int = Field(default=5, ge=1, le=200, description="cells of the supernet (nasbench201: cells a stage)")
-    image_stride: int = Field(default=1, ge=1, le=16, description="images are averaged over squares of so many pixels")
+    depth: int = Field(default=5, ge=1, le=200, description="cells of the supernet (nasbench201: cells in each stage)")
+    image_stride: int = Field(default=1, ge=1, le=16, description="side of squares to average images over, in pixels")
     fair: bool = Field(default=False, description="train each option of each decision in each step (FairNAS)")
-    learning_rate: float = Field(default=0.025, gt=0, le=10, description="of SGD, at first; falls to zero on a cosine")
-    momentum: float = Field(default=0.9, ge=0, lt=1, description="of SGD (Nesterov's, where above zero)")
-    weight_decay: float = Field(default=5e-4, ge=0, le=1, description="of the weights that a step uses")
+    learning_rate: float = Field(default=0.025, gt=0, le=10, description="of SGD, initial; falls to zero on a cosine")
+    momentum: float = Field(default=0.9, ge=0, lt=1, description="momentum of SGD (Nesterov's, if above zero)")
+    weight_decay: float = Field(default=5e-4, ge=0, le=1, description="decay of the weights that a step uses")
     gradient_clip: float = Field(default=5.0, gt=0, le=1e6, description="largest norm of the gradient")
     crop_padding: int = Field(default=4, ge=0, le=64, description="pixels around an image before a random crop")
     flip: bool = Field(default=True, description="mirror every second image")
 
 
 class SinglePathSearchConfig(BlackBoxConfig, SinglePathConfig):
-    """Settings of a search among the paths of a supernet."""
+    """Settings of a search that scores architectures with a single-path supernet."""
 
 
 class SinglePathSearcher(BlackBoxSearcher):
-    """A sampling searcher that brings a supernet of paths."""
+    """A black-box searcher whose own evaluator is a single-path supernet."""
 
     Config: ClassVar[type[SinglePathSearchConfig]] = SinglePathSearchConfig
     config: SinglePathSearchConfig
     warm_start: ClassVar[WarmStart | None] = WarmStart(FILE, frozenset(SinglePathConfig.model_fields))
 
     def __init__(self, config: SinglePathSearchConfig | None = None, supernet: Supernet | None = None) -> None:
-        """Take the settings, and a supernet of one's own in place of that of the space; a copy of it is trained."""
+        """Store the settings, and optionally a user's own supernet; a copy of it is trained."""
         super().__init__(config)
         self._supernet = supernet
 
@@ -79,19 +79,19 @@ class SinglePathSearcher(BlackBoxSearcher):
 
 
 class SinglePathSupernet(Evaluator):
-    """Trains a supernet once, in the task's folder, and scores architectures by it.
+    """Trains a supernet once, in the task's folder, and scores architectures with it.
 
     Attributes:
-        history: an object for each epoch of its training: `epoch`, `train_loss`, `learning_rate`.
+        history: a row for each epoch of its training: `epoch`, `train_loss`, `learning_rate`.
     """
 
     def __init__(self, task: Task, config: SinglePathConfig, supernet: Supernet | None = None) -> None:
-        """Make the supernet; nothing is trained yet.
+        """Create the supernet, without training it.
 
         Args:
             task: space, size and images.
-            config: of the supernet and its training.
-            supernet: one's own, of which a copy is trained; its width and depth are not those of the config then.
+            config: settings of the supernet and its training.
+            supernet: a user's own supernet, of which a copy is trained; width and depth of the config are then ignored.
 
         Raises:
             UsageError: the space has no supernet, or the images are too small for the stride.
@@ -136,12 +136,12 @@ class SinglePathSupernet(Evaluator):
         }
 
     def prepare(self, progress: Steps = unheard) -> None:
-        """Train, or go on from the checkpoint of the last epoch, to the same bits on a CPU.
+        """Train the supernet, or resume from the last epoch's checkpoint, with the same bits on a CPU.
 
         Raises:
             DivergedError: the loss is no longer finite.
-            MismatchError: the folder has another supernet.
-            DataError: its checkpoint is damaged, or cannot be written.
+            MismatchError: the folder belongs to another supernet.
+            DataError: the checkpoint is damaged, or cannot be written.
         """
         if not self.history:
             self._restore()
@@ -158,10 +158,10 @@ class SinglePathSupernet(Evaluator):
             self.history.append({"epoch": epoch + 1, "train_loss": loss, "learning_rate": rate})
             self._save()
         if not (self._task.folder / FILE).exists():
-            self._save()  # what another search has trained is this one's too, and a third one may begin with it
+            self._save()  # also after a warm start, so that a third search can start from this folder
 
     def evaluate(self, architectures: Sequence[Architecture], progress: Steps = unheard) -> list[Score]:
-        """The validation accuracy of each in percent."""
+        """The validation accuracy of each architecture in percent."""
         found = []
         for architecture in architectures:
             found.append(Score(self._accuracy(architecture)))
@@ -169,7 +169,7 @@ class SinglePathSupernet(Evaluator):
         return found
 
     def score(self, architectures: Sequence[Architecture]) -> list[float]:
-        """As `evaluate`, after `prepare`: a finished search that was loaded has asked nothing of the supernet."""
+        """As `evaluate`, after `prepare`, because a finished search that was loaded has not prepared the supernet."""
         self.prepare()
         return [each.accuracy for each in self.evaluate(architectures)]
 
@@ -184,7 +184,7 @@ class SinglePathSupernet(Evaluator):
         return rate
 
     def _step(self, paths: Sequence[Architecture]) -> float:
-        """One step on the next batch along some paths; the mean loss."""
+        """One optimiser step on the next batch along some paths; returns the mean loss."""
         images, labels = next(self._batches)
         images = self._shrunk(images)
         self._optimiser.zero_grad(set_to_none=True)
@@ -200,14 +200,10 @@ class SinglePathSupernet(Evaluator):
         return total / len(paths)
 
     def _accuracy(self, architecture: Architecture) -> float:
-        data, weights = self._task.needed_images(), discrete_weights(architecture)[0]
-        images = data.validation
-        batch = -(-len(images) // -(-len(images) // SCORED))
-        correct = 0
-        with torch.no_grad():
-            for pixels, labels in every_batch(images, batch, data.normalisation):
-                correct += int((self.supernet(self._shrunk(pixels), weights).argmax(1) == labels).sum())
-        return 100.0 * correct / len(images)
+        images, weights = self._task.needed_images(), discrete_weights(architecture)[0]
+        return accuracy_of(
+            lambda pixels: self.supernet(self._shrunk(pixels), weights), images.validation, images.normalisation
+        )
 
     def _shrunk(self, images: Tensor) -> Tensor:
         """[B, C, H, W] -> [B, C, H / stride, W / stride], rounded up."""
@@ -247,7 +243,7 @@ class SinglePathSupernet(Evaluator):
 
 
 def fair_paths(space: Space, generator: np.random.Generator) -> Iterator[list[Architecture]]:
-    """Endless lists of as many architectures as the largest decision has options, each option rank_smoothed in turn."""
+    """Endless lists of paths, one for each option of the largest decision; decisions cycle through their options."""
     decks: list[list[int]] = [[] for _ in space.decisions]
 
     def deal(d: int) -> int:

@@ -1,16 +1,16 @@
-"""How good architectures are, learned from some: a Gaussian process over features, and prior knowledge of size.
+"""The surrogate of Bayesian optimisation: a Gaussian process over features, plus prior knowledge of capacity.
 
-All is in standard deviations of what was learned. `learnt` is the mean of three orders, by accuracy, by validation loss
-and by training loss, as each is noisy after some seconds of training. A brief training does not show what a large
-network would learn in hours, nor a shallow one what a deep one loses, so MACs, the gain of the cells' paths and
-dilution count beside it; they are known of every architecture and need no regression. So are penalties: a standard
-deviation of the share of wrong images is worth as much as one of what was learned.
+Targets are normal scores of the mean rank by accuracy, validation loss and training loss, because each of these is
+noisy after some seconds of training. A short training does not show the advantage of large networks after hours, and a
+shallow network does not show the losses of a deep one. So MACs, SynFlow scores and skip multiplicity are added; they
+are known for every architecture and need no regression. Penalties are added too: one standard deviation of the share of
+wrong images counts as much as one standard deviation of the targets.
 
 surrogate = Surrogate(space, size, trials, Weights(macs=1.5, synflow=1.0, skips=1.5))
 rows = surrogate.rows(architectures)
 best = architectures[surrogate.means(rows, penalties).argmax()]
 
-Letters: `N` architectures, `F` architecture_features.
+Letters: `N` architectures, `F` features.
 """
 
 from __future__ import annotations
@@ -31,20 +31,20 @@ from chronas.records import Trial
 from chronas.search.blackbox.architecture_features import architecture_features, capacity_features, skip_multiplicity
 from chronas.spaces import Architecture, NetworkSize, Space
 
-EXPLORED = 0.01  # improvement that is asked for
-TINY = 1e-6  # of a spread, below which all are alike
+EXPLORED = 0.01  # required improvement
+TINY = 1e-6  # smallest spread that counts as different
 
 Array = NDArray[np.float64]
 
 
 @dataclass(frozen=True)
 class Weights:
-    """How much what is known counts beside what was learned.
+    """Weights of the terms that need no training, relative to the learned targets.
 
     Attributes:
-        macs: of the logarithm of MACs, in standard deviations of those that were evaluated.
-        synflow: of the logarithm of the SynFlow score of each kind of cell, the same, their mean.
-        skips: against the natural logarithm of plain paths.
+        macs: weight of log MACs, in standard deviations over the evaluated architectures.
+        synflow: weight of the log SynFlow score, likewise; the mean over kinds of cell.
+        skips: penalty on the natural logarithm of the number of plain paths.
     """
 
     macs: float
@@ -56,7 +56,7 @@ NOTHING = Weights(0.0, 0.0, 0.0)
 
 
 class Surrogate:
-    """How good architectures are, in standard deviations; higher is better."""
+    """Predicts the quality of architectures in standard deviations; higher is better."""
 
     def __init__(
         self,
@@ -66,14 +66,15 @@ class Surrogate:
         weights: Weights,
         inside: Sequence[bool] | None = None,
     ) -> None:
-        """Fit scale, length and noise by the likelihood of what was evaluated.
+        """Fit scale, length and noise by the likelihood of the evaluated architectures.
 
         Args:
-            space: of the architectures.
-            size: in which MACs are counted.
-            trials: what is known.
-            weights: of what is known, where the trainings were brief, as their losses tell; else it does not count.
-            inside: whether each that was evaluated could be the answer, and so is to be beaten; all could by default.
+            space: space of the architectures.
+            size: size for which MACs are counted.
+            trials: evaluated architectures.
+            weights: weights of the terms that need no training; ignored without losses, that is if the trials are no
+                proxy trainings.
+            inside: whether each evaluated architecture can be the result and so has to be beaten; by default all can.
         """
         self._space, self._size = space, size
         self._weights = weights if _brief(trials) else NOTHING
@@ -87,26 +88,26 @@ class Surrogate:
         kernel = ConstantKernel(1.0, (0.1, 10.0)) * RBF(1.0, (0.3, 10.0)) + WhiteKernel(0.3, (0.05, 2.0))
         self._process = GaussianProcessRegressor(kernel)
         with warnings.catch_warnings():
-            warnings.simplefilter("ignore", ConvergenceWarning)  # a length at its bound is an answer
+            warnings.simplefilter("ignore", ConvergenceWarning)  # a length at its bound is a valid result
             self._process.fit(self._scaled(self._rows), self._goals)
 
     def rows(self, architectures: Sequence[Architecture]) -> Array:
-        """[N, F] what the other methods ask of architectures."""
+        """[N, F] features of architectures, the input of the other methods."""
         return architecture_features(self._space, self._size, architectures)
 
     def means(self, rows: Array, penalties: Sequence[float] | Array) -> Array:
-        """[N] what each should be worth with its penalty, by the regression and by its size."""
+        """[N] predicted quality with penalties, from the regression and the terms without training."""
         found: Array = self._process.predict(self._scaled(rows)) + self._known(rows, penalties)
         return found
 
     def posterior_means(self, *, penalised: bool = True) -> Array:
-        """[N] what those that were evaluated are worth, by what all of them have shown, not each by its own luck."""
+        """[N] posterior means of the evaluated architectures, based on all of them and not on each one's luck."""
         return self.means(self._rows, self._penalties if penalised else np.zeros(len(self._rows)))
 
     def expected_improvement(self, rows: Array, penalties: Sequence[float]) -> Array:
-        """[N] by how much each is expected to beat the best mean of those that were evaluated and could be the answer.
+        """[N] expected improvement over the best posterior mean among evaluated architectures that can be the result.
 
-        Where none could, it is to beat the worst of all, so that little more than the mean counts.
+        If none can, the improvement is over the worst of all, so that mostly the mean counts.
         """
         means, deviations = self._process.predict(self._scaled(rows), return_std=True)
         noise = self._process.kernel_.k2.noise_level
@@ -118,7 +119,7 @@ class Surrogate:
         return found
 
     def fantasize(self, row: Array, penalty: float) -> None:
-        """Take the mean for the truth of an architecture that is about to be trained; its row is [F]."""
+        """Assume the mean as the result for an architecture [F] that is about to be trained."""
         self._goals = np.append(self._goals, self._process.predict(self._scaled(row[None])))
         self._rows, self._penalties = np.concatenate([self._rows, row[None]]), np.append(self._penalties, penalty)
         self._inside = np.append(self._inside, True)
@@ -126,14 +127,14 @@ class Surrogate:
         self._process.fit(self._scaled(self._rows), self._goals)
 
     def _scaled(self, rows: Array) -> Array:
-        """In standard deviations of those that were evaluated; what is the same in all of them tells nothing."""
-        kept = (self._spread > 0) | (self._spread.max() == 0)  # where all are alike there is still something to regress
+        """Features in standard deviations over the evaluated architectures; constant features are dropped."""
+        kept = (self._spread > 0) | (self._spread.max() == 0)  # if all are constant, keep them all for the regression
         found: Array = ((rows - self._mean) / np.where(self._spread > 0, self._spread, 1.0))[:, kept]
         found /= np.sqrt(kept.sum())
         return found
 
     def _known(self, rows: Array, penalties: Sequence[float] | Array) -> Array:
-        """Size counts for an architecture, skips that multiply and its penalty against it; no regression is needed."""
+        """The terms without training: capacity counts for an architecture, skip multiplicity and penalty against it."""
         mean, spread = (capacity_features(self._space, each[None])[0] for each in (self._mean, self._spread))
         sizes = (capacity_features(self._space, rows) - mean) / np.where(spread > 0, spread, 1.0)
         found: Array = self._weights.macs * sizes[:, 0] - self._weights.skips * skip_multiplicity(self._space, rows)
@@ -144,10 +145,10 @@ class Surrogate:
 
 
 def learnt(trials: Sequence[Trial]) -> Array:
-    """[N] what each showed, as normal scores: of its accuracy, or where it was trained of the mean of its three orders.
+    """[N] normal scores of the accuracies or, after proxy training, of the mean of three ranks.
 
     Args:
-        trials: N architectures.
+        trials: N evaluated architectures.
     """
     accuracy = _normal(np.array([each.score for each in trials]))
     if not _brief(trials):
@@ -157,11 +158,11 @@ def learnt(trials: Sequence[Trial]) -> Array:
 
 
 def _brief(trials: Sequence[Trial]) -> bool:
-    """Whether all were trained by the search itself, equally, and so left losses."""
+    """Whether all trials are equal proxy trainings, which have losses."""
     return bool(trials[0].losses) and all(len(each.losses) == len(trials[0].losses) for each in trials)
 
 
 def _normal(values: Array) -> Array:
-    """[N] the normal scores of values: what a normal distribution would have at their ranks."""
+    """[N] the normal scores of values: the quantiles of a normal distribution at their ranks."""
     found: Array = ndtri((rankdata(values) - 0.5) / len(values))
     return found

@@ -1,1 +1,1 @@
-"""Searchers that descend by gradient: DARTS and its relatives, one file each, on a shared bilevel loop."""
+"""Gradient-based searchers: DARTS and its relatives, one file each, on a shared bilevel loop."""

@@ -1,4 +1,4 @@
-"""The whole state of a bilevel search in one file, so that a search that was stopped goes on bit for bit."""
+"""Checkpoints of a bilevel search: its whole state in one file, so that a stopped search resumes bit for bit."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from chronas.search.gradient.loop import BilevelLoop
 
 FILE = "search.safetensors"
-RENAMED = {"logits": "alphas", "logits_optimiser": "alphas_optimiser"}  # of tensors, in files of earlier versions
+RENAMED = {"logits": "alphas", "logits_optimiser": "alphas_optimiser"}  # names of tensors in files of earlier versions
 
 
 def save(loop: BilevelLoop, folder: Path, identity: dict[str, Any]) -> None:
@@ -44,11 +44,11 @@ def save(loop: BilevelLoop, folder: Path, identity: dict[str, Any]) -> None:
 
 
 def restore(loop: BilevelLoop, folder: Path, identity: dict[str, Any]) -> None:
-    """Bring a new loop to where the folder's checkpoint was taken; does nothing where there is none.
+    """Restore the folder's checkpoint into a new loop; do nothing without a checkpoint.
 
     Raises:
         DataError: the checkpoint is damaged.
-        MismatchError: it is of another task or of other settings.
+        MismatchError: it belongs to another task or other settings.
     """
     path = folder / FILE
     if not path.exists():
@@ -68,7 +68,7 @@ def restore(loop: BilevelLoop, folder: Path, identity: dict[str, Any]) -> None:
 
 
 def adopt(loop: BilevelLoop, path: Path) -> None:
-    """Give a new loop the shared weights of another search's checkpoint; alphas and optimisers stay new.
+    """Load the shared weights of another search's checkpoint into a new loop; alphas and optimisers stay new.
 
     Raises:
         DataError: the checkpoint is damaged.
@@ -79,7 +79,7 @@ def adopt(loop: BilevelLoop, path: Path) -> None:
         loop.supernet.load_state_dict(_under("supernet", tensors))
     except RuntimeError as error:
         raise MismatchError(
-            f"{path} has a supernet of other shapes than these settings make, or of another version: take the "
+            f"{path} has a supernet of other shapes than these settings give, or of another version: take the "
             f"settings of its search"
         ) from error
 
@@ -100,7 +100,7 @@ def _fill(loop: BilevelLoop, tensors: dict[str, Tensor], content: dict[str, Any]
 
 
 def _parts(tensors: dict[str, Tensor]) -> Iterator[tuple[tuple[str, str], Tensor]]:
-    """The first part of each name, and the others, beside the tensor."""
+    """The first part and the rest of each name, with the tensor."""
     for name, tensor in tensors.items():
         first, _, rest = name.partition(".")
         yield (first, rest), tensor

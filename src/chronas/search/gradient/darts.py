@@ -1,9 +1,9 @@
-"""DARTS: descend on the weights of a supernet and on its alphas in turn (Liu et al., arXiv 1806.09055).
+"""DARTS: alternate gradient steps on the weights of a supernet and on its alphas (Liu et al., arXiv 1806.09055).
 
-Where we differ from the original code: the derived cell is that of the final alphas, not of those at the start of the
-last epoch; each step takes the next validation batch without restarting the loader; a term of costs may be added to
-the validation loss (DESIGN 7 and 8 in short: exact gradient, one weight for every table, limits with learned
-multipliers).
+We differ from the original code in three points. The derived cell is that of the final alphas, not of those at the
+start of the last epoch. Each step takes the next validation batch, without restarting the loader. A cost term may be
+added to the validation loss, with exact gradients, weights relative to the table's median, and limits with learned
+multipliers.
 """
 
 from __future__ import annotations
@@ -15,11 +15,11 @@ from typing import Any, ClassVar
 
 import torch
 
-from chronas.data import every_batch
 from chronas.errors import OutOfReachError, UsageError
 from chronas.progress import Progress, silent
 from chronas.records import Trial, amounts_text
 from chronas.search.derive import candidates
+from chronas.search.evaluators import accuracy_of
 from chronas.search.gradient import checkpoints
 from chronas.search.gradient.config import BilevelConfig
 from chronas.search.gradient.descend import descend
@@ -28,12 +28,11 @@ from chronas.search.objective import Objective
 from chronas.search.searcher import Searcher, SearchResult, Task, WarmStart
 from chronas.spaces import Architecture
 
-LOOKED_AT = 8  # candidates of each rung of a front
-SCORED = 500  # images of a batch in scoring; large, as batch norms use the batch's statistics
+LOOKED_AT = 8  # candidates for each limit of a front
 
 
 class BilevelResult(SearchResult):
-    """A supernet with its alphas."""
+    """A trained supernet with its alphas."""
 
     def __init__(self, loop: BilevelLoop, origin: str) -> None:
         self.history = loop.history
@@ -47,9 +46,9 @@ class BilevelResult(SearchResult):
             yield replace(each, origin=self._origin)
 
     def contenders(self, limits: Sequence[Mapping[str, float]], progress: Progress = silent) -> list[Trial]:
-        """The most probable candidates of each rung, the alphas taken down the ladder; the supernet says how accurate.
+        """The most probable candidates for each limit, with alphas adapted to it; the supernet scores accuracy.
 
-        By quality the candidates of a looser rung stand above those of a tighter one, and the probable above others.
+        Quality is higher for looser limits, and for more probable candidates of one limit.
         """
         task = self._loop.task
         found: dict[Architecture, tuple[Trial, float]] = {}
@@ -57,7 +56,7 @@ class BilevelResult(SearchResult):
             for rung, relaxation in enumerate(descend(self._loop, limits, progress), 1):
                 try:
                     best = list(itertools.islice(candidates(relaxation, task.costs, limits[-rung]), LOOKED_AT))
-                except OutOfReachError:  # nothing was found that is this cheap and lets images through
+                except OutOfReachError:  # no connected architecture this cheap was found
                     if not found:
                         raise
                     continue
@@ -69,24 +68,19 @@ class BilevelResult(SearchResult):
         ]
 
     def score(self, architectures: Sequence[Architecture]) -> list[float]:
-        """Validation accuracy in percent of each, with the shared weights and the statistics of each batch."""
+        """Validation accuracy in percent of each architecture, with shared weights and the statistics of each batch."""
         return [self._accuracy(architecture) for architecture in architectures]
 
     def _accuracy(self, architecture: Architecture) -> float:
-        task, supernet = self._loop.task, self._loop.supernet
+        images, supernet = self._loop.task.needed_images(), self._loop.supernet
         mixed = self._loop.discrete(architecture)
-        data = task.needed_images()
-        images = data.validation
-        batch = -(-len(images) // -(-len(images) // SCORED))
-        correct = 0
-        with torch.no_grad():
-            for pixels, labels in every_batch(images, batch, data.normalisation):
-                correct += int((supernet(pixels, mixed.operations, mixed.edges).argmax(1) == labels).sum())
-        return 100.0 * correct / len(images)
+        return accuracy_of(
+            lambda pixels: supernet(pixels, mixed.operations, mixed.edges), images.validation, images.normalisation
+        )
 
 
 class Darts(Searcher):
-    """First and second order. Another method on this loop is a subclass with its `Config` and its `loop`."""
+    """First and second order. Another method on this loop is a subclass with its own `Config` and `loop`."""
 
     name: ClassVar[str] = "darts"
     Config: ClassVar[type[BilevelConfig]] = BilevelConfig
@@ -98,15 +92,15 @@ class Darts(Searcher):
     differentiable: ClassVar[bool] = True
 
     def __init__(self, config: BilevelConfig | None = None) -> None:
-        """Take the settings, the paper's where none are given.
+        """Store the settings; the defaults are the paper's.
 
         Raises:
-            UsageError: the warm-up leaves the alphas no epoch.
+            UsageError: the warm-up leaves no epoch for the alphas.
         """
         self.config = config or self.Config()
         if self.config.warmup_epochs >= self.config.epochs:
             raise UsageError(
-                f"a warm-up of {self.config.warmup_epochs} epochs leaves the alphas none of {self.config.epochs}: "
+                f"a warm-up of {self.config.warmup_epochs} epochs leaves none of {self.config.epochs} for the alphas: "
                 f"give at most {self.config.epochs - 1}"
             )
 
@@ -120,7 +114,7 @@ class Darts(Searcher):
         if task.warm_start is not None:
             checkpoints.adopt(loop, task.warm_start)
         checkpoints.restore(loop, task.folder, identity)
-        task.group.require_same(len(loop.history), "epochs in the folder")  # nobody writes before all have read
+        task.group.require_same(len(loop.history), "epochs in the folder")  # no process writes before all have read
         steps = loop.train.steps_per_epoch
         while len(loop.history) < self.config.epochs:
             loop.begin_epoch()
@@ -131,7 +125,7 @@ class Darts(Searcher):
             loop.end_epoch()
             if task.group.first:
                 checkpoints.save(loop, task.folder, identity)
-        task.group.wait()  # for the first one's file
+        task.group.wait()  # for the file of the first process
         return BilevelResult(loop, self.name)
 
     def _note(self, loop: BilevelLoop) -> str:

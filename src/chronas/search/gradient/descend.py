@@ -1,16 +1,16 @@
-"""A ladder of limits, and a supernet's alphas taken down it: a whole front out of one search.
+"""A sequence of limits, and alphas adapted to each of them: a whole Pareto front from one search.
 
-The rungs are quantiles of the predicted cost of random architectures that let images through: with eight, the
-tightest lets every eighth one in, the loosest all and whatever is beyond them: the best networks of a large space are
-often slower than thousands of random ones. Even steps of the cost or of its logarithm leave rungs empty where a
-few strange architectures lie far out: on a Raspberry Pi 4, NAS-Bench-201 begins at a thousandth of its median. With the
-best network of each rung, quantiles reach 0.96 of the true front's hypervolume there and on a Xeon Gold 6240, even
-steps of the logarithm 0.90 and 0.98, even steps 0.92.
+The limits are quantiles of the predicted cost of random connected architectures. With eight limits, the tightest admits
+one eighth of them, and the loosest admits all and anything beyond: the best networks of a large space are often slower
+than thousands of random ones. Even steps of the cost or of its logarithm leave limits empty if a few unusual
+architectures are far out: on a Raspberry Pi 4, NAS-Bench-201 begins at a thousandth of its median. With the best
+network of each limit, quantiles reach 0.96 of the true front's hypervolume there and on a Xeon Gold 6240. Even steps of
+the logarithm reach 0.90 and 0.98, even steps 0.92.
 
-Logits go down from rung to rung, each with a short loop that starts where the last one ended, with the rung's limit
-and frozen weights: no step of the weights, so each is a fraction of a search.
+From limit to limit, a short loop adapts the alphas with frozen weights, starting from the previous alphas. Without
+steps of the weights, it takes a fraction of the time of a search.
 
-Letters: `K` rungs.
+Letters: `K` limits.
 """
 
 from __future__ import annotations
@@ -29,24 +29,24 @@ from chronas.search.searcher import Task
 if TYPE_CHECKING:
     from chronas.search.gradient.loop import BilevelLoop
 
-RANDOM = 4096  # architectures whose predicted costs make the quantiles
-SHARE = 1 / 8  # of a search's steps that a rung takes; most of a search's time goes into steps of the weights
+RANDOM = 4096  # random architectures for the quantiles of predicted costs
+SHARE = 1 / 8  # of a search's steps for each limit; most of a search's time goes into steps of the weights
 
 Limits = Mapping[str, float]
 
 
 def rungs(task: Task, cost: str, count: int) -> list[Limits]:
-    """The limits of each of K rungs, tightest first: the task's own, and one on a cost that rises from rung to rung.
+    """The K limits, tightest first: the task's own limits, and a rising limit on one cost.
 
-    The loosest rung has the task's own alone.
+    The loosest has only the task's own limits.
 
     Args:
-        task: whose space and predictors are used.
+        task: the task, with its space and predictors.
         cost: a name in `task.costs`.
         count: K.
 
     Raises:
-        DataError: a predictor gave no finite number.
+        DataError: a prediction is not a finite number.
     """
     own = task.objective.limits
     drawn = task.space.sample(min(RANDOM, task.space.cardinality), seed=0)
@@ -57,12 +57,12 @@ def rungs(task: Task, cost: str, count: int) -> list[Limits]:
 
 
 def descend(loop: BilevelLoop, ladder: Sequence[Limits], progress: Progress) -> Iterator[Relaxation]:
-    """Take the alphas down the ladder, and give the distribution of each rung, the loosest first.
+    """Adapt the alphas to each of the limits, and yield the distribution for each, the loosest first.
 
     Args:
-        loop: a search that is done; its alphas move, its weights stay.
-        ladder: the limits of each rung, tightest first.
-        progress: told of each step.
+        loop: a finished search; its alphas change, its weights stay fixed.
+        ladder: the limits, tightest first.
+        progress: called after each step.
     """
     steps = max(1, round(SHARE * loop.config.epochs * loop.train.steps_per_epoch))
     multipliers = loop.objective.multipliers
@@ -71,7 +71,7 @@ def descend(loop: BilevelLoop, ladder: Sequence[Limits], progress: Progress) -> 
         objective = Objective(config, loop.task.costs)
         objective.multipliers |= {name: value for name, value in multipliers.items() if name in limits}
         for step in loop.descend_alphas(objective, steps):
-            progress("front", rung * steps + step, len(ladder) * steps, f"rung {rung + 1} of {len(ladder)}")
+            progress("front", rung * steps + step, len(ladder) * steps, f"limit {rung + 1} of {len(ladder)}")
         multipliers = objective.multipliers
         with torch.no_grad():
             relaxation = loop.relaxation()

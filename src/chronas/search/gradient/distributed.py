@@ -1,4 +1,4 @@
-"""A supernet whose processes each hold a part of every batch, with the statistics of the whole."""
+"""A supernet in several processes: each holds a part of every batch, and batch statistics are those of the whole."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ EPSILON = 1e-5  # torch.nn.functional.batch_norm's
 
 
 class _SharedStandardise(BatchStandardise):
-    """By the statistics of all parts of a batch of `whole` images, of which `own` are here."""
+    """A batch norm with the statistics of all parts of a batch of `whole` images; `own` of them are here."""
 
     def __init__(self, group: ProcessGroup, whole: int) -> None:
         super().__init__()
@@ -28,7 +28,7 @@ class _SharedStandardise(BatchStandardise):
 
 @contextmanager
 def synced_batches(supernet: Supernet, group: ProcessGroup, images: int) -> Iterator[None]:
-    """A supernet that minds the whole batch of so many images inside the block, and is as it was behind it.
+    """Make a supernet use the statistics of whole batches of `images` images inside the block.
 
     Raises:
         UsageError: there are fewer images than processes.

@@ -1,20 +1,20 @@
-"""DrNAS: mixtures are drawn from Dirichlet distributions that are learned (Chen et al., arXiv 2006.10355).
+"""DrNAS: mixtures are drawn from learned Dirichlet distributions (Chen et al., arXiv 2006.10355).
 
-Each edge has a Dirichlet distribution of concentrations elu(alphas) + 1; each step mixes by a draw from it, and
-the gradient passes through the draw (pathwise). The search is progressive: it starts on few channels, and each
-later stage keeps the strongest operations of every edge alone and widens the channels that go through them; optimiser,
-learning rate and alphas go on.
+Each edge has a Dirichlet distribution of concentrations elu(alphas) + 1; each step mixes by a draw from it, and the
+gradient passes through the draw (pathwise). The search is progressive: it starts on few channels. Each later stage
+keeps only the strongest operations of every edge and sends more channels through them; optimiser, learning rate and
+alphas continue.
 
-The mean of the Dirichlet is the distribution that costs are expected under and candidates derived from. An operation
-that was pruned keeps a probability of about e^-30 in it, so that it is derived only where a limit leaves nothing else.
-A search again over the trained supernet has one stage, in which each operation begins as it was when it was last kept.
+The mean of the Dirichlet is the distribution for expected costs and derived candidates. A pruned operation keeps a
+probability of about e^-30 in it, so that it is only derived if a limit leaves nothing else. A warm-started search has
+one stage, in which the weights of each operation are those from when it was last kept.
 
-Where we differ from the published code (https://github.com/xiangning-chen/DrNAS,
-201-space/train_search_progressive.py): there edges of the DARTS space are ranked by a softmax of the alphas, not by
-the mean; poolings have no batch norm; DARTS's space has no `none`. After pruning we draw from the Dirichlet of the
-kept operations, which is the same as drawing all and normalising, and the KL regulariser is of these. Concentrations
-below 0.01 are drawn as 0.01: smaller ones underflow. In the DARTS space the authors search with 36 channels, 20 cells,
-partial channels 6 and then 4, and keep 4 of 7 operations.
+In the published code (https://github.com/xiangning-chen/DrNAS, 201-space/train_search_progressive.py), edges of the
+DARTS space are ranked by a softmax of the alphas, poolings have no batch norm, and DARTS's space has no `none`. We rank
+edges by the mean. After pruning we draw from the Dirichlet of the kept operations, which equals drawing all and
+normalising; the KL regulariser is also on these. Concentrations below 0.01 are drawn as 0.01, because smaller ones
+underflow. In the DARTS space the authors search with 36 channels, 20 cells, partial channels 6 and then 4, and keep 4
+of 7 operations.
 """
 
 from __future__ import annotations
@@ -36,27 +36,27 @@ from chronas.search.relaxation import Relaxation, choices_of
 from chronas.search.searcher import Task, WarmStart
 from chronas.supernets import channel_sources, net2wider
 
-PRUNED = -30.0  # log of what a pruned operation keeps, beside concentrations of about one
+PRUNED = -30.0  # log concentration of a pruned operation; others have concentrations of about one
 LEAST_CONCENTRATION = 1e-2
 SEEDS = 2**62
 
 
 class DrNASConfig(BilevelConfig):
-    """Settings of DrNAS; the defaults are those of its authors for NAS-Bench-201: two stages of 50 epochs."""
+    """Settings of DrNAS; the defaults are its authors' for NAS-Bench-201: two stages of 50 epochs."""
 
     epochs: int = Field(default=100, ge=1, le=10_000, description="passes over the training images, in all stages")
     depth: int = Field(default=5, ge=1, le=200, description="cells of the supernet (nasbench201: cells a stage)")
     partial_channels: int = Field(
-        default=4, ge=1, le=64, description="one in so many channels goes through operations in the first stage"
+        default=4, ge=1, le=64, description="one in this many channels goes through operations in the first stage"
     )
     later_partial_channels: tuple[Annotated[int, Field(ge=1, le=64)], ...] = Field(
-        default=(2,), description="the same in each later stage; none: one stage"
+        default=(2,), description="the same in each later stage; empty: one stage"
     )
     later_operations: tuple[Annotated[int, Field(ge=2, le=64)], ...] = Field(
         default=(3,), description="operations that each edge keeps in each later stage"
     )
     warmup_epochs: int = Field(
-        default=10, ge=0, le=10_000, description="first epochs of each stage, in which the alphas stay"
+        default=10, ge=0, le=10_000, description="first epochs of each stage, in which the alphas stay fixed"
     )
     regulariser: Literal["l2", "kl"] = Field(
         default="l2", description="of the alphas: their squares, or the divergence from the uniform Dirichlet"
@@ -65,7 +65,7 @@ class DrNASConfig(BilevelConfig):
 
     @property
     def stages(self) -> int:
-        """How many stages there are."""
+        """The number of stages."""
         return 1 + len(self.later_partial_channels)
 
     def first_epoch(self, stage: int) -> int:
@@ -73,11 +73,11 @@ class DrNASConfig(BilevelConfig):
         return round(self.epochs * stage / self.stages)
 
     def stage_of(self, epoch: int) -> int:
-        """The stage that an epoch 0.. is in."""
+        """The stage of an epoch, counted from 0."""
         return max(stage for stage in range(self.stages) if self.first_epoch(stage) <= epoch)
 
     def for_warm_start(self) -> Self:
-        """One stage of all operations, on the channels of the last stage, whose supernet is there."""
+        """Settings with trained shared weights: one stage with all operations, on the last stage's channels."""
         channels = (self.partial_channels, *self.later_partial_channels)[-1]
         one_stage = {"partial_channels": channels, "later_partial_channels": (), "later_operations": ()}
         return super().for_warm_start().model_copy(update=one_stage)
@@ -109,13 +109,13 @@ class DrNASLoop(BilevelLoop):
             self.alphas_optimiser.param_groups[0]["weight_decay"] = 0.0
 
     def reshape(self) -> None:
-        """Have the partial channels of the last epoch that was done."""
+        """Set the partial channels of the last finished epoch."""
         stage = self.config.stage_of(max(len(self.history) - 1, 0))
         if stage > 0:
             self.take(self.new_supernet(self.config.later_partial_channels[stage - 1]))
 
     def begin_epoch(self) -> None:
-        """Prune and widen where a later stage begins."""
+        """Prune and widen at the start of a later stage."""
         epoch = len(self.history)
         stage = self.config.stage_of(epoch)
         if stage > 0 and epoch == self.config.first_epoch(stage):
@@ -124,7 +124,7 @@ class DrNASLoop(BilevelLoop):
         super().begin_epoch()
 
     def warming_up(self) -> bool:
-        """Whether the stage has just begun."""
+        """Whether the stage is in its warm-up."""
         epoch = len(self.history)
         return epoch - self.config.first_epoch(self.config.stage_of(epoch)) < self.config.warmup_epochs
 
@@ -133,19 +133,19 @@ class DrNASLoop(BilevelLoop):
         self._seed = int(torch.randint(SEEDS, (), generator=self.generator))
 
     def mixture(self) -> Mixture:
-        """A draw from the Dirichlet distributions of the kept operations; the others weigh nothing."""
+        """A draw from the Dirichlet distributions of the kept operations; the others have weight zero."""
         concentrations = self._log_concentrations().exp().double().clamp(min=LEAST_CONCENTRATION)
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(self._seed)
             drawn = Dirichlet(concentrations).rsample().to(self.alphas[0].dtype)
-        if not bool(self._columns.all()):  # a Dirichlet of fewer options is one of more, normalised
+        if not bool(self._columns.all()):  # a Dirichlet of fewer options is a normalised one of more options
             drawn = drawn * self._columns.gather(1, self.state["kept"])
             drawn = drawn / drawn.sum(dim=1, keepdim=True)
         weights = torch.zeros_like(self.alphas[0]).scatter(1, self.state["kept"], drawn)
         return Mixture(weights, self.edge_weights())
 
     def alphas_loss(self, batch: Batch) -> Tensor:
-        """That of DARTS, and the divergence from the uniform Dirichlet where it regularises."""
+        """The loss of DARTS, plus the divergence from the uniform Dirichlet if that is the regulariser."""
         loss = super().alphas_loss(batch)
         if self.config.regulariser == "l2":
             return loss
@@ -159,7 +159,7 @@ class DrNASLoop(BilevelLoop):
         return Relaxation(self.task.space, scores, *self.alphas[1:])
 
     def _log_concentrations(self) -> Tensor:
-        """[D, K] log(elu(alphas) + 1) of the kept operations, without rounding where elu is near -1."""
+        """[D, K] log(elu(alphas) + 1) of the kept operations, without rounding errors for elu near -1."""
         kept = self.operation_alphas.gather(1, self.state["kept"])
         return torch.where(kept > 0, kept.clamp(min=0).log1p(), kept)
 
@@ -169,13 +169,13 @@ class DrNASLoop(BilevelLoop):
         self.state["kept"] = kept.gather(1, strongest)
 
     def _widen(self, partial_channels: int) -> None:
-        """Take a supernet of more worked channels, its weights and their momentum copied from the present one."""
+        """Use a supernet with more channels through operations; weights and momentum come from the present one."""
         narrow, optimiser = self.supernet, self.weights_optimiser
         self.take(self.new_supernet(partial_channels))
         for old, new in zip(narrow.parameters(), self.supernet.parameters(), strict=True):
             sources = channel_sources(old.shape, new.shape, self.generator)
             new.data.copy_(net2wider(old.detach(), sources))
-            if (buffer := optimiser.state[old].get("momentum_buffer")) is not None:  # none without momentum
+            if (buffer := optimiser.state[old].get("momentum_buffer")) is not None:  # no buffer without momentum
                 momentum = torch.empty_like(new).copy_(net2wider(buffer, sources))
                 self.weights_optimiser.state[new]["momentum_buffer"] = momentum
 
@@ -190,10 +190,11 @@ class DrNAS(Darts):
     needs_partial_channels: ClassVar[bool] = True
 
     def __init__(self, config: DrNASConfig | None = None) -> None:
-        """Take the settings, the authors' where none are given.
+        """Store the settings; the defaults are the authors'.
 
         Raises:
-            UsageError: the settings of stages do not fit together, or the warm-up leaves the alphas no epoch of one.
+            UsageError: the settings of stages do not fit together, or the warm-up leaves no epoch of a stage for the
+                alphas.
         """
         super().__init__(config)
         assert isinstance(self.config, DrNASConfig)
@@ -209,11 +210,11 @@ def _check_stages(config: DrNASConfig) -> None:
         )
     for name, values in (("partial channels", (config.partial_channels, *channels)), ("operations", operations)):
         if list(values) != sorted(values, reverse=True):
-            raise UsageError(f"{name} only fall from stage to stage, got {', '.join(map(str, values))}")
+            raise UsageError(f"{name} must fall from stage to stage, got {', '.join(map(str, values))}")
     bounds = [*map(config.first_epoch, range(config.stages)), config.epochs]
     shortest = min(end - start for start, end in zip(bounds, bounds[1:], strict=False))
     if config.warmup_epochs >= shortest:
         raise UsageError(
-            f"a warm-up of {config.warmup_epochs} epochs a stage leaves the alphas none of {shortest}: give fewer, or "
+            f"a warm-up of {config.warmup_epochs} epochs a stage leaves none of {shortest} for alphas: give fewer, or "
             f"more than {config.epochs} epochs for {config.stages} stages"
         )

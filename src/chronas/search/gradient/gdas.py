@@ -1,27 +1,25 @@
-"""One option sampled per decision, and how a gradient passes: straight-through Gumbel-softmax and ReinMax.
+"""GDAS: each step samples one operation of each edge and computes only it (Dong and Yang, arXiv 1910.04465).
 
-Straight-through (Jang et al., arXiv 1611.01144; GDAS, arXiv 1910.04465): the one-hot sample goes forward, the gradient
-is that of the softmax of noisy alphas at a temperature. Its mean is the gradient of another function, unless the
-temperature is low, where it varies much.
+The sample goes forward unchanged. The gradient passes through an estimator: a straight-through Gumbel-softmax whose
+temperature falls linearly with the epochs, or ReinMax. Derivation and costs are those of DARTS, on the softmax of the
+alphas without noise.
+
+Straight-through (Jang et al., arXiv 1611.01144; GDAS): the one-hot sample goes forward, the gradient is that of the
+softmax of noisy alphas at a temperature. Its mean is the gradient of another function unless the temperature is low,
+where its variance is large.
 
 ReinMax (Liu et al., arXiv 2304.08612, algorithm 2; https://github.com/microsoft/ReinMax): the gradient is that of
-Heun's method between the sample and the distribution; at temperature 1 its mean is exact for every quadratic function
+Heun's method between the sample and the distribution. At temperature 1 its mean is exact for every quadratic function
 of one decision. It needs the gradient of every option, also of those that were not sampled.
 
+We differ from the published code (https://github.com/D-X-Y/AutoDL-Projects, exps/NAS-Bench-201-algos/GDAS.py,
+search_model_gdas.py and configs/nas-benchmark/algos/GDAS.config) in some points. There an operation that was not
+sampled adds its weight, a zero that carries gradient, to every pixel; here it has no effect. The alphas' step comes
+first, the weights' learning rate changes by epoch and not by batch, and their momentum is not Nesterov's. ReinMax
+computes all operations in the alphas' step, because it needs their gradients; MODNAS (arXiv 2402.18213), whose
+temperature of 1 we use, gives it only the gradients of the sampled ones.
+
 Letters: `D` decisions, `O` options.
-
-GDAS: one operation of each edge is sampled in every step, and only it is computed (Dong and Yang, arXiv 1910.04465).
-
-The sample goes through the supernet as it is, the gradient through a Gumbel-softmax whose temperature falls linearly
-with the epochs (`estimators`); ReinMax can take its place. Derivation and costs are those of DARTS, on the softmax of
-the alphas without noise.
-
-Where we differ from the published code (https://github.com/D-X-Y/AutoDL-Projects, exps/NAS-Bench-201-algos/GDAS.py,
-search_model_gdas.py and configs/nas-benchmark/algos/GDAS.config): there an operation that was not sampled adds its
-weight, a zero that carries gradient, to every pixel; here it takes no part. The alphas' step comes first, the weights'
-learning rate changes by epoch and not by batch, and their momentum is not Nesterov's. ReinMax computes all operations
-in the alphas' step, as it needs their gradients; MODNAS (arXiv 2402.18213), whose temperature of 1 is taken, gives it
-those of the sampled ones.
 """
 
 from __future__ import annotations
@@ -45,13 +43,13 @@ Sample = Callable[[Tensor, Tensor, float], Tensor]  # alphas [D, O], Gumbel nois
 
 @dataclass(frozen=True)
 class Estimator:
-    """How to sample one option per decision.
+    """A way to sample one option for each decision, with a gradient.
 
     Attributes:
-        sample: gives exact one-hot rows, differentiable in the alphas; what is sampled follows softmax(alphas).
-        needs_all: whether the gradient of every option is needed, not of the sampled one alone.
-        temperatures: of the first and of the last epoch where nobody says otherwise.
-        least_temperature: below which it is not meant to be used.
+        sample: returns exact one-hot rows, differentiable in the alphas; samples follow softmax(alphas).
+        needs_all: whether it needs the gradient of every option, not only of the sampled one.
+        temperatures: default temperatures of the first and of the last epoch.
+        least_temperature: smallest allowed temperature.
     """
 
     sample: Sample
@@ -61,7 +59,7 @@ class Estimator:
 
 
 def gumbel_noise(shape: Sequence[int], generator: torch.Generator) -> Tensor:
-    """Independent standard Gumbel numbers, all finite."""
+    """Independent standard Gumbel samples, all finite."""
     exponential = torch.empty(tuple(shape)).exponential_(generator=generator)
     return -exponential.clamp_(min=torch.finfo(exponential.dtype).tiny).log()
 
@@ -76,7 +74,7 @@ def reinmax(alphas: Tensor, noise: Tensor, temperature: float) -> Tensor:
     """[D, O] one-hot rows with the gradient of Heun's method; temperatures above 1 trade bias for less variance."""
     hard = _sampled(alphas, noise)
     middle = (hard + (alphas / temperature).softmax(dim=1)).detach() / 2
-    at_middle = ((middle.log() - alphas).detach() + alphas).softmax(dim=1)  # its value is `middle`, its gradient there
+    at_middle = ((middle.log() - alphas).detach() + alphas).softmax(dim=1)  # `middle`, with the gradient there
     soft = 2 * at_middle - alphas.softmax(dim=1) / 2
     return hard + (soft - soft.detach())
 
@@ -95,13 +93,13 @@ Temperature = Annotated[float, Field(gt=0, le=1e3)]
 
 
 class GdasConfig(BilevelConfig):
-    """Settings of GDAS; the defaults are those of its authors for NAS-Bench-201."""
+    """Settings of GDAS; the defaults are its authors' for NAS-Bench-201."""
 
     epochs: int = Field(default=240, ge=1, le=10_000, description="passes over the search's training images")
     depth: int = Field(default=5, ge=1, le=200, description="cells of the supernet (nasbench201: cells a stage)")
     weight_decay: float = Field(default=5e-4, ge=0, le=1, description="of the weights")
     estimator: Literal["straight-through", "reinmax"] = Field(
-        default="straight-through", description="how a gradient passes through a sample"
+        default="straight-through", description="the way a gradient passes through a sample"
     )
     temperatures: tuple[Temperature, Temperature] | None = Field(
         default=None, description="of the first and the last epoch; none: 10 and 0.1, with ReinMax 1 and 1"
@@ -116,12 +114,12 @@ class GdasLoop(BilevelLoop):
 
     @property
     def estimator(self) -> Estimator:
-        """How a gradient passes."""
+        """The estimator of the gradient."""
         return ESTIMATORS[self.config.estimator]
 
     @property
     def temperature(self) -> float:
-        """Of this epoch; after the search that of the last one."""
+        """The temperature of this epoch; after the search, that of the last one."""
         first, last = self.config.temperatures or self.estimator.temperatures
         progress = min(len(self.history) / max(self.config.epochs - 1, 1), 1.0)
         return first + (last - first) * progress
@@ -145,10 +143,10 @@ class Gdas(Darts):
     loop: ClassVar[type[BilevelLoop]] = GdasLoop
 
     def __init__(self, config: GdasConfig | None = None) -> None:
-        """Take the settings, the authors' where none are given.
+        """Store the settings; the defaults are the authors'.
 
         Raises:
-            UsageError: the warm-up leaves the alphas no epoch, or a temperature is too low for the estimator.
+            UsageError: the warm-up leaves no epoch for the alphas, or a temperature is too low for the estimator.
         """
         super().__init__(config)
         assert isinstance(self.config, GdasConfig)

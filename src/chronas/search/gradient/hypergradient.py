@@ -1,9 +1,9 @@
 """The gradient of the validation loss with respect to the alphas, first and second order (DARTS, arXiv 1806.09055).
 
-First order takes the weights as they are. Second order takes the weights after one step of SGD on the training loss,
-w' = w - rate * (momentum * buffer + dL_train/dw + weight_decay * w), and differentiates through that step; the
-product of Hessian and vector is a finite difference of the alphas' gradients at w +- r v, with r = 0.01 / |v| as in
-the original code.
+First order uses the present weights. Second order uses the weights after one step of SGD on the training loss, w' = w -
+rate * (momentum * buffer + dL_train/dw + weight_decay * w), and differentiates through that step; the product of
+Hessian and vector is a finite difference of the alphas' gradients at w +- r v, with r = 0.01 / |v| as in the original
+code.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ Loss = Callable[[], Tensor]
 
 @dataclass(frozen=True)
 class SgdStep:
-    """The step of the weights that second order looks ahead by; `buffers` are the momentum buffers, one a weight."""
+    """The step of the weights for the look-ahead of second order; `buffers` has one momentum buffer for each weight."""
 
     learning_rate: float
     momentum: float
@@ -35,21 +35,21 @@ class SgdStep:
 def first_order(
     validation_loss: Loss, weights: Sequence[Tensor], alphas: Sequence[Tensor], group: ProcessGroup = SINGLE_PROCESS
 ) -> list[Tensor]:
-    """dL_validation / dlogits at the present weights, one for each of `alphas`; no weight's gradient is computed.
+    """dL_validation / dalphas at the present weights, one for each of `alphas`; weights get no gradient.
 
     Args:
         validation_loss: computes the loss on one validation batch at the present weights and alphas.
         weights: parameters of the loss; they are constants while it is computed.
-        alphas: what to differentiate by.
-        group: processes whose losses' mean is meant.
+        alphas: the tensors to differentiate by.
+        group: processes whose mean loss is differentiated.
     """
     with _constant(weights):
         return gradients_of(validation_loss(), alphas, group)
 
 
 def gradients_of(loss: Tensor, inputs: Sequence[Tensor], group: ProcessGroup = SINGLE_PROCESS) -> list[Tensor]:
-    """Of the mean of all processes' losses by each input; zeros for one that has no part in it."""
-    if not loss.requires_grad:  # no input has: a sampled path may let no image through
+    """The gradient of the processes' mean loss with respect to each input; zeros for an unused input."""
+    if not loss.requires_grad:  # no input is used: a sampled path may be disconnected
         return [torch.zeros_like(each) for each in inputs]
     found = group.mean(torch.autograd.grad(loss, inputs, materialize_grads=True))
     return [each for each in found if each is not None]
@@ -63,15 +63,15 @@ def second_order(
     step: SgdStep,
     group: ProcessGroup = SINGLE_PROCESS,
 ) -> list[Tensor]:
-    """dL_validation(w'(alphas), alphas) / dlogits, one tensor for each of `alphas`; the weights are left as they were.
+    """dL_validation(w'(alphas), alphas) / dalphas, one tensor for each of `alphas`; the weights are restored.
 
     Args:
         validation_loss: computes the loss on one validation batch at the present weights and alphas.
         train_loss: the same on one training batch.
         weights: parameters of both losses.
-        alphas: what to differentiate by.
-        step: the look-ahead.
-        group: processes whose losses' means are meant.
+        alphas: the tensors to differentiate by.
+        step: the look-ahead step.
+        group: processes whose mean losses are differentiated.
     """
     before = [weight.detach().clone() for weight in weights]
     ahead = gradients_of(train_loss(), weights, group)
@@ -90,7 +90,7 @@ def second_order(
     with torch.no_grad():
         for weight, saved in zip(weights, before, strict=True):
             weight.copy_(saved)
-    if not sides:  # the loss depends on no weight: a sampled path may let no image through
+    if not sides:  # the loss depends on no weight: a sampled path may be disconnected
         return direct
     return [
         gradient - step.learning_rate * (plus - minus) * norm / (2 * RADIUS)
@@ -115,7 +115,7 @@ def _slopes_at(
 
 @contextmanager
 def _constant(weights: Sequence[Tensor]) -> Iterator[None]:
-    """Let no graph have a way to the weights: a function of ours in it cannot know that their gradient is not asked."""
+    """Stop gradients to the weights, because our own autograd functions cannot know that they are not needed."""
     for weight in weights:
         weight.requires_grad = False
     try:

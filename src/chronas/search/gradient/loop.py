@@ -1,9 +1,9 @@
-"""BilevelLoop on weights and alphas in turn: the state of a bilevel search and its two steps.
+"""The loop of a bilevel search: alternate gradient steps on weights and on alphas.
 
-Each step is lean: the alphas' step computes no weight's gradient, the weights' step none of the alphas'. Each takes the
-next batch of its own loader. An operation whose weight in the mixture is zero is not computed, and has no gradient.
+The alphas' step computes no gradients of weights, and the weights' step none of alphas. Each takes the next batch of
+its own loader. An operation with weight zero in the mixture is not computed and has no gradient.
 
-What is here is DARTS. A method is a subclass that overrides what differs: `begin_epoch`, `draw`, `mixture`,
+The base class is DARTS. Another method is a subclass that overrides some of `begin_epoch`, `draw`, `mixture`,
 `alphas_loss`, `costs_term`, `weights_loss`, `step`, `relaxation`, `update`.
 
 Letters: `D` decisions, `O` relaxed options.
@@ -36,12 +36,12 @@ Batch = tuple[Tensor, Tensor]
 
 
 class Mixture(NamedTuple):
-    """What a supernet is given beside images.
+    """The inputs of a supernet besides images.
 
     Attributes:
         operations: [D, O] weights of operations.
         edges: [D] weights of edges, or None.
-        computed: [D, O] the operations to compute and to have a gradient; None for those of a weight that is not zero.
+        computed: [D, O] mask of the operations to compute and to get gradients; None: those with a nonzero weight.
     """
 
     operations: Tensor
@@ -56,30 +56,30 @@ class Means:
         self._sums: dict[str, tuple[float, int]] = {}
 
     def add(self, name: str, value: float) -> None:
-        """Count a value in."""
+        """Add a value."""
         total, count = self._sums.get(name, (0.0, 0))
         self._sums[name] = total + value, count + 1
 
     def get(self, name: str) -> float | None:
-        """The mean, or None where there was no value."""
+        """The mean, or None without values."""
         total, count = self._sums.get(name, (0.0, 0))
         return total / count if count else None
 
 
 class BilevelLoop:
-    """What a bilevel search changes while it runs; `checkpoint` saves and restores it.
+    """The state of a bilevel search; `checkpoints` saves and restores it.
 
     Attributes:
         supernet: the shared weights.
-        alphas: [D, O], and [D] with edge normalisation; no optimiser of weights sees them.
+        alphas: [D, O], and [D] with edge normalisation; not part of the weights' optimiser.
         weights_optimiser: SGD.
         alphas_optimiser: Adam.
         train: batches for the weights.
         validation: batches for the alphas.
-        generator: draws the architectures of the costs' term, and what a method draws.
-        objective: the costs' term with its multipliers.
-        history: a JSON object for each epoch done.
-        state: tensors by name that a method keeps beside these; they are in each checkpoint.
+        generator: random generator for the cost term and for the method.
+        objective: the cost term with its multipliers.
+        history: a row for each finished epoch.
+        state: further tensors of a method, by name; they are in each checkpoint.
     """
 
     def __init__(self, task: Task, config: BilevelConfig, objective: Objective) -> None:
@@ -108,13 +108,13 @@ class BilevelLoop:
         self._means = Means()
 
     def new_supernet(self, partial_channels: int) -> Supernet:
-        """A supernet with its first weights; `partial_channels` as in `build_supernet`."""
+        """A supernet with initial weights; `partial_channels` as in `build_supernet`."""
         config = self.config
         size = self.task.size.model_copy(update={"width": config.width, "depth": config.depth})
         return build_supernet(self.task.space, size, partial_channels=partial_channels, seed=self.task.seed)
 
     def take(self, supernet: Supernet) -> None:
-        """Go on with this supernet and a new optimiser of its weights."""
+        """Continue with this supernet and a new optimiser of its weights."""
         self.supernet = supernet
         self.weights = list(supernet.parameters())
         self.weights_optimiser = torch.optim.SGD(
@@ -125,62 +125,62 @@ class BilevelLoop:
             foreach=True,
         )
 
-    # ---- what a method may override, in the order of calls
+    # ---- methods to override, in the order of calls
 
     def reshape(self) -> None:
-        """Before a checkpoint's tensors come in: have the shapes that its history and `state` tell; nothing here."""
+        """Before a checkpoint's tensors are loaded, set the shapes for its history and `state`; nothing here."""
 
     def begin_epoch(self) -> None:
-        """Set the epoch's learning rate, on a cosine; where a method has stages, they change here."""
+        """Set the epoch's learning rate, on a cosine; a method with stages changes them here."""
         self._set_learning_rate(len(self.history))
         self._means = Means()
 
     def warming_up(self) -> bool:
-        """Whether the alphas stay in this epoch."""
+        """Whether the alphas stay fixed in this epoch."""
         return len(self.history) < self.config.warmup_epochs
 
     def step(self) -> None:
-        """One step of the alphas, unless the warm-up lasts, and one of the weights, each on its next batch."""
+        """One step of the alphas, except during the warm-up, and one of the weights, each on its next batch."""
         batch = next(self.train)
         if not self.warming_up():
             self._step_alphas(batch, next(self.validation))
         self._step_weights(batch)
 
     def draw(self) -> None:
-        """Draw what is random in a step, so that all losses of the step see the same; nothing here."""
+        """Draw the random numbers of a step, so that all its losses use the same ones; nothing here."""
 
     def mixture(self) -> Mixture:
-        """What operations and edges weigh in this step, differentiable in the alphas."""
+        """The weights of operations and edges in this step, differentiable in the alphas."""
         relaxation = self.relaxation()
         return Mixture(relaxation.operation_weights(), relaxation.edge_weights())
 
     def alphas_loss(self, batch: Batch) -> Tensor:
-        """[] what the alphas' step descends on, costs aside, on a validation batch."""
+        """[] the loss of the alphas' step without costs, on a validation batch."""
         return self.loss(batch, self.mixture(), "validation")
 
     def costs_term(self) -> Tensor:
-        """[] what costs add to the alphas' loss, where they have a part in the search."""
+        """[] the cost term of the alphas' loss, if costs have a part in the search."""
         return self.objective.term(self.relaxation(), self.generator)
 
     def weights_loss(self, batch: Batch) -> Tensor:
-        """[] what the weights' step descends on, on a training batch."""
+        """[] the loss of the weights' step, on a training batch."""
         with torch.no_grad():
             mixed = self.mixture()
         return self.loss(batch, Mixture(mixed.operations, mixed.edges), "train")
 
     def relaxation(self) -> Relaxation:
-        """The distribution that the alphas stand for now: costs are expected under it, candidates derived from it."""
+        """The distribution of the present alphas, for expected costs and derived candidates."""
         return Relaxation(self.task.space, *self.alphas)
 
-    # ---- what a method may call
+    # ---- methods for subclasses to call
 
     def loss(self, batch: Batch, mixed: Mixture, kind: Literal["train", "validation"] | None = None) -> Tensor:
-        """Cross-entropy [] of the supernet; counted into the epoch's means where it has a kind.
+        """Cross-entropy [] of the supernet; with a `kind`, it is added to the epoch's means.
 
-        Where processes share the batch, the mean of what each of them gets is meant.
+        If processes share the batch, the result is scaled so that its mean over processes is the loss of the batch.
 
         Raises:
-            DivergedError: it is counted and no longer finite.
+            DivergedError: it has a kind and is not finite.
         """
         group, whole = self.task.group, len(batch[1])
         images, labels = (each[group.part(whole)] for each in batch)
@@ -198,22 +198,22 @@ class BilevelLoop:
 
     @property
     def operation_alphas(self) -> Tensor:
-        """[D, O] the alphas of operations, with a softmax of zero where a decision has fewer options."""
+        """[D, O] the alphas of operations; columns that a decision lacks have a softmax of zero."""
         return padded(self.task.space, self.alphas[0])
 
     def edge_weights(self) -> Tensor | None:
-        """[D] what edges weigh now; None without edge normalisation."""
+        """[D] the present weights of edges; None without edge normalisation."""
         return self.relaxation().edge_weights() if self.config.edge_normalisation else None
 
     def discrete(self, architecture: Architecture) -> Mixture:
-        """What makes the supernet compute one architecture."""
+        """The mixture with which the supernet computes one architecture."""
         operations, edges = discrete_weights(architecture)
         return Mixture(operations, edges if self.config.edge_normalisation else None)
 
     def update(
         self, optimiser: torch.optim.Optimizer, parameters: Sequence[Tensor], gradients: Sequence[Tensor | None]
     ) -> None:
-        """One step of an optimiser; the gradients of weights are clipped, and what has none stays as it is."""
+        """One step of an optimiser: gradients of weights are clipped, parameters without a gradient stay unchanged."""
         for parameter, gradient in zip(parameters, gradients, strict=True):
             parameter.grad = gradient
         if optimiser is self.weights_optimiser:
@@ -222,17 +222,17 @@ class BilevelLoop:
         optimiser.zero_grad(set_to_none=True)
 
     def descend_alphas(self, objective: Objective, steps: int) -> Iterator[int]:
-        """Steps of the alphas alone, on another objective and with a fresh optimiser; tells the number of each."""
+        """Steps of the alphas only, on another objective with a fresh optimiser; yields the number of each step."""
         self.objective = objective
         self.alphas_optimiser.state.clear()
-        self._set_learning_rate(max(len(self.history) - 1, 0))  # second order looks ahead by it
+        self._set_learning_rate(max(len(self.history) - 1, 0))  # for the look-ahead of second order
         for step in range(steps):
             self._step_alphas(next(self.train), next(self.validation))
             yield step + 1
 
     @contextmanager
     def unmoved(self) -> Iterator[None]:
-        """Leave alphas, batches, random numbers and the objective of a search that is done as they were before."""
+        """Restore alphas, batches, random numbers and the objective of a finished search after the block."""
         alphas = [each.detach().clone() for each in self.alphas]
         generator, objective = self.generator.get_state(), self.objective
         loaders = {loader: loader.state() for loader in (self.train, self.validation)}
@@ -273,7 +273,7 @@ class BilevelLoop:
         self.update(self.weights_optimiser, self.weights, gradients)
 
     def _set_learning_rate(self, epoch: int) -> None:
-        """That of an epoch 0.., on a cosine."""
+        """Set the learning rate of an epoch (counted from 0), on a cosine."""
         progress = (1 + math.cos(math.pi * epoch / self.config.epochs)) / 2
         low, high = self.config.final_learning_rate, self.config.learning_rate
         for group in self.weights_optimiser.param_groups:
@@ -288,7 +288,7 @@ class BilevelLoop:
         return SgdStep(self._learning_rate(), self.config.momentum, self.config.weight_decay, buffers)
 
     def end_epoch(self) -> None:
-        """Write the epoch into the history."""
+        """Add the epoch to the history."""
         relaxation = self.relaxation()
         mode = relaxation.mode()
         self.history.append(

@@ -1,18 +1,19 @@
-"""ProxylessNAS: weights on one sampled path, alphas on two (Cai et al., arXiv 1812.00332).
+"""ProxylessNAS: weights are trained on one sampled path, alphas on two (Cai et al., arXiv 1812.00332).
 
-A weights' step trains the one block of each layer that was drawn from the alphas. A alphas' step draws two blocks of
-each layer, without replacement, and which of the two acts from the softmax of these two; both are computed, and the
-gradient of the loss by the binary gates goes to the two alphas through that softmax. After the step both are shifted
-by one amount, so that the probabilities of all other blocks stay. So no step holds more than two paths in memory.
+A step of the weights trains one block of each layer, drawn from the alphas. A step of the alphas draws two blocks of
+each layer without replacement, and one of the two from their softmax as the active one. Both are computed, and the
+gradient with respect to the binary gates passes to the two alphas through that softmax. After the step both alphas are
+shifted by one amount, so that the probabilities of all other blocks stay the same. So no step holds more than two paths
+in memory.
 
 Facts are from the paper and from mode "two" of https://github.com/mit-han-lab/proxylessnas (search/modules/mix_op.py,
-search/nas_manager.py). As there, costs are expected under the same two blocks a layer: exactly, where they are
-linear in the encoding, as those of a look-up table are. Limits are held by the most probable architecture of all.
+search/nas_manager.py). As there, expected costs are over the same two blocks of each layer, exactly if costs are linear
+in the encoding, as those of a look-up table. Limits apply to the most probable architecture.
 
-Where we differ: the weights and limits of `objective` take the place of a power of log latency; a step of the alphas
-goes with each of the weights (the paper's text; in the code with each fifth); warm-up and search share one cosine of
-the learning rate; momentum is not Nesterov's and labels are not smoothed. What was not drawn stays where it is also
-where the alphas have momentum or decay. On cells an edge is what a layer is here.
+We differ in some points. The weights and limits of `objective` replace a power of log latency. Each step of the weights
+has a step of the alphas (as in the paper's text; in the code every fifth). Warm-up and search share one cosine of the
+learning rate; momentum is not Nesterov's and labels are not smoothed. Alphas that were not drawn stay unchanged even
+with momentum or decay. For cells, edges take the place of layers.
 
 Letters: `D` decisions, `O` relaxed options.
 """
@@ -31,19 +32,20 @@ from chronas.search.gradient.darts import Darts
 from chronas.search.gradient.loop import Batch, BilevelLoop, Mixture
 from chronas.search.relaxation import PADDING, Relaxation
 
-TINY = 1e-30  # least chance: softmax may round one to zero, and two are to be drawn
+TINY = 1e-30  # smallest probability: softmax may round one to zero, and two options must be drawn
 
 
 class ProxylessConfig(BilevelConfig):
     """Settings of ProxylessNAS for FBNet on 32x32 images.
 
-    Sources: epochs, warm-up, batch and learning rate are HW-NAS-Bench's for this space (arXiv 2103.10584, appendix);
-    the optimiser of alphas and the decay of weights are those of https://github.com/mit-han-lab/proxylessnas.
+    Sources: epochs, warm-up, batch and learning rate are those of HW-NAS-Bench for this space (arXiv 2103.10584,
+    appendix); the optimiser of alphas and the decay of weights are those of
+    https://github.com/mit-han-lab/proxylessnas.
     """
 
     epochs: int = Field(default=120, ge=1, le=10_000, description="passes over the search's training images")
     batch: int = Field(default=128, ge=2, le=65_536, description="images of a step, of weights and of alphas")
-    depth: int = Field(default=1, ge=1, le=200, description="times each block stands in a row; cells of the supernet")
+    depth: int = Field(default=1, ge=1, le=200, description="repetitions of each block; cells of the supernet")
     warmup_epochs: int = Field(default=30, ge=0, le=10_000, description="first epochs, in which the alphas stay")
     learning_rate: float = Field(default=0.05, gt=0, le=10, description="of SGD on the weights, at first")
     final_learning_rate: float = Field(default=0.0, ge=0, le=10, description="of SGD on the weights, at last; cosine")
@@ -54,13 +56,13 @@ class ProxylessConfig(BilevelConfig):
 
 
 class ProxylessLoop(BilevelLoop):
-    """DARTS's steps on one path and on two."""
+    """DARTS's steps, on one path for weights and two for alphas."""
 
     _pair: Tensor
     _open: Tensor
 
     def draw(self) -> None:
-        """Draw two paths, and which of them acts."""
+        """Draw two paths, and the active one of them."""
         self._pair = two_paths(self.operation_alphas, self.generator)
         self._open = one_path(self._among(), self.generator)
 
@@ -69,20 +71,20 @@ class ProxylessLoop(BilevelLoop):
         return Mixture(gates(self._among(), self._open), self.relaxation().edge_weights(), self._pair)
 
     def weights_loss(self, batch: Batch) -> Tensor:
-        """[] of one path."""
+        """[] the loss of one path."""
         with torch.no_grad():
             edges = self.relaxation().edge_weights()
         return self.loss(batch, Mixture(one_path(self.operation_alphas, self.generator), edges), "train")
 
     def costs_term(self) -> Tensor:
-        """[] what costs add, among two paths."""
+        """[] the cost term over two paths."""
         among = Relaxation(self.task.space, self._among(), *self.alphas[1:])
         return self.objective.term(among, self.generator, limited=self.relaxation())
 
     def update(
         self, optimiser: torch.optim.Optimizer, parameters: Sequence[Tensor], gradients: Sequence[Tensor | None]
     ) -> None:
-        """One step of an optimiser, after which the alphas that were not drawn have the probabilities of before."""
+        """One step of an optimiser; afterwards, alphas that were not drawn have their previous probabilities."""
         before = self.alphas[0].detach().clone()
         super().update(optimiser, parameters, gradients)
         if optimiser is self.alphas_optimiser:
@@ -90,7 +92,7 @@ class ProxylessLoop(BilevelLoop):
                 self.alphas[0].copy_(shifted(self.alphas[0], before, self._pair))
 
     def _step_weights(self, batch: Batch) -> None:
-        """Blocks that were not drawn have no gradient, so that they neither decay nor go on."""
+        """One step of the weights; blocks that were not drawn have no gradient, so they have no decay or momentum."""
         own = torch.autograd.grad(self.weights_loss(batch), self.weights, allow_unused=True)
         gradients = self.task.group.mean(own)
         self.update(self.weights_optimiser, self.weights, gradients)
@@ -115,7 +117,7 @@ def one_path(alphas: Tensor, generator: torch.Generator) -> Tensor:
 
 
 def two_paths(alphas: Tensor, generator: torch.Generator) -> Tensor:
-    """[D, O] True for two options a row, drawn without replacement from the softmax of alphas [D, O]."""
+    """[D, O] True for two options in each row, drawn without replacement from the softmax of alphas [D, O]."""
     chances = alphas.detach().softmax(dim=1).clamp_min(TINY)
     absent = alphas.detach() <= PADDING
     chances = chances.masked_fill(absent & ((~absent).sum(dim=1, keepdim=True) > 1), 0.0)
@@ -130,9 +132,9 @@ def gates(alphas: Tensor, path: Tensor) -> Tensor:
 
 
 def shifted(alphas: Tensor, before: Tensor, pair: Tensor) -> Tensor:
-    """Logits [D, O] whose softmax is that of `before` but for how the options of the pair [D, O] share their sum.
+    """Alphas [D, O] with the softmax of `before`, except for the division within the pair [D, O].
 
-    Shares are those of `alphas`, the pair's after a step.
+    Within the pair, shares are those of `alphas` after the step.
     """
     old, new = (each.masked_fill(~pair, -torch.inf).logsumexp(dim=1, keepdim=True) for each in (before, alphas))
     return torch.where(pair, alphas - new + old, before)

@@ -1,4 +1,4 @@
-"""How the decisions of a space become a network: one file for each kind of topology, which brings all its behaviour."""
+"""Topologies turn the decisions of a space into a network. Each kind is one file with all its behaviour."""
 
 from __future__ import annotations
 

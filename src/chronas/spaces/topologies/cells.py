@@ -1,4 +1,4 @@
-"""Cells repeated in a chain, between a stem and a head: DARTS, NAS-Bench-201, and any other space of small graphs."""
+"""A chain of repeated cells between a stem and a head: DARTS, NAS-Bench-201, and other spaces of small graphs."""
 
 from __future__ import annotations
 
@@ -23,17 +23,17 @@ Pixels = tuple[int, int]  # height and width
 
 @dataclass(frozen=True, eq=False, kw_only=True)
 class CellTopology(Topology):
-    """Cells repeated in a chain.
+    """A chain of repeated cells.
 
     Attributes:
-        cells: the kinds of cell that decisions choose.
+        cells: the kinds of cell; their edges are the decisions.
         layout: depth of the network -> names of the blocks in order; a name is a cell's or "residual" (a fixed
             ResNet basic block of stride 2 that doubles the width).
         stems: "cifar" is conv3x3-BN, "imagenet" divides the size by 8.
-        stem_multiplier: channels of the CIFAR stem over the network's width.
+        stem_multiplier: channels of the CIFAR stem, as a multiple of the network's width.
         normalised_head: whether BN and ReLU stand before the global pooling.
         auxiliary: whether training may add an auxiliary head after two thirds of the cells.
-        operations: of the edges, by the names that decisions use; a class is called with an `OpSpec`.
+        operations: operations of the edges, by option name; their classes are called with an `OpSpec`.
     """
 
     cells: tuple[Cell, ...]
@@ -47,7 +47,7 @@ class CellTopology(Topology):
     small_depth: int = 5
 
     def check(self, space: Space, size: NetworkSize) -> None:
-        """As `Topology.check`; where cells have two inputs, images are halved in two halves of the channels."""
+        """As `Topology.check`; cells with two inputs halve images in two halves of the channels, so they need two."""
         super().check(space, size)
         if size.width < 2 and any(cell.inputs > 1 for cell in self.cells):
             raise UsageError(
@@ -55,18 +55,18 @@ class CellTopology(Topology):
             )
 
     def plan(self, architecture: Architecture, size: NetworkSize, *, auxiliary: bool = False) -> NetworkPlan:
-        """Stem, blocks and head by the size, cells by the architecture."""
+        """Stem, blocks and head from the size, cells from the architecture."""
         cells = {cell.name: self._cell(architecture, cell) for cell in self.cells}
         return self.frame(size, cells, auxiliary=auxiliary)
 
     def frame(self, size: NetworkSize, cells: Mapping[str, CellPlan], *, auxiliary: bool = False) -> NetworkPlan:
-        """The plan of a network with these cells; all but the cells depends on the size alone.
+        """The plan of a network with these cells; everything else depends on the size alone.
 
         Args:
-            size: of the network.
-            cells: by name, one of each kind.
-            auxiliary: whether training wants an auxiliary head; there is one where the topology has it and the image
-                is large enough (2 pixels a side after two thirds of the cells).
+            size: size of the network.
+            cells: name -> plan, one for each kind of cell.
+            auxiliary: whether to add an auxiliary head; it is added if the topology has one and the image is large
+                enough (2 pixels a side after two thirds of the cells).
         """
         from chronas.networks.cells import AuxiliaryPlan, NetworkPlan
 
@@ -88,14 +88,14 @@ class CellTopology(Topology):
         )
 
     def edgeless(self, size: NetworkSize) -> NetworkPlan:
-        """The plan of a network whose cells have no edges: the part that every architecture has."""
+        """The plan of a network whose cells have no edges: the part that all architectures share."""
         from chronas.networks.cells import CellPlan
 
         empty = {cell.name: CellPlan(cell.inputs, cell.nodes, (), cell.output, cell.stride) for cell in self.cells}
         return self.frame(size, empty)
 
     def network(self, plan: NetworkPlan) -> nn.Module:
-        """A chain of cells, with this topology's operations."""
+        """A chain of cells with this topology's operations."""
         from chronas.networks.cells import Network
 
         return Network(plan, self.types)
@@ -106,24 +106,24 @@ class CellTopology(Topology):
         return {name: operation.type for name, operation in self.operations.items()}
 
     def tables(self, plan: NetworkPlan) -> Mapping[str, Mapping[str, type[nn.Module]]]:
-        """`OPERATIONS` with those that a plan has; a cell makes `none` for the nodes that have no edges."""
+        """`OPERATIONS` with the operations of a plan, and `none` for nodes without edges."""
         used = {name for cell in plan.cells.values() for _, _, name in cell.edges} | {NOTHING}
         return {"OPERATIONS": {name: kind for name, kind in self.types.items() if name in used}}  # type: ignore[misc]
 
     def supernet(self, space: Space, size: NetworkSize, *, partial_channels: int = 1) -> Supernet:
-        """Mixed operations on all edges; raises `UsageError` where the width does not fit the partial channels."""
+        """Mixed operations on all edges; raises `UsageError` if the width does not fit the partial channels."""
         from chronas.supernets.cells import CellSupernet
 
         return CellSupernet(space, self, size, partial_channels)
 
     def work(self, space: Space, size: NetworkSize) -> SpaceWork:
-        """Exact: the work of an operation depends on its place alone."""
+        """Exact, because the work of an operation depends on its place alone."""
         from chronas.networks.counts import cell_work
 
         return cell_work(space, self, size)
 
     def occurrences(self, space: Space, size: NetworkSize) -> Sequence[int]:
-        """How often each decision's cell stands in a network [D]."""
+        """The number of times that each decision's cell occurs in a network [D]."""
         blocks, found = self.layout(size.depth), [0] * len(space.decisions)
         for cell in self.cells:
             for edge in range(len(cell.edges)):
@@ -138,7 +138,7 @@ class CellTopology(Topology):
         return CellPlan(cell.inputs, cell.nodes, edges, cell.output, cell.stride)
 
     def _blocks(self, size: NetworkSize, stem_channels: int) -> tuple[tuple[BlockPlan, ...], list[int], list[Pixels]]:
-        """The chain of blocks, and the channels and size that leave each."""
+        """The chain of blocks, and the channels and image size at the output of each block."""
         from chronas.networks.cells import BlockPlan
 
         kinds = {cell.name: (cell.inputs, len(cell.output), cell.stride) for cell in self.cells}

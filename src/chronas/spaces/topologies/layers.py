@@ -1,4 +1,4 @@
-"""A chain of blocks, one decision each, between a stem and a head: FBNet, and any other chain of layers."""
+"""A chain of blocks between a stem and a head, one decision for each block: FBNet, and other chains of layers."""
 
 from __future__ import annotations
 
@@ -23,11 +23,12 @@ class LayerTopology(Topology):
     """A chain of blocks.
 
     Attributes:
-        width: channels of the published stem; with another width all channels are in proportion, and even.
+        width: channels of the published stem; for another width, all channels scale in proportion and are rounded to
+            even numbers.
         widths: output channels of each published block.
         heads: channels of the published last 1x1 convolution, by stem.
-        strides: of the stem and then of each block, by stem.
-        operations: the kinds of block, by the names that decisions use; a class is called with a `LayerPlan`.
+        strides: strides of the stem and of each block, by stem.
+        operations: the kinds of block, by option name; their classes are called with a `LayerPlan`.
     """
 
     width: int
@@ -38,15 +39,15 @@ class LayerTopology(Topology):
 
     @property
     def stems(self) -> tuple[str, ...]:  # type: ignore[override]
-        """The stems that have strides."""
+        """The stems for which strides are known."""
         return tuple(self.strides)
 
     def plan(self, architecture: Architecture, size: NetworkSize, *, auxiliary: bool = False) -> ChainPlan:  # noqa: ARG002
-        """Each chosen block stands `size.depth` times in a row; there is no auxiliary head."""
+        """Each chosen block is repeated `size.depth` times; there is no auxiliary head."""
         return self.chain([architecture.operation(d) or "" for d in range(len(architecture.choices))], size)
 
     def chain(self, names: Sequence[str], size: NetworkSize) -> ChainPlan:
-        """The plan of a network of these blocks, one name for each decision."""
+        """The plan of a network of these blocks, one block name for each decision."""
         from chronas.networks.layers import ChainPlan, LayerPlan
 
         def scaled(channels: int) -> int:
@@ -67,7 +68,7 @@ class LayerTopology(Topology):
         )
 
     def network(self, plan: ChainPlan) -> nn.Module:
-        """A chain of blocks, of this topology's kinds."""
+        """A chain of this topology's blocks."""
         from chronas.networks.layers import ChainNetwork
 
         return ChainNetwork(plan, self.types)
@@ -78,28 +79,28 @@ class LayerTopology(Topology):
         return {name: operation.type for name, operation in self.operations.items()}
 
     def tables(self, plan: ChainPlan) -> Mapping[str, Mapping[str, type[nn.Module]]]:
-        """`BLOCK_TYPES` with the kinds of block that a plan has."""
+        """`BLOCK_TYPES` with the kinds of block of a plan."""
         used = {layer.block for layer in plan.layers}
         return {"BLOCK_TYPES": {name: kind for name, kind in self.types.items() if name in used}}  # type: ignore[misc]
 
     def supernet(self, space: Space, size: NetworkSize, *, partial_channels: int = 1) -> Supernet:
-        """A weighted sum of all blocks in each layer; raises `UsageError` where partial channels are asked for."""
+        """A weighted sum of all blocks in each layer; raises `UsageError` if partial channels are asked for."""
         from chronas.supernets.layers import LayerSupernet
 
         return LayerSupernet(space, self, size, partial_channels)
 
     def work(self, space: Space, size: NetworkSize) -> SpaceWork:
-        """Exact: the work of a block depends on its place alone."""
+        """Exact, because the work of a block depends on its place alone."""
         from chronas.networks.counts import layer_work
 
         return layer_work(space, self, size)
 
     def occurrences(self, space: Space, size: NetworkSize) -> Sequence[int]:
-        """How often each block stands in a row [D]."""
+        """The number of repetitions of each block [D]."""
         return [size.depth] * len(space.decisions)
 
     def alike(self, space: Space, size: NetworkSize) -> Sequence[Sequence[int]]:
-        """Decisions by the shapes that enter and leave their layers."""
+        """Decisions grouped by the input and output shapes of their layers."""
         layers = self.chain([decision.options[0] for decision in space.decisions], size).layers
         found: dict[tuple[int, int, int, int], list[int]] = {}
         reduction = self.strides[size.stem][0]

@@ -1,7 +1,8 @@
-"""What lies on a path from a cell's inputs to its output: for single cells, for many at once, and as polynomials.
+"""Reachability in a cell: the states and edges on a path from its inputs to its output.
 
-One code serves Python numbers, numpy arrays and torch tensors: edges that are there are 1, others 0, and "or" is
-1 - (1 - a)(1 - b). Zeros and ones give exact answers; relaxed encodings between them give smooth ones with a gradient.
+The functions work on single cells, on batches, and as polynomials, with Python numbers, numpy arrays or torch tensors.
+A present edge is 1, an absent edge is 0, and "or" is 1 - (1 - a)(1 - b). Zeros and ones give exact answers; relaxed
+encodings in between give smooth answers with a gradient.
 
 Letters: `E` edges of a cell; `...` any shape, such as a batch.
 """
@@ -21,7 +22,7 @@ def reached_states(cell: Cell, present: Sequence[Value]) -> list[Value]:
 
     Args:
         cell: the graph.
-        present: for each of the E edges, whether it is there [...].
+        present: for each of the E edges, 1 if it is present, else 0 [...].
     """
     one = present[0] * 0 + 1
     found: list[Value] = [one] * cell.inputs
@@ -35,7 +36,7 @@ def reached_states(cell: Cell, present: Sequence[Value]) -> list[Value]:
 
 
 def needed_states(cell: Cell, present: Sequence[Value]) -> list[Value]:
-    """For each state, whether the cell's output depends on it; arguments as of `reached_states`."""
+    """For each state, whether the cell's output depends on it; arguments as for `reached_states`."""
     zero = present[0] * 0
     found: list[Value] = [zero] * (cell.inputs + cell.nodes)
     for state in reversed(range(cell.inputs + cell.nodes)):
@@ -48,13 +49,13 @@ def needed_states(cell: Cell, present: Sequence[Value]) -> list[Value]:
 
 
 def live_edges(cell: Cell, present: Sequence[Value]) -> list[Value]:
-    """For each edge, whether it lies on a path from an input to the output; arguments as of `reached_states`."""
+    """For each edge, whether it lies on a path from an input to the output; arguments as for `reached_states`."""
     before, after = reached_states(cell, present), needed_states(cell, present)
     return [there * before[source] * after[target] for there, (source, target) in zip(present, cell.edges, strict=True)]
 
 
 def passes(cell: Cell, present: Sequence[Value]) -> Value:
-    """Whether anything of the inputs comes through to the output; arguments as of `reached_states`."""
+    """Whether the output depends on any input; arguments as for `reached_states`."""
     states = reached_states(cell, present)
     blocked = present[0] * 0 + 1
     for state in cell.output:

@@ -1,11 +1,11 @@
-"""The contract of a topology: how the decisions of a space become a network, and what follows from its kind of graph.
+"""The base class of topologies: a topology turns the decisions of a space into a network.
 
-A topology of a user's own is a subclass in a file outside of chronas. It writes `plan`, `network` and, for searches
-with shared weights, `supernet`. The other methods have defaults that are right for any network, and slower than they
-could be. Measuring, predicting, searching, training, exporting and reporting ask these methods alone: nothing asks for
-the type of a topology.
+A user's own topology is a subclass outside of chronas. It implements `plan`, `network` and, for weight-sharing
+searches, `supernet`. The other methods have defaults that are correct for any network, but slower than a specific
+implementation. Measuring, predicting, searching, training, exporting and reporting use only these methods; no code
+checks the type of a topology.
 
-A topology is imported without torch: methods import what they need of `networks` and `supernets` when they are called.
+Topologies are imported without torch: their methods import parts of `networks` and `supernets` when they are called.
 """
 
 from __future__ import annotations
@@ -33,12 +33,12 @@ class Cell:
 
     Attributes:
         name: "normal", "reduce", ...
-        inputs: number of input states; two means the outputs of the two cells before, each preprocessed to the
-            cell's width by ReLU-conv1x1-BN, one means the block before as it is.
+        inputs: number of input states; two: the outputs of the two previous cells, each preprocessed to the cell's
+            width by ReLU-conv1x1-BN; one: the output of the previous block, unchanged.
         nodes: number of inner states; a node is the sum of its incoming edges.
         edges: (source state, target state), one for each decision, in the order of decisions.
-        first: number of the decision that belongs to the first edge.
-        output: states that are concatenated along channels to the cell's output.
+        first: index of the decision that belongs to the first edge.
+        output: states whose concatenation along channels is the cell's output.
         stride: stride of the edges that leave an input state; 2 halves the image and doubles the width.
     """
 
@@ -51,19 +51,19 @@ class Cell:
     stride: int = 1
 
     def decision(self, edge: int) -> int:
-        """The number of the decision that chooses the operation of edge number `edge`."""
+        """The index of the decision that chooses the operation of edge number `edge`."""
         return self.first + edge
 
 
 class Topology(ABC):
-    """How decisions become a graph; methods in the order in which a network comes to be.
+    """Turns decisions into a graph. Methods are listed in the order in which a network is built.
 
     Attributes:
         stems: the values that `NetworkSize.stem` can have.
-        operations: what is known of the options of its decisions, by name; others are drawn grey.
-        cells: the graphs of which decisions are the edges, for a topology that repeats such graphs; empty for others.
-        small_depth: of networks that train in minutes on a CPU, for presets.
-        partial_channels: whether its supernet can send a part of the channels around the operations (PC-DARTS).
+        operations: facts about the options of its decisions, by name; options without an entry are drawn grey.
+        cells: the graphs whose edges are the decisions, if the topology repeats such graphs; else empty.
+        small_depth: depth of networks that train in minutes on a CPU, for presets.
+        partial_channels: whether its supernet can pass part of the channels around the operations (PC-DARTS).
     """
 
     stems: tuple[str, ...] = ("cifar",)
@@ -76,7 +76,7 @@ class Topology(ABC):
         """Check that networks of this size can be built.
 
         Raises:
-            UsageError: they cannot; says what is possible.
+            UsageError: they cannot; the message says what is possible.
         """
         if size.stem not in self.stems:
             raise UsageError(f"space {space.name} has the stems {', '.join(self.stems)}, got {size.stem!r}")
@@ -85,12 +85,12 @@ class Topology(ABC):
 
     @abstractmethod
     def plan(self, architecture: Architecture, size: NetworkSize, *, auxiliary: bool = False) -> Any:
-        """All that is needed to build a network: plain data, such as a frozen dataclass of numbers and texts.
+        """All data for building a network, as plain data, such as a frozen dataclass of numbers and texts.
 
         Args:
             architecture: of a space with this topology.
             size: input shape, outputs, stem, width and depth; `check` has passed.
-            auxiliary: whether training wants an auxiliary head, where the topology has one.
+            auxiliary: whether to add an auxiliary head, if the topology has one.
         """
 
     @abstractmethod
@@ -101,20 +101,20 @@ class Topology(ABC):
         """
 
     def tables(self, plan: Any) -> Mapping[str, Mapping[str, type[nn.Module]]]:  # noqa: ARG002 - see `CellTopology`
-        """Classes that the network looks up by name: the variable that holds them -> name -> class; for `model.py`."""
+        """Classes that the network looks up by name: variable that holds them -> name -> class; for `model.py`."""
         return {}
 
     def supernet(self, space: Space, size: NetworkSize, *, partial_channels: int = 1) -> Supernet:  # noqa: ARG002
         """The weight-sharing network that holds all architectures of a space, with torch's default initial weights.
 
         Args:
-            space: with this topology.
-            size: of the supernet.
-            partial_channels: one in so many channels goes through the operations; above 1 only where the topology
-                says that it can.
+            space: a space with this topology.
+            size: size of the supernet.
+            partial_channels: one in this many channels goes through the operations; above 1 only if the topology allows
+                partial channels.
 
         Raises:
-            UsageError: it has none, or the size does not fit.
+            UsageError: the topology has no supernet, or the size does not fit.
         """
         raise UsageError(
             f"space {space.name} has no supernet: choose a searcher that trains each network, such as bayesian, or "
@@ -122,10 +122,10 @@ class Topology(ABC):
         )
 
     def work(self, space: Space, size: NetworkSize) -> SpaceWork:
-        """The layers and parameters of all networks, as a part that all have and a part for each slot of the encoding.
+        """The layers and parameters of all networks: a common part, and a part for each slot of the encoding.
 
-        By default each option is counted in a network whose other decisions take their first valid choices, which is
-        exact where the work of decisions adds up.
+        By default, each option is counted in a network whose other decisions take their first valid choices. This is
+        exact if the work of decisions adds up.
 
         Raises:
             UsageError: a network of the space cannot be traced.
@@ -135,13 +135,13 @@ class Topology(ABC):
         return work_by_differences(space, size)
 
     def drawings(self, architecture: Architecture) -> Mapping[str, str]:  # noqa: ARG002 - for topologies with their own
-        """SVG texts of an architecture by what they show; empty: its cells are drawn, or a list of its decisions."""
+        """SVG drawings of an architecture by title; if empty, its cells are drawn, or its decisions are listed."""
         return {}
 
     def occurrences(self, space: Space, size: NetworkSize) -> Sequence[int]:  # noqa: ARG002 - see `CellTopology`
-        """How often each decision's operation stands in a network [D]."""
+        """The number of times that each decision's operation occurs in a network [D]."""
         return [1] * len(space.decisions)
 
     def alike(self, space: Space, size: NetworkSize) -> Sequence[Sequence[int]]:  # noqa: ARG002 - see `LayerTopology`
-        """Decisions whose operations stand at places of the same shapes, and so cost the same, in groups."""
+        """Groups of decisions whose operations have the same shapes and so the same costs."""
         return [(decision,) for decision in range(len(space.decisions))]

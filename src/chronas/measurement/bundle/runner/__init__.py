@@ -1,4 +1,4 @@
-"""What a bundle runs elsewhere: files that need numpy and onnxruntime alone (Python 3.9), and are copied as they are.
+"""The program of a bundle. Its files need only numpy and onnxruntime (Python 3.9); they are copied unchanged.
 
-`bundle.program` copies them with what they import of chronas, which must need no more than they do.
+`bundle.program` copies them with the files of chronas that they import, which must not need other packages.
 """

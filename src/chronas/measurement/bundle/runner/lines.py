@@ -1,4 +1,4 @@
-"""The lines of results.jsonl: each with a checksum of itself, on the disk before the next one is measured."""
+"""The lines of results.jsonl: each has its own checksum and is on the disk before the next measurement."""
 
 from __future__ import annotations
 
@@ -16,21 +16,21 @@ except ImportError:  # Windows has no such locks
     fcntl = None  # type: ignore[assignment]
 
 RESULTS_SCHEMA = "chronas.bundle-results/2"
-INFORMATIVE = ("os", "cores")  # an update of the system makes no other device
+INFORMATIVE = ("os", "cores")  # an update of the system does not make another device
 Line = dict[str, Any]
 
 
 class RefusedError(Exception):
-    """What is wrong, in one line, with what to do."""
+    """An error for the user: what is wrong and what to do, in one line."""
 
 
 def sealed(content: Line) -> str:
-    """A line of results: the content with a checksum of itself."""
+    """A line of results: the content with its checksum."""
     return json.dumps({**content, "check": _check(content)}, allow_nan=False) + "\n"
 
 
 def unsealed(text: str) -> Line | None:
-    """The content of a line that is whole; None where it is cut off or altered."""
+    """The content of a complete line; None for a line that is incomplete or altered."""
     try:
         content = json.loads(text)
         check = content.pop("check")
@@ -44,7 +44,7 @@ def _check(content: Line) -> int:
 
 
 class Results:
-    """The lines that are there, and the file that gets the next ones."""
+    """The existing lines, and the file for further ones."""
 
     def __init__(self, file: BinaryIO, manifest: dict[str, Any], device: dict[str, Any]) -> None:
         self.file = file
@@ -57,7 +57,7 @@ class Results:
         lines = [unsealed(text) for text in content[:whole].decode(errors="replace").splitlines()]
         if lines:
             self._take(lines, manifest, device)
-        file.truncate(whole)  # a line that a kill has cut off is measured again
+        file.truncate(whole)  # a line that was cut off by a kill is measured again
         if not lines:
             created = time.strftime("%Y-%m-%dT%H:%M:%S+00:00", time.gmtime())
             self.write({"schema": RESULTS_SCHEMA, "created": created, "device": device, "manifest": manifest})
@@ -89,7 +89,7 @@ class Results:
             self.references[line["block"], line["round"], line["place"]] = line
 
     def add(self, line: Line) -> None:
-        """Write what one round of a network or of the reference gave."""
+        """Write one round of a network or of the reference."""
         self.write(line)
         self._keep(line)
 
@@ -101,7 +101,7 @@ class Results:
 
 
 def alone(file: BinaryIO) -> None:
-    """Be the only one who writes the results, where the system has file locks."""
+    """Lock the results for this process, if the system has file locks."""
     if fcntl is None:
         sys.stderr.write("this system has no file locks: let only one program measure at a time\n")
         return

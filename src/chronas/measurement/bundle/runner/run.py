@@ -1,16 +1,16 @@
-"""Time the networks of this folder on this machine: what a latency is elsewhere, without chronas.
+"""Time the networks of this folder on this machine, without chronas.
 
     python run.py
 
-needs numpy and onnxruntime (Python 3.9 or newer), and writes results.jsonl: one line for each round of a network, as it
-is measured. Stopped or killed, it goes on where it was. When it is done, bring results.jsonl back:
+needs numpy and onnxruntime (Python 3.9 or newer) and writes results.jsonl, one line for each round of a network. After
+it was stopped or killed, the same command resumes. When it is done, bring results.jsonl back:
 
     chronas table import results.jsonl
 
-Networks are measured in blocks that fit into memory, each block in rounds, each round in a new random order, beside a
-reference network by whose drift latencies are divided; then networks whose interval is still too wide are measured in
-further rounds. All that is decided by manifest.json. Where the system grants it (Linux: to root), timing has real-time
-priority; other programs are the worst enemy of a measurement, so let nothing else run.
+Networks are measured in blocks that fit into memory, each block in rounds, each round in a new random order. A
+reference network is timed in between; latencies are divided by its drift. Networks whose interval is still too wide get
+further rounds. manifest.json holds all these settings. If the system grants it (Linux: to root), timing has real-time
+priority. Other programs disturb measurements most, so run nothing else.
 """
 
 from __future__ import annotations
@@ -35,11 +35,11 @@ from chronas.measurement.bundle.runner.timer import Timer
 
 BUNDLE_SCHEMA: Final = "chronas.bundle/2"
 CPU = "CPUExecutionProvider"
-CPU_NAME = "onnxruntime-cpu"  # what chronas calls this device where chronas is
+CPU_NAME = "onnxruntime-cpu"  # chronas's own name of this device
 
 
 def device(provider: str, threads: int, batch: int) -> dict[str, Any]:
-    """What this machine and its runtime are, as chronas calls it; not whose."""
+    """This machine and its runtime as a fingerprint of chronas, without the names of host or user."""
     plain = provider == CPU
     return {
         "name": CPU_NAME if plain else f"onnxruntime-{provider.replace('ExecutionProvider', '').lower()}",
@@ -55,7 +55,7 @@ def device(provider: str, threads: int, batch: int) -> dict[str, Any]:
 
 
 def read_manifest(folder: Path) -> dict[str, Any]:
-    """The manifest of a bundle whose files are all as they were written."""
+    """The manifest of a bundle, after checking that no file was changed."""
     try:
         manifest: dict[str, Any] = json.loads((folder / "manifest.json").read_text(encoding="utf-8"))
         if manifest["schema"] != BUNDLE_SCHEMA:
@@ -91,14 +91,14 @@ def _measure(words: list[str] | None, folder: Path) -> None:
 
 
 def main(words: list[str] | None = None, folder: Path | None = None) -> int:
-    """Measure the networks of a folder, by default of this file's; 0 done, 2 refused, 130 interrupted."""
+    """Measure the networks of a folder, by default this file's; returns 0 done, 2 refused, 130 interrupted."""
     try:
         _measure(words, folder or Path(__file__).resolve().parent)
     except RefusedError as error:
         sys.stderr.write(f"run.py: error: {error}\n")
         return 2
     except KeyboardInterrupt:
-        sys.stderr.write("interrupted; nothing measured is lost; the same command goes on\n")
+        sys.stderr.write("interrupted; finished rounds are kept; the same command resumes\n")
         return 130
     return 0
 

@@ -1,4 +1,4 @@
-"""What is measured next, as the plan and the results so far say: the same as a campaign of chronas."""
+"""The order of a bundle's measurements, from its plan and the results so far; the same as in a campaign of chronas."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ def in_round(samples_ms: list[float], statistic: str) -> float:
 
 
 def half_width_percent(rounds_ms: list[float], quantiles: list[float]) -> float:
-    """Half the 95 % interval over rounds, in percent of the value: the rule by which there are more rounds.
+    """Half the 95 % interval over rounds, in percent of the value; it decides on further rounds.
 
     Args:
         rounds_ms: the statistic of each round, divided by the drift.
@@ -33,7 +33,7 @@ def half_width_percent(rounds_ms: list[float], quantiles: list[float]) -> float:
 
 
 class Campaign:
-    """What is measured next, as the plan and the results so far say."""
+    """A campaign of a bundle: the next measurement follows from the plan and the results so far."""
 
     def __init__(self, manifest: dict[str, Any], results: Results, timer: Timer) -> None:
         self.manifest, self.plan, self.results, self.timer = manifest, manifest["plan"], results, timer
@@ -45,7 +45,7 @@ class Campaign:
         self.began_s, self.told_s = time.monotonic(), -math.inf
 
     def run(self) -> None:
-        """Measure what is missing, block after block."""
+        """Measure all missing rounds, block after block."""
         size = self.plan["block"]
         for block, first in enumerate(range(0, len(self.files), size)):
             networks = list(range(first, min(first + size, len(self.files))))

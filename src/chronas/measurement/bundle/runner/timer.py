@@ -1,4 +1,4 @@
-"""Timing one network with ONNX Runtime as chronas does, and how busy others keep the machine meanwhile."""
+"""Timing of one network with ONNX Runtime as in chronas, and the load from other programs."""
 
 from __future__ import annotations
 
@@ -21,20 +21,20 @@ from chronas.measurement.bundle.runner.lines import Line, RefusedError
 try:
     import fcntl
     import resource
-except ImportError:  # Windows has no such locks, and does not tell who took a core away
+except ImportError:  # Windows has no such locks and does not report preemptions
     fcntl = resource = None  # type: ignore[assignment]
 
 RUNTIME_ERRORS = tuple(
     getattr(onnxruntime.capi.onnxruntime_pybind11_state, name)
     for name in ("Fail", "InvalidArgument", "InvalidGraph", "InvalidProtobuf", "NoSuchFile", "NotImplemented")
 )
-COPIES = 3  # of the reference, all the campaign long
-TRIES = 3  # timed runs per asked one at most, where other programs take the core away
-FRESH_S = 0.25  # a shorter time holds few ticks of the system's clock, and says little about other programs
+COPIES = 3  # sessions of the reference, during the whole campaign
+TRIES = 3  # at most this many timed runs for each requested one, if other programs take the core away
+FRESH_S = 0.25  # a shorter time has too few ticks of the system's clock to say much
 
 
 class Timer:
-    """The sessions of a block's networks, and the timing of one."""
+    """The sessions of a block's networks, and the timing of one network."""
 
     def __init__(self, folder: Path, manifest: dict[str, Any], provider: str, threads: int) -> None:
         self.folder, self.plan, self.provider, self.threads = folder, manifest["plan"], provider, threads
@@ -46,19 +46,19 @@ class Timer:
         self.lock = Path(tempfile.gettempdir()) / f"chronas-{_plain(cpu_model())}.lock"
 
     def prepare(self, file: str) -> onnxruntime.InferenceSession:
-        """The session of a network's file, held until `sessions` is cleared."""
+        """The session of a network's file; it is kept until `sessions` is cleared."""
         if file not in self.sessions:
             self.sessions[file] = self._session(file)
         return self.sessions[file]
 
     def reference(self, file: str, place: int) -> onnxruntime.InferenceSession:
-        """One of several sessions of the reference, in turn, as chronas does: each lies elsewhere in memory."""
+        """One of several sessions of the reference, in turn, as in chronas: each has another place in memory."""
         if len(self.references) < COPIES:
             self.references.append(self._session(file))
         return self.references[place % len(self.references)]
 
     def _session(self, file: str) -> onnxruntime.InferenceSession:
-        """A new session of a file, with the settings of chronas."""
+        """A new session of a file, with chronas's settings."""
         options = onnxruntime.SessionOptions()
         options.intra_op_num_threads = self.threads
         options.inter_op_num_threads = 1
@@ -78,9 +78,9 @@ class Timer:
         return session
 
     def time(self, session: onnxruntime.InferenceSession, warmup: int, repeats: int) -> tuple[Line, str]:
-        """One round of a network: when it began and ended and the milliseconds of each timed run; and the priority.
+        """One round of a network: start and end, milliseconds of each timed run, and the priority.
 
-        A run in whose middle the system gave the core to another program is timed again, as chronas does.
+        As in chronas, a run is repeated if the system gave the core to another program meanwhile.
         """
         feed = {session.get_inputs()[0].name: self.images}
         samples_ms: list[float] = []
@@ -105,19 +105,19 @@ class Timer:
             )
         samples_ms += sorted(disturbed_ms)[: repeats - len(samples_ms)]
         if min(samples_ms) <= 0:
-            raise RefusedError("a run took 0 ms, which this machine's clock cannot tell: measure larger networks")
+            raise RefusedError("a run took 0 ms, which this machine's clock cannot resolve: measure larger networks")
         return {"start_s": start_s, "end_s": end_s, "samples_ms": samples_ms}, priority
 
 
 class Load:
-    """Cores that others used between two questions, where Linux tells."""
+    """Measures the cores used by others between two calls, on Linux."""
 
     def __init__(self) -> None:
         self.last: tuple[float, float] | None = None
         self.known: float | None = None
 
     def cores(self) -> float | None:
-        """The mean number of cores since the last question; None where that is not known yet."""
+        """The mean number of cores used by others since the last call; None if unknown."""
         path = Path("/proc/stat")
         if not path.is_file():
             return None
@@ -132,7 +132,7 @@ class Load:
 
 
 def _preemptions() -> int:
-    """How often the system has taken the core away from this thread; always 0 where it does not tell."""
+    """The number of times that this thread lost its core to others; always 0 if unknown."""
     thread = getattr(resource, "RUSAGE_THREAD", None)
     return 0 if thread is None else resource.getrusage(thread).ru_nivcsw
 
@@ -143,7 +143,7 @@ def _plain(text: str) -> str:
 
 @contextlib.contextmanager
 def _only_one(path: Path) -> Iterator[None]:
-    """Wait until nobody else, chronas included, is timing on this hardware."""
+    """Wait until no other process, chronas included, is timing on this hardware."""
     if fcntl is None:
         yield
         return

@@ -1,0 +1,344 @@
+"""The flags of every command, as models; nothing heavy is imported, so that help is fast."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import ClassVar, Literal
+
+from pydantic import Field
+
+from chronas.cli.options import Options
+from chronas.runs import RunSettings
+from chronas.units import MeasuredCost
+
+RUN_FOLDER = "run folder whose step is done; its settings are in it"
+JOURNAL = "table to write; the journal is next to it (.sqlite)"
+
+
+class StepOptions(Options):
+    """A command that works on files, or does its step of a run folder."""
+
+    POSITIONAL: ClassVar[tuple[str, ...]] = ("run",)
+
+    run: Path | None = Field(default=None, description=RUN_FOLDER)
+    again: bool = Field(default=False, description="with a run folder: repeat the step; the old result is kept")
+
+
+# ---- the loop
+
+
+class RunOptions(RunSettings, Options):
+    """Flags of `chronas run` and `chronas demo`; the preset gives the other settings."""
+
+    FIRST: ClassVar[tuple[str, ...]] = (
+        *("preset", "out", "data", "device", "space", "limit_ms", "limit_energy_mj", "front", "searcher"),
+        *("predictor", "networks", "baseline", "seed", "json_answer"),
+    )
+
+    PRESET: ClassVar[bool] = True
+
+    preset: str = Field(default="digits-cpu", description="settings to begin with (default: digits-cpu)")
+    out: Path | None = Field(default=None, description="folder of the run (default: runs/PRESET)")
+
+
+class RetargetOptions(RunOptions):
+    """Flags of `chronas retarget`; the run that is searched again gives the other settings."""
+
+    POSITIONAL: ClassVar[tuple[str, ...]] = ("run",)
+    FIRST: ClassVar[tuple[str, ...]] = (
+        *("run", "device", "table", "limit_ms", "limit_energy_mj", "limit_peak_memory_mib", "front", "predictor"),
+        *("networks", "out", "json_answer"),
+    )
+
+    HIDDEN: ClassVar[tuple[str, ...]] = (
+        *("space", "searcher", "data", "data_limit", "search_images", "search_validation_share", "validation_share"),
+        *("seed", "preset"),
+    )
+
+    run: Path = Field(description="folder of a finished run")
+    table: Path | None = Field(
+        default=None,
+        description="costs on the device instead of measuring: a Parquet file, or the name of a table that comes with "
+        "chronas; without --device, its device is searched for",
+    )
+
+
+class ResumeOptions(Options):
+    """Flags of `chronas resume`."""
+
+    POSITIONAL: ClassVar[tuple[str, ...]] = ("run",)
+
+    run: Path = Field(description="folder of a run that was stopped")
+
+
+class ReportOptions(Options):
+    """Flags of `chronas report`."""
+
+    POSITIONAL: ClassVar[tuple[str, ...]] = ("run",)
+
+    run: Path = Field(description="folder of a run")
+
+
+# ---- its steps
+
+
+class MeasureOptions(StepOptions):
+    """Flags of `chronas measure run`."""
+
+    space: str = Field(default="darts", description="search space")
+    device: str = Field(default="onnxruntime-cpu", description="device to measure; decides --device.*")
+    networks: int = Field(default=500, ge=1, description="random architectures, distinct, uniform over the space")
+    costs: tuple[MeasuredCost, ...] = Field(default=(), description="costs to measure in addition to latency, after it")
+    seed: int = Field(default=0, ge=0, description="of the architectures")
+    out: Path = Field(default=Path("costs.parquet"), description=JOURNAL)
+
+
+class BundleOptions(Options):
+    """Flags of `chronas measure bundle`."""
+
+    space: str = Field(default="darts", description="search space")
+    device: str = Field(default="onnxruntime-cpu", description="device whose settings run.py uses; decides --device.*")
+    networks: int = Field(default=500, ge=1, description="random architectures, distinct, uniform over the space")
+    seed: int = Field(default=0, ge=0, description="of the architectures")
+    out: Path = Field(default=Path("bundle"), description="folder to write")
+
+
+class AdaptiveOptions(Options):
+    """Flags of `chronas measure adaptive`."""
+
+    until_mape: float = Field(gt=0, le=100, description="wanted mean absolute error on networks not seen, in percent")
+    space: str = Field(default="darts", description="search space")
+    device: str = Field(default="onnxruntime-cpu", description="device to measure; decides --device.*")
+    predictor: str = Field(default="lpm", description="predictor whose error counts; decides --predictor.*")
+    networks: int = Field(default=500, ge=1, description="the budget: largest number of networks to measure")
+    costs: tuple[MeasuredCost, ...] = Field(default=(), description="costs to measure in addition to latency, after it")
+    cost: str | None = Field(default=None, description="cost whose error counts, of --costs; by default latency")
+    seed: int = Field(default=0, ge=0, description="of networks and fits")
+    out: Path = Field(default=Path("costs.parquet"), description=JOURNAL)
+
+
+class LookupOptions(Options):
+    """Flags of `chronas measure lookup`."""
+
+    space: str = Field(default="fbnet", description="search space, of a chain of layers")
+    dataset: str | None = Field(default=None, description="name of a published size; default: the space's first")
+    device: str = Field(default="onnxruntime-cpu", description="device to measure; decides --device.*")
+    networks: int = Field(default=200, ge=2, description="whole random networks that sums of blocks are compared with")
+    seed: int = Field(default=0, ge=0, description="of these networks")
+    out: Path = Field(default=Path("blocks.parquet"), description=JOURNAL)
+    save_blocks: Path | None = Field(
+        default=None, description="also write the blocks' costs, as `chronas table query` reads them (.parquet)"
+    )
+    save_predictor: Path | None = Field(
+        default=None, description="also write the sums of blocks as a predictor (.safetensors)"
+    )
+
+
+class CheckOptions(Options):
+    """Flags of `chronas measure check`."""
+
+    POSITIONAL: ClassVar[tuple[str, ...]] = ("table",)
+
+    table: Path = Field(description="a table of costs that was measured here, or a run folder")
+    networks: int = Field(default=100, ge=2, description="number of its networks to measure again")
+    seed: int = Field(default=0, ge=0, description="which of its networks")
+
+
+class FitOptions(StepOptions):
+    """Flags of `chronas fit`."""
+
+    table: Path | None = Field(
+        default=None, description="Parquet file of `chronas measure`, or a name of `chronas table list`"
+    )
+    predictor: str | None = Field(default=None, description="lpm by default; decides --predictor.*")
+    out: Path = Field(default=Path("predictor.safetensors"), description="file to write")
+    cost: str | None = Field(default=None, description="cost of the table to learn; by default its own")
+    transfer_from: tuple[Path, ...] = Field(
+        default=(), description="tables of other devices on the same space, or their folder: --predictor transfer"
+    )
+    samples: int | None = Field(
+        default=None, ge=1, description="fit on this many networks of the table, score on all others; without it, folds"
+    )
+    choose: Literal["random", "spread", "sequential"] = Field(
+        default="spread", description="choice of samples: random, spread out, or the most uncertain one next"
+    )
+    folds: int = Field(default=5, ge=2, le=100, description="folds of the cross-validation")
+    seed: int = Field(default=0, ge=0, description="of samples, folds and fitting")
+
+
+class SearchOptions(RunOptions, StepOptions):
+    """Flags of `chronas search`."""
+
+    FIRST: ClassVar[tuple[str, ...]] = (
+        *("run", "again", "table", "preset", "out", "data", "device", "limit_ms", "limit_energy_mj", "front"),
+        *("searcher", "predictor", "seed", "json_answer"),
+    )
+
+    table: Path | None = Field(
+        default=None,
+        description="Parquet file of `chronas measure`, or the name of a table that comes with chronas; its space and "
+        "network size must be the run's; without --device, its device is searched for",
+    )
+
+
+class TrainOptions(StepOptions):
+    """Flags of `chronas train`."""
+
+    front: tuple[int, ...] = Field(default=(), description="with a run folder: train these networks of its front")
+    architecture: str | None = Field(
+        default=None, description="text form: Genotype(normal=[...], ...) or |nor_conv_3x3~0|+|..."
+    )
+    space: str = Field(default="darts", description="search space of the architecture")
+    data: str = Field(default="digits", description="digits, cifar10, cifar100, a folder or an .npz file")
+    recipe: str = Field(default="digits-small", description="training settings; --recipe.* changes them")
+    out: Path = Field(default=Path("trained"), description="folder of the training")
+    validation_share: float = Field(default=0.1, gt=0, lt=0.9, description="share that only chooses the checkpoint")
+    seed: int = Field(default=0, ge=0, description="of weights, split, order and augmentation")
+
+
+class ExportOptions(StepOptions):
+    """Flags of `chronas export`."""
+
+    network: Path | None = Field(
+        default=None, description="folder that `chronas train` wrote, or networks/NAME of a run"
+    )
+    out: Path = Field(default=Path("exported"), description="folder to write to")
+    batch: int = Field(default=1, ge=1, le=4096, description="static batch of the ONNX file")
+
+
+# ---- tables
+
+
+class ShowOptions(Options):
+    """Flags of `chronas table show`."""
+
+    POSITIONAL: ClassVar[tuple[str, ...]] = ("table",)
+
+    table: Path = Field(description="a Parquet file that chronas wrote, or a name of `chronas table list`")
+    rows: int = Field(default=5, ge=0, description="how many of the fastest networks to list")
+
+
+class QueryOptions(Options):
+    """Flags of `chronas table query`."""
+
+    POSITIONAL: ClassVar[tuple[str, ...]] = ("tables",)
+
+    tables: tuple[Path, ...] = Field(
+        description="tables that chronas wrote, or names of `chronas table list`; a folder stands for all tables in it"
+    )
+    index: tuple[int, ...] = Field(default=(), description="official indices of architectures to show in full")
+    architecture: tuple[str, ...] = Field(default=(), description="architectures to show in full")
+    isomorphic: bool = Field(
+        default=False, description="also all others that compute the same function, each with its own costs"
+    )
+    where: tuple[str, ...] = Field(
+        default=(), description='conditions such as "raspi4.latency_ms <= 10"; all must hold'
+    )
+    accuracies: Path | None = Field(
+        default=None, description="Parquet file whose columns of numbers are joined; those with acc are accuracies"
+    )
+    pareto: tuple[str, ...] = Field(
+        default=(), description="columns of a Pareto front to keep: accuracies are maximised, all others minimised"
+    )
+    sort: str | None = Field(default=None, description="column to sort by; accuracies from the largest")
+    rows: int = Field(default=20, ge=1, description="how many architectures to list")
+    out: Path | None = Field(
+        default=None, description="file for all costs of these architectures: .parquet or .csv, a row for each cost"
+    )
+
+
+class CompareOptions(Options):
+    """Flags of `chronas table compare`."""
+
+    POSITIONAL: ClassVar[tuple[str, ...]] = ("tables",)
+
+    tables: tuple[Path, ...] = Field(
+        description="tables of one space and network size; a folder stands for all tables in it"
+    )
+    accuracies: Path | None = Field(default=None, description="Parquet file of accuracies of the architectures")
+    accuracy: str | None = Field(default=None, description="its column to choose the best by; needed with --accuracies")
+    share: float = Field(
+        default=0.25, gt=0, le=1, description="each device's limit is the cost that this share of architectures keeps"
+    )
+    limit_ms: float | None = Field(default=None, gt=0, description="one limit for all latencies in place of --share")
+    page: Path | None = Field(default=None, description="HTML page with plots to write")
+
+
+class BuildOptions(Options):
+    """Flags of `chronas table build`."""
+
+    space: str = Field(default="nasbench201", description="search space")
+    dataset: str | None = Field(default=None, description="name of a published size; default: the space's first")
+    device: str = Field(default="onnxruntime-cpu", description="device to measure; decides --device.*")
+    networks: int | None = Field(default=None, ge=1, description="measure this many random networks instead of all")
+    costs: tuple[MeasuredCost, ...] = Field(default=(), description="costs to measure in addition to latency, after it")
+    seed: int = Field(default=0, ge=0, description="of the order in which networks are taken")
+    out: Path = Field(default=Path("costs.parquet"), description=JOURNAL)
+
+
+class ImportBundleOptions(Options):
+    """Flags of `chronas table import bundle`."""
+
+    POSITIONAL: ClassVar[tuple[str, ...]] = ("results",)
+
+    results: Path = Field(description="results.jsonl of a bundle, or its folder")
+    out: Path = Field(default=Path("costs.parquet"), description=JOURNAL)
+
+
+class ImportFileOptions(Options):
+    """Flags of `chronas table import csv`."""
+
+    POSITIONAL: ClassVar[tuple[str, ...]] = ("file",)
+
+    file: Path = Field(description="a .csv or .parquet file")
+    space: str = Field(default="nasbench201", description="search space of the architectures")
+    out: Path = Field(default=Path("tables"), description="folder to write: DEVICE.parquet for each device")
+    dataset: str | None = Field(default=None, description="name of the measured published size; default: the first")
+    source: str = Field(default="", description="origin of the numbers and their licence, for the provenance")
+    columns: tuple[str, ...] = Field(
+        default=(), description="read these alone, COLUMN=DEVICE.COST: co2=raspi4.carbon_g is grams of raspi4"
+    )
+
+
+class ImportHwNasBenchOptions(Options):
+    """Flags of `chronas table import hw-nas-bench`."""
+
+    POSITIONAL: ClassVar[tuple[str, ...]] = ("pickle",)
+
+    pickle: Path = Field(description="HW-NAS-Bench-v1_0.pickle")
+    out: Path = Field(default=Path("hw-nas-bench"), description="folder to write")
+
+
+# ---- the rest
+
+
+class DevicesOptions(Options):
+    """Flags of `chronas devices`."""
+
+    sensors: bool = Field(default=False, description="list the sensors of energy instead")
+
+
+class ExploreOptions(Options):
+    """Flags of `chronas explore`."""
+
+    POSITIONAL: ClassVar[tuple[str, ...]] = ("tables",)
+
+    tables: tuple[Path, ...] = Field(
+        default=(), description="tables of costs that chronas wrote (Parquet), or folders of such"
+    )
+    accuracies: Path | None = Field(
+        default=None,
+        description="Parquet file with architectures (`architecture`, `arch_str`, `index` or `arch_idx`) and percent "
+        "in columns with acc in their name",
+    )
+    host: str = Field(default="127.0.0.1", description="address to listen at; 0.0.0.0 lets other machines in")
+    port: int = Field(default=8501, ge=0, le=65535, description="port to listen at; 0 takes a free one")
+    browser: bool = Field(default=False, description="open the page in a browser")
+
+
+class CompletionOptions(Options):
+    """Flags of `chronas completion`."""
+
+    POSITIONAL: ClassVar[tuple[str, ...]] = ("shell",)
+
+    shell: Literal["bash", "zsh"] = Field(description="bash or zsh")

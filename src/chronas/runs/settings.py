@@ -1,0 +1,77 @@
+"""The single-valued settings of a run, which a command line reads first; importing them does not import torch."""
+
+from __future__ import annotations
+
+from pydantic import BaseModel, ConfigDict, Field
+
+DEFAULT_SEARCHER = "bayesian"  # found the best networks on NAS-Bench-201: results/truth-nasbench201.md
+LIMITS = {"latency_ms": "limit_ms", "energy_mj": "limit_energy_mj", "peak_memory_mib": "limit_peak_memory_mib"}
+WEIGHTS = {"latency_ms": "latency_weight", "energy_mj": "energy_weight", "peak_memory_mib": "peak_memory_weight"}
+
+
+class RunSettings(BaseModel):
+    """The settings of a run, without the configs of its parts."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
+
+    space: str = Field(default="darts", description="search space")
+    device: str = Field(default="onnxruntime-cpu", description="device to measure and to search for")
+    searcher: str = Field(default=DEFAULT_SEARCHER, description="search algorithm")
+    predictor: str = Field(default="lpm", description="latency predictor; must be differentiable for gradient search")
+    data: str = Field(default="digits", description="digits, cifar10, cifar100, a folder or an .npz file")
+    data_limit: int | None = Field(default=None, ge=20, description="training images to use (stratified)")
+    search_images: int | None = Field(
+        default=None, ge=20, description="training images that the search uses; all but those for checkpoints"
+    )
+    search_validation_share: float = Field(
+        default=0.5,
+        gt=0,
+        lt=0.9,
+        description="share of those images for comparing architectures, not for training",
+    )
+    validation_share: float = Field(
+        default=0.1, gt=0, lt=0.9, description="share of the training images kept for choosing checkpoints"
+    )
+    networks: int = Field(default=500, ge=10, description="random architectures that are measured for the predictor")
+    limit_ms: float | None = Field(
+        default=None, gt=0, description="the found network must not take longer on the device"
+    )
+    limit_energy_mj: float | None = Field(
+        default=None, gt=0, description="the found network must not take more energy for a run; measured too"
+    )
+    limit_peak_memory_mib: float | None = Field(
+        default=None, gt=0, description="the found network must not take more memory; measured too"
+    )
+    latency_weight: float = Field(
+        default=0.0,
+        ge=0,
+        description="weight of (latency / median latency of the space) relative to the task's loss; black-box searches "
+        "count it relative to the share of wrong images",
+    )
+    energy_weight: float = Field(default=0.0, ge=0, description="the same for energy, which is then measured too")
+    peak_memory_weight: float = Field(
+        default=0.0, ge=0, description="the same for peak memory, which is then measured too"
+    )
+    front: int | None = Field(
+        default=None, ge=2, le=64, description="also find this many networks from fast to accurate, in the same search"
+    )
+    baseline: bool = Field(
+        default=False,
+        description="compare: search without latency, a random network of equal cost, random search in equal time",
+    )
+    seed: int = Field(default=0, ge=0, description="seed of everything random")
+    threads: int = Field(
+        default=1, ge=1, le=1024, description="CPU threads of search and training; results differ in the last digits"
+    )
+
+    @property
+    def limits(self) -> dict[str, float]:
+        """Upper limits for the found network, by cost, in its unit."""
+        asked = {cost: getattr(self, field) for cost, field in LIMITS.items()}
+        return {cost: limit for cost, limit in asked.items() if limit is not None}
+
+    @property
+    def weights(self) -> dict[str, float]:
+        """The weights above zero, by cost."""
+        asked = {cost: getattr(self, field) for cost, field in WEIGHTS.items()}
+        return {cost: weight for cost, weight in asked.items() if weight > 0}
