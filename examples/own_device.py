@@ -7,16 +7,11 @@ python examples/own_device.py
 
 from __future__ import annotations
 
-import tempfile
-from pathlib import Path
-
 import onnx
 
+import chronas
 from chronas.devices import CpuConfig, Device, Model, Runner
-from chronas.measurement import Plan, run_campaign
 from chronas.networks import onnx_bytes
-from chronas.spaces import NetworkSize, make_space
-from chronas.tables import CostTable
 
 
 def time_on_my_board(model: bytes) -> float:
@@ -61,11 +56,7 @@ class Board(Device):
         return BoardRunner(onnx_bytes(model.module(), model.input_shape), (1, *model.input_shape))
 
 
-space = make_space("nasbench201")
-size = NetworkSize(input_shape=(3, 16, 16), outputs=10, width=8, depth=1)
-with tempfile.TemporaryDirectory() as folder:
-    journal = Path(folder) / "journal.sqlite"
-    run_campaign(Board(CpuConfig()), size, space.sample(10, seed=0), Plan(), journal)
-    table = CostTable.from_journal(journal)
+size = chronas.NetworkSize(input_shape=(3, 16, 16), outputs=10, width=8, depth=1)
+table = chronas.measure("nasbench201", Board(CpuConfig()), size=size, networks=10)
 for architecture, latency_ms in zip(table.architectures(), table.costs(), strict=True):
     print(f"{latency_ms:.2f} ms  {architecture}")

@@ -88,6 +88,12 @@ def test_frames_are_polars_and_become_pandas(table: CostTable) -> None:
     assert np.array_equal(frame["latency_ms"].to_numpy(), table.costs())
 
 
+def test_a_table_that_comes_with_chronas_is_loaded_by_its_name() -> None:
+    assert len(chronas.load_table("nasbench201-cifar10-onnxruntime-cpu")) == 15_625
+    with pytest.raises(chronas.ChronasError, match="nor a table that comes with chronas"):
+        chronas.load_table("nowhere")
+
+
 def test_a_front_goes_from_cheap_to_accurate(table: CostTable) -> None:
     latency = chronas.fit(table, "macs")
     found = chronas.search(

@@ -53,7 +53,14 @@ def test_every_command_has_help_of_at_most_fifteen_flags(command: str, capsys: C
     assert 1 <= len(re.findall(r"^  --", text, re.MULTILINE)) <= 15
 
 
-@pytest.mark.parametrize("command", [name for name in COMMANDS if name not in ("retarget",)])
+def test_the_help_of_groups_says_when_they_depend_on_more(capsys: Capture) -> None:
+    assert main(["retarget", "--help", "all"]) == 0
+    text = capsys.readouterr().out
+    assert "give RUN and --device as well" in text
+    assert "--limit-ms" in text
+
+
+@pytest.mark.parametrize("command", [name for name in COMMANDS if name != "retarget"])
 def test_every_command_tells_its_groups_and_all_flags(command: str, capsys: Capture) -> None:
     for topic in COMMANDS[command].groups:
         assert main([*command.split(), "--help", topic]) == 0

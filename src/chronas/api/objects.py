@@ -19,7 +19,7 @@ from chronas.progress import Progress, progress_display, silent
 from chronas.runs import PRESETS
 from chronas.search import EVALUATORS, SEARCHERS, Searcher
 from chronas.spaces import SPACES, Space, make_space
-from chronas.tables import CostTable
+from chronas.tables import CostTable, table_path
 from chronas.training import RECIPES, Recipe
 
 REGISTRIES = {
@@ -77,8 +77,13 @@ def load_data(source: str | Dataset | TorchDataset[Any], **options: Any) -> Data
 
 
 def load_table(path: str | Path, space: Space | None = None) -> CostTable:
-    """A table of costs from a Parquet file; `space` is needed for a user's own space that is not registered."""
-    return CostTable.load(Path(path), space)
+    """A table of costs from a Parquet file, or one that comes with chronas, by its name.
+
+    Args:
+        path: the file or the name; `chronas table list` shows the names.
+        space: of the architectures; needed for a user's own space that is not registered.
+    """
+    return CostTable.load(table_path(Path(path)), space)
 
 
 def register(thing: object, name: str | None = None, kind: str | None = None) -> None:

@@ -55,6 +55,7 @@ class RetargetOptions(RunOptions):
         *("seed", "preset"),
     )
 
+    out: Path | None = Field(default=None, description="folder of the run (default: runs/RUN-DEVICE)")
     run: Path = Field(description="folder of a finished run")
     table: Path | None = Field(
         default=None,

@@ -97,11 +97,14 @@ def _dispatch(words: list[str], *, own_process: bool) -> int:
             (word for at, word in zip(rest, rest[1:], strict=False) if at in HELP and not word.startswith("-")), None
         )
         groups = options.Groups()
+        description = command.description
         if topic is not None and command.groups_of is not None:
             asked = [word for word in rest if word not in (*HELP, topic)]
-            groups_of = getattr(load(module), command.groups_of)
-            groups = options.groups_for_help(flags, asked, prog, groups_of)
-        sys.stdout.write(options.help_text(flags, groups, prog, command.description, command.groups, topic))
+            try:
+                groups = options.groups_for_help(flags, asked, prog, getattr(load(module), command.groups_of))
+            except UsageError as error:  # the groups of `retarget` are known once its run and device are
+                description += f"\n\nNo groups are shown here: {error}"
+        sys.stdout.write(options.help_text(flags, groups, prog, description, command.groups, topic))
         return 0
     found = load(module)
     groups_of = None if command.groups_of is None else getattr(found, command.groups_of)

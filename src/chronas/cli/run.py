@@ -103,6 +103,8 @@ def retarget_groups_of(options: RetargetOptions) -> Groups:
     Raises:
         UsageError: no device is given, and no table has one.
     """
+    if "run" not in options.model_fields_set:
+        raise UsageError("they depend on the run and the device; give RUN and --device as well")
     source = Run.open(options.run)
     table = None if options.table is None else CostTable.load(table_path(options.table))
     predictor = options.predictor if "predictor" in options.model_fields_set else source.config.predictor

@@ -1,7 +1,7 @@
 """HW-NAS-Bench v1.0: costs of two search spaces on six devices, read from the official pickle that the user provides.
 
-    bench = HwNasBench.read(Path("HW-NAS-Bench-v1_0.pickle"))
-    raspi4 = bench.tables("cifar10")["raspi4"]
+bench = HwNasBench.read(Path("HW-NAS-Bench-v1_0.pickle"))
+raspi4 = bench.tables("cifar10")["raspi4"]
 
 Li et al., HW-NAS-Bench, ICLR 2021, https://arxiv.org/abs/2103.10584; file and layout of
 https://github.com/GATECH-EIC/HW-NAS-Bench (MIT). We differ from its API in three points. The file is read without

@@ -5,7 +5,7 @@ from chronas.testing import SpaceContract
 class TestMySpace(SpaceContract):
     space = MySpace()
 
-They need pytest. chronas runs the same suites on all that comes with it.
+They need pytest. chronas runs the same suites on all its built-in parts.
 """
 
 from __future__ import annotations

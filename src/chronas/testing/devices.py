@@ -23,10 +23,10 @@ class DeviceContract:
     """Checks of one device.
 
     Attributes:
-        device: class that is checked.
-        config: that it is made with; None means its defaults.
-        spaces: whose networks it must run, built into `size`.
-        size: of these networks.
+        device: the device class to check.
+        config: its config; None means its defaults.
+        spaces: spaces whose networks it must run.
+        size: size of these networks.
     """
 
     device: ClassVar[type[Device]]
@@ -36,7 +36,7 @@ class DeviceContract:
 
     @pytest.fixture
     def here(self) -> Device:
-        """The device, or a skipped test where this machine has it not."""
+        """The device; the test is skipped if this machine does not have it."""
         reason = self.device.unavailable()
         if reason is not None:
             pytest.skip(f"{self.device.name} is not on this machine: {reason}")

@@ -20,13 +20,13 @@ COUNT = 60
 
 
 class PredictorContract:
-    """Checks of one predictor, on costs that follow the MACs of networks up to 5 % of noise.
+    """Checks of one predictor, on costs that follow the MACs of networks with up to 5 % noise.
 
     Attributes:
-        predictor: class that is checked.
-        space: whose networks it learns.
-        size: of these networks.
-        least_correlation: between predictions and costs, which have noise.
+        predictor: the predictor class to check.
+        space: space of the networks.
+        size: size of the networks.
+        least_correlation: smallest correlation of predictions with noisy costs.
     """
 
     predictor: ClassVar[type[Predictor]]
@@ -56,7 +56,7 @@ class PredictorContract:
 
     @pytest.fixture
     def differentiable(self, fitted: Predictor) -> Predictor:
-        """The same, where it promises a gradient."""
+        """The same predictor; the test is skipped if it has no gradient."""
         if not fitted.differentiable:
             pytest.skip(f"{fitted.name} promises no gradient")
         return fitted

@@ -33,9 +33,9 @@ class SearcherContract:
     """Checks of one searcher in one space, on 128 images of digits with two additive costs.
 
     Attributes:
-        searcher: function that makes it, with settings that take seconds.
-        space: that is searched.
-        size: of its networks; images are 1x8x8 in ten classes.
+        searcher: function that makes the searcher, with settings for a search of seconds.
+        space: the space to search.
+        size: size of the networks; images are 1x8x8 in ten classes.
     """
 
     searcher: ClassVar[Callable[[], Searcher]]

@@ -22,8 +22,8 @@ class SpaceContract:
     """Checks of one space.
 
     Attributes:
-        space: that is checked.
-        size: of the networks that are built; None takes the first of the space's sizes.
+        space: the space to check.
+        size: size of the networks; None: the first of the space's sizes.
     """
 
     space: ClassVar[Space]
@@ -157,7 +157,7 @@ class SpaceContract:
 
     @property
     def built(self) -> NetworkSize:
-        """The size of the networks that are built."""
+        """The size of the networks."""
         return self.size or next(iter(self.space.sizes.values()))
 
     def test_networks_give_finite_logits_and_are_counted_alike_one_by_one_and_by_encoding(self) -> None:
