@@ -43,7 +43,7 @@ from chronas.runs import (
     read_devices,
 )
 from chronas.search import searcher_class
-from chronas.search.gradient.config import AGAIN
+from chronas.search.gradient.loop import AGAIN
 from chronas.spaces import make_space
 from chronas.tables import CostTable, Provenance
 

@@ -45,9 +45,8 @@ from chronas.search import (
     find_front,
     searcher_class,
 )
-from chronas.search.gradient.config import BilevelConfig
 from chronas.search.gradient.darts import Darts
-from chronas.search.gradient.loop import Batch, BilevelLoop
+from chronas.search.gradient.loop import Batch, BilevelConfig, BilevelLoop
 from chronas.search.objective import Objective, predicted
 from chronas.spaces import Architecture, NetworkSize, make_space
 

@@ -28,7 +28,7 @@ from chronas.tables import (
     shipped_files,
 )
 from chronas.tables.bundled import FOLDER
-from chronas.tables.columns import interval_text
+from chronas.tables.provenance import interval_text
 
 LARGEST_MB, FARTHEST_PERCENT, LEAST_KENDALL = 3.0, 3.0, 0.9
 MEGA = 1e6

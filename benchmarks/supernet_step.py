@@ -37,8 +37,7 @@ from torch import Tensor, nn
 
 from chronas.data import Images, Normalisation
 from chronas.search import ObjectiveConfig, Task
-from chronas.search.gradient.config import BilevelConfig, PCDartsConfig
-from chronas.search.gradient.loop import BilevelLoop
+from chronas.search.gradient.loop import BilevelConfig, BilevelLoop, PCDartsConfig
 from chronas.search.objective import Objective
 from chronas.spaces import NetworkSize, make_space
 

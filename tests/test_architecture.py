@@ -39,7 +39,7 @@ FORBIDDEN = {
 }
 WHEN_ASKED = {"data/parquet.py": {"polars"}}  # no other dependency reads Parquet; loaded when such a file is
 REACHES_UP = "spaces/topologies/"  # a topology brings all its behaviour: its methods import what builds networks
-NAMES_ABOVE = ("spaces/operations.py", "display.py")  # import strings of what gives a lower thing a form
+NAMES_ABOVE = ("spaces/operations.py", "progress.py")  # import strings of what gives a lower thing a form
 ENTRY = re.compile(r"chronas(\.\w+)+:\w+")
 RELATIVE = {"what", "which", "how", "whose", "where", "those"}  # "whether" says what a boolean is
 FILES = {path.relative_to(SOURCE).as_posix(): path for path in sorted(SOURCE.rglob("*.py"))}

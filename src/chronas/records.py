@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 from pydantic import ConfigDict, Field
 from pydantic.dataclasses import dataclass as checked
 
-from chronas.display import Displayed
+from chronas.progress import Displayed
 from chronas.units import LATENCY, amount_text
 
 if TYPE_CHECKING:

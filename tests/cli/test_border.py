@@ -7,7 +7,7 @@ import sys
 
 import pytest
 
-from chronas.cli.errors import Border, resumable
+from chronas.cli.output import Border, resumable
 from chronas.errors import ChronasError, DataError, LimitMissedError, MismatchError, UsageError
 
 Capture = pytest.CaptureFixture[str]

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from chronas.cli import explore
+from chronas.cli import listings
 from chronas.cli.main import main
 from chronas.explore import Settings
 from explored import latencies, write_table
@@ -21,7 +21,7 @@ def served(monkeypatch: pytest.MonkeyPatch) -> list[tuple[object, ...]]:
         asked.append((settings, files, accuracies))
         announce("http://127.0.0.1:8501")  # type: ignore[operator]
 
-    monkeypatch.setattr(explore, "serve", serve)
+    monkeypatch.setattr(listings, "serve", serve)
     return asked
 
 

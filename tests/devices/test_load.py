@@ -8,8 +8,8 @@ import time
 
 import pytest
 
-from chronas.devices import lock as load
-from chronas.devices.lock import LoadMeter, preemptions
+from chronas.devices import hardware as load
+from chronas.devices.hardware import LoadMeter, preemptions
 
 SPIN = "while True: pass"
 

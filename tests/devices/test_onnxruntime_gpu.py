@@ -9,7 +9,7 @@ import pytest
 import torch
 
 from chronas.devices import device_class, make_device
-from chronas.devices.onnxruntime_gpu import CUDA, TENSORRT, OnnxRuntimeGpu
+from chronas.devices.onnxruntime import CUDA, TENSORRT, OnnxRuntimeGpu
 from chronas.errors import DeviceError
 from chronas.spaces import Architecture, NetworkSize, make_space
 

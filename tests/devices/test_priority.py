@@ -9,7 +9,7 @@ import sys
 import pytest
 
 from chronas.devices import HIGH, NORMAL, REALTIME
-from chronas.devices.priority import realtime_priority
+from chronas.devices.hardware import realtime_priority
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="only Linux lets Python set a thread's priority")
 

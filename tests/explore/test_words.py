@@ -3,7 +3,7 @@ from __future__ import annotations
 from hypothesis import given
 from hypothesis import strategies as st
 
-from chronas.explore.labels import cost_words, device_name, distinct
+from chronas.explore.catalogue import cost_words, device_name, distinct
 from chronas.tables import COST_COLUMNS
 
 

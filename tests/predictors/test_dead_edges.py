@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 import torch
 
-from chronas.predictors.dead_edges import forms
+from chronas.predictors.features import forms
 from chronas.spaces import Architecture, CellTopology, make_space
 
 SPACE = make_space("nasbench201")

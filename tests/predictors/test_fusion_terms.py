@@ -8,7 +8,7 @@ import re
 import pytest
 import torch
 
-from chronas.predictors.fusion_terms import terms
+from chronas.predictors.features import terms
 from chronas.spaces import NetworkSize, make_space
 
 SIZE = NetworkSize(input_shape=(3, 8, 8), outputs=10, width=4, depth=5)

@@ -8,7 +8,6 @@ import plotly.graph_objects as go
 import pytest
 from sample import latency, sample_networks, sample_predictor, sample_report, sample_search
 
-from chronas.reports.curves import operation_weights, search_curves
 from chronas.reports.figures import (
     MARKS,
     Figure,
@@ -21,6 +20,7 @@ from chronas.reports.figures import (
     predicted_against_measured,
     supernet_scores,
 )
+from chronas.reports.front import operation_weights, search_curves
 
 
 def all_figures(space: str) -> list[Figure]:

@@ -10,10 +10,10 @@ from chronas.errors import LimitMissedError, OutOfReachError, UsageError
 from chronas.predictors import predictor_class
 from chronas.progress import Progress, silent
 from chronas.records import Estimate, Trial
-from chronas.runs import limit_loop as searching
-from chronas.runs.limit_loop import Choice, choose, search
+from chronas.runs import selection as searching
 from chronas.runs.network_costs import NetworkCosts
 from chronas.runs.run import Run
+from chronas.runs.selection import Choice, choose, search
 from chronas.search import (
     ObjectiveConfig,
     RerankConfig,

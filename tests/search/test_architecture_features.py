@@ -11,7 +11,7 @@ from scipy.stats import kendalltau
 from torch import nn
 
 from chronas.networks import build, space_counts
-from chronas.search.blackbox.architecture_features import architecture_features, capacity_features
+from chronas.search.blackbox.surrogate import architecture_features, capacity_features
 from chronas.spaces import NetworkSize, make_space
 
 SIZE = NetworkSize(input_shape=(3, 8, 8), outputs=10, width=4, depth=1)

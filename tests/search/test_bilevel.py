@@ -13,8 +13,7 @@ from chronas.data import Normalisation
 from chronas.errors import DataError, DivergedError, MismatchError, UsageError
 from chronas.networks import load_state, save_state
 from chronas.search import Objective, ObjectiveConfig, Searcher, Task, make_searcher
-from chronas.search.gradient.config import BilevelConfig, PCDartsConfig
-from chronas.search.gradient.loop import BilevelLoop
+from chronas.search.gradient.loop import BilevelConfig, BilevelLoop, PCDartsConfig
 
 MakeTask = Callable[..., Task]
 SMALL = BilevelConfig(

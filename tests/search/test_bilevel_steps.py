@@ -12,8 +12,7 @@ import torch
 from torch import Tensor
 
 from chronas.search import Objective, Task
-from chronas.search.gradient.config import BilevelConfig
-from chronas.search.gradient.loop import INITIAL_SPREAD, BilevelLoop
+from chronas.search.gradient.loop import INITIAL_SPREAD, BilevelConfig, BilevelLoop
 
 MakeTask = Callable[..., Task]
 CONFIG = BilevelConfig(

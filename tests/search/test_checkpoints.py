@@ -14,8 +14,7 @@ from chronas.errors import DataError
 from chronas.networks import load_state, save_state
 from chronas.search import Objective, Task
 from chronas.search.gradient import checkpoints
-from chronas.search.gradient.config import BilevelConfig
-from chronas.search.gradient.loop import BilevelLoop
+from chronas.search.gradient.loop import BilevelConfig, BilevelLoop
 
 MakeTask = Callable[..., Task]
 IDENTITY = {"searcher": "a test"}

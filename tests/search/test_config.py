@@ -10,7 +10,7 @@ from pydantic import ValidationError
 from chronas.runs import searcher_settings
 from chronas.search import SEARCHERS, searcher_class
 from chronas.search.blackbox.random_search import RandomConfig
-from chronas.search.gradient.config import BilevelConfig, PCDartsConfig
+from chronas.search.gradient.loop import BilevelConfig, PCDartsConfig
 
 # train_search.py of https://github.com/quark0/darts and https://github.com/yuhuixu1993/PC-DARTS
 BOTH = {

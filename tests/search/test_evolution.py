@@ -7,7 +7,7 @@ from dataclasses import replace
 
 from chronas.search import Task, make_searcher
 from chronas.search.blackbox.evolution import EvolutionConfig
-from chronas.search.mutation import neighbours
+from chronas.search.feasible import neighbours
 
 MakeTask = Callable[..., Task]
 LIVING = 5

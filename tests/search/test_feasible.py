@@ -13,8 +13,7 @@ from scipy import stats
 from torch import Tensor
 
 from chronas.search import Cost, ObjectiveConfig, Task
-from chronas.search.feasible import FeasibleSet
-from chronas.search.mutation import mutate, neighbours
+from chronas.search.feasible import FeasibleSet, mutate, neighbours
 from chronas.spaces import make_space
 from toy_space import ToySpace
 

@@ -18,9 +18,8 @@ from torch import Tensor
 
 from chronas.data import Images, load_dataset, split
 from chronas.search import Relaxation, Task
-from chronas.search.gradient.config import BilevelConfig
 from chronas.search.gradient.darts import Darts
-from chronas.search.gradient.loop import Batch, BilevelLoop, Mixture
+from chronas.search.gradient.loop import Batch, BilevelConfig, BilevelLoop, Mixture
 from parallel_cell import PARALLEL_CELL
 
 MakeTask = Callable[..., Task]

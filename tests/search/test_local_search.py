@@ -9,7 +9,7 @@ import pytest
 
 from chronas.search import Task, make_searcher
 from chronas.search.blackbox.local_search import LocalSearchConfig
-from chronas.search.mutation import neighbours
+from chronas.search.feasible import neighbours
 from chronas.spaces import Architecture
 
 MakeTask = Callable[..., Task]

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from chronas.search.mutation import crossover, mutate, mutate_group, neighbours
+from chronas.search.feasible import crossover, mutate, mutate_group, neighbours
 from chronas.spaces import SPACES, Architecture, make_space
 from toy_space import ToySpace, toy_spaces
 

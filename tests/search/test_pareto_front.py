@@ -22,9 +22,9 @@ from chronas.search import (
     find_front,
     make_searcher,
 )
+from chronas.search.derive import choose_front
 from chronas.search.gradient.darts import Darts
 from chronas.search.gradient.descend import rungs
-from chronas.search.pareto_front import choose_front
 from chronas.search.searcher import SearchResult
 from chronas.spaces import Architecture, Space, make_space
 

@@ -10,7 +10,7 @@ import pytest
 from chronas.progress import Progress, silent
 from chronas.records import Trial
 from chronas.search import RerankConfig, Reranker, SearchResult, Task, make_searcher
-from chronas.search.gradient.config import BilevelConfig
+from chronas.search.gradient.loop import BilevelConfig
 from chronas.spaces import Architecture, make_space
 
 NETWORKS = make_space("nasbench201").sample(12, 0)

@@ -6,8 +6,15 @@ import numpy as np
 import pytest
 
 from chronas.records import Trial
-from chronas.search.blackbox.architecture_features import architecture_features, capacity_features, skip_multiplicity
-from chronas.search.blackbox.surrogate import NOTHING, Surrogate, Weights, learnt
+from chronas.search.blackbox.surrogate import (
+    NOTHING,
+    Surrogate,
+    Weights,
+    architecture_features,
+    capacity_features,
+    learnt,
+    skip_multiplicity,
+)
 from chronas.spaces import Architecture, NetworkSize, make_space
 
 SPACE = make_space("nasbench201")

@@ -16,9 +16,8 @@ from chronas.search import SEARCHERS, Objective, SearchResult, Task, make_search
 from chronas.search.blackbox.bayesian import BayesianConfig
 from chronas.search.blackbox.loop import SCHEMA, BlackBoxResult
 from chronas.search.gradient import checkpoints
-from chronas.search.gradient.config import BilevelConfig
 from chronas.search.gradient.darts import BilevelResult
-from chronas.search.gradient.loop import BilevelLoop
+from chronas.search.gradient.loop import BilevelConfig, BilevelLoop
 
 MakeTask = Callable[..., Task]
 SMALL = {"epochs": 2, "architectures": 12, "batch": 64, "width": 8, "depth": 1, "warmup_epochs": 0, "crop_padding": 0}

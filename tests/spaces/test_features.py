@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from chronas.spaces import SPACES, make_space
-from chronas.spaces.features import operation_counts
+from chronas.spaces.topologies.reachability import operation_counts
 from toy_space import ToySpace, toy_spaces
 
 

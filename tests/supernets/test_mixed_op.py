@@ -10,8 +10,7 @@ from torch import Tensor, nn
 
 from chronas.spaces import make_space
 from chronas.supernets.kernels import BatchStandardise
-from chronas.supernets.mixed_op import MixedEdge, edge_outputs, mixture
-from chronas.supernets.parallel_edges import SharedInputs
+from chronas.supernets.mixed_op import MixedEdge, SharedInputs, edge_outputs, mixture
 
 NAMES = make_space("darts").decisions[0].relaxed
 

@@ -15,7 +15,7 @@ from chronas.measurement import Plan, run_campaign
 from chronas.predictors import PredictorReport, fit_and_report, load_predictor
 from chronas.spaces import NetworkSize, make_space
 from chronas.tables import CostTable
-from chronas.tables.columns import COST_COLUMNS
+from chronas.tables.provenance import COST_COLUMNS
 from chronas.units import COST_UNITS
 
 SIZE = NetworkSize(input_shape=(3, 16, 16), outputs=10, width=8, depth=3)

@@ -13,7 +13,7 @@ from torch import distributed, nn
 
 from chronas.networks import load_state
 from chronas.training import SINGLE_PROCESS, ProcessGroup
-from chronas.training.sync_batch_norm import SyncBatchNorm, synced_batch_norm
+from chronas.training.process_group import SyncBatchNorm, synced_batch_norm
 
 SCRIPT = Path(__file__).with_name("launched_training.py")
 TORCHRUN = ("-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2")

@@ -1,24 +1,43 @@
-"""A whole run in one folder, by name or with a user's own objects."""
+"""Training and exporting networks, and the whole loop in one folder, on names or on objects of a user's own."""
 
 from __future__ import annotations
 
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+import polars as pl
+from torch import nn
 from torch.utils.data import Dataset as TorchDataset
 
+from chronas.api.measuring import measure
 from chronas.api.objects import load_data, shown_progress
-from chronas.data import Dataset
+from chronas.data import Dataset, Normalisation, split
 from chronas.devices import Device
-from chronas.display import Displayed
+from chronas.errors import UsageError
+from chronas.measurement import Plan
+from chronas.networks import Preprocessing, build, write_source
 from chronas.predictors import Predictor
-from chronas.progress import Progress
-from chronas.records import TrainedNetwork
-from chronas.runs import Run, RunConfig, RunParts, execute, make_preset, searcher_settings
+from chronas.progress import Displayed, Progress
+from chronas.records import Estimate, TrainedNetwork, Trial
+from chronas.runs import (
+    Run,
+    RunConfig,
+    RunParts,
+    execute,
+    export_network,
+    make_preset,
+    searcher_settings,
+    write_architecture,
+)
 from chronas.search import ScoreFunction, Searcher
-from chronas.spaces import Space
+from chronas.spaces import Architecture, NetworkSize, Space
 from chronas.tables import CostTable
+from chronas.training import Recipe, evaluate, make_recipe
+from chronas.training import train as train_network
 
 
 @dataclass(frozen=True, eq=False)
@@ -122,3 +141,144 @@ def _parts(
         loaded = load_data(data, progress=False)
         parts, configs["data"] = replace(parts, data=loaded), loaded.name
     return parts, names, configs
+
+
+# ----
+# Training and export of a network: an architecture of a space, or any module.
+
+
+@dataclass(frozen=True, eq=False)
+class TrainedModel(Displayed):
+    """A trained network with its best weights.
+
+    Attributes:
+        network: the network in eval mode.
+        accuracy_percent: on the test images, which were used once, at the end.
+        validation_accuracy_percent: validation accuracy of the kept epoch.
+        history: one row for each epoch.
+        preprocessing: scaling of pixels, and names of the classes.
+        input_shape: shape of one image: channels, height and width.
+        architecture: its architecture; None for a user's own network.
+        size: size of the architecture.
+    """
+
+    network: nn.Module
+    accuracy_percent: float
+    validation_accuracy_percent: float | None
+    history: pl.DataFrame
+    preprocessing: Preprocessing
+    input_shape: tuple[int, int, int]
+    architecture: Architecture | None = None
+    size: NetworkSize | None = None
+
+    def export(self, folder: str | Path, *, batch: int = 1) -> list[Path]:
+        """Write weights and a checked ONNX file, and for an architecture a readable `model.py`."""
+        return export(self, folder, batch=batch)
+
+    def measure(self, device: str | Device = "onnxruntime-cpu", plan: Plan | None = None) -> Estimate:
+        """The network's latency on a device."""
+        return measure(self.network, device, input_shape=self.input_shape, plan=plan)
+
+    def __repr__(self) -> str:
+        name = type(self.network).__name__ if self.architecture is None else str(self.architecture)
+        return f"TrainedModel({name}, test accuracy {self.accuracy_percent:.2f} %)"
+
+
+def train(
+    network: nn.Module | Architecture | Trial,
+    data: Dataset | str | TorchDataset[Any],
+    *,
+    size: NetworkSize | None = None,
+    recipe: str | Recipe = "cifar10-cpu",
+    validation_share: float = 0.1,
+    seed: int = 0,
+    folder: str | Path | None = None,
+    progress: bool | Progress = True,
+) -> TrainedModel:
+    """Train a network from its present weights, keep the epoch with the best validation, and test it once.
+
+    Args:
+        network: a module, which is trained in place; or an architecture or trial of a search, which is built.
+        data: the images.
+        size: size for an architecture; None: the first of its space's published sizes, for the data.
+        recipe: training settings, by name or object.
+        validation_share: share of the training images that only chooses the epoch.
+        seed: seed of weights, split, order and augmentation.
+        folder: folder for checkpoints; None: a temporary folder.
+        progress: whether to show progress, or a function to call.
+
+    Raises:
+        DivergedError: the loss is not finite.
+        MismatchError: the folder has another training.
+    """
+    dataset, chosen = load_data(data, progress=False), make_recipe(recipe)
+    architecture = network.architecture if isinstance(network, Trial) else network
+    module: nn.Module
+    built: NetworkSize | None = None
+    if isinstance(architecture, Architecture):
+        first = next(iter(architecture.space.sizes.values()))
+        built = size or first.for_data(dataset.shape, dataset.classes)
+        module = build(architecture, built, seed=seed, auxiliary=chosen.auxiliary_weight > 0)
+    else:
+        module = architecture
+    normalisation = Normalisation.of(dataset.train)
+    images, validation = split(dataset.train, validation_share, seed=seed)
+    with shown_progress(progress) as shown, _temporary(folder) as checkpoints:
+        training = train_network(
+            module, images, validation, normalisation, chosen, folder=checkpoints, seed=seed, progress=shown
+        )
+    module.eval()
+    return TrainedModel(
+        network=module,
+        accuracy_percent=evaluate(module, dataset.test, normalisation),
+        validation_accuracy_percent=training.best_validation_accuracy,
+        history=pl.DataFrame(training.history, infer_schema_length=None),
+        preprocessing=Preprocessing(normalisation.mean, normalisation.std, dataset.class_names),
+        input_shape=dataset.shape,
+        architecture=architecture if isinstance(architecture, Architecture) else None,
+        size=built,
+    )
+
+
+def export(
+    network: TrainedModel | nn.Module,
+    folder: str | Path,
+    *,
+    input_shape: tuple[int, ...] | None = None,
+    batch: int = 1,
+) -> list[Path]:
+    """Write a network as safetensors and ONNX, checked against PyTorch, and an architecture also as `model.py`.
+
+    Args:
+        network: a trained network, or any module.
+        folder: the folder to write to.
+        input_shape: for a module: the shape of one example.
+        batch: the static batch of the ONNX file.
+
+    Raises:
+        UsageError: the network has no ONNX form, or no shape is given.
+        DataError: the exported network's outputs differ from PyTorch's.
+    """
+    folder = Path(folder)
+    if not isinstance(network, TrainedModel):
+        if input_shape is None:
+            raise UsageError("a module needs the shape of one example: export(module, folder, input_shape=(3, 32, 32))")
+        return export_network(network.eval(), folder, input_shape, batch=batch)
+    architecture, size = network.architecture, network.size
+    paths = export_network(
+        network.network, folder, network.input_shape, batch=batch, preprocessing=network.preprocessing
+    )
+    if architecture is not None and size is not None:
+        write_source(folder / "model.py", architecture, size, network.preprocessing)
+        write_architecture(folder / "architecture.json", architecture, size, network.preprocessing)
+        paths += [folder / "model.py", folder / "architecture.json"]
+    return paths
+
+
+@contextmanager
+def _temporary(folder: str | Path | None) -> Iterator[Path]:
+    if folder is not None:
+        yield Path(folder)
+        return
+    with tempfile.TemporaryDirectory(prefix="chronas-") as made:
+        yield Path(made)

@@ -19,10 +19,9 @@ from torch.utils.data import Dataset as TorchDataset
 
 from chronas.api.objects import load_data, shown_progress
 from chronas.data import Dataset
-from chronas.display import Displayed
 from chronas.errors import OutOfReachError, UsageError
 from chronas.predictors import Predictor
-from chronas.progress import Progress
+from chronas.progress import Displayed, Progress
 from chronas.records import Trial
 from chronas.runs import search_costs, searcher_settings
 from chronas.search import (

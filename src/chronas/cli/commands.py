@@ -97,7 +97,7 @@ COMMANDS = {
     ),
     "measure lookup": Command(
         "measure each block of a chain of layers, and the accuracy of their sums",
-        "lookup:lookup",
+        "measure:lookup",
         "LookupOptions",
         "Measure each distinct block of a space of layers, and the accuracy of sums of blocks for whole networks.\n\n"
         "A block is measured in a network of cheapest blocks (skip), in all layers of its shape at once. The table\n"
@@ -107,7 +107,7 @@ COMMANDS = {
     ),
     "measure adaptive": Command(
         "measure as many networks as a predictor needs, and no more",
-        "adaptive:adaptive",
+        "measure:adaptive",
         "AdaptiveOptions",
         "Measure networks of a space on a device until a predictor's error on unseen networks is small enough.\n\n"
         "It measures networks with the most uncertain predictions, and random ones to score the predictor. It ends at\n"
@@ -204,7 +204,7 @@ COMMANDS = {
     ),
     "table compare": Command(
         "rank correlations of devices, and the costs of each device's best network on the others",
-        "compare:compare_tables",
+        "import_and_compare:compare_tables",
         "CompareOptions",
         "Compare devices: Kendall and Spearman of each pair, and with multiplications (MACs) and parameters.\n\n"
         "With accuracies: the most accurate architecture within each device's limit, and its cost on every other\n"
@@ -223,14 +223,14 @@ COMMANDS = {
     ),
     "table import bundle": Command(
         "a table from the results of a bundle (results.jsonl)",
-        "table_import:import_bundle",
+        "import_and_compare:import_bundle",
         "ImportBundleOptions",
         "Create a table from the results of a bundle's run.py, and a journal of every sample next to it.\n\n"
         "Networks without all rounds are left out.",
     ),
     "table import csv": Command(
         "tables from a CSV or Parquet file of another source, one for each device",
-        "table_import:import_file",
+        "import_and_compare:import_file",
         "ImportFileOptions",
         "Create one table for each device from a CSV or Parquet file that has a row for each architecture.\n\n"
         "Architectures are text (architecture, arch_str, arch) or official indices (index, arch_idx). Costs are\n"
@@ -238,7 +238,7 @@ COMMANDS = {
     ),
     "table import hw-nas-bench": Command(
         "HW-NAS-Bench's official pickle, one table for each device",
-        "table_import:import_hw_nas_bench",
+        "import_and_compare:import_hw_nas_bench",
         "ImportHwNasBenchOptions",
         "Read HW-NAS-Bench v1.0 (HW-NAS-Bench-v1_0.pickle, which you provide) and write its costs as Parquet.\n\n"
         "NAS-Bench-201: one table for each data set and device, and the products that its API calls\n"
@@ -264,7 +264,7 @@ COMMANDS = {
     ),
     "explore": Command(
         "a page in the browser: networks, devices, a limit, and the best network within it",
-        "explore:explore",
+        "listings:explore",
         "ExploreOptions",
         "Serve a page on which you choose networks, a device and a limit, and see the best network within it.\n\n"
         "It has the tables that come with chronas and those that you give. Only this machine can open it, unless\n"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import sys
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -11,10 +12,11 @@ from pydantic import BaseModel
 
 from chronas.cli import flags
 from chronas.cli.commands import COMMANDS, Command
-from chronas.cli.flags import CompletionOptions, DevicesOptions
+from chronas.cli.flags import CompletionOptions, DevicesOptions, ExploreOptions
 from chronas.cli.options import Call, Groups, Options, add_flags, groups_for_help
 from chronas.cli.output import write, write_json, write_table
 from chronas.devices import DEVICES, Device, device_class
+from chronas.explore import Settings, load_catalogue, serve
 from chronas.measurement import SENSORS, Sensor, sensor_class
 from chronas.registry import imported
 from chronas.runs import preset_summaries
@@ -99,3 +101,26 @@ def _row(kind: str, name: str, found: type[Device] | type[Sensor]) -> dict[str, 
     reason = found.unavailable()
     what = (found.__doc__ or "").strip().splitlines()[0]
     return {kind: name, "here": "yes" if reason is None else f"no: {reason}", "what": what}
+
+
+# ----
+# `chronas explore`: a page in the browser for choosing networks, devices and a limit.
+
+
+def explore(call: Call[ExploreOptions]) -> int:
+    """Read the files first, so that errors in them are reported at once, then serve until interrupted."""
+    options = call.options
+    load_catalogue(options.tables, options.accuracies)
+    settings = Settings(host=options.host, port=options.port, browser=options.browser)
+    serve(settings, options.tables, options.accuracies, lambda url: announce(url, as_json=options.json_answer))
+    return 0
+
+
+def announce(url: str, *, as_json: bool) -> None:
+    """Print the page's address, without delay even if stdout is not a terminal."""
+    if as_json:
+        write_json({"url": url})
+    else:
+        write(url)
+    sys.stdout.flush()
+    sys.stderr.write("open it in a browser; Ctrl-C ends it\n")

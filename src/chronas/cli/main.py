@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from types import ModuleType
 
 from chronas.cli.commands import COMMANDS, OLD_COMMANDS, OLD_FLAGS, Command
-from chronas.cli.errors import Border
+from chronas.cli.output import Border
 from chronas.errors import UsageError, unknown_name
 
 HELP = ("-h", "--help")

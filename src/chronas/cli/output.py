@@ -4,13 +4,19 @@ from __future__ import annotations
 
 import io
 import json
+import os
 import sys
-from collections.abc import Sequence
+import traceback
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from types import TracebackType
 from typing import Any
 
 from rich.console import Console
 from rich.table import Table
 from rich.text import Text
+
+from chronas.errors import ChronasError
 
 NUMBER = (int, float)
 
@@ -54,3 +60,77 @@ def _text(value: object) -> str:
     if isinstance(value, bool):
         return "yes" if value else "no"
     return f"{value:.4g}" if isinstance(value, float) else str(value)
+
+
+# ----
+# Error handling of the command line: every error becomes one line on stderr and an exit code.
+
+FAULT = 70
+INTERRUPTED = 130
+
+
+class InterruptedWithResume(KeyboardInterrupt):
+    """Ctrl-C during a step that can be resumed; `resume` is the command for it."""
+
+    def __init__(self, resume: str) -> None:
+        super().__init__(resume)
+        self.resume = resume
+
+
+@contextmanager
+def resumable(resume: str) -> Iterator[None]:
+    """If the user interrupts the block, name the command that resumes its work."""
+    try:
+        yield
+    except KeyboardInterrupt:
+        raise InterruptedWithResume(resume) from None
+
+
+class Border:
+    """Context manager that turns an exception inside into one line and `exit_code`.
+
+    Args:
+        debug: show the traceback as well.
+    """
+
+    def __init__(self, *, debug: bool) -> None:
+        self.debug = debug
+        self.exit_code = 0
+
+    def __enter__(self) -> Border:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> bool:
+        if error is None or isinstance(error, SystemExit | GeneratorExit):
+            return False
+        if self.debug:
+            traceback.print_exception(kind, error, trace)
+        if isinstance(error, BrokenPipeError):
+            _silence_stdout()
+            return True
+        self.exit_code, line = _line(error)
+        sys.stderr.write(f"chronas: {line}\n")
+        return True
+
+
+def _line(error: BaseException) -> tuple[int, str]:
+    if isinstance(error, InterruptedWithResume):
+        return INTERRUPTED, f"interrupted; nothing measured is lost; go on with: {error.resume}"
+    if isinstance(error, KeyboardInterrupt):
+        return INTERRUPTED, "interrupted"
+    message = " ".join(str(error).split())
+    if isinstance(error, ChronasError):
+        return error.exit_code, f"error: {message}"
+    if isinstance(error, OSError) and error.filename is not None:
+        return (
+            ChronasError.exit_code,
+            f"error: cannot use {error.filename}: {error.strerror}; mend that, or choose another folder",
+        )
+    return FAULT, f"a fault of chronas, please report it with the output of --debug: {type(error).__name__}: {message}"
+
+
+def _silence_stdout() -> None:
+    """Redirect stdout to nowhere after its reader has gone, so that the interpreter's last flush succeeds."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

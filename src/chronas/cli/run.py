@@ -9,10 +9,9 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from chronas.cli.errors import resumable
 from chronas.cli.flags import ReportOptions, ResumeOptions, RetargetOptions, RunOptions
 from chronas.cli.options import Call, Groups
-from chronas.cli.output import write, write_json, write_table
+from chronas.cli.output import resumable, write, write_json, write_table
 from chronas.devices import DEVICES, device_class
 from chronas.errors import UsageError
 from chronas.predictors import predictor_class

@@ -6,10 +6,9 @@ from collections.abc import Callable, Mapping
 from dataclasses import asdict
 from pathlib import Path
 
-from chronas.cli.errors import resumable
 from chronas.cli.flags import SearchOptions
 from chronas.cli.options import Call, Groups
-from chronas.cli.output import write, write_json, write_table
+from chronas.cli.output import resumable, write, write_json, write_table
 from chronas.cli.run import chosen_names, config_of, cost_columns, flat_costs, groups_of_config
 from chronas.cli.steps import run_of
 from chronas.devices import described

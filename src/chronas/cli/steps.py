@@ -6,9 +6,9 @@ from collections.abc import Collection, Sequence
 from pathlib import Path
 from typing import Any
 
-from chronas.cli.errors import resumable
 from chronas.cli.flags import StepOptions
 from chronas.cli.options import Call
+from chronas.cli.output import resumable
 from chronas.devices import AnalyticalDevice, Device
 from chronas.errors import UsageError, unknown_name
 from chronas.measurement import Plan, run_campaign

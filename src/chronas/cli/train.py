@@ -7,10 +7,9 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from chronas.cli.errors import resumable
 from chronas.cli.flags import ExportOptions, TrainOptions
 from chronas.cli.options import Call, Groups
-from chronas.cli.output import write, write_json, write_table
+from chronas.cli.output import resumable, write, write_json, write_table
 from chronas.cli.steps import check_new, run_of
 from chronas.data import load_dataset
 from chronas.errors import UsageError

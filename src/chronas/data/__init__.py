@@ -13,9 +13,8 @@ from chronas.registry import lazily
 
 if TYPE_CHECKING:
     from chronas.data.datasets import DATASETS, limited_dataset, load_dataset
-    from chronas.data.images import Dataset, Images, Normalisation, limited, split
+    from chronas.data.images import Dataset, Images, Normalisation, limited, read_torch, split
     from chronas.data.loader import Augment, Batches, every_batch
-    from chronas.data.torch_dataset import read_torch
 
 __all__ = [
     "DATASETS",
@@ -36,8 +35,7 @@ __getattr__ = lazily(
     __name__,
     {
         "datasets": "DATASETS limited_dataset load_dataset",
-        "images": "Dataset Images Normalisation limited split",
+        "images": "Dataset Images Normalisation limited split read_torch",
         "loader": "Augment Batches every_batch",
-        "torch_dataset": "read_torch",
     },
 )

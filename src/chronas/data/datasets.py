@@ -5,23 +5,23 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+import torch
+from sklearn.datasets import load_digits
 from torch.utils.data import Dataset as TorchDataset
 
-from chronas.data.archive import read_archive
-from chronas.data.folder import read_folder
-from chronas.data.images import Dataset, RawDataset, limited, split
+from chronas.data.folder import decode, read_archive, read_folder
+from chronas.data.images import Dataset, Images, RawDataset, limited, read_torch, split
 from chronas.data.parquet import find, read_parquet
-from chronas.data.torch_dataset import read_torch
-from chronas.errors import DataError, unknown_name
+from chronas.errors import DataError, MissingExtraError, unknown_name
 from chronas.progress import Progress, silent
 from chronas.registry import Registry
 
 DATASETS = Registry(
     "dataset",
     {
-        "digits": "chronas.data.published:read_digits",
-        "cifar10": "chronas.data.published:read_cifar10",
-        "cifar100": "chronas.data.published:read_cifar100",
+        "digits": "chronas.data.datasets:read_digits",
+        "cifar10": "chronas.data.datasets:read_cifar10",
+        "cifar100": "chronas.data.datasets:read_cifar100",
     },
 )
 TEST_SEED = 0  # seed of the test splits that we make: the same images in every run
@@ -91,3 +91,66 @@ def _read(source: str, progress: Progress) -> RawDataset:
     if len(path.parts) > 1 or path.suffix:
         raise DataError(f"there is no data set {source}: give a folder, an .npz file or one of {', '.join(DATASETS)}")
     raise unknown_name("data set", source, DATASETS)
+
+
+# ----
+# Published data sets: CIFAR-10 and CIFAR-100 from the Hugging Face hub, and scikit-learn's handwritten digits.
+#
+# CIFAR needs the package `datasets` (extra `hub`). The 1,797 digits of 8x8 grey pixels come with scikit-learn (UCI ML
+# repository, CC BY 4.0).
+
+
+def read_cifar10(progress: Progress) -> RawDataset:
+    """CIFAR-10 from uoft-cs/cifar10; raises as `_read`."""
+    return _download("uoft-cs/cifar10", "img", "label", progress)
+
+
+def read_cifar100(progress: Progress) -> RawDataset:
+    """CIFAR-100 with its 100 fine classes, from uoft-cs/cifar100; raises as `_read`."""
+    return _download("uoft-cs/cifar100", "img", "fine_label", progress)
+
+
+def _download(repository: str, image: str, label: str, progress: Progress) -> RawDataset:
+    """Both splits of a repository on the hub; the hub's own cache keeps the download.
+
+    Raises:
+        MissingExtraError: the package `datasets` is not installed.
+        DataError: the hub cannot be reached.
+    """
+    try:
+        import datasets
+    except ImportError as error:
+        what = f"{repository} from the hub needs the package datasets"
+        advice = "pip install 'chronas[hub]', or give a folder with train.parquet and test.parquet"
+        raise MissingExtraError(f"{what}: {advice}") from error
+    try:
+        found = datasets.load_dataset(repository)
+    except OSError as error:
+        reason = str(error).splitlines()[0] if str(error) else type(error).__name__
+        raise DataError(
+            f"cannot get {repository} from the hub ({reason}): check the network, or give a folder"
+        ) from error
+    parts = {part: found[part].cast_column(image, datasets.Image(decode=False)) for part in ("train", "test")}
+    names = tuple(parts["train"].features[label].names)
+    return RawDataset(
+        _images(parts["train"], image, label, progress), _images(parts["test"], image, label, progress), names
+    )
+
+
+def _images(part: Any, image: str, label: str, progress: Progress) -> Images:
+    rows = list(part[image])
+    names = [f"{image} of row {number}" for number in range(len(rows))]
+    pixels = decode(names, [row["bytes"] for row in rows], progress)
+    return Images(pixels, torch.tensor(list(part[label]), dtype=torch.int64))
+
+
+HIGHEST = 16  # ink levels are 0..16
+
+
+def read_digits(progress: Progress) -> RawDataset:
+    """The digits as 1x8x8 images with ink levels spread over 0..255; they have no test split."""
+    bunch = load_digits()
+    levels = torch.from_numpy(bunch.images).unsqueeze(1)
+    images = Images((levels * 255 / HIGHEST).round().to(torch.uint8), torch.from_numpy(bunch.target).long())
+    progress("read", len(images), len(images), "digits")
+    return RawDataset(images, None, tuple(str(name) for name in bunch.target_names))

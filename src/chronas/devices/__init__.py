@@ -12,12 +12,28 @@ from typing import cast
 
 from pydantic import BaseModel
 
-from chronas.devices.device import AnalyticalDevice, CpuConfig, Device, Dtype, Runner, device_differences
-from chronas.devices.hardware import cpu_model, operating_system, usable_cores
-from chronas.devices.lock import hardware_lock
+from chronas.devices.device import (
+    AnalyticalDevice,
+    CpuConfig,
+    Device,
+    Dtype,
+    OfflineConfig,
+    OfflineDevice,
+    Runner,
+    described,
+    device_differences,
+)
+from chronas.devices.hardware import (
+    HIGH,
+    NORMAL,
+    REALTIME,
+    cpu_model,
+    hardware_lock,
+    operating_system,
+    realtime_priority,
+    usable_cores,
+)
 from chronas.devices.model import Model
-from chronas.devices.offline import OfflineConfig, OfflineDevice, described
-from chronas.devices.priority import HIGH, NORMAL, REALTIME, realtime_priority
 from chronas.errors import UsageError
 from chronas.registry import Registry
 
@@ -54,9 +70,9 @@ DEVICES = Registry(
         "eager-cpu": "chronas.devices.eager:EagerCpu",
         "compiled-cpu": "chronas.devices.compiled:CompiledCpu",
         "executorch-cpu": "chronas.devices.executorch:ExecutorchCpu",
-        "eager-cuda": "chronas.devices.cuda:EagerCuda",
-        "onnxruntime-cuda": "chronas.devices.onnxruntime_gpu:OnnxRuntimeCuda",
-        "onnxruntime-tensorrt": "chronas.devices.onnxruntime_gpu:OnnxRuntimeTensorrt",
+        "eager-cuda": "chronas.devices.eager:EagerCuda",
+        "onnxruntime-cuda": "chronas.devices.onnxruntime:OnnxRuntimeCuda",
+        "onnxruntime-tensorrt": "chronas.devices.onnxruntime:OnnxRuntimeTensorrt",
         "simulated": "chronas.devices.simulated:Simulated",
         "eyeriss": "chronas.devices.eyeriss:Eyeriss",
         "fpga": "chronas.devices.fpga:Fpga",

@@ -15,9 +15,16 @@ from numpy.typing import NDArray
 from pydantic import BaseModel
 
 from chronas.devices.device import CpuConfig, Device, Fingerprint, Runner
-from chronas.devices.hardware import BFLOAT16_FLAGS, computes_bfloat16, cpu_model, operating_system, usable_cores
-from chronas.devices.lock import LoadMeter, preemptions
-from chronas.devices.priority import realtime_priority
+from chronas.devices.hardware import (
+    BFLOAT16_FLAGS,
+    LoadMeter,
+    computes_bfloat16,
+    cpu_model,
+    operating_system,
+    preemptions,
+    realtime_priority,
+    usable_cores,
+)
 from chronas.errors import DeviceError
 from chronas.units import ms_from_ns
 

@@ -12,8 +12,7 @@ from xml.etree import ElementTree
 
 import numpy as np
 
-from chronas.explore.catalogue import Collection, Quantity
-from chronas.explore.labels import percent_text, share_text
+from chronas.explore.catalogue import Collection, Quantity, percent_text, share_text
 from chronas.explore.tradeoff import Plane
 from chronas.reports import draw, number_text
 from chronas.spaces import Architecture

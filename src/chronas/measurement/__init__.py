@@ -17,9 +17,8 @@ if TYPE_CHECKING:
     from chronas.measurement.campaign import run_campaign, time_network
     from chronas.measurement.journal import Journal, read_journal
     from chronas.measurement.meter import COSTS, Meter, Reading, make_meter
-    from chronas.measurement.readings import Readings
     from chronas.measurement.sensors import SENSORS, Sensor, sensor_class
-    from chronas.measurement.state import CampaignState, Header, ReferenceRound
+    from chronas.measurement.state import CampaignState, Header, Readings, ReferenceRound
     from chronas.measurement.timing import Plan, Statistic, in_round, stored_plan, summarise
 
 __all__ = [
@@ -57,9 +56,8 @@ __getattr__ = lazily(
         "campaign": "run_campaign time_network",
         "journal": "Journal read_journal",
         "meter": "COSTS Meter Reading make_meter",
-        "readings": "Readings",
+        "state": "Readings CampaignState Header ReferenceRound",
         "sensors": "SENSORS Sensor sensor_class",
-        "state": "CampaignState Header ReferenceRound",
         "timing": "Plan Statistic in_round stored_plan summarise",
     },
 )

@@ -23,8 +23,7 @@ from chronas.devices import NORMAL, Device, Runner, hardware_lock
 from chronas.errors import UsageError
 from chronas.measurement.journal import Journal, read_journal
 from chronas.measurement.meter import Meter, make_meter
-from chronas.measurement.readings import ROUNDS
-from chronas.measurement.state import Header, ReferenceRound
+from chronas.measurement.state import ROUNDS, Header, ReferenceRound
 from chronas.measurement.timing import Plan, summarise
 from chronas.progress import Progress, silent
 from chronas.records import Estimate

@@ -18,9 +18,19 @@ from types import TracebackType
 from filelock import FileLock, Timeout
 
 from chronas.errors import DataError, MismatchError, UsageError
-from chronas.measurement import readings
 from chronas.measurement.meter import Reading
-from chronas.measurement.state import BEFORE_DRIFT, BEFORE_RENAMING, SCHEMA, CampaignState, Header, ReferenceRound
+from chronas.measurement.state import (
+    BEFORE_DRIFT,
+    BEFORE_RENAMING,
+    READING_ROWS,
+    READING_TABLES,
+    SCHEMA,
+    CampaignState,
+    Header,
+    Readings,
+    ReferenceRound,
+    readings_of,
+)
 
 UNDECODABLE = "Could not decode to UTF-8"  # sqlite3 calls it an operational error
 TABLES = """
@@ -131,12 +141,12 @@ class Journal:
         Raises:
             MismatchError: the journal's readings of the cost come from another source.
         """
-        known = self.state.readings.setdefault(cost, readings.Readings(cost, source)).source
+        known = self.state.readings.setdefault(cost, Readings(cost, source)).source
         if known != source:
             advice = "measure where that is, or into another journal"
             raise MismatchError(f"{cost} of {self.path} was measured by {known}, here is {source}: {advice}")
         with _clear_errors(self.path):
-            self._connection.executescript(f"BEGIN IMMEDIATE;{readings.TABLES}COMMIT;")
+            self._connection.executescript(f"BEGIN IMMEDIATE;{READING_TABLES}COMMIT;")
             self._connection.execute("INSERT OR IGNORE INTO meter VALUES (?, ?)", (cost, source))
 
     def add_reading(
@@ -198,7 +208,7 @@ def _contents(path: Path, connection: sqlite3.Connection, *, others: bool) -> Ca
             state.add_reference(ReferenceRound(block, index, place, start_s, end_s, samples, *conditions))
         if others:
             meters = connection.execute("SELECT cost, source FROM meter")
-            state.readings = readings.readings_of(meters, connection.execute(readings.ROWS))
+            state.readings = readings_of(meters, connection.execute(READING_ROWS))
     except (ValueError, KeyError, TypeError) as error:
         raise _damaged(path, str(error).splitlines()[0]) from error
     return state

@@ -12,15 +12,19 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import ClassVar
 
-from chronas.devices import AnalyticalDevice, Device
+import numpy as np
+
+from chronas.devices import AnalyticalDevice, Device, Runner
 from chronas.errors import DeviceError
+from chronas.measurement.sensors import sensor_of
 from chronas.registry import Registry
 from chronas.spaces import Architecture, NetworkSize
+from chronas.units import MS_PER_S
 
 COSTS = Registry(
     "cost",
     {  # costs that can be measured besides latency_ms; the name of a cost ends in its unit
-        "energy_mj": "chronas.measurement.energy:make_energy_meter",
+        "energy_mj": "chronas.measurement.meter:make_energy_meter",
         "peak_memory_mib": "chronas.measurement.memory:make_memory_meter",
     },
 )
@@ -129,3 +133,83 @@ class AnalyticalEnergyMeter(Meter):
 
     def close(self) -> None:
         """Do nothing: the meter holds no resources."""
+
+
+# ----
+# Energy of a run in mJ: a sensor's energy over an interval full of runs, divided by their number.
+#
+# `energy_mj` is the *total* energy of the sensor's hardware during the runs, divided by their number: the energy that
+# a battery gives while the network runs, and the product of mean power and latency. No baseline is subtracted,
+# because its noise would be large compared to small networks. The baseline is measured before each interval and
+# stored as `idle_mw`: the energy above idle is energy_mj - idle_mw x duration_s / runs.
+#
+# A sensor measures its whole hardware, with all its users. `background_cores` is the number of CPU cores that others
+# used in the meantime.
+
+RUNNING_S = 1.0  # least length of an interval, and least number of sensor periods in it: an edge is then at most 5 %
+RUNNING_PERIODS = 20
+IDLE_S = 0.5
+IDLE_PERIODS = 10
+TRIAL = (1, 3)  # warm-up and timed runs that estimate how many runs fill the interval, and warm the network up
+
+
+class EnergyMeter(Meter):
+    """The energy of a run, by the first of the device's sensors that this machine has."""
+
+    cost: ClassVar[str] = "energy_mj"
+
+    def __init__(self, device: Device, size: NetworkSize, weights: Mapping[Architecture, Path] | None = None) -> None:
+        """Find the sensor.
+
+        Raises:
+            DeviceError: this machine has no sensor for the device; the message says why.
+        """
+        super().__init__(device, size, weights)
+        self.sensor = sensor_of(device)
+        self._runners: dict[Architecture, Runner] = {}
+
+    @property
+    def source(self) -> str:
+        """The sensor, and the hardware that it measures."""
+        return f"{self.sensor.name}: {self.sensor.scope}"
+
+    def _read(self, architecture: Architecture, index: int) -> Reading:
+        runner = self._runner(architecture)
+        trial_ms = float(np.min(runner.round(index, *TRIAL)))
+        running_s = max(RUNNING_S, RUNNING_PERIODS * self.sensor.period_s)
+        runs = math.ceil(running_s * MS_PER_S / trial_ms)
+        self.sensor.begin()
+        self.sensor.wait(max(IDLE_S, IDLE_PERIODS * self.sensor.period_s))
+        idle = self.sensor.end()
+        self.sensor.begin()
+        runner.run(runs)
+        drawn = self.sensor.end()
+        beside = {"runs": float(runs), "duration_s": drawn.duration_s, "idle_mw": idle.power_mw}
+        if drawn.background_cores is not None:
+            beside["background_cores"] = drawn.background_cores
+        return Reading(drawn.energy_mj / runs, beside)
+
+    def _runner(self, architecture: Architecture) -> Runner:
+        if architecture not in self._runners:
+            weights = self.weights.get(architecture)
+            self._runners[architecture] = self.device.prepare(architecture, self.size, weights=weights)
+        return self._runners[architecture]
+
+    def close(self) -> None:
+        """Close the networks."""
+        for runner in self._runners.values():
+            runner.close()
+        self._runners.clear()
+
+
+def make_energy_meter(
+    device: Device, size: NetworkSize, weights: Mapping[Architecture, Path] | None = None
+) -> EnergyMeter | AnalyticalEnergyMeter:
+    """A sensor's meter, or for a device that computes its energy, a meter that returns the computed value.
+
+    Raises:
+        DeviceError: this machine has no sensor for the device; the message says why.
+    """
+    if isinstance(device, AnalyticalDevice):
+        return AnalyticalEnergyMeter(device, size, weights)
+    return EnergyMeter(device, size, weights)

@@ -13,7 +13,7 @@ from chronas.registry import lazily
 
 if TYPE_CHECKING:
     from chronas.networks.cells import BlockPlan, CellPlan, DropPath, Network, NetworkPlan, is_even, set_drop_path
-    from chronas.networks.construction import build, plan
+    from chronas.networks.construction import Preprocessing, build, load_state, plan, save_state
     from chronas.networks.counts import (
         Counts,
         Layer,
@@ -39,9 +39,7 @@ if TYPE_CHECKING:
         Zero,
         make_operation,
     )
-    from chronas.networks.preprocessing import Preprocessing
     from chronas.networks.source import model_source, write_source
-    from chronas.networks.weights import load_state, save_state
 
 __all__ = [
     "OPERATIONS",
@@ -89,7 +87,7 @@ __all__ = [
 __getattr__ = lazily(
     __name__,
     {
-        "construction": "build plan",
+        "construction": "build plan Preprocessing load_state save_state",
         "cells": "BlockPlan CellPlan DropPath Network NetworkPlan is_even set_drop_path",
         "counts": "Counts Layer SpaceCounts SpaceWork Work Workload count space_counts space_work "
         "work_by_differences workload",
@@ -97,8 +95,6 @@ __getattr__ = lazily(
         "layers": "ChainNetwork ChainPlan LayerPlan make_block",
         "onnx": "onnx_bytes write_onnx",
         "operations": "OPERATIONS DilatedConv OpSpec ReLUConvBN SeparableConv Zero make_operation",
-        "preprocessing": "Preprocessing",
         "source": "model_source write_source",
-        "weights": "load_state save_state",
     },
 )

@@ -2,9 +2,20 @@
 
 from __future__ import annotations
 
+import json
+import zlib
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import torch
+from safetensors import SafetensorError
+from safetensors.torch import load as load_safetensors
+from safetensors.torch import save as save_safetensors
+
+from chronas.errors import DataError
+from chronas.files import write_bytes
 
 if TYPE_CHECKING:
     from torch import nn
@@ -40,3 +51,101 @@ def plan(architecture: Architecture, size: NetworkSize, *, auxiliary: bool = Fal
     topology = architecture.space.topology
     topology.check(architecture.space, size)
     return topology.plan(architecture, size, auxiliary=auxiliary)
+
+
+# ----
+# Tensors and their metadata in one safetensors file (https://github.com/huggingface/safetensors), without pickle.
+#
+# The other state of a checkpoint (epoch, history, a predictor's scale) is JSON in the file's metadata, so that one
+# atomic rename writes both. A checksum of the tensors' bytes is stored too, because the format itself detects a
+# truncated file but not a flipped bit.
+
+SCHEMA = "chronas.state/1"
+KEY = "chronas"  # one key, because safetensors writes several keys in an order that varies between files
+
+
+def save_state(path: Path, tensors: Mapping[str, torch.Tensor], content: Mapping[str, Any]) -> None:
+    """Write named tensors and a JSON object to one file; an older file at `path` stays until the new one is whole.
+
+    Args:
+        path: the file; missing folders are created.
+        tensors: of any shape, type and device; tensors that share memory are written one by one.
+        content: a JSON object without NaN and infinity.
+
+    Raises:
+        DataError: the content is not JSON, or the file cannot be written.
+    """
+    plain = {
+        name: tensor.detach().cpu().clone(memory_format=torch.contiguous_format) for name, tensor in tensors.items()
+    }
+    try:
+        text = json.dumps({"schema": SCHEMA, "crc32": _checksum(plain), "content": dict(content)}, allow_nan=False)
+    except (TypeError, ValueError) as error:
+        raise DataError(f"cannot write {path}: its content should be JSON with finite numbers ({error})") from error
+    write_bytes(path, save_safetensors(plain, {KEY: text}))
+
+
+def load_state(path: Path) -> tuple[dict[str, torch.Tensor], dict[str, Any]]:
+    """Read what `save_state` wrote: the tensors, on the CPU, and the JSON object.
+
+    Raises:
+        DataError: the file is missing, cut off, damaged, or was not written by `save_state`.
+    """
+    try:
+        data = path.read_bytes()
+    except OSError as error:
+        raise DataError(f"cannot read {path}: {error.strerror}") from error
+    try:
+        tensors = load_safetensors(data)
+    except (SafetensorError, ValueError, KeyError) as error:
+        raise DataError(f"{path} is cut off or no safetensors file ({error}); make it again or use a copy") from error
+    metadata = _metadata(path, data)
+    if metadata.get("schema") != SCHEMA:
+        raise DataError(f"{path} should have schema {SCHEMA!r} but has {metadata.get('schema')!r}: use a chronas file")
+    if metadata.get("crc32") != _checksum(tensors):
+        raise DataError(f"{path} is damaged: its tensors do not match their checksum; make it again or use a copy")
+    content: dict[str, Any] = metadata["content"]
+    return tensors, content
+
+
+def _metadata(path: Path, data: bytes) -> dict[str, Any]:
+    """The metadata that `save_state` wrote into a well-formed safetensors file; empty without such metadata."""
+    length = int.from_bytes(data[:8], "little")
+    header: dict[str, dict[str, str]] = json.loads(data[8 : 8 + length])
+    text = (header.get("__metadata__") or {}).get(KEY, "{}")
+    try:
+        metadata = json.loads(text)
+    except ValueError as error:
+        raise DataError(f"{path} is damaged: its content is not valid JSON ({error}); make it again") from error
+    return metadata if isinstance(metadata, dict) and isinstance(metadata.get("content"), dict) else {}
+
+
+def _checksum(tensors: Mapping[str, torch.Tensor]) -> str:
+    """CRC-32 of the bytes of contiguous CPU tensors in the order of their names, as 8 hexadecimal digits."""
+    value = 0
+    for name in sorted(tensors):
+        value = zlib.crc32(tensors[name].reshape(-1).view(torch.uint8).numpy().data, value)
+    return f"{value:08x}"
+
+
+# ----
+# The input scaling of a trained network, and the names of its classes.
+
+
+@dataclass(frozen=True)
+class Preprocessing:
+    """Facts about a network's training images that users of the network need.
+
+    Attributes:
+        mean: mean of each channel, for pixels in 0..1; it is subtracted first.
+        std: standard deviation of each channel; the difference is divided by it.
+        class_names: the name of each class, in the order of the logits.
+    """
+
+    mean: tuple[float, ...]
+    std: tuple[float, ...]
+    class_names: tuple[str, ...]
+
+    def metadata(self) -> dict[str, str]:
+        """The same as texts by name, with values as JSON; ONNX files store these."""
+        return {name: json.dumps(value) for name, value in asdict(self).items()}

@@ -24,12 +24,12 @@ from torch.nn import functional as F  # noqa: N812 - the field's name
 
 from chronas.networks.cells import is_even
 from chronas.networks.construction import build
-from chronas.networks.flops import multiplications
 from chronas.networks.graph import (
     NORMS,
     Graph,
     UntraceableError,
     eval_mode,
+    multiplications,
     parameters_of,
     peak_activation_bytes,
     trace,

@@ -20,8 +20,7 @@ from typing import TYPE_CHECKING, Any
 from chronas.errors import UsageError
 from chronas.files import write_text
 from chronas.networks import inlining, standalone
-from chronas.networks.construction import build, plan
-from chronas.networks.preprocessing import Preprocessing
+from chronas.networks.construction import Preprocessing, build, plan
 
 if TYPE_CHECKING:
     from chronas.spaces import Architecture, NetworkSize

@@ -16,8 +16,7 @@ if TYPE_CHECKING:
     from chronas.predictors.evaluation import CurvePoint, PredictorReport, Scores, fit_and_report
     from chronas.predictors.few_samples import Choose, fit_on_samples, relative_width
     from chronas.predictors.linear import Lookup, Macs
-    from chronas.predictors.predictor import Prediction, Predictor
-    from chronas.predictors.registry import load_predictor, make_predictor, predictor_class
+    from chronas.predictors.predictor import Prediction, Predictor, load_predictor, make_predictor, predictor_class
     from chronas.predictors.transfer import Transfer, TransferConfig
 
 __all__ = [
@@ -50,8 +49,7 @@ __getattr__ = lazily(
         "evaluation": "CurvePoint PredictorReport Scores fit_and_report",
         "few_samples": "Choose fit_on_samples relative_width",
         "linear": "Lookup Macs",
-        "predictor": "Prediction Predictor",
-        "registry": "load_predictor make_predictor predictor_class",
+        "predictor": "Prediction Predictor load_predictor make_predictor predictor_class",
         "transfer": "Transfer TransferConfig",
     },
 )

@@ -20,9 +20,8 @@ from scipy.sparse import coo_array
 from scipy.sparse.csgraph import connected_components
 
 from chronas.errors import DataError, UsageError
-from chronas.predictors.predictor import NORMAL_90, Prediction, Predictor
-from chronas.predictors.registry import make_predictor
-from chronas.schemas import PREDICTOR_REPORT, upgraded
+from chronas.files import PREDICTOR_REPORT, upgraded
+from chronas.predictors.predictor import NORMAL_90, Prediction, Predictor, make_predictor
 from chronas.spaces import Architecture
 from chronas.tables import CostTable, Repeatability
 

@@ -20,8 +20,7 @@ from torch import Tensor
 
 from chronas.errors import DataError
 from chronas.predictors.evaluation import BASELINES, DEGENERATE_SHARE, PredictorReport, curve_of, report_on, twins
-from chronas.predictors.predictor import Predictor
-from chronas.predictors.registry import make_predictor
+from chronas.predictors.predictor import Predictor, make_predictor
 from chronas.predictors.transfer import Transfer, basis, with_level
 from chronas.tables import CostTable
 

@@ -16,8 +16,7 @@ from torch import Tensor
 from chronas.errors import UsageError
 from chronas.predictors.calibration import RESOLUTION, interval_factor
 from chronas.predictors.cv_ensemble import Learned, Learner
-from chronas.predictors.predictor import Shape, State
-from chronas.predictors.registry import make_predictor
+from chronas.predictors.predictor import Shape, State, make_predictor
 
 SUM_WEIGHT = 1e3  # weight of the equation that shares add up to one, relative to the others
 

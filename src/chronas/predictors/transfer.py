@@ -40,8 +40,7 @@ from torch import Tensor
 from chronas.errors import DataError, MismatchError
 from chronas.networks import space_counts
 from chronas.predictors.bayesian_linear import averaged
-from chronas.predictors.dead_edges import forms
-from chronas.predictors.fusion_terms import terms
+from chronas.predictors.features import forms, terms
 from chronas.predictors.linear import fit_ridge
 from chronas.predictors.predictor import Predictor, Shape, State
 from chronas.spaces import NetworkSize, Space

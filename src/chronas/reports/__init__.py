@@ -8,11 +8,10 @@ from __future__ import annotations
 
 from chronas.reports.comparison import comparison_figures, write_comparison
 from chronas.reports.data import Report, SearchSummary, Verdict
-from chronas.reports.device_comparison import TWO_COLUMNS, two_rows, two_words
 from chronas.reports.draw import cell_title, draw
 from chronas.reports.front import FRONT_COLUMNS, front_rows, front_words
 from chronas.reports.page import write_page
-from chronas.reports.sentences import judge, number_text, predictor_words
+from chronas.reports.sentences import TWO_COLUMNS, judge, number_text, predictor_words, two_rows, two_words
 
 __all__ = [
     "FRONT_COLUMNS",

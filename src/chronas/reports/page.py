@@ -18,12 +18,11 @@ from plotly.offline import get_plotlyjs
 from chronas.files import write_text
 from chronas.records import Front, TrainedNetwork, TwoDevices
 from chronas.reports import sentences
-from chronas.reports.curves import operation_weights, search_curves
 from chronas.reports.data import Report, SearchSummary
-from chronas.reports.device_comparison import TWO_COLUMNS, two_rows, two_words
 from chronas.reports.draw import draw
 from chronas.reports.figures import MARKS, learning_figure, plane, predicted_against_measured, supernet_scores
-from chronas.reports.front import FRONT_COLUMNS, front_figure, front_rows, front_words
+from chronas.reports.front import FRONT_COLUMNS, front_figure, front_rows, front_words, operation_weights, search_curves
+from chronas.reports.sentences import TWO_COLUMNS, two_rows, two_words
 from chronas.spaces import Space, make_space
 from chronas.units import cost_word, duration_text
 

@@ -12,18 +12,16 @@ from typing import TYPE_CHECKING
 from chronas.registry import Registry, lazily
 
 if TYPE_CHECKING:
-    from chronas.runs.compatibility import search_costs
-    from chronas.runs.config import RunConfig, RunParts
+    from chronas.runs.config import RunConfig, RunParts, search_costs
     from chronas.runs.cost_model import fit, fit_all, measure, predictor_folder
-    from chronas.runs.device_comparison import DEVICES_FILE, compare_devices, read_devices
     from chronas.runs.front import read_front, search_front
-    from chronas.runs.limit_loop import help_searches
     from chronas.runs.network_costs import NetworkCosts, costs_of, device_of
     from chronas.runs.pipeline import execute, find, measure_found, show
     from chronas.runs.presets import make_preset, preset_summaries, searcher_settings
     from chronas.runs.run import Run
-    from chronas.runs.selection import Chosen, Finder, read_choice, read_choices
+    from chronas.runs.selection import Chosen, Finder, help_searches, read_choice, read_choices
     from chronas.runs.settings import LIMITS, RunSettings
+    from chronas.runs.summary import DEVICES_FILE, compare_devices, read_devices
     from chronas.runs.training import (
         EXPORTED,
         Trained,
@@ -91,17 +89,15 @@ __all__ = [
 __getattr__ = lazily(
     __name__,
     {
-        "compatibility": "search_costs",
-        "config": "RunConfig RunParts",
+        "config": "search_costs RunConfig RunParts",
         "cost_model": "fit fit_all measure predictor_folder",
-        "device_comparison": "DEVICES_FILE compare_devices read_devices",
+        "summary": "DEVICES_FILE compare_devices read_devices",
         "front": "read_front search_front",
-        "limit_loop": "help_searches",
+        "selection": "help_searches Chosen Finder read_choice read_choices",
         "network_costs": "NetworkCosts costs_of device_of",
         "pipeline": "execute find measure_found show",
         "presets": "make_preset preset_summaries searcher_settings",
         "run": "Run",
-        "selection": "Chosen Finder read_choice read_choices",
         "settings": "LIMITS RunSettings",
         "training": "EXPORTED Trained check_onnx export export_network export_own read_architecture "
         "read_preprocessing read_trained train_architecture train_network write_architecture",

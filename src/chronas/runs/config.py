@@ -6,21 +6,30 @@ Names (space, device, searcher, predictor) choose the classes; their own configs
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import platform
+import subprocess
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from importlib.metadata import version
+from pathlib import Path
 from typing import Any, get_args
 
+import torch
 from pydantic import BaseModel, Field, SerializeAsAny, ValidationError
 
+from chronas import __version__
 from chronas.data import Dataset
 from chronas.devices import Device, device_class
-from chronas.errors import DataError
+from chronas.errors import DataError, UsageError
 from chronas.measurement import Plan
 from chronas.predictors import Predictor, predictor_class
 from chronas.runs.settings import RunSettings
-from chronas.search import ObjectiveConfig, RerankConfig, ScoreFunction, Searcher, searcher_class
+from chronas.search import Cost, CostFunction, ObjectiveConfig, RerankConfig, ScoreFunction, Searcher, searcher_class
 from chronas.spaces import NetworkScale, Space
 from chronas.training import Recipe
-from chronas.units import MeasuredCost
+from chronas.units import MeasuredCost, cost_word
+
+PACKAGES = ("torch", "numpy", "polars", "onnx", "onnxruntime", "scikit-learn")
 
 
 @dataclass(frozen=True, eq=False)
@@ -96,3 +105,118 @@ def first_line(error: Exception) -> str:
         first = error.errors()[0]
         return f"{'.'.join(map(str, first['loc']))}: {first['msg']}"
     return str(error)
+
+
+# ----
+# Compatibility of predictors and searchers: gradient-based searchers need differentiable predictors.
+
+
+def search_costs(
+    objective: ObjectiveConfig, predictors: Mapping[str, Predictor], searcher: type[Searcher]
+) -> dict[str, Cost]:
+    """The costs of a search, from the predictor of each cost; raises as `search`."""
+    for cost, each in predictors.items():
+        if cost in objective.asked:
+            require_usable(type(each), searcher, cost_word(cost))
+    return {
+        cost: Cost(each.cost if each.differentiable else _without_gradient(each), each.median)
+        for cost, each in predictors.items()
+        if each.differentiable or not searcher.differentiable
+    }
+
+
+def require_usable(predictor: type[Predictor], searcher: type[Searcher], what: str) -> None:
+    """Check that a searcher can use a predictor's cost.
+
+    Raises:
+        UsageError: the searcher is gradient-based, and the predictor is not differentiable.
+    """
+    if searcher.differentiable and not predictor.differentiable:
+        raise UsageError(
+            f"predictor {predictor.name} is not differentiable, and searcher {searcher.name} is gradient-based: "
+            f"choose another of them to search with {what}"
+        )
+
+
+def _without_gradient(predictor: Predictor) -> CostFunction:
+    return lambda codes: torch.from_numpy(predictor.predict(codes.float().numpy()).mean)
+
+
+@dataclass(frozen=True)
+class Facts:
+    """The content of `run.json` besides the config: the command that repeats the run, and its initial state.
+
+    Attributes:
+        command: the command line.
+        created: date and time (UTC, ISO 8601).
+        versions: versions of chronas and of the packages that results depend on.
+        device: the device's fingerprint.
+        config: the config as JSON.
+        reused: SHA-256 of the warm-start file copied from another run; None without one.
+        sources: import paths of the classes of a user's own objects, by kind.
+    """
+
+    command: str
+    created: str
+    versions: dict[str, str]
+    device: dict[str, str | int | float]
+    config: dict[str, Any]
+    reused: str | None = None
+    sources: dict[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class DataFacts:
+    """A data set without its images: name, shape [C, H, W], classes, and numbers of images.
+
+    Attributes:
+        given: checksums of images that were given as an object; empty if the name identifies them.
+    """
+
+    name: str
+    shape: tuple[int, int, int]
+    classes: int
+    train: int
+    test: int
+    given: str = ""
+
+
+@dataclass(frozen=True)
+class Timings:
+    """Seconds for each step."""
+
+    seconds: dict[str, float]
+
+
+def versions() -> dict[str, str]:
+    """Versions of chronas, Python and the packages that results depend on; also chronas's git commit, if known."""
+    found = {"chronas": __version__, "python": platform.python_version()}
+    found |= {package: version(package) for package in PACKAGES}
+    commit = _git_commit(Path(__file__))
+    return found | ({"commit": commit} if commit else {})
+
+
+def _git_commit(file: Path) -> str | None:
+    """The commit of the checkout that tracks `file`; None if it was installed from a package."""
+    git = ["git", "-C", str(file.parent)]
+    try:
+        tracked = subprocess.run([*git, "ls-files", "--error-unmatch", file.name], capture_output=True, check=False)
+        answer = subprocess.run([*git, "rev-parse", "--short=12", "HEAD"], capture_output=True, text=True, check=False)
+    except OSError:
+        return None
+    return answer.stdout.strip() if tracked.returncode == answer.returncode == 0 else None
+
+
+def differences(old: RunConfig, new: RunConfig) -> str:
+    """The first three settings that differ, as text."""
+    before, after = _flat(old.model_dump(mode="json")), _flat(new.model_dump(mode="json"))
+    changed = [key for key in sorted(before.keys() | after.keys()) if before.get(key) != after.get(key)]
+    shown = [f"{key} {before.get(key)} -> {after.get(key)}" for key in changed[:3]]
+    return ", ".join(shown) + (f" and {len(changed) - 3} more" if len(changed) > 3 else "")
+
+
+def _flat(content: dict[str, Any], prefix: str = "") -> dict[str, Any]:
+    flat: dict[str, Any] = {}
+    for key, value in content.items():
+        flat |= _flat(value, f"{prefix}{key}.") if isinstance(value, dict) else {f"{prefix}{key}": value}
+    return flat

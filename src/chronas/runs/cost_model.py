@@ -5,12 +5,11 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any, cast
 
-from chronas.files import read_as, write_json
+from chronas.files import PREDICTOR_REPORT, read_as, upgraded, write_json
 from chronas.measurement import run_campaign
 from chronas.predictors import Predictor, PredictorReport, fit_and_report, load_predictor
 from chronas.progress import Progress, silent
 from chronas.runs.run import Run
-from chronas.schemas import PREDICTOR_REPORT, upgraded
 from chronas.tables import CostTable
 
 REPORT_SCHEMA = "chronas.predictor-report/2"

@@ -14,13 +14,13 @@ from chronas.pareto import hypervolume, non_dominated
 from chronas.predictors import Predictor
 from chronas.progress import Progress, silent
 from chronas.records import Front, FrontNetwork, Trial
-from chronas.runs.compatibility import require_usable, search_costs
-from chronas.runs.cost_model import LATENCY
-from chronas.runs.limit_loop import search
+from chronas.runs.config import require_usable, search_costs
 from chronas.runs.network_costs import NetworkCosts, costs_of
 from chronas.runs.run import Run
+from chronas.runs.selection import search
 from chronas.search import find_front
 from chronas.tables import CostTable
+from chronas.units import LATENCY
 
 FILE = "front.json"
 SCHEMA = "chronas.front/2"

@@ -13,12 +13,11 @@ from chronas.errors import LimitMissedError
 from chronas.progress import Progress, silent
 from chronas.reports import Report, write_page
 from chronas.runs.cost_model import fit_all, measure
-from chronas.runs.device_comparison import compare_devices
 from chronas.runs.front import search_front
 from chronas.runs.network_costs import costs_of
 from chronas.runs.run import Run
 from chronas.runs.selection import Finder
-from chronas.runs.summary import FINAL, summarise, write_missed
+from chronas.runs.summary import FINAL, compare_devices, summarise, write_missed
 from chronas.runs.training import export_own, train_network, trained_weights
 from chronas.spaces import Architecture
 

@@ -7,21 +7,17 @@ run = Run.open(Path("runs/mine"))
 from __future__ import annotations
 
 import functools
-import platform
-import subprocess
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict
 from datetime import UTC, datetime
-from importlib.metadata import version
 from pathlib import Path
-from typing import Any, Literal
+from typing import Literal
 
 import torch
 from filelock import FileLock, Timeout
 
-from chronas import __version__
 from chronas.data import Dataset, Images, Normalisation, limited_dataset, load_dataset, split
 from chronas.devices import DEVICES, Device, OfflineConfig, OfflineDevice, make_device
 from chronas.errors import MismatchError, NotRegisteredError, UsageError
@@ -30,8 +26,7 @@ from chronas.measurement import make_meter
 from chronas.predictors import PREDICTORS, Predictor, predictor_class
 from chronas.progress import Progress, silent
 from chronas.registry import import_path
-from chronas.runs.compatibility import require_usable
-from chronas.runs.config import RunConfig, RunParts
+from chronas.runs.config import DataFacts, Facts, RunConfig, RunParts, Timings, differences, require_usable, versions
 from chronas.runs.warm_start import REUSED, require_again, take_along, warm_start_file_of
 from chronas.search import SEARCHERS, Cost, ObjectiveConfig, Searcher, SearchImages, Task, make_searcher
 from chronas.spaces import SPACES, NetworkSize, Space, make_space
@@ -44,53 +39,6 @@ DATA_SCHEMA = "chronas.data/1"
 TIMINGS_SCHEMA = "chronas.timings/1"
 KEPT_S = 5.0  # least time between two writes of a step's time
 REGISTRIES = {"space": SPACES, "device": DEVICES, "searcher": SEARCHERS, "predictor": PREDICTORS}
-PACKAGES = ("torch", "numpy", "polars", "onnx", "onnxruntime", "scikit-learn")
-
-
-@dataclass(frozen=True)
-class Facts:
-    """The content of `run.json` besides the config: the command that repeats the run, and its initial state.
-
-    Attributes:
-        command: the command line.
-        created: date and time (UTC, ISO 8601).
-        versions: versions of chronas and of the packages that results depend on.
-        device: the device's fingerprint.
-        config: the config as JSON.
-        reused: SHA-256 of the warm-start file copied from another run; None without one.
-        sources: import paths of the classes of a user's own objects, by kind.
-    """
-
-    command: str
-    created: str
-    versions: dict[str, str]
-    device: dict[str, str | int | float]
-    config: dict[str, Any]
-    reused: str | None = None
-    sources: dict[str, str] = field(default_factory=dict)
-
-
-@dataclass(frozen=True)
-class DataFacts:
-    """A data set without its images: name, shape [C, H, W], classes, and numbers of images.
-
-    Attributes:
-        given: checksums of images that were given as an object; empty if the name identifies them.
-    """
-
-    name: str
-    shape: tuple[int, int, int]
-    classes: int
-    train: int
-    test: int
-    given: str = ""
-
-
-@dataclass(frozen=True)
-class Timings:
-    """Seconds for each step."""
-
-    seconds: dict[str, float]
 
 
 def _made_by(facts: Facts, kind: str) -> str:
@@ -151,7 +99,7 @@ class Run:
         if (folder / "run.json").exists():
             run = cls.open(folder, parts)
             if run.config != config:
-                changed = _differences(run.config, config)
+                changed = differences(run.config, config)
                 raise UsageError(
                     f"{folder} holds a run with other settings ({changed}); choose another --out, or go on with "
                     f"it: chronas resume {folder}"
@@ -420,36 +368,3 @@ class Run:
         finally:
             torch.set_num_threads(threads)
             lock.release()
-
-
-def versions() -> dict[str, str]:
-    """Versions of chronas, Python and the packages that results depend on; also chronas's git commit, if known."""
-    found = {"chronas": __version__, "python": platform.python_version()}
-    found |= {package: version(package) for package in PACKAGES}
-    commit = _git_commit(Path(__file__))
-    return found | ({"commit": commit} if commit else {})
-
-
-def _git_commit(file: Path) -> str | None:
-    """The commit of the checkout that tracks `file`; None if it was installed from a package."""
-    git = ["git", "-C", str(file.parent)]
-    try:
-        tracked = subprocess.run([*git, "ls-files", "--error-unmatch", file.name], capture_output=True, check=False)
-        answer = subprocess.run([*git, "rev-parse", "--short=12", "HEAD"], capture_output=True, text=True, check=False)
-    except OSError:
-        return None
-    return answer.stdout.strip() if tracked.returncode == answer.returncode == 0 else None
-
-
-def _differences(old: RunConfig, new: RunConfig) -> str:
-    before, after = _flat(old.model_dump(mode="json")), _flat(new.model_dump(mode="json"))
-    changed = [key for key in sorted(before.keys() | after.keys()) if before.get(key) != after.get(key)]
-    shown = [f"{key} {before.get(key)} -> {after.get(key)}" for key in changed[:3]]
-    return ", ".join(shown) + (f" and {len(changed) - 3} more" if len(changed) > 3 else "")
-
-
-def _flat(content: dict[str, Any], prefix: str = "") -> dict[str, Any]:
-    flat: dict[str, Any] = {}
-    for key, value in content.items():
-        flat |= _flat(value, f"{prefix}{key}.") if isinstance(value, dict) else {f"{prefix}{key}": value}
-    return flat

@@ -17,14 +17,19 @@ from typing import TYPE_CHECKING, Any
 from chronas.registry import Registry, imported, lazily
 
 if TYPE_CHECKING:
-    from chronas.search.derive import candidates
+    from chronas.search.derive import RerankConfig, Reranker, candidates, find_front
     from chronas.search.evaluators import Evaluator, ScoreFunction, TableEvaluator
     from chronas.search.objective import Cost, CostFunction, Objective, ObjectiveConfig
-    from chronas.search.pareto_front import find_front
-    from chronas.search.registry import make_searcher, searcher_class
     from chronas.search.relaxation import Relaxation
-    from chronas.search.rerank import RerankConfig, Reranker
-    from chronas.search.searcher import Searcher, SearcherConfig, SearchImages, SearchResult, Task
+    from chronas.search.searcher import (
+        Searcher,
+        SearcherConfig,
+        SearchImages,
+        SearchResult,
+        Task,
+        make_searcher,
+        searcher_class,
+    )
 
 __all__ = [
     "EVALUATORS",
@@ -53,14 +58,11 @@ __all__ = [
 __getattr__ = lazily(
     __name__,
     {
-        "derive": "candidates",
+        "derive": "candidates find_front RerankConfig Reranker",
         "evaluators": "Evaluator ScoreFunction TableEvaluator",
         "objective": "Cost CostFunction Objective ObjectiveConfig",
-        "pareto_front": "find_front",
-        "registry": "make_searcher searcher_class",
+        "searcher": "make_searcher searcher_class Searcher SearcherConfig SearchImages SearchResult Task",
         "relaxation": "Relaxation",
-        "rerank": "RerankConfig Reranker",
-        "searcher": "Searcher SearcherConfig SearchImages SearchResult Task",
     },
 )
 
@@ -75,7 +77,7 @@ SEARCHERS = Registry(
         "local-search": "chronas.search.blackbox.local_search:LocalSearch",
         "nsga2": "chronas.search.blackbox.nsga2:Nsga2",
         "optuna": "chronas.search.blackbox.optuna_samplers:OptunaSearch",
-        "pc-darts": "chronas.search.gradient.pc_darts:PCDarts",
+        "pc-darts": "chronas.search.gradient.darts:PCDarts",
         "proxyless": "chronas.search.gradient.proxyless:Proxyless",
         "random": "chronas.search.blackbox.random_search:RandomSearch",
     },

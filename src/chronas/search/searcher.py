@@ -7,18 +7,18 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, ClassVar, Self
+from typing import Any, ClassVar, Self, cast
 
 import torch
 from pydantic import BaseModel, ConfigDict
 
 from chronas.data import Images, Normalisation, split
 from chronas.errors import DataError, DivergedError, MismatchError, UsageError
-from chronas.files import sha256
+from chronas.files import sha256, upgraded
 from chronas.networks import load_state
 from chronas.progress import Progress, silent
 from chronas.records import Trial
-from chronas.schemas import upgraded
+from chronas.search import SEARCHERS
 from chronas.search.evaluators import ScoreFunction, evaluator_identity
 from chronas.search.objective import Cost, Objective, ObjectiveConfig, predicted
 from chronas.spaces import Architecture, NetworkSize, Space
@@ -351,3 +351,33 @@ def check_finite(value: float, what: str, epoch: int, learning_rate: float) -> N
     """
     if not abs(value) < float("inf"):
         raise DivergedError(f"the {what} became {value} in epoch {epoch}: lower the learning rate ({learning_rate:g})")
+
+
+# ----
+# Searchers by name, class or object.
+
+
+def searcher_class(name: str) -> type[Searcher]:
+    """The class of a name in `SEARCHERS`.
+
+    Raises:
+        UsageError: there is no such searcher.
+    """
+    found = SEARCHERS[name]
+    return type(found) if isinstance(found, Searcher) else cast("type[Searcher]", found)
+
+
+def make_searcher(searcher: str | Searcher, config: BaseModel | None = None) -> Searcher:
+    """The searcher of a name in `SEARCHERS`, with the given or default settings; a `Searcher` is returned unchanged.
+
+    Raises:
+        UsageError: there is no such searcher, the config is of another one, or its settings do not fit together.
+    """
+    if isinstance(searcher, Searcher):
+        if config is not None and config != searcher.config:
+            raise UsageError(f"searcher {searcher.name} is given as an object, which has its config: give its name")
+        return searcher
+    found = searcher_class(searcher)
+    if config is not None and not isinstance(config, found.Config):
+        raise UsageError(f"searcher {searcher} takes a {found.Config.__name__}, got a {type(config).__name__}")
+    return found(config)

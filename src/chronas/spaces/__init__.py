@@ -8,12 +8,10 @@ from __future__ import annotations
 
 from chronas.errors import MismatchError, NotRegisteredError, UsageError
 from chronas.registry import Registry, import_path
-from chronas.spaces.features import live_codes
 from chronas.spaces.operations import CELL_OPERATIONS, GREY, LAYER_OPERATIONS, NOTHING, Operation, label_of
-from chronas.spaces.size import NetworkScale, NetworkSize
-from chronas.spaces.space import Architecture, Choice, Decision, Group, Space
+from chronas.spaces.space import Architecture, Choice, Decision, Group, NetworkScale, NetworkSize, Space
 from chronas.spaces.topologies import Cell, CellTopology, LayerTopology, Topology
-from chronas.spaces.topologies.reachability import live_edges, needed_states, passes, reached_states
+from chronas.spaces.topologies.reachability import live_codes, live_edges, needed_states, passes, reached_states
 
 __all__ = [
     "CELL_OPERATIONS",

@@ -11,10 +11,9 @@ import ast
 from typing import TYPE_CHECKING
 
 from chronas.errors import ParseError, excerpt, unknown_name
-from chronas.spaces.features import operation_counts
-from chronas.spaces.size import NetworkSize
-from chronas.spaces.space import Architecture, Choice, Decision, Group, Space
+from chronas.spaces.space import Architecture, Choice, Decision, Group, NetworkSize, Space
 from chronas.spaces.topologies import Cell, CellTopology
+from chronas.spaces.topologies.reachability import operation_counts
 
 if TYPE_CHECKING:
     import numpy as np

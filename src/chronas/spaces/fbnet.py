@@ -14,10 +14,9 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from chronas.errors import ParseError, excerpt
-from chronas.spaces.features import operation_counts
-from chronas.spaces.size import NetworkSize
-from chronas.spaces.space import Architecture, Decision, Group, Space
+from chronas.spaces.space import Architecture, Decision, Group, NetworkSize, Space
 from chronas.spaces.topologies import LayerTopology
+from chronas.spaces.topologies.reachability import operation_counts
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray

@@ -7,9 +7,7 @@ logits = supernet(images, *discrete_weights(architecture))
 
 from __future__ import annotations
 
-from chronas.supernets.build import build_supernet, discrete_weights
 from chronas.supernets.kernels import BatchStandardise
-from chronas.supernets.net2wider import channel_sources, net2wider
-from chronas.supernets.supernet import Supernet
+from chronas.supernets.supernet import Supernet, build_supernet, channel_sources, discrete_weights, net2wider
 
 __all__ = ["BatchStandardise", "Supernet", "build_supernet", "channel_sources", "discrete_weights", "net2wider"]

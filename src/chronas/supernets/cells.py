@@ -26,8 +26,7 @@ from chronas.errors import UsageError
 from chronas.networks import BlockPlan, Network, is_even, make_operation
 from chronas.spaces import NOTHING, Cell, CellTopology, NetworkSize, Space
 from chronas.supernets.kernels import BatchStandardise, weighted_sum, with_batch_statistics, without_scale
-from chronas.supernets.mixed_op import EdgeOutput, MixedEdge, edge_outputs, mixture
-from chronas.supernets.parallel_edges import SharedInputs
+from chronas.supernets.mixed_op import EdgeOutput, MixedEdge, SharedInputs, edge_outputs, mixture
 from chronas.supernets.supernet import Supernet
 
 

@@ -9,92 +9,81 @@ Names that need torch or scipy are imported when they are first used, so that qu
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-from chronas.registry import imported
-from chronas.tables.block_table import BlockTable, is_block_table
-from chronas.tables.bundled import shipped_files, shipped_tables, table_files, table_path
-from chronas.tables.columns import COST_COLUMNS
-from chronas.tables.cost_record import CostRecord, block_records
-from chronas.tables.deduplicate import expanded, representatives
-from chronas.tables.foreign import read_accuracies
-from chronas.tables.parquet import to_pandas
-from chronas.tables.provenance import Additivity, Check, Provenance, Repeatability
-from chronas.tables.query import Query, parse_condition
-from chronas.tables.table import CostTable, is_table
+from chronas.registry import lazily
 
 if TYPE_CHECKING:
-    from chronas.tables.analytical import analytical_table
+    from chronas.tables.block_table import BlockTable, is_block_table
     from chronas.tables.blocks import BlockCosts, BlockNetworks, added_up, as_block_table
+    from chronas.tables.bundled import shipped_files, shipped_tables, table_files, table_path
     from chronas.tables.comparison import Agreement, Best, Comparison, RankAgreement, compare, rank_agreement
-    from chronas.tables.foreign import ForeignColumn, ForeignTable, read_foreign
+    from chronas.tables.cost_record import CostRecord, block_records
+    from chronas.tables.foreign import ForeignColumn, ForeignTable, read_accuracies, read_foreign
     from chronas.tables.hw_nas_bench import HwNasBench
     from chronas.tables.hw_nas_bench_api import HWNASBenchAPI
-    from chronas.tables.remeasure import remeasured
+    from chronas.tables.parquet import to_pandas
+    from chronas.tables.provenance import COST_COLUMNS, Additivity, Check, Provenance, Repeatability
+    from chronas.tables.query import Query, parse_condition
+    from chronas.tables.remeasure import analytical_table, expanded, remeasured, representatives
+    from chronas.tables.table import CostTable, is_table
 
 __all__ = [
-    "Agreement",
-    "CostRecord",
-    "Best",
-    "BlockTable",
-    "COST_COLUMNS",
     "Additivity",
+    "Agreement",
+    "Best",
     "BlockCosts",
     "BlockNetworks",
+    "BlockTable",
+    "COST_COLUMNS",
     "Check",
     "Comparison",
+    "CostRecord",
     "CostTable",
+    "ForeignColumn",
+    "ForeignTable",
     "HWNASBenchAPI",
     "HwNasBench",
-    "RankAgreement",
-    "ForeignTable",
-    "ForeignColumn",
     "Provenance",
     "Query",
+    "RankAgreement",
     "Repeatability",
     "added_up",
-    "block_records",
-    "as_block_table",
-    "remeasured",
-    "compare",
     "analytical_table",
+    "as_block_table",
+    "block_records",
+    "compare",
     "expanded",
     "is_block_table",
     "is_table",
     "parse_condition",
+    "rank_agreement",
     "read_accuracies",
     "read_foreign",
-    "rank_agreement",
-    "to_pandas",
+    "remeasured",
+    "representatives",
     "shipped_files",
     "shipped_tables",
     "table_files",
     "table_path",
-    "representatives",
+    "to_pandas",
 ]
 
-LATER = {
-    "Agreement": "chronas.tables.comparison:Agreement",
-    "Best": "chronas.tables.comparison:Best",
-    "Comparison": "chronas.tables.comparison:Comparison",
-    "BlockCosts": "chronas.tables.blocks:BlockCosts",
-    "BlockNetworks": "chronas.tables.blocks:BlockNetworks",
-    "HWNASBenchAPI": "chronas.tables.hw_nas_bench_api:HWNASBenchAPI",
-    "HwNasBench": "chronas.tables.hw_nas_bench:HwNasBench",
-    "RankAgreement": "chronas.tables.comparison:RankAgreement",
-    "ForeignTable": "chronas.tables.foreign:ForeignTable",
-    "ForeignColumn": "chronas.tables.foreign:ForeignColumn",
-    "read_foreign": "chronas.tables.foreign:read_foreign",
-    "rank_agreement": "chronas.tables.comparison:rank_agreement",
-    "added_up": "chronas.tables.blocks:added_up",
-    "as_block_table": "chronas.tables.blocks:as_block_table",
-    "remeasured": "chronas.tables.remeasure:remeasured",
-    "compare": "chronas.tables.comparison:compare",
-    "analytical_table": "chronas.tables.analytical:analytical_table",
-}
-
-
-def __getattr__(name: str) -> Any:
-    if name not in LATER:
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    return imported(LATER[name])
+__getattr__ = lazily(
+    __name__,
+    {
+        "block_table": "BlockTable is_block_table",
+        "blocks": "BlockCosts BlockNetworks added_up as_block_table",
+        "bundled": "shipped_files shipped_tables table_files table_path",
+        "comparison": "Agreement Best Comparison RankAgreement compare rank_agreement",
+        "cost_record": "CostRecord block_records",
+        "foreign": "ForeignColumn ForeignTable read_accuracies read_foreign",
+        "hw_nas_bench": "HwNasBench",
+        "hw_nas_bench_api": "HWNASBenchAPI",
+        "parquet": "to_pandas",
+        "provenance": "Additivity COST_COLUMNS Check Provenance Repeatability",
+        "query": "Query parse_condition",
+        "remeasure": "analytical_table expanded remeasured representatives",
+        "table": "CostTable is_table",
+    },
+)

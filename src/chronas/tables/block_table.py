@@ -19,12 +19,11 @@ import polars as pl
 from numpy.typing import NDArray
 
 from chronas.errors import DataError, ParseError, UsageError, excerpt, unknown_name
-from chronas.files import write_bytes
-from chronas.schemas import upgraded
+from chronas.files import upgraded, write_bytes
 from chronas.spaces import Architecture, make_space
 from chronas.tables.parquet import has_metadata, read_parquet
-from chronas.tables.provenance import Additivity, Check, Provenance, Repeatability
-from chronas.tables.table import CostTable, device_text
+from chronas.tables.provenance import Additivity, Check, Provenance, Repeatability, device_text
+from chronas.tables.table import CostTable
 
 BLOCKS_KEY = "chronas.blocks/2"
 EARLIER_KEY = "chronas.blocks/1"  # has other names for some keys; still accepted

@@ -13,8 +13,7 @@ import polars as pl
 from numpy.typing import NDArray
 
 from chronas.tables.block_table import BlockTable
-from chronas.tables.columns import COST_COLUMNS
-from chronas.tables.provenance import Provenance
+from chronas.tables.provenance import COST_COLUMNS, Provenance
 from chronas.tables.table import MEASURED_AS, CostTable
 from chronas.units import unit_of
 

@@ -7,17 +7,22 @@ its hour, although networks are rebuilt in between; a check measures a sample ag
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, fields
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
+import polars as pl
 from numpy.typing import ArrayLike
 from pydantic import ValidationError
 
 from chronas.errors import DataError
-from chronas.schemas import upgraded
+from chronas.files import upgraded
 from chronas.spaces import NetworkSize
+from chronas.units import LATENCY, unit_of
+
+if TYPE_CHECKING:
+    from chronas.records import Estimate
 
 FEWEST = 3
 
@@ -202,3 +207,164 @@ class Provenance:
             raise DataError(
                 f"the provenance should be an object of {[f.name for f in fields(cls)]}: {error}"
             ) from error
+
+
+# ----
+# The columns of a cost table: their content and their costs. Names of columns end in units.
+#
+# Other costs than the table's own have their own columns, with gaps for networks without a measurement.
+
+ROUNDS = "round_latencies_ms"
+COLUMNS: dict[str, pl.DataType] = {
+    "architecture": pl.String(),
+    "latency_ms": pl.Float64(),
+    "latency_low_ms": pl.Float64(),
+    "latency_high_ms": pl.Float64(),
+    "latency_median_ms": pl.Float64(),
+    "latency_p95_ms": pl.Float64(),
+    ROUNDS: pl.List(pl.Float64()),
+}
+
+
+@dataclass(frozen=True)
+class CostColumns:
+    """The additional columns of a cost.
+
+    Attributes:
+        low: lower end of the 95 % interval over rounds.
+        high: upper end of it.
+        rounds: the value of each round.
+        beside: name in `Reading.beside` -> column of the median over rounds of that additional reading.
+    """
+
+    low: str
+    high: str
+    rounds: str
+    beside: Mapping[str, str]
+
+
+COST_COLUMNS = {
+    "latency_ms": CostColumns("latency_low_ms", "latency_high_ms", ROUNDS, {}),
+    "energy_mj": CostColumns(
+        "energy_low_mj",
+        "energy_high_mj",
+        "round_energies_mj",
+        {"idle_mw": "energy_idle_mw", "background_cores": "energy_background_cores"},
+    ),
+    "peak_memory_mib": CostColumns("peak_memory_low_mib", "peak_memory_high_mib", "round_peak_memories_mib", {}),
+}
+
+
+def with_estimates(frame: pl.DataFrame, cost: str, estimates: Mapping[str, Estimate]) -> pl.DataFrame:
+    """The frame with the columns of a cost; null for architectures without an estimate.
+
+    Args:
+        frame: with a column `architecture`.
+        cost: a key of `COST_COLUMNS`.
+        estimates: text form -> estimate.
+    """
+    columns = COST_COLUMNS[cost]
+    texts = frame["architecture"].to_list()
+
+    def series(name: str, dtype: pl.DataType, value: Callable[[Estimate], object]) -> pl.Series:
+        return pl.Series(name, [value(estimates[text]) if text in estimates else None for text in texts], dtype=dtype)
+
+    number, numbers = pl.Float64(), pl.List(pl.Float64())
+    added = [
+        series(cost, number, lambda estimate: estimate.value),
+        series(columns.low, number, lambda estimate: estimate.low),
+        series(columns.high, number, lambda estimate: estimate.high),
+        series(columns.rounds, numbers, lambda estimate: list(estimate.rounds)),
+        *(series(column, number, _beside(name)) for name, column in columns.beside.items()),
+    ]
+    return frame.with_columns(one for one in added if one.null_count() < len(one))
+
+
+def interval_text(frame: pl.DataFrame, cost: str) -> str:
+    """The width of a cost's 95 % interval for the median architecture, as text."""
+    columns = COST_COLUMNS.get(cost)
+    if columns is None or columns.low not in frame.columns or (frame[columns.rounds].list.len() < 2).all():
+        return "unknown"
+    percent = np.median((100 * (frame[columns.high] - frame[columns.low]) / 2 / frame[cost]).drop_nulls().to_numpy())
+    return f"+-{percent:.2g} % (median architecture, 95 %)"
+
+
+def cost_text(frame: pl.DataFrame, cost: str, source: str) -> str:
+    """A summary of another cost than the table's own, as text."""
+    values, unit = frame[cost].drop_nulls().to_numpy(), unit_of(cost)
+    text = f"{values.min():.4g} min, {np.median(values):.4g} median, {values.max():.4g} max {unit}"
+    beside = [
+        f"{column} {np.median(frame[column].drop_nulls().to_numpy()):.4g}"
+        for column in (COST_COLUMNS[cost].beside.values() if cost in COST_COLUMNS else ())
+        if column in frame.columns
+    ]
+    missing = [f"{len(frame) - len(values)} architectures without"] if len(values) < len(frame) else []
+    return "; ".join([text, interval_text(frame, cost), *beside, *missing, source])
+
+
+def _beside(name: str) -> Callable[[Estimate], float | None]:
+    return lambda estimate: estimate.beside.get(name)
+
+
+MAY_BE_BELOW_ZERO = {"energy_background_cores", *(columns.low for columns in COST_COLUMNS.values())}
+
+
+def check_columns(frame: pl.DataFrame, cost: str) -> None:
+    """Check that the frame of a table has the columns of a cost, without gaps, and each architecture once.
+
+    Raises:
+        DataError: it has not.
+    """
+    every = COLUMNS if cost in COLUMNS or LATENCY in frame.columns else {"architecture": COLUMNS["architecture"]}
+    wanted: dict[str, Any] = every | {cost: pl.Float64()}
+    wrong = [f"{name} ({dtype})" for name, dtype in wanted.items() if frame.schema.get(name) != dtype]
+    if wrong:
+        raise DataError(f"a table needs the column(s) {', '.join(wrong)}, got {dict(frame.schema)}")
+    empty = [name for name in wanted if frame[name].null_count()]
+    if ROUNDS in every and frame[ROUNDS].list.len().min() == 0:
+        empty.append(ROUNDS)
+    if empty:
+        raise DataError(f"a table needs a value everywhere, but {', '.join(empty)} has gaps: leave those rows out")
+    if frame["architecture"].n_unique() != len(frame):
+        twice = frame["architecture"].filter(frame["architecture"].is_duplicated())[0]
+        raise DataError(f"a table has each architecture once, but this one twice: {twice}")
+
+
+def check_numbers(frame: pl.DataFrame, cost: str) -> None:
+    """Check that the numbers of a table's frame are finite and, except for some, above zero.
+
+    Raises:
+        DataError: one is not.
+    """
+    numbers = [name for name, dtype in COLUMNS.items() if dtype == pl.Float64() and name in frame.columns]
+    known = [name for name in cost_columns(frame) if frame.schema[name] == pl.Float64()]
+    lists = [name for name in (ROUNDS, *cost_columns(frame)) if name in frame.columns and name not in known]
+    flat = {name: frame[name] for name in {*numbers, *known, cost}} | {name: frame[name].explode() for name in lists}
+    for name, values in flat.items():
+        array = values.drop_nulls().to_numpy()
+        wrong = array[~np.isfinite(array) | ((array <= 0) & (name not in MAY_BE_BELOW_ZERO))]
+        if len(wrong):
+            raise DataError(
+                f"{name} should be finite and above zero, got {wrong[0]} ({len(wrong)} such): measure again"
+            )
+
+
+def cost_columns(frame: pl.DataFrame) -> list[str]:
+    """The columns of other costs than latency in the frame, in the order of `COST_COLUMNS`."""
+    others = [(name, columns) for name, columns in COST_COLUMNS.items() if name not in COLUMNS]
+    every = [(name, c.low, c.high, c.rounds, *c.beside.values()) for name, c in others]
+    return [name for names in every for name in names if name in frame.columns]
+
+
+def device_text(device: Mapping[str, str | int | float]) -> str:
+    """The device of a fingerprint, as text."""
+    known = {name: device.get(name, "unknown") for name in ("name", "hardware", "threads")}
+    return "{name} on {hardware}, {threads} thread(s)".format(**known)
+
+
+def load_text(provenance: Provenance) -> str:
+    """The load of the machine during the campaign and the priority of timing, as text."""
+    if provenance.background_cores is None:
+        return "unknown"
+    cores = f"{provenance.background_cores:.1f} of {provenance.device.get('cores')} cores"
+    return f"{cores}, timed at {provenance.priority} priority"

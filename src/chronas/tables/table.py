@@ -9,7 +9,7 @@ from __future__ import annotations
 import hashlib
 import io
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -18,13 +18,26 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
-from chronas.display import Displayed
 from chronas.errors import ChronasError, DataError, MismatchError
 from chronas.files import write_bytes
+from chronas.progress import Displayed
 from chronas.spaces import Architecture, NetworkSize, Space, space_of_file, space_source
-from chronas.tables.columns import COLUMNS, COST_COLUMNS, ROUNDS, cost_text, interval_text, with_estimates
 from chronas.tables.parquet import has_metadata, read_parquet, to_pandas
-from chronas.tables.provenance import Provenance, Repeatability
+from chronas.tables.provenance import (
+    COLUMNS,
+    COST_COLUMNS,
+    ROUNDS,
+    Provenance,
+    Repeatability,
+    check_columns,
+    check_numbers,
+    cost_columns,
+    cost_text,
+    device_text,
+    interval_text,
+    load_text,
+    with_estimates,
+)
 from chronas.units import LATENCY
 
 if TYPE_CHECKING:
@@ -37,7 +50,6 @@ PROVENANCE_KEY = "chronas.provenance/2"
 EARLIER_KEY = "chronas.provenance/1"  # has other names for some keys; still accepted
 CHECKSUM_KEY = "chronas.sha256"
 RENAMED_COLUMNS = {"energy_foreign_cores": "energy_background_cores"}  # of tables of earlier versions
-MAY_BE_BELOW_ZERO = {"energy_background_cores", *(columns.low for columns in COST_COLUMNS.values())}
 
 
 class CostTable(Displayed):
@@ -67,8 +79,8 @@ class CostTable(Displayed):
             raise MismatchError(f"the table is of space {provenance.space}, got space {space.name}: give the right one")
         if frame.is_empty():
             raise DataError("a table needs at least one architecture: measure some first")
-        _check_columns(frame, provenance.cost)
-        _check_numbers(frame, provenance.cost)
+        check_columns(frame, provenance.cost)
+        check_numbers(frame, provenance.cost)
         self.frame = frame
         self.provenance = provenance
         self._space = space
@@ -354,7 +366,7 @@ class CostTable(Displayed):
             ("interval", interval_text(self.frame, provenance.cost)),
             ("repeatability", f"{self.repeatability()} between the first and the last rounds"),
             ("drift", "unknown" if self.drift_percent is None else f"{self.drift_percent:.2g} %"),
-            ("other load", _load_text(provenance)),
+            ("other load", load_text(provenance)),
             *([("sums of blocks", str(provenance.additivity))] if provenance.additivity else []),
             *((f"check {number}", str(check)) for number, check in enumerate(provenance.checks, 1)),
         ]
@@ -363,43 +375,6 @@ class CostTable(Displayed):
 def is_table(path: Path) -> bool:
     """Whether a file is a Parquet file with the provenance of a table; `CostTable.load` finds errors in it."""
     return has_metadata(path, PROVENANCE_KEY) or has_metadata(path, EARLIER_KEY)
-
-
-def _check_columns(frame: pl.DataFrame, cost: str) -> None:
-    every = COLUMNS if cost in COLUMNS or LATENCY in frame.columns else {"architecture": COLUMNS["architecture"]}
-    wanted: dict[str, Any] = every | {cost: pl.Float64()}
-    wrong = [f"{name} ({dtype})" for name, dtype in wanted.items() if frame.schema.get(name) != dtype]
-    if wrong:
-        raise DataError(f"a table needs the column(s) {', '.join(wrong)}, got {dict(frame.schema)}")
-    empty = [name for name in wanted if frame[name].null_count()]
-    if ROUNDS in every and frame[ROUNDS].list.len().min() == 0:
-        empty.append(ROUNDS)
-    if empty:
-        raise DataError(f"a table needs a value everywhere, but {', '.join(empty)} has gaps: leave those rows out")
-    if frame["architecture"].n_unique() != len(frame):
-        twice = frame["architecture"].filter(frame["architecture"].is_duplicated())[0]
-        raise DataError(f"a table has each architecture once, but this one twice: {twice}")
-
-
-def _check_numbers(frame: pl.DataFrame, cost: str) -> None:
-    numbers = [name for name, dtype in COLUMNS.items() if dtype == pl.Float64() and name in frame.columns]
-    known = [name for name in _cost_columns(frame) if frame.schema[name] == pl.Float64()]
-    lists = [name for name in (ROUNDS, *_cost_columns(frame)) if name in frame.columns and name not in known]
-    flat = {name: frame[name] for name in {*numbers, *known, cost}} | {name: frame[name].explode() for name in lists}
-    for name, values in flat.items():
-        array = values.drop_nulls().to_numpy()
-        wrong = array[~np.isfinite(array) | ((array <= 0) & (name not in MAY_BE_BELOW_ZERO))]
-        if len(wrong):
-            raise DataError(
-                f"{name} should be finite and above zero, got {wrong[0]} ({len(wrong)} such): measure again"
-            )
-
-
-def _cost_columns(frame: pl.DataFrame) -> list[str]:
-    """The columns of other costs than latency in the frame, in the order of `COST_COLUMNS`."""
-    others = [(name, columns) for name, columns in COST_COLUMNS.items() if name not in COLUMNS]
-    every = [(name, c.low, c.high, c.rounds, *c.beside.values()) for name, c in others]
-    return [name for names in every for name in names if name in frame.columns]
 
 
 def _checksum(table: CostTable, provenance: str, columns: Sequence[str]) -> str:
@@ -413,24 +388,10 @@ def _checksum(table: CostTable, provenance: str, columns: Sequence[str]) -> str:
     if ROUNDS in frame.columns:
         digest.update(frame[ROUNDS].list.len().to_numpy().tobytes())
         digest.update(frame[ROUNDS].explode().to_numpy().tobytes())
-    known = _cost_columns(frame)
+    known = cost_columns(frame)
     for name in (*known, *(cost for cost in table.others() if cost not in known)):
         values: list[float | None] | list[list[float] | None] = frame[name].to_list()
         digest.update(json.dumps([in_file[name], values]).encode())
     if not {table.provenance.cost} & {*COLUMNS, *known}:
         digest.update(frame[table.provenance.cost].to_numpy().tobytes())
     return digest.hexdigest()
-
-
-def device_text(device: Mapping[str, str | int | float]) -> str:
-    """The device of a fingerprint, as text."""
-    known = {name: device.get(name, "unknown") for name in ("name", "hardware", "threads")}
-    return "{name} on {hardware}, {threads} thread(s)".format(**known)
-
-
-def _load_text(provenance: Provenance) -> str:
-    """The load of the machine during the campaign and the priority of timing, as text."""
-    if provenance.background_cores is None:
-        return "unknown"
-    cores = f"{provenance.background_cores:.1f} of {provenance.device.get('cores')} cores"
-    return f"{cores}, timed at {provenance.priority} priority"

@@ -12,11 +12,16 @@ from chronas.registry import Registry, lazily
 
 if TYPE_CHECKING:
     from chronas.training.checkpoints import BEST, load_best
-    from chronas.training.evaluation import Verdict, evaluate, judge
-    from chronas.training.process_group import LAUNCHED, SINGLE_PROCESS, ProcessGroup, launched_group
+    from chronas.training.process_group import (
+        LAUNCHED,
+        SINGLE_PROCESS,
+        ProcessGroup,
+        launched_group,
+        normalised,
+        synced_batch_norm,
+    )
     from chronas.training.recipe import Recipe, make_recipe
-    from chronas.training.sync_batch_norm import normalised, synced_batch_norm
-    from chronas.training.trainer import Training, train
+    from chronas.training.trainer import Training, Verdict, evaluate, judge, train
 
 __all__ = [
     "SINGLE_PROCESS",
@@ -41,11 +46,9 @@ __getattr__ = lazily(
     __name__,
     {
         "checkpoints": "BEST load_best",
-        "evaluation": "Verdict evaluate judge",
-        "process_group": "LAUNCHED SINGLE_PROCESS ProcessGroup launched_group",
+        "trainer": "Verdict evaluate judge Training train",
+        "process_group": "LAUNCHED SINGLE_PROCESS ProcessGroup launched_group normalised synced_batch_norm",
         "recipe": "Recipe make_recipe",
-        "sync_batch_norm": "normalised synced_batch_norm",
-        "trainer": "Training train",
     },
 )
 

@@ -14,24 +14,23 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
+from itertools import islice
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from chronas.data import Batches, Images, Normalisation
-from chronas.errors import DivergedError, UsageError
+from chronas.data import Batches, Images, Normalisation, every_batch
+from chronas.errors import DataError, DivergedError, UsageError
 from chronas.files import fingerprint
 from chronas.networks import set_drop_path, wiring
 from chronas.progress import Progress, silent
 from chronas.training.checkpoints import load_best, load_last, save_best, save_last
-from chronas.training.evaluation import judge
-from chronas.training.process_group import SINGLE_PROCESS, ProcessGroup
+from chronas.training.process_group import SINGLE_PROCESS, ProcessGroup, synced_batch_norm
 from chronas.training.recipe import Recipe
-from chronas.training.sync_batch_norm import synced_batch_norm
 
 
 @dataclass(frozen=True)
@@ -220,3 +219,71 @@ def _drawn_from(seed: int, epoch: int, device: torch.device) -> Iterator[None]:
     with torch.random.fork_rng(devices=[device] if device.type == "cuda" else []):
         torch.manual_seed(int(np.random.SeedSequence((seed, epoch)).generate_state(1, np.uint64)[0] >> np.uint64(1)))
         yield
+
+
+# ----
+# The accuracy and the loss of a network on some images.
+
+
+class Verdict(NamedTuple):
+    """Accuracy and loss of a network on some images.
+
+    Attributes:
+        accuracy: accuracy in percent.
+        loss: mean cross-entropy in nats; it separates networks of equal accuracy.
+    """
+
+    accuracy: float
+    loss: float
+
+
+def evaluate(
+    network: nn.Module,
+    images: Images,
+    normalisation: Normalisation,
+    *,
+    batch: int = 500,
+    group: ProcessGroup = SINGLE_PROCESS,
+) -> float:
+    """Accuracy in percent of a network in eval mode; arguments and errors are those of `judge`."""
+    return judge(network, images, normalisation, batch=batch, group=group).accuracy
+
+
+def judge(
+    network: nn.Module,
+    images: Images,
+    normalisation: Normalisation,
+    *,
+    batch: int = 500,
+    group: ProcessGroup = SINGLE_PROCESS,
+) -> Verdict:
+    """Accuracy and loss of a network in eval mode; its own mode does not change.
+
+    Args:
+        network: images [B, C, H, W] -> logits [B, classes], on any device.
+        images: all of them are used once.
+        normalisation: the one that the network was trained with.
+        batch: images computed at once; the result does not depend on it.
+        group: processes that divide the batches among them; each gets the result.
+
+    Raises:
+        DataError: the network gives NaN or infinite logits.
+    """
+    device = next(network.parameters()).device
+    mode, correct, loss = network.training, 0, 0.0
+    network.eval()
+    try:
+        with torch.inference_mode():
+            for pixels, labels in islice(every_batch(images, batch, normalisation), group.rank, None, group.size):
+                logits = network(pixels.to(device, memory_format=torch.channels_last))
+                if not logits.isfinite().all():
+                    raise DataError(
+                        "the network gives NaN or infinite logits: train it again with a lower learning rate"
+                    )
+                logits = logits.cpu()
+                correct += int((logits.argmax(dim=1) == labels).sum())
+                loss += float(functional.cross_entropy(logits, labels, reduction="sum"))
+    finally:
+        network.train(mode)
+    told = group.total(torch.tensor([correct, loss], dtype=torch.float64)) / len(images)
+    return Verdict(100.0 * float(told[0]), float(told[1]))

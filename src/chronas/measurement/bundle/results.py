@@ -15,11 +15,11 @@ from typing import Annotated, Any, Literal
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from chronas.errors import DataError, MismatchError, UsageError
+from chronas.files import upgraded
 from chronas.measurement.bundle.runner.lines import RESULTS_SCHEMA, unsealed
 from chronas.measurement.bundle.write import Manifest
 from chronas.measurement.journal import Journal
 from chronas.measurement.state import Header, ReferenceRound
-from chronas.schemas import upgraded
 from chronas.spaces import make_space
 
 EARLIER_SCHEMA = "chronas.bundle-results/1"  # has other names for some keys; still accepted

@@ -37,9 +37,8 @@ from chronas.search.blackbox.loop import (
 from chronas.search.blackbox.proxy_training import ProxyConfig, ProxyTraining
 from chronas.search.blackbox.surrogate import Surrogate, Weights
 from chronas.search.derive import require_costs
-from chronas.search.feasible import FeasibleSet
-from chronas.search.gradient.config import AGAIN
-from chronas.search.mutation import neighbours
+from chronas.search.feasible import FeasibleSet, neighbours
+from chronas.search.gradient.loop import AGAIN
 from chronas.search.objective import Objective
 from chronas.search.searcher import Task, WarmStart
 from chronas.spaces import Architecture

@@ -16,8 +16,7 @@ from pydantic import Field
 from chronas.records import Trial
 from chronas.search.blackbox.loop import Proposals
 from chronas.search.blackbox.single_path import SinglePathSearchConfig, SinglePathSearcher
-from chronas.search.feasible import FeasibleSet
-from chronas.search.mutation import mutate
+from chronas.search.feasible import FeasibleSet, mutate
 
 
 class EvolutionConfig(SinglePathSearchConfig):

@@ -19,8 +19,7 @@ from chronas.pareto import Points, crowding_distance, non_dominated_ranks
 from chronas.records import Trial
 from chronas.search.blackbox.loop import Proposals
 from chronas.search.blackbox.single_path import SinglePathSearchConfig, SinglePathSearcher
-from chronas.search.feasible import FeasibleSet
-from chronas.search.mutation import crossover, mutate_group
+from chronas.search.feasible import FeasibleSet, crossover, mutate_group
 from chronas.spaces import Architecture
 
 

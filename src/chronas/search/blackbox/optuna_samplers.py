@@ -18,8 +18,7 @@ from chronas.records import Trial
 from chronas.search.blackbox.loop import BlackBoxResult, Proposals
 from chronas.search.blackbox.nsga2 import points
 from chronas.search.blackbox.single_path import SinglePathSearchConfig, SinglePathSearcher
-from chronas.search.feasible import FeasibleSet
-from chronas.search.mutation import mutate
+from chronas.search.feasible import FeasibleSet, mutate
 from chronas.search.objective import Objective
 from chronas.search.searcher import Task
 from chronas.spaces import Architecture, Choice, Space

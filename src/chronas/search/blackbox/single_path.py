@@ -28,9 +28,8 @@ from torch.nn import functional
 
 from chronas.data import Augment, Batches
 from chronas.errors import DataError, UsageError
-from chronas.files import fingerprint
+from chronas.files import fingerprint, upgraded
 from chronas.networks import load_state, save_state
-from chronas.schemas import upgraded
 from chronas.search.blackbox.loop import BlackBoxConfig, BlackBoxSearcher
 from chronas.search.evaluators import Evaluator, Score, Steps, accuracy_of, unheard
 from chronas.search.searcher import SearcherConfig, Task, WarmStart, check_finite, check_same

@@ -21,9 +21,8 @@ from chronas.records import Trial, amounts_text
 from chronas.search.derive import candidates
 from chronas.search.evaluators import accuracy_of
 from chronas.search.gradient import checkpoints
-from chronas.search.gradient.config import BilevelConfig
 from chronas.search.gradient.descend import descend
-from chronas.search.gradient.loop import BilevelLoop
+from chronas.search.gradient.loop import BilevelConfig, BilevelLoop, PCDartsConfig
 from chronas.search.objective import Objective
 from chronas.search.searcher import Searcher, SearchResult, Task, WarmStart
 from chronas.spaces import Architecture
@@ -136,3 +135,20 @@ class Darts(Searcher):
         expected = {name: last[f"expected_{name}"] for name in loop.task.costs if f"expected_{name}" in last}
         parts += [f"expected {amounts_text(expected)}"] if expected else []
         return ", ".join(parts)
+
+
+# ----
+# PC-DARTS: partial channels, edge normalisation and a warm-up (Xu et al., arXiv 1907.05737).
+#
+# The loop is DARTS's; the settings differ. As in the published code, the first C / K channels go through the
+# operations and the others bypass them. Unlike there, the derived cell is that of the final alphas. If every edge of
+# a node is kept (NAS-Bench-201), there is nothing to normalise and edge weights are one. The method is for cells:
+# blocks in a chain of layers change the number of channels, so no channel can bypass them.
+
+
+class PCDarts(Darts):
+    """DARTS with the settings of PC-DARTS."""
+
+    name: ClassVar[str] = "pc-darts"
+    Config: ClassVar[type[BilevelConfig]] = PCDartsConfig
+    needs_partial_channels: ClassVar[bool] = True

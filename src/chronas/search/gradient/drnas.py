@@ -28,9 +28,8 @@ from torch.distributions import Dirichlet, kl_divergence
 
 from chronas.errors import UsageError
 from chronas.search.gradient import checkpoints
-from chronas.search.gradient.config import BilevelConfig
 from chronas.search.gradient.darts import Darts
-from chronas.search.gradient.loop import Batch, BilevelLoop, Mixture
+from chronas.search.gradient.loop import Batch, BilevelConfig, BilevelLoop, Mixture
 from chronas.search.objective import Objective
 from chronas.search.relaxation import Relaxation, choices_of
 from chronas.search.searcher import Task, WarmStart

@@ -34,9 +34,8 @@ from torch import Tensor
 from torch.nn import functional
 
 from chronas.errors import UsageError
-from chronas.search.gradient.config import BilevelConfig
 from chronas.search.gradient.darts import Darts
-from chronas.search.gradient.loop import BilevelLoop, Mixture
+from chronas.search.gradient.loop import BilevelConfig, BilevelLoop, Mixture
 
 Sample = Callable[[Tensor, Tensor, float], Tensor]  # alphas [D, O], Gumbel noise [D, O], temperature -> one-hot [D, O]
 

@@ -27,9 +27,8 @@ import torch
 from pydantic import Field
 from torch import Tensor
 
-from chronas.search.gradient.config import BilevelConfig
 from chronas.search.gradient.darts import Darts
-from chronas.search.gradient.loop import Batch, BilevelLoop, Mixture
+from chronas.search.gradient.loop import Batch, BilevelConfig, BilevelLoop, Mixture
 from chronas.search.relaxation import PADDING, Relaxation
 
 TINY = 1e-30  # smallest probability: softmax may round one to zero, and two options must be drawn

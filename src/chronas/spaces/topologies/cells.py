@@ -14,8 +14,7 @@ if TYPE_CHECKING:
     from torch import nn
 
     from chronas.networks import BlockPlan, CellPlan, NetworkPlan, SpaceWork
-    from chronas.spaces.size import NetworkSize
-    from chronas.spaces.space import Architecture, Space
+    from chronas.spaces.space import Architecture, NetworkSize, Space
     from chronas.supernets import Supernet
 
 Pixels = tuple[int, int]  # height and width

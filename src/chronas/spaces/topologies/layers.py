@@ -13,8 +13,7 @@ if TYPE_CHECKING:
     from torch import nn
 
     from chronas.networks import ChainPlan, SpaceWork
-    from chronas.spaces.size import NetworkSize
-    from chronas.spaces.space import Architecture, Space
+    from chronas.spaces.space import Architecture, NetworkSize, Space
     from chronas.supernets import Supernet
 
 

@@ -22,8 +22,7 @@ if TYPE_CHECKING:
 
     from chronas.networks import SpaceWork
     from chronas.spaces.operations import Operation
-    from chronas.spaces.size import NetworkSize
-    from chronas.spaces.space import Architecture, Space
+    from chronas.spaces.space import Architecture, NetworkSize, Space
     from chronas.supernets import Supernet
 
 
