@@ -59,7 +59,7 @@ from chronas.search.blackbox.proxy_training import ProxyConfig, ProxyTraining
 from chronas.search.blackbox.random_search import RandomConfig
 from chronas.search.blackbox.single_path import FILE as PATHS
 from chronas.search.blackbox.single_path import SinglePathSearcher
-from chronas.search.evaluators import Score, Steps, unheard
+from chronas.search.objective import Score, Steps, unheard
 from chronas.search.searcher import skip_connections
 from chronas.spaces import Architecture
 

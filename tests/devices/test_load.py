@@ -9,7 +9,7 @@ import time
 import pytest
 
 from chronas.devices import hardware as load
-from chronas.devices.hardware import LoadMeter, preemptions
+from chronas.devices.lock import LoadMeter, preemptions
 
 SPIN = "while True: pass"
 

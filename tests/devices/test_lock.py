@@ -16,7 +16,7 @@ from chronas.errors import DeviceError
 
 HOLD = """
 import sys, time
-from chronas.devices.hardware import hardware_lock
+from chronas.devices.lock import hardware_lock
 with hardware_lock(sys.argv[1]):
     print("held", flush=True)
     time.sleep(60)

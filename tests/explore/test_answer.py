@@ -10,7 +10,7 @@ import polars as pl
 import pytest
 
 from chronas.explore import Collection, Plane
-from chronas.explore.html import answer, drawing, known
+from chronas.explore.tradeoff import answer, drawing, known
 from chronas.tables import CostTable
 from explored import NETWORKS, SPACE, accuracies, latencies, only_collection, plane_of, write_accuracies, write_table
 from toy_space import ToySpace

@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 from torch.distributions import MultivariateNormal
 
-from chronas.predictors.bayesian_linear import averaged
+from chronas.predictors.linear import averaged
 
 
 def test_it_is_the_mixture_of_gaussian_processes() -> None:

@@ -7,7 +7,7 @@ import torch
 from torch import Tensor
 from torch.distributions import MultivariateNormal
 
-from chronas.predictors.bayesian_linear import (
+from chronas.predictors.linear import (
     LEVEL_VARIANCE,
     LOG_RANGE,
     PRIOR_MEAN,

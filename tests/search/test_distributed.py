@@ -16,7 +16,7 @@ from torch import distributed
 from chronas.errors import UsageError
 from chronas.networks import load_state
 from chronas.search import Task, make_searcher
-from chronas.search.gradient.checkpoints import synced_batches
+from chronas.search.gradient.distributed import synced_batches
 from chronas.spaces import make_space
 from chronas.supernets import build_supernet
 from chronas.training import ProcessGroup

@@ -14,7 +14,7 @@ import pytest
 from chronas.errors import DataError, MismatchError, UsageError
 from chronas.search import TableEvaluator, Task, make_searcher
 from chronas.search.blackbox.random_search import RandomConfig
-from chronas.search.evaluators import FunctionEvaluator, evaluator_identity
+from chronas.search.objective import FunctionEvaluator, evaluator_identity
 from chronas.spaces import Architecture, make_space
 
 MakeTask = Callable[..., Task]
@@ -119,7 +119,7 @@ def test_functions_that_do_something_else_are_told_apart_and_the_same_are_not() 
 def test_a_function_is_known_again_in_another_process() -> None:
     """Sets among its constants are in another order there."""
     code = (
-        "from chronas.search.evaluators import evaluator_identity\n"
+        "from chronas.search.objective import evaluator_identity\n"
         "print(evaluator_identity(lambda cells: [float(c in {'a', 'b', 'c', 'd', 'e', 'f', 'g'}) for c in cells]))"
     )
     said = {

@@ -9,7 +9,8 @@ import torch
 from sklearn.datasets import load_digits
 from torch.utils.data import Dataset as TorchDataset
 
-from chronas.data.folder import decode, read_archive, read_folder
+from chronas.data.archive import read_archive
+from chronas.data.folder import decode, read_folder
 from chronas.data.images import Dataset, Images, RawDataset, limited, read_torch, split
 from chronas.data.parquet import find, read_parquet
 from chronas.errors import DataError, MissingExtraError, unknown_name

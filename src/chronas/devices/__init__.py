@@ -28,11 +28,11 @@ from chronas.devices.hardware import (
     NORMAL,
     REALTIME,
     cpu_model,
-    hardware_lock,
     operating_system,
     realtime_priority,
     usable_cores,
 )
+from chronas.devices.lock import hardware_lock
 from chronas.devices.model import Model
 from chronas.errors import UsageError
 from chronas.registry import Registry

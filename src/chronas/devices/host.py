@@ -17,14 +17,13 @@ from pydantic import BaseModel
 from chronas.devices.device import CpuConfig, Device, Fingerprint, Runner
 from chronas.devices.hardware import (
     BFLOAT16_FLAGS,
-    LoadMeter,
     computes_bfloat16,
     cpu_model,
     operating_system,
-    preemptions,
     realtime_priority,
     usable_cores,
 )
+from chronas.devices.lock import LoadMeter, preemptions
 from chronas.errors import DeviceError
 from chronas.units import ms_from_ns
 

@@ -15,7 +15,7 @@ from pathlib import Path
 import streamlit as st
 
 from chronas.errors import ParseError
-from chronas.explore import html
+from chronas.explore import tradeoff
 from chronas.explore.catalogue import Collection, Quantity
 from chronas.explore.tradeoff import Plane, clicked, figure, traced
 from chronas.networks import build, model_source, onnx_bytes
@@ -52,7 +52,7 @@ def show(catalogue: Mapping[str, Collection]) -> None:
         return
     limit = limit_slider(plane)
     best = plane.best(limit)
-    st.html(html.answer(plane, limit, best))
+    st.html(tradeoff.answer(plane, limit, best))
     picked = looked_at(collection, best)
     row = None if picked is None else collection.rows.get(str(picked))
     left, right = st.columns([3, 2], gap="large")
@@ -62,7 +62,7 @@ def show(catalogue: Mapping[str, Collection]) -> None:
         draw_network(collection, picked, picked_by_hand=PICKED in st.session_state)
     if picked is not None:
         st.subheader("Costs of this network on all devices", anchor=False)
-        st.html(html.known(collection, row, cost))
+        st.html(tradeoff.known(collection, row, cost))
 
 
 def choices(catalogue: Mapping[str, Collection]) -> tuple[Collection, Quantity, Quantity]:
@@ -97,7 +97,7 @@ def limit_slider(plane: Plane) -> float:
     """The limit on the cost, in its unit."""
     lowest, highest, middle, step = plane.limits()
     limit: float = st.slider(
-        f"Limit for {plain(html.lower(plane.cost.label))} ({plane.cost.unit})",
+        f"Limit for {plain(tradeoff.lower(plane.cost.label))} ({plane.cost.unit})",
         lowest,
         highest,
         middle,
@@ -133,7 +133,7 @@ def draw_plane(collection: Collection, plane: Plane, limit: float, best: int | N
     st.html(
         f"<p class=soft>Each dot is a network; {up} and to the left is better. On the blue line are those that no "
         "other one beats in both. Click a dot to see the network. Drag to look closer, click twice to go back. "
-        f"{html.useless(collection)}</p>"
+        f"{tradeoff.useless(collection)}</p>"
     )
 
 
@@ -143,7 +143,7 @@ def draw_network(collection: Collection, picked: Architecture | None, *, picked_
     if picked_by_hand:
         st.button("Back to the best within the limit", on_click=forget)
     if picked is not None:
-        st.html(html.drawing(picked, INK[st.context.theme.type or "light"]))
+        st.html(tradeoff.drawing(picked, INK[st.context.theme.type or "light"]))
         downloads(collection, picked)
         st.html(f"<p class=genotype>{escape(str(picked))}</p>")
     st.text_input(

@@ -128,10 +128,6 @@ def _checksum(tensors: Mapping[str, torch.Tensor]) -> str:
     return f"{value:08x}"
 
 
-# ----
-# The input scaling of a trained network, and the names of its classes.
-
-
 @dataclass(frozen=True)
 class Preprocessing:
     """Facts about a network's training images that users of the network need.

@@ -22,9 +22,9 @@ import torch
 from pydantic import BaseModel, ConfigDict, Field
 from torch import Tensor
 
-from chronas.predictors.bayesian_linear import Slopes, fit_slopes, fit_variances
 from chronas.predictors.calibration import RESOLUTION, SCALES, Scale, ScaleName, interval_factor
 from chronas.predictors.features import Basis, Features, basis_parts, basis_width, standardised
+from chronas.predictors.linear import Slopes, fit_slopes, fit_variances
 from chronas.predictors.predictor import Predictor, Shape, State
 
 

@@ -26,11 +26,11 @@ import torch
 from pydantic import BaseModel, ConfigDict, Field
 from torch import Tensor
 
-from chronas.predictors.bayesian_linear import LEVEL_VARIANCE, PRIOR_MEAN, highest_evidence, kernel_loss
 from chronas.predictors.calibration import RESOLUTION, SCALES, Scale, ScaleName, interval_factor
 from chronas.predictors.cv_ensemble import Learned, Learner
 from chronas.predictors.features import basis, block_sizes, standardised
 from chronas.predictors.gnn import space_graph
+from chronas.predictors.linear import LEVEL_VARIANCE, PRIOR_MEAN, highest_evidence, kernel_loss
 from chronas.predictors.predictor import Shape, State
 from chronas.spaces import Space
 

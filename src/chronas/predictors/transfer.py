@@ -39,9 +39,8 @@ from torch import Tensor
 
 from chronas.errors import DataError, MismatchError
 from chronas.networks import space_counts
-from chronas.predictors.bayesian_linear import averaged
 from chronas.predictors.features import forms, terms
-from chronas.predictors.linear import fit_ridge
+from chronas.predictors.linear import averaged, fit_ridge
 from chronas.predictors.predictor import Predictor, Shape, State
 from chronas.spaces import NetworkSize, Space
 from chronas.tables import CostTable

@@ -18,8 +18,15 @@ from chronas.registry import Registry, imported, lazily
 
 if TYPE_CHECKING:
     from chronas.search.derive import RerankConfig, Reranker, candidates, find_front
-    from chronas.search.evaluators import Evaluator, ScoreFunction, TableEvaluator
-    from chronas.search.objective import Cost, CostFunction, Objective, ObjectiveConfig
+    from chronas.search.objective import (
+        Cost,
+        CostFunction,
+        Evaluator,
+        Objective,
+        ObjectiveConfig,
+        ScoreFunction,
+        TableEvaluator,
+    )
     from chronas.search.relaxation import Relaxation
     from chronas.search.searcher import (
         Searcher,
@@ -59,8 +66,7 @@ __getattr__ = lazily(
     __name__,
     {
         "derive": "candidates find_front RerankConfig Reranker",
-        "evaluators": "Evaluator ScoreFunction TableEvaluator",
-        "objective": "Cost CostFunction Objective ObjectiveConfig",
+        "objective": "Evaluator ScoreFunction TableEvaluator Cost CostFunction Objective ObjectiveConfig",
         "searcher": "make_searcher searcher_class Searcher SearcherConfig SearchImages SearchResult Task",
         "relaxation": "Relaxation",
     },

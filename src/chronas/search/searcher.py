@@ -19,8 +19,7 @@ from chronas.networks import load_state
 from chronas.progress import Progress, silent
 from chronas.records import Trial
 from chronas.search import SEARCHERS
-from chronas.search.evaluators import ScoreFunction, evaluator_identity
-from chronas.search.objective import Cost, Objective, ObjectiveConfig, predicted
+from chronas.search.objective import Cost, Objective, ObjectiveConfig, ScoreFunction, evaluator_identity, predicted
 from chronas.spaces import Architecture, NetworkSize, Space
 from chronas.training import SINGLE_PROCESS, ProcessGroup
 

@@ -19,13 +19,14 @@ if TYPE_CHECKING:
     from chronas.tables.bundled import shipped_files, shipped_tables, table_files, table_path
     from chronas.tables.comparison import Agreement, Best, Comparison, RankAgreement, compare, rank_agreement
     from chronas.tables.cost_record import CostRecord, block_records
+    from chronas.tables.deduplicate import expanded, representatives
     from chronas.tables.foreign import ForeignColumn, ForeignTable, read_accuracies, read_foreign
     from chronas.tables.hw_nas_bench import HwNasBench
     from chronas.tables.hw_nas_bench_api import HWNASBenchAPI
     from chronas.tables.parquet import to_pandas
     from chronas.tables.provenance import COST_COLUMNS, Additivity, Check, Provenance, Repeatability
     from chronas.tables.query import Query, parse_condition
-    from chronas.tables.remeasure import analytical_table, expanded, remeasured, representatives
+    from chronas.tables.remeasure import analytical_table, remeasured
     from chronas.tables.table import CostTable, is_table
 
 __all__ = [
@@ -83,7 +84,8 @@ __getattr__ = lazily(
         "parquet": "to_pandas",
         "provenance": "Additivity COST_COLUMNS Check Provenance Repeatability",
         "query": "Query parse_condition",
-        "remeasure": "analytical_table expanded remeasured representatives",
+        "deduplicate": "expanded representatives",
+        "remeasure": "analytical_table remeasured",
         "table": "CostTable is_table",
     },
 )

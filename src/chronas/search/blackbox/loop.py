@@ -24,9 +24,8 @@ from chronas.pareto import non_dominated
 from chronas.progress import Progress, silent
 from chronas.records import Trial, amounts_text
 from chronas.search.derive import require_costs
-from chronas.search.evaluators import Evaluator, FunctionEvaluator
 from chronas.search.feasible import FeasibleSet
-from chronas.search.objective import Objective
+from chronas.search.objective import Evaluator, FunctionEvaluator, Objective
 from chronas.search.searcher import Searcher, SearcherConfig, SearchResult, Task, check_same, skip_connections
 from chronas.spaces import Architecture, Space
 

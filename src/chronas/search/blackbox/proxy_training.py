@@ -31,7 +31,7 @@ from chronas.files import fingerprint
 from chronas.networks import build
 from chronas.progress import Progress, silent
 from chronas.registry import packed, unpacked
-from chronas.search.evaluators import Evaluator, Score, Steps, unheard
+from chronas.search.objective import Evaluator, Score, Steps, unheard
 from chronas.search.searcher import SearcherConfig, Task
 from chronas.spaces import Architecture, NetworkSize, Space
 from chronas.training import Recipe, judge, train

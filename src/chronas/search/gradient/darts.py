@@ -19,11 +19,10 @@ from chronas.errors import OutOfReachError, UsageError
 from chronas.progress import Progress, silent
 from chronas.records import Trial, amounts_text
 from chronas.search.derive import candidates
-from chronas.search.evaluators import accuracy_of
 from chronas.search.gradient import checkpoints
 from chronas.search.gradient.descend import descend
 from chronas.search.gradient.loop import BilevelConfig, BilevelLoop, PCDartsConfig
-from chronas.search.objective import Objective
+from chronas.search.objective import Objective, accuracy_of
 from chronas.search.searcher import Searcher, SearchResult, Task, WarmStart
 from chronas.spaces import Architecture
 
@@ -137,17 +136,14 @@ class Darts(Searcher):
         return ", ".join(parts)
 
 
-# ----
-# PC-DARTS: partial channels, edge normalisation and a warm-up (Xu et al., arXiv 1907.05737).
-#
-# The loop is DARTS's; the settings differ. As in the published code, the first C / K channels go through the
-# operations and the others bypass them. Unlike there, the derived cell is that of the final alphas. If every edge of
-# a node is kept (NAS-Bench-201), there is nothing to normalise and edge weights are one. The method is for cells:
-# blocks in a chain of layers change the number of channels, so no channel can bypass them.
-
-
 class PCDarts(Darts):
-    """DARTS with the settings of PC-DARTS."""
+    """PC-DARTS: partial channels, edge normalisation and a warm-up (Xu et al., arXiv 1907.05737).
+
+    The loop is DARTS's; the settings differ. As in the published code, the first C / K channels go through the
+    operations and the others bypass them. Unlike there, the derived cell is that of the final alphas. If every edge of
+    a node is kept (NAS-Bench-201), there is nothing to normalise and edge weights are one. The method is for cells:
+    blocks in a chain of layers change the number of channels, so no channel can bypass them.
+    """
 
     name: ClassVar[str] = "pc-darts"
     Config: ClassVar[type[BilevelConfig]] = PCDartsConfig

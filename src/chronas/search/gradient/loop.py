@@ -22,7 +22,7 @@ from torch import Tensor
 from torch.nn import functional
 
 from chronas.data import Augment, Batches
-from chronas.search.gradient.checkpoints import synced_batches
+from chronas.search.gradient.distributed import synced_batches
 from chronas.search.gradient.hypergradient import SgdStep, first_order, gradients_of, second_order
 from chronas.search.objective import Objective
 from chronas.search.relaxation import Relaxation, listed, padded
