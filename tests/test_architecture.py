@@ -21,17 +21,7 @@ GROUND = ("spaces", "networks")
 COST = ("devices", "measurement", "tables", "predictors")
 LEARNING = ("data", "training", "supernets", "search")
 ROOF = ("reports", "runs", "api", "explore", "cli", "testing")
-OPEN = {
-    "errors",
-    "units",
-    "files",
-    "progress",
-    "schemas",
-    "pareto",
-    "registry",
-    "records",
-    "display",
-}  # may be imported anywhere
+OPEN = {"errors", "units", "files", "progress", "pareto", "registry", "records"}  # may be imported anywhere
 FORBIDDEN = {
     "spaces": {"torch", "polars"},
     "networks": {"polars", "sklearn", "plotly"},

@@ -276,7 +276,7 @@ def test_a_run_of_a_searcher_without_a_supernet_is_one_line(copied: Run, tmp_pat
     content["config"] |= {"searcher": "random", "searcher_config": {}}
     path.write_text(json.dumps(content))
     words = [str(copied.folder), *OTHER]
-    refused(words, tmp_path / "run", capsys, "was searched by random, which leaves nothing")
+    refused(words, tmp_path / "run", capsys, "was searched by random, which does not support a warm start")
 
 
 def test_trained_networks_are_reused_as_a_supernet_is(tmp_path: Path, capsys: Capture) -> None:

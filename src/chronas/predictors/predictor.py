@@ -11,8 +11,9 @@ Letters: N networks, B batch, W slots of the space's encoding.
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Self, TypeVar, cast
@@ -44,6 +45,7 @@ SCHEMA = "chronas.predictor/2"
 EARLIER_SCHEMA = "chronas.predictor/1"  # has other names for keys and tensors; still accepted
 RENAMED_TENSORS = {"median_ms": "median"}  # of files of earlier versions
 MAX_DISAGREEMENT = 2.0  # costs of one architecture that differ by more than this factor are not noise
+FEW = 2000  # networks up to which a fit has small steps
 PART = 8192  # networks predicted at once: they fit the caches, and need few turns of the interpreter
 NORMAL_90 = 1.6448536269514722  # half-width of a 90 % interval of a normal distribution, in standard deviations
 
@@ -138,7 +140,8 @@ class Predictor(Displayed, ABC):
         if len(costs) < self.minimum:
             raise DataError(f"{self.name} needs at least {self.minimum} networks, got {len(costs)}: measure more")
         _check_duplicates(codes, costs, unit)
-        state = self._fit(inputs.to(torch.float64, copy=True), torch.tensor(costs), seed)
+        with one_thread() if len(costs) <= FEW else nullcontext():
+            state = self._fit(inputs.to(torch.float64, copy=True), torch.tensor(costs), seed)
         self.learned = cost
         state = {name: tensor.contiguous() for name, tensor in state.items()}  # as in files, for the same bits
         self._state = {**state, "median": torch.tensor(float(np.median(costs)), dtype=torch.float64)}
@@ -277,17 +280,24 @@ class Predictor(Displayed, ABC):
             raise MismatchError(f"expected encodings {expected}, got {list(shape)}: encode with that space")
 
 
+@contextmanager
+def one_thread() -> Iterator[None]:
+    """Compute on one of torch's threads; the threads of small steps wait longer for each other than they work."""
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(threads)
+
+
 def _side_by_side(work: Callable[[Part], Result], parts: Sequence[Part]) -> list[Result]:
     """Run the work on all parts, one torch thread each: faster than all threads on each, with the same bits."""
     threads = torch.get_num_threads()
     if threads == 1 or len(parts) == 1:
         return [work(part) for part in parts]
-    torch.set_num_threads(1)
-    try:
-        with ThreadPoolExecutor(threads, initializer=torch.set_num_threads, initargs=(1,)) as pool:
-            return list(pool.map(work, parts))
-    finally:
-        torch.set_num_threads(threads)
+    with one_thread(), ThreadPoolExecutor(threads, initializer=torch.set_num_threads, initargs=(1,)) as pool:
+        return list(pool.map(work, parts))
 
 
 def _fits(tensors: State, shapes: Mapping[str, Shape]) -> bool:
