@@ -1,8 +1,8 @@
-"""Fronts of NAS-Bench-201 in one search, against the true front: a ladder of limits, preferences, sampling.
+"""Fronts of NAS-Bench-201 in one search, against the true front: a levels of limits, preferences, sampling.
 
     python benchmarks/front.py --shared ../shared/data --methods darts preferences bayesian
 
-`darts` and other gradient searchers take their logits down a ladder of limits with frozen weights (what `--front`
+`darts` and other gradient searchers take their logits down a levels of limits with frozen weights (what `--front`
 does). `preferences` is MODNAS's idea (arXiv 2402.18213) on the same loop: logits that depend on a preference r, which
 each step draws uniformly, and descend on r * gradient of the loss + (1 - r) * gradient of the cost, each gradient
 divided by its norm; the table of logits has five knots with straight lines between them. `nsga2` and `bayesian` are

@@ -10,7 +10,7 @@ it has ended. The ways (`--ways`):
   without a limit, then `EXTRA` for each limit, loosest first, which knows those of the limits before it too, as one
   supernet would serve them all;
 - alone: the same settings, as many networks as the preset has, for each limit anew;
-- front: a search and a ladder of limits after it;
+- front: a search and a levels of limits after it;
 - random: random search, which trains `RANDOM` inside each limit.
 
 Networks are trained on images of 16x16 for seconds each; one that several searches ask for is trained once, as it is
@@ -186,7 +186,7 @@ class ProxySetup:
         }
 
     def front(self) -> Iterator[dict[str, Any]]:
-        """So many networks from fast to accurate, as `chronas search --front` finds them: one search, then a ladder."""
+        """So many networks from fast to accurate, as `chronas search --front` finds them: one search, then a levels."""
         latencies, slowest = self.truth.latencies[FRONT_DEVICE], self.truth.latencies[FRONT_DEVICE].max()
         costs = {"latency_ms": self.truth.cost(FRONT_DEVICE)}
         task = replace(self.task, folder=self.folder / "front", costs=costs, evaluate=self.trainer)

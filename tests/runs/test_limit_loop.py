@@ -248,7 +248,9 @@ def test_a_predictor_without_a_gradient_cannot_search_with_latency(
     predictors = fit_all(finished, measure(finished))
     monkeypatch.setattr(type(predictors["latency_ms"]), "differentiable", False)
     for objective in (ObjectiveConfig(weights={"latency_ms": 0.5}), ObjectiveConfig(limits={"latency_ms": 3.0})):
-        with pytest.raises(UsageError, match="predictor lookup is not differentiable, and searcher darts descends"):
+        with pytest.raises(
+            UsageError, match="predictor lookup is not differentiable, and searcher darts is gradient-based"
+        ):
             search(finished, "never", objective, predictors)
     assert not (finished.folder / "search" / "never").exists()
 

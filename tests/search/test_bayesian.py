@@ -98,8 +98,8 @@ def test_a_region_is_searched_to_its_end_and_no_cell_that_images_do_not_pass_is_
     dead = task.objective.model_copy(update={"limits": {"latency_ms": 1.5}})
     with pytest.raises(OutOfReachError, match="all architectures found in nasbench201 within 1.5 ms are disconnected"):
         Bayesian(config).search(replace(task, objective=dead, folder=task.folder / "dead"))
-    rungs = [{"latency_ms": limit_ms} for limit_ms in (1.5, 2.5)]
-    assert {str(each.architecture) for each in found.contenders(rungs)} == trained
+    levels = [{"latency_ms": limit_ms} for limit_ms in (1.5, 2.5)]
+    assert {str(each.architecture) for each in found.contenders(levels)} == trained
 
 
 def test_candidates_go_on_where_a_limit_was_tightened_past_all_that_was_trained(make_task: MakeTask) -> None:

@@ -1,4 +1,4 @@
-"""Fronts out of one search: what is chosen of contenders, the ladder, and searches that keep their weights."""
+"""Fronts out of one search: what is chosen of contenders, the levels, and searches that keep their weights."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ from chronas.search import (
 )
 from chronas.search.derive import choose_front
 from chronas.search.gradient.darts import Darts
-from chronas.search.gradient.descend import rungs
+from chronas.search.gradient.descend import limit_levels
 from chronas.search.searcher import SearchResult
 from chronas.spaces import Architecture, Space, make_space
 
@@ -50,7 +50,7 @@ def chosen(points: Sequence[tuple[float, float]], *limits_ms: float) -> list[tup
     return [(each.costs[COST], each.score) for each in front]
 
 
-def test_each_rung_takes_the_most_accurate_within_it() -> None:
+def test_each_level_takes_the_most_accurate_within_it() -> None:
     points = [(1.0, 50.0), (2.0, 70.0), (3.0, 60.0), (4.0, 80.0), (9.0, 90.0)]
     assert chosen(points, 2.5, 5.0) == [(2.0, 70.0), (4.0, 80.0)]
 
@@ -60,25 +60,25 @@ def test_none_of_the_chosen_beats_another_and_equals_are_taken_once() -> None:
     assert chosen(points, 1.0, 2.0, 3.0) == [(1.0, 70.0)]
 
 
-def test_rungs_that_take_the_same_one_leave_room_for_the_farthest_of_the_front() -> None:
+def test_levels_that_take_the_same_one_leave_room_for_the_farthest_of_the_front() -> None:
     points = [(1.0, 10.0), (1.1, 11.0), (5.0, 50.0), (9.0, 90.0)]
     assert chosen(points, 9.0, 10.0, 11.0) == [(1.0, 10.0), (5.0, 50.0), (9.0, 90.0)]
 
 
-def test_a_rung_that_nothing_is_within_takes_nothing_worse() -> None:
+def test_a_level_that_nothing_is_within_takes_nothing_worse() -> None:
     assert chosen([(5.0, 50.0)], 1.0, 2.0) == [(5.0, 50.0)]
     assert chosen([], 1.0) == []
 
 
-def test_rungs_let_in_equal_shares_of_random_architectures_and_keep_the_tasks_limits(make_task: MakeTask) -> None:
+def test_levels_let_in_equal_shares_of_random_architectures_and_keep_the_tasks_limits(make_task: MakeTask) -> None:
     task = make_task("nasbench201")
     costs = np.array([row[COST] for row in task.predict(list(SPACE.sample(2000, seed=5)))])
-    ladder = rungs(task, COST, 4)
-    shares = [float((costs <= limits[COST]).mean()) for limits in ladder[:-1]]
+    levels = limit_levels(task, COST, 4)
+    shares = [float((costs <= limits[COST]).mean()) for limits in levels[:-1]]
     assert shares == pytest.approx([0.25, 0.5, 0.75], abs=0.05)
-    assert ladder[-1] == {}
+    assert levels[-1] == {}
     limit = float(np.quantile(costs, 0.3))
-    inside = [limits[COST] for limits in rungs(make_task("nasbench201", limit_ms=limit), COST, 4)]
+    inside = [limits[COST] for limits in limit_levels(make_task("nasbench201", limit_ms=limit), COST, 4)]
     assert inside == sorted(inside)
     assert inside[-1] == limit
     assert inside[0] < float(np.quantile(costs, 0.1))
@@ -158,21 +158,21 @@ def test_a_front_rises_in_cost_and_accuracy_and_is_the_same_after_a_resume(name:
     assert find_front(found_by(name, task, **settings), task, COST, 4) == front
 
 
-def test_logits_go_down_the_ladder_and_weights_and_distribution_stay(make_task: MakeTask) -> None:
+def test_logits_go_down_the_levels_and_weights_and_distribution_stay(make_task: MakeTask) -> None:
     task = make_task("nasbench201")
     found = found_by("darts", task, **SMALL["darts"], alphas_learning_rate=0.3)
     loop = found._loop  # type: ignore[attr-defined]
     weights = [weight.detach().clone() for weight in loop.supernet.parameters()]
     alphas = loop.alphas[0].detach().clone()
     before = [each.architecture for each, _ in zip(found.candidates({}), range(5), strict=False)]
-    ladder = rungs(task, COST, 3)
+    levels = limit_levels(task, COST, 3)
     heard: list[tuple[int, int]] = []
-    moved = found.contenders(ladder, lambda _, done, total, __: heard.append((done, total)))
+    moved = found.contenders(levels, lambda _, done, total, __: heard.append((done, total)))
     assert all(map(torch.equal, weights, loop.supernet.parameters()))
     assert torch.equal(alphas, loop.alphas[0])
     assert [each.architecture for each, _ in zip(found.candidates({}), range(5), strict=False)] == before
     assert heard[-1][0] == heard[-1][1]
-    assert any(each.violation(ladder[0]) == 0 for each in moved)
+    assert any(each.violation(levels[0]) == 0 for each in moved)
     assert len({each.architecture for each in moved}) == len(moved)
 
 
@@ -210,7 +210,7 @@ def lets_through(codes: Tensor) -> Tensor:
 
 
 @pytest.mark.parametrize("name", ["darts", "nsga2", "bayesian"])
-def test_rungs_are_of_cells_that_let_images_through(name: str, make_task: MakeTask) -> None:
+def test_levels_are_of_cells_that_let_images_through(name: str, make_task: MakeTask) -> None:
     task = make_task("nasbench201")
     slope = task.costs[COST].predict
     cost = Cost(lambda codes: slope(codes) + 2.0 * lets_through(codes), task.costs[COST].median + 2.0)
@@ -219,14 +219,14 @@ def test_rungs_are_of_cells_that_let_images_through(name: str, make_task: MakeTa
     limit = float(costs[through].quantile(0.02))
     assert float((costs[~through] <= limit).sum()) > float((costs[through] <= limit).sum())
     task = replace(make_task("nasbench201", limit_ms=limit), costs={COST: cost})
-    ladder = rungs(task, COST, 8)
-    assert ladder[0][COST] >= float(costs[through].min())
+    levels = limit_levels(task, COST, 8)
+    assert levels[0][COST] >= float(costs[through].min())
     front = find_front(found_by(name, task, **SMALL[name]), task, COST, 8)
     assert front
     assert all(each.architecture.connected() for each in front)
 
 
-def test_a_rung_that_no_cell_is_found_within_leaves_the_others_of_a_gradient_search(
+def test_a_level_that_no_cell_is_found_within_leaves_the_others_of_a_gradient_search(
     make_task: MakeTask, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     descents = []

@@ -99,15 +99,15 @@ class LinearPredictor(Predictor):
         floor = RESOLUTION * float(costs.median())
         scale = interval_factor(ridge.residuals, (1 - ridge.leverages).clamp_min(FULL_RANK).rsqrt(), floor)
         return {
-            "base_ms": ridge.base,
-            "slopes_ms": ridge.slopes @ design,
+            "base": ridge.base,
+            "slopes": ridge.slopes @ design,
             "centre": codes.mean(dim=0),
             "variance_ms2": torch.tensor(scale**2 * (1 + 1 / len(codes)), dtype=torch.float64),
             "covariance_ms2": scale**2 * design.T @ ridge.covariance @ design,
         }
 
     def _mean(self, codes: Tensor, state: State) -> Tensor:
-        return state["base_ms"] + codes @ state["slopes_ms"]
+        return state["base"] + codes @ state["slopes"]
 
     def _std(self, codes: Tensor, state: State) -> Tensor:
         offset = codes - state["centre"]
@@ -117,8 +117,8 @@ class LinearPredictor(Predictor):
     def _shapes(self) -> dict[str, Shape]:
         width = self.space.encoding_length
         return {
-            "base_ms": (),
-            "slopes_ms": (width,),
+            "base": (),
+            "slopes": (width,),
             "centre": (width,),
             "variance_ms2": (),
             "covariance_ms2": (width, width),
@@ -162,8 +162,8 @@ class Lookup(LinearPredictor):
         lookup = cls(table.space, size)
         lookup.learned = table.provenance.cost
         lookup._state = {
-            "base_ms": torch.tensor(blocks.base, dtype=torch.float64),
-            "slopes_ms": torch.tensor(blocks.slots),
+            "base": torch.tensor(blocks.base, dtype=torch.float64),
+            "slopes": torch.tensor(blocks.slots),
             "centre": torch.zeros(width, dtype=torch.float64),
             "variance_ms2": torch.tensor(scale**2, dtype=torch.float64),
             "covariance_ms2": torch.zeros(width, width, dtype=torch.float64),

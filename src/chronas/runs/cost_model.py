@@ -27,9 +27,9 @@ def measure(run: Run, progress: Progress = silent) -> CostTable:
     if not path.exists():
         architectures = run.space.sample(run.config.networks, run.config.seed)
         journal = run.folder / "journal.sqlite"
-        with run.timed("measure", progress) as told:
+        with run.timed("measure", progress) as shown:
             plan, costs = run.config.plan, run.config.costs
-            run_campaign(run.device, run.size, architectures, plan, journal, told, costs=costs)
+            run_campaign(run.device, run.size, architectures, plan, journal, shown, costs=costs)
         CostTable.from_journal(journal, run.space).save(path)
     table = CostTable.load(path, run.space)
     run.require(table)

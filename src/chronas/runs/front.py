@@ -47,8 +47,8 @@ def search_front(run: Run, predictors: Mapping[str, Predictor], table: CostTable
         require_usable(type(predictors[LATENCY]), searcher, "a front")
         task = run.task(run.role, objective, search_costs(objective, predictors, searcher))
         found = search(run, run.role, objective, predictors, progress=progress)
-        with run.timed("search front", progress) as told:
-            chosen = find_front(found, task, LATENCY, run.config.front, told)
+        with run.timed("search front", progress) as shown:
+            chosen = find_front(found, task, LATENCY, run.config.front, shown)
         costs = costs_of(run, "front", [each.architecture for each in chosen], progress)
         reference = float(table.costs().max()), 100.0 / run.data_facts.classes
         front = front_of(chosen, costs, *reference, run.config.limits)

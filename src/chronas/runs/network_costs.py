@@ -84,9 +84,9 @@ def costs_of(
     interval = min(plan.interval_percent, NARROW_PERCENT)
     plan = plan.model_copy(update={"rounds": rounds, "max_rounds": most, "interval_percent": interval})
     journal = run.folder / f"{name}.sqlite"
-    with run.timed(name, progress) as told:
+    with run.timed(name, progress) as shown:
         run_campaign(
-            run.device, run.size, architectures, plan, journal, told,
+            run.device, run.size, architectures, plan, journal, shown,
             weights=weights, costs=run.config.costs, earlier=sorted(run.folder.glob("*.sqlite")),
         )  # fmt: skip
     return measured(journal)

@@ -336,13 +336,13 @@ class Run:
             seconds = self.timings | {step: earlier_s + kept_s - began_s}
             write_json(self.folder / "timings.json", TIMINGS_SCHEMA, {"seconds": seconds})
 
-        def told(name: str, done: int, total: int, note: str) -> None:
+        def shown(name: str, done: int, total: int, note: str) -> None:
             if time.monotonic() - kept_s >= KEPT_S:
                 keep()
             progress(name, done, total, note)
 
         try:
-            yield told
+            yield shown
         finally:
             keep()
 

@@ -61,7 +61,7 @@ def train_network(run: Run, role: str, architecture: Architecture, progress: Pro
     """Train an architecture by the run's recipe, keep the checkpoint with the best validation, and test it once."""
     folder = run.folder / "networks" / role
     if not (folder / "result.json").exists():
-        with run.timed(f"train {role}", progress) as told:
+        with run.timed(f"train {role}", progress) as shown:
             train_architecture(
                 folder,
                 architecture,
@@ -70,7 +70,7 @@ def train_network(run: Run, role: str, architecture: Architecture, progress: Pro
                 run.config.recipe,
                 validation_share=run.config.validation_share,
                 seed=run.config.seed,
-                progress=lambda _, done, total, note: told(f"train {role}", done, total, note),
+                progress=lambda _, done, total, note: shown(f"train {role}", done, total, note),
             )
     return read_trained(folder, run.space)
 

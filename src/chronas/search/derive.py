@@ -22,7 +22,7 @@ from chronas.errors import OutOfReachError, UsageError
 from chronas.pareto import non_dominated
 from chronas.progress import Progress, silent
 from chronas.records import Trial, amounts_text
-from chronas.search.gradient.descend import Limits, rungs
+from chronas.search.gradient.descend import Limits, limit_levels
 from chronas.search.objective import Cost, predicted
 from chronas.search.relaxation import Relaxation
 from chronas.search.searcher import SearchResult, Task
@@ -202,20 +202,20 @@ def find_front(found: SearchResult, task: Task, cost: str, count: int, progress:
         DataError: a prediction is not a finite number.
     """
     require_costs(task.costs, {cost: math.inf})
-    ladder = rungs(task, cost, count)
-    return choose_front(found.contenders(ladder, progress), cost, ladder)
+    levels = limit_levels(task, cost, count)
+    return choose_front(found.contenders(levels, progress), cost, levels)
 
 
-def choose_front(contenders: Sequence[Trial], cost: str, ladder: Sequence[Limits]) -> list[Trial]:
+def choose_front(contenders: Sequence[Trial], cost: str, levels: Sequence[Limits]) -> list[Trial]:
     """For each limit the best non-dominated contender within it, filled up to one for each limit, by rising cost."""
     unbeaten = _unbeaten(contenders, cost)
     values = [each.costs[cost] for each in unbeaten]
     within = [
         max((n for n, value in enumerate(values) if value <= limits.get(cost, math.inf)), default=None)
-        for limits in ladder
+        for limits in levels
     ]
     taken = {n for n in within if n is not None}
-    while len(taken) < min(len(ladder), len(unbeaten)):
+    while len(taken) < min(len(levels), len(unbeaten)):
         left = [n for n in range(len(unbeaten)) if n not in taken]
         taken.add(max(left, key=lambda n: min((abs(values[n] - values[t]) for t in taken), default=0.0)))
     return [unbeaten[n] for n in sorted(taken)]

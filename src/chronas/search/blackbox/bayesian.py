@@ -128,12 +128,12 @@ class BayesianResult(BlackBoxResult):
         """All trained networks, after training some more inside each limit, from the loosest to the tightest."""
         task, config = self._task, self._searcher.config
         known = {each.architecture: each for each in self.trials}
-        for number, rung in enumerate(limits):
+        for number, level in enumerate(limits):
 
             def tell(_: str, done: int, total: int, note: str, number: int = number) -> None:
                 progress("front", number * total + done, len(limits) * total, f"limit {number + 1}, {note}")
 
-            inside = task.objective.model_copy(update={"limits": dict(rung)})
+            inside = task.objective.model_copy(update={"limits": dict(level)})
             searcher = Bayesian(config.shorter(LADDER / len(limits)), list(known.values()))
             try:
                 found = searcher.search(

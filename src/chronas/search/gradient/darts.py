@@ -51,15 +51,15 @@ class BilevelResult(SearchResult):
         task = self._loop.task
         found: dict[Architecture, tuple[Trial, float]] = {}
         with self._loop.unmoved():
-            for rung, relaxation in enumerate(descend(self._loop, limits, progress), 1):
+            for level, relaxation in enumerate(descend(self._loop, limits, progress), 1):
                 try:
-                    best = list(itertools.islice(candidates(relaxation, task.costs, limits[-rung]), LOOKED_AT))
+                    best = list(itertools.islice(candidates(relaxation, task.costs, limits[-level]), LOOKED_AT))
                 except OutOfReachError:  # no connected architecture this cheap was found
                     if not found:
                         raise
                     continue
                 for place, each in enumerate(best):
-                    found.setdefault(each.architecture, (each, -rung - place / LOOKED_AT))
+                    found.setdefault(each.architecture, (each, -level - place / LOOKED_AT))
         return [
             replace(candidate, quality=quality, score=accuracy, origin=self._origin)
             for (candidate, quality), accuracy in zip(found.values(), self.score(list(found)), strict=True)

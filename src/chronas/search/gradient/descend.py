@@ -35,7 +35,7 @@ SHARE = 1 / 8  # of a search's steps for each limit; most of a search's time goe
 Limits = Mapping[str, float]
 
 
-def rungs(task: Task, cost: str, count: int) -> list[Limits]:
+def limit_levels(task: Task, cost: str, count: int) -> list[Limits]:
     """The K limits, tightest first: the task's own limits, and a rising limit on one cost.
 
     The loosest has only the task's own limits.
@@ -56,22 +56,22 @@ def rungs(task: Task, cost: str, count: int) -> list[Limits]:
     return [*({**own, cost: min(float(limit), own.get(cost, np.inf))} for limit in quantiles), dict(own)]
 
 
-def descend(loop: BilevelLoop, ladder: Sequence[Limits], progress: Progress) -> Iterator[Relaxation]:
+def descend(loop: BilevelLoop, levels: Sequence[Limits], progress: Progress) -> Iterator[Relaxation]:
     """Adapt the alphas to each of the limits, and yield the distribution for each, the loosest first.
 
     Args:
         loop: a finished search; its alphas change, its weights stay fixed.
-        ladder: the limits, tightest first.
+        levels: the limits, tightest first.
         progress: called after each step.
     """
     steps = max(1, round(SHARE * loop.config.epochs * loop.train.steps_per_epoch))
     multipliers = loop.objective.multipliers
-    for rung, limits in enumerate(reversed(ladder)):
+    for level, limits in enumerate(reversed(levels)):
         config = loop.task.objective.model_copy(update={"limits": dict(limits)})
         objective = Objective(config, loop.task.costs)
         objective.multipliers |= {name: value for name, value in multipliers.items() if name in limits}
         for step in loop.descend_alphas(objective, steps):
-            progress("front", rung * steps + step, len(ladder) * steps, f"limit {rung + 1} of {len(ladder)}")
+            progress("front", level * steps + step, len(levels) * steps, f"limit {level + 1} of {len(levels)}")
         multipliers = objective.multipliers
         with torch.no_grad():
             relaxation = loop.relaxation()
