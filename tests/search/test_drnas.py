@@ -220,9 +220,9 @@ def test_the_divergence_from_the_uniform_dirichlet_takes_the_place_of_squares(ma
     ("settings", "message"),
     [
         pytest.param({"later_operations": ()}, "got 1 and 0: give as many", id="unequal"),
-        pytest.param({"later_partial_channels": (8,)}, "partial channels only fall .* got 4, 8", id="narrower"),
+        pytest.param({"later_partial_channels": (8,)}, "partial channels must fall .* got 4, 8", id="narrower"),
         pytest.param(
-            {"later_partial_channels": (2, 1), "later_operations": (2, 3)}, "operations only fall .* 2, 3", id="more"
+            {"later_partial_channels": (2, 1), "later_operations": (2, 3)}, "operations must fall .* 2, 3", id="more"
         ),
         pytest.param({"warmup_epochs": 50}, "50 epochs a stage leaves none of 50 for alphas", id="warm-up"),
     ],

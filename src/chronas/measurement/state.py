@@ -13,8 +13,9 @@ import numpy as np
 from chronas import __version__
 from chronas.devices import HIGH, NORMAL, REALTIME, Device, device_differences
 from chronas.files import upgraded
+from chronas.measurement.drift import Drift
 from chronas.measurement.meter import COSTS, Reading
-from chronas.measurement.timing import Drift, Plan, in_round, median_interval, stored_plan, summarise
+from chronas.measurement.timing import Plan, in_round, median_interval, stored_plan, summarise
 from chronas.records import Estimate
 from chronas.spaces import Architecture, NetworkSize, Space
 from chronas.units import unit_of

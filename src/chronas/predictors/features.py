@@ -1,8 +1,8 @@
 """Input features of predictors: blocks of features, each a sum over a basis of the encoding.
 
-The basis is the encoding in each of its forms (`dead_edges.py`) with its terms (`fusion_terms.py`). Each form has four
-blocks: MACs and parameters; counts of each operation by part of the network; the terms; the encoding itself. A block is
-shrunk as a whole. So few rows are explained by MACs, and positions matter once there are enough rows to separate them.
+The basis is the encoding in each of its forms (see `forms`) with its terms (see `terms`). Each form has four blocks:
+MACs and parameters; counts of each operation by part of the network; the terms; the encoding itself. A block is shrunk
+as a whole. So few rows are explained by MACs, and positions matter once there are enough rows to separate them.
 
 Letters: N networks, B batch, W slots of the encoding, P columns of the basis, F features of a block, Q of all blocks.
 """

@@ -33,7 +33,7 @@ def test_an_unknown_sensor_is_refused() -> None:
 
 def test_a_device_that_no_sensor_sees_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(Simulated, "sensors", ())
-    with pytest.raises(DeviceError, match="energy_mj cannot be measured on device simulated here: no sensor sees"):
+    with pytest.raises(DeviceError, match="energy_mj cannot be measured on device simulated here: no sensor measures"):
         sensor_of(make_device("simulated"))
 
 

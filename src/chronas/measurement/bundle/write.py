@@ -38,13 +38,12 @@ WEIGHTS = "weights.bin"
 COPIED = {
     "chronas.measurement.bundle.runner": ("run.py", "schedule.py", "timer.py", "lines.py"),
     "chronas.measurement": ("drift.py",),
-    "chronas.devices": ("hardware.py", "priority.py"),
+    "chronas.devices": ("hardware.py",),
 }
 COPIED_IMPORT = re.compile(r"from chronas\.measurement(?:\.bundle\.runner)?\.(\w+) import")
 MACHINE = """\"\"\"Facts about this machine, and real-time priority while timing.\"\"\"
 
-from program.hardware import cpu_model, operating_system, usable_cores
-from program.priority import NORMAL, realtime_priority
+from program.hardware import NORMAL, cpu_model, operating_system, realtime_priority, usable_cores
 
 __all__ = ["NORMAL", "cpu_model", "operating_system", "realtime_priority", "usable_cores"]
 """

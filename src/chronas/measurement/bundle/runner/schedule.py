@@ -11,7 +11,7 @@ import numpy as np
 
 from chronas.measurement.bundle.runner.lines import Results
 from chronas.measurement.bundle.runner.timer import Load, Timer
-from chronas.measurement.timing import Drift
+from chronas.measurement.drift import Drift
 
 TOLD_EVERY_S = 5.0
 
