@@ -7,7 +7,7 @@ import pytest
 
 from chronas.records import Trial
 from chronas.search.blackbox.surrogate import (
-    NOTHING,
+    NO_WEIGHTS,
     Surrogate,
     Weights,
     architecture_features,
@@ -50,7 +50,10 @@ def test_size_counts_where_trainings_were_brief_and_never_beside_given_accuracie
 ) -> None:
     rows = [judged(60.0, *losses, architecture=each) for each in NETWORKS]
     sizes = np.array([macs(each) for each in NETWORKS])
-    plain, sized = surrogate(rows, NOTHING).posterior_means(), surrogate(rows, Weights(1.0, 0.0, 0.0)).posterior_means()
+    plain, sized = (
+        surrogate(rows, NO_WEIGHTS).posterior_means(),
+        surrogate(rows, Weights(1.0, 0.0, 0.0)).posterior_means(),
+    )
     if counts:
         assert np.corrcoef(sized - plain, sizes)[0, 1] == pytest.approx(1.0)
         assert (sized - plain).std() == pytest.approx(1.0)
@@ -78,11 +81,11 @@ def test_what_is_outside_a_limit_is_not_to_be_beaten() -> None:
     free = [0.0] * len(asked)
     hopes = []
     for given in (None, inside, [False] * 13):
-        found = Surrogate(SPACE, SIZE, rows, NOTHING, given)
+        found = Surrogate(SPACE, SIZE, rows, NO_WEIGHTS, given)
         hopes.append(found.expected_improvement(found.rows(asked), free))
     assert (hopes[1] > hopes[0]).all()
     assert hopes[1].max() > 3 * hopes[0].max()
-    found = Surrogate(SPACE, SIZE, rows, NOTHING, [False] * 13)
+    found = Surrogate(SPACE, SIZE, rows, NO_WEIGHTS, [False] * 13)
     assert hopes[2].argmax() == found.means(found.rows(asked), free).argmax()
     row = found.rows(asked[:1])[0]
     found.fantasize(row, 0.0)
