@@ -11,7 +11,7 @@ from __future__ import annotations
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
-from chronas.registry import imported
+from chronas.registry import lazily
 
 if TYPE_CHECKING:
     from chronas.api import (
@@ -44,37 +44,6 @@ if TYPE_CHECKING:
     from chronas.training import Recipe
 
 __version__ = "0.1.0"
-
-_LAZY = {  # each module is imported when one of its names is first used
-    **dict.fromkeys(
-        (
-            *("FinishedRun", "Found", "TrainedModel", "device", "export", "fit", "load_data", "load_table"),
-            *("count", "measure", "register", "run", "space", "train"),
-        ),
-        "chronas.api",
-    ),
-    "Dataset": "chronas.data",
-    "Device": "chronas.devices",
-    "ChronasError": "chronas.errors",
-    "Plan": "chronas.measurement",
-    "Predictor": "chronas.predictors",
-    "load_predictor": "chronas.predictors",
-    "Estimate": "chronas.records",
-    "Trial": "chronas.records",
-    "Run": "chronas.runs",
-    "Cost": "chronas.search",
-    "Evaluator": "chronas.search",
-    "Searcher": "chronas.search",
-    "Architecture": "chronas.spaces",
-    "Decision": "chronas.spaces",
-    "Group": "chronas.spaces",
-    "NetworkSize": "chronas.spaces",
-    "Operation": "chronas.spaces",
-    "Space": "chronas.spaces",
-    "Topology": "chronas.spaces",
-    "CostTable": "chronas.tables",
-    "Recipe": "chronas.training",
-}
 
 __all__ = [
     "Architecture",
@@ -117,14 +86,30 @@ __all__ = [
 ]
 
 
+_found = lazily(
+    __name__,
+    {
+        "api": "FinishedRun Found TrainedModel count device export fit load_data load_table measure register run space "
+        "train",
+        "data": "Dataset",
+        "devices": "Device",
+        "errors": "ChronasError",
+        "measurement": "Plan",
+        "predictors": "Predictor load_predictor",
+        "records": "Estimate Trial",
+        "runs": "Run",
+        "search": "Cost Evaluator Searcher",
+        "spaces": "Architecture Decision Group NetworkSize Operation Space Topology",
+        "tables": "CostTable",
+        "training": "Recipe",
+    },
+)
+
+
 def __getattr__(name: str) -> Any:
-    if name == "search":  # the package `chronas.search` is itself callable as the function
+    if name == "search":  # the package of that name, which is called as the function
         return import_module("chronas.search")
-    if name not in _LAZY:
-        raise AttributeError(f"module 'chronas' has no attribute {name!r}")
-    found = imported(f"{_LAZY[name]}:{name}")
-    globals()[name] = found
-    return found
+    return _found(name)
 
 
 def __dir__() -> list[str]:

@@ -73,3 +73,11 @@ def unknown_name(kind: str, got: str, valid: Iterable[str]) -> UsageError:
 def excerpt(text: str) -> str:
     """The beginning of a user's text, quoted and short enough for a one-line error."""
     return repr(text if len(text) <= LONGEST_EXCERPT else f"{text[: LONGEST_EXCERPT - 3]}...")
+
+
+def reason(error: Exception) -> str:
+    """The first line of a library's error; of a pydantic error, the first field and its problem."""
+    if hasattr(error, "errors"):
+        first = error.errors()[0]
+        return f"{'.'.join(map(str, first['loc']))}: {first['msg'].lower()}"
+    return str(error).partition("\n")[0]

@@ -12,7 +12,7 @@ from typing import Any, TypeVar
 
 from pydantic import TypeAdapter, ValidationError
 
-from chronas.errors import DataError
+from chronas.errors import DataError, reason
 
 Content = TypeVar("Content")
 
@@ -120,10 +120,8 @@ def read_as(
     try:
         return TypeAdapter(kind).validate_python(content)
     except ValidationError as error:
-        first = error.errors()[0]
-        field = ".".join(map(str, first["loc"]))
         raise DataError(
-            f"{path} is damaged ({field}: {first['msg'].lower()}): use a copy, or move it away and run the same again"
+            f"{path} is damaged ({reason(error)}): use a copy, or move it away and run the same again"
         ) from error
 
 

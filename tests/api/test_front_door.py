@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import gc
 import inspect
 import subprocess
 import sys
+import tempfile
+from contextlib import suppress
 from pathlib import Path
 
 import numpy as np
@@ -130,11 +133,35 @@ def test_a_table_is_not_overwritten_and_a_stopped_campaign_goes_on(tmp_path: Pat
         chronas.measure(SPACE, "simulated", networks=9, out=out, progress=False)
 
 
+def test_a_search_without_a_folder_leaves_nothing_behind(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+
+    def broken(architectures: list[object]) -> list[float]:
+        raise ZeroDivisionError
+
+    found = chronas.search(SPACE, evaluate=lambda a: [1.0] * len(a), searcher="random", architectures=3, progress=False)
+    assert len(list(tmp_path.iterdir())) == 1
+    with suppress(ZeroDivisionError):
+        chronas.search(SPACE, evaluate=broken, searcher="random", architectures=3, progress=False)
+    del found
+    gc.collect()
+    assert list(tmp_path.iterdir()) == []
+
+
 @pytest.mark.parametrize(
     ("wrong", "message"),
     [
-        (lambda: chronas.search("nasbench201", evaluate=len, samples=3), "no setting samples"),
+        (lambda: chronas.search("nasbench201", evaluate=len, samples=3), "unknown setting 'samples'"),
         (lambda: chronas.search("nasbench201", evaluate="nowhere"), "unknown evaluator 'nowhere'"),
+        (
+            lambda: chronas.search("nasbench201", evaluate=len, architectures=0),
+            "architectures: input should be greater",
+        ),
+        (lambda: chronas.device("simulated", noise=-1.0), "noise: input should be greater"),
+        (lambda: chronas.device("onnxruntime-cpu", thread=1), "did you mean threads"),
+        (lambda: chronas.run("digits", "never", networks=1), "networks: input should be greater"),
+        (lambda: chronas.run("digits", "never", limit_msec=1), "did you mean limit_ms"),
+        (lambda: chronas.measure("nasbench201", "simulated", out="never.sqlite"), "would overwrite its journal"),
         (lambda: chronas.measure("nasbench", "simulated"), "did you mean nasbench201"),
         (lambda: chronas.count(chronas.space("darts").sample(1, 0)[0], (3, 8, 8)), "NetworkSize"),
         (lambda: chronas.register(3), "say what 3 is"),

@@ -21,7 +21,7 @@ from chronas.predictors import Predictor, fit_and_report
 from chronas.progress import Progress
 from chronas.records import Estimate
 from chronas.spaces import Architecture, NetworkSize, Space, make_space
-from chronas.tables import CostTable
+from chronas.tables import CostTable, journal_beside
 from chronas.units import MeasuredCost
 
 
@@ -171,4 +171,4 @@ def _folder(out: str | Path | None) -> Iterator[Path]:
         return
     if Path(out).exists():
         raise UsageError(f"{out} exists: give another name, nothing is overwritten")
-    yield Path(out).with_suffix(".sqlite")
+    yield journal_beside(Path(out))

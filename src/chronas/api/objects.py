@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, cast
+from typing import Any, TypeVar, cast
 
-from pydantic import BaseModel
+from pydantic import BaseModel, ValidationError
 from torch.utils.data import Dataset as TorchDataset
 
 from chronas.data import DATASETS, Dataset, load_dataset
 from chronas.devices import DEVICES, Device, device_class, make_device
-from chronas.errors import UsageError
+from chronas.errors import UsageError, reason, unknown_name
 from chronas.measurement import SENSORS, Sensor
 from chronas.predictors import PREDICTORS, Predictor
 from chronas.progress import Progress, progress_display, silent
@@ -22,6 +22,7 @@ from chronas.spaces import SPACES, Space, make_space
 from chronas.tables import CostTable, table_path
 from chronas.training import RECIPES, Recipe
 
+Config = TypeVar("Config", bound=BaseModel)
 REGISTRIES = {
     each.kind: each
     for each in (SPACES, DEVICES, PREDICTORS, SEARCHERS, DATASETS, SENSORS, RECIPES, EVALUATORS, PRESETS)
@@ -61,7 +62,7 @@ def device(name: str | Device, config: BaseModel | None = None, **settings: Any)
     if settings and (config is not None or isinstance(name, Device)):
         raise UsageError("settings are for a device's name without a config: give one of them")
     if settings:
-        config = device_class(cast("str", name)).Config.model_validate(settings)
+        config = changed(device_class(cast("str", name)).Config(), settings)
     return make_device(name, config)
 
 
@@ -109,6 +110,22 @@ def register(thing: object, name: str | None = None, kind: str | None = None) ->
     if not isinstance(name, str):
         raise UsageError(f"the {kind} {thing!r} has no name: give one as `name=`")
     REGISTRIES[kind].register(name, thing)
+
+
+def changed(config: Config, settings: Mapping[str, Any]) -> Config:
+    """A config with some fields changed.
+
+    Raises:
+        UsageError: there is no such field, or a value does not fit.
+    """
+    fields = type(config).model_fields
+    for name in settings:
+        if name not in fields:
+            raise unknown_name("setting", name, fields)
+    try:
+        return type(config).model_validate({**{name: getattr(config, name) for name in fields}, **settings})
+    except ValidationError as error:
+        raise UsageError(reason(error)) from error
 
 
 @contextmanager

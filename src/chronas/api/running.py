@@ -14,7 +14,7 @@ from torch import nn
 from torch.utils.data import Dataset as TorchDataset
 
 from chronas.api.measuring import measure
-from chronas.api.objects import load_data, shown_progress
+from chronas.api.objects import changed, load_data, shown_progress
 from chronas.data import Dataset, Normalisation, split
 from chronas.devices import Device
 from chronas.errors import UsageError
@@ -25,10 +25,10 @@ from chronas.progress import Displayed, Progress
 from chronas.records import Estimate, TrainedNetwork, Trial
 from chronas.runs import (
     Run,
-    RunConfig,
     RunParts,
     execute,
     export_network,
+    limits_alone,
     make_preset,
     searcher_settings,
     write_architecture,
@@ -100,9 +100,7 @@ def run(
     """
     parts, names, configs = _parts(space, device, searcher, predictor, data, evaluate, preset)
     base = make_preset(preset, names)
-    limited = any(key.startswith("limit_") for key in settings)
-    changes: dict[str, Any] = {**({"latency_weight": 0.0} if limited else {}), **configs, **settings}
-    config = RunConfig.model_validate({**{key: getattr(base, key) for key in RunConfig.model_fields}, **changes})
+    config = changed(base, {**configs, **limits_alone(settings)})
     begun = Run.create(Path(out), config, command="chronas.run(...)", table=table, parts=parts)
     with shown_progress(progress) as shown:
         report = execute(begun, shown)

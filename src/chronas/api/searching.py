@@ -17,7 +17,7 @@ from pydantic import BaseModel
 from torch import Tensor, nn
 from torch.utils.data import Dataset as TorchDataset
 
-from chronas.api.objects import load_data, shown_progress
+from chronas.api.objects import changed, load_data, shown_progress
 from chronas.data import Dataset
 from chronas.errors import OutOfReachError, UsageError
 from chronas.predictors import Predictor
@@ -166,11 +166,10 @@ def search(
         seed=seed,
         evaluate=EVALUATORS[evaluate] if isinstance(evaluate, str) else evaluate,
     )
+    if folder is None:  # it lasts as long as the task, which the answer holds
+        weakref.finalize(task, shutil.rmtree, kept, ignore_errors=True)
     with shown_progress(progress) as shown:
-        found = Found(chosen.search(task, shown), task, chosen)
-    if folder is None:
-        weakref.finalize(found, shutil.rmtree, kept, ignore_errors=True)
-    return found
+        return Found(chosen.search(task, shown), task, chosen)
 
 
 def _searcher(
@@ -183,11 +182,7 @@ def _searcher(
         return searcher
     kind = searcher_class(searcher) if isinstance(searcher, str) else searcher
     base = config or (searcher_settings(preset, kind) if preset is not None else kind.Config())
-    unknown = sorted(settings.keys() - type(base).model_fields.keys())
-    if unknown:
-        known = ", ".join(type(base).model_fields)
-        raise UsageError(f"searcher {kind.name} has no setting {', '.join(unknown)}: it has {known}")
-    made = type(base).model_validate({**base.model_dump(), **settings})
+    made = changed(base, settings)
     return make_searcher(searcher, made) if isinstance(searcher, str) else kind(made)  # type: ignore[arg-type]
 
 

@@ -12,13 +12,13 @@ from chronas.cli.flags import CompareOptions, ImportBundleOptions, ImportFileOpt
 from chronas.cli.options import Call
 from chronas.cli.output import write, write_json, write_table
 from chronas.cli.query import load_query
-from chronas.cli.steps import check_new, journal_beside, published_size
+from chronas.cli.steps import check_new, published_size
 from chronas.cli.table import show_table
 from chronas.errors import DataError, UsageError
 from chronas.measurement import Results
 from chronas.reports import write_comparison
 from chronas.spaces import make_space
-from chronas.tables import Comparison, CostTable, ForeignColumn, HwNasBench, compare, read_foreign
+from chronas.tables import Comparison, CostTable, ForeignColumn, HwNasBench, compare, journal_beside, read_foreign
 
 SOURCE = "measured elsewhere, by the run.py of a bundle,"
 CELLS = {

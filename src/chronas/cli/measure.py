@@ -9,7 +9,7 @@ from contextlib import nullcontext
 from chronas.cli.flags import AdaptiveOptions, BuildOptions, BundleOptions, CheckOptions, LookupOptions, MeasureOptions
 from chronas.cli.options import Call, Groups
 from chronas.cli.output import resumable, write, write_json, write_table
-from chronas.cli.steps import check_new, find_costs, journal_beside, published_size, run_of, size_of
+from chronas.cli.steps import check_new, find_costs, published_size, run_of, size_of
 from chronas.cli.table import show_table
 from chronas.devices import DEVICES, CpuConfig, device_class, device_like, make_device
 from chronas.errors import UsageError
@@ -25,6 +25,7 @@ from chronas.tables import (
     added_up,
     as_block_table,
     expanded,
+    journal_beside,
     remeasured,
     representatives,
 )

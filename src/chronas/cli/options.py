@@ -249,7 +249,7 @@ def _add(
     if positional:
         parser.add_argument(name, nargs="*" if many else "?", metavar=name.upper(), help=text)
     elif kind is bool:
-        flag = _spelled(name if info.validation_alias is None else str(info.validation_alias))
+        flag = _spelled(str(info.validation_alias or name))
         group, dot, last = flag.removeprefix("--").rpartition(".")
         opposite = f"not {flag}" if default else argparse.SUPPRESS
         parser.add_argument(flag, dest=name, action="store_const", const="true", help=text)
@@ -298,7 +298,7 @@ def _flag(model: type[Options], name: str) -> str:
     if name in model.POSITIONAL:
         return name.upper()
     info = model.model_fields.get(name)
-    return _spelled(name if info is None or info.validation_alias is None else str(info.validation_alias))
+    return _spelled(str((info and info.validation_alias) or name))
 
 
 # ---- words become values
@@ -343,17 +343,16 @@ def _validated(model: type[Model], values: Mapping[str, Any], *, allow_missing: 
         if isinstance(values.get(kind), str) and values[kind] not in (names := imported(KINDS[kind])):
             raise unknown_name(kind, values[kind], names)
     named = {}
-    for name, text in values.items():
-        if (info := model.model_fields.get(name)) is not None and text != [] or name not in model.POSITIONAL:
-            alias = None if info is None else info.validation_alias
-            named[name if alias is None else str(alias)] = text if info is None else _converted(text, info)
+    for name, info in model.model_fields.items():
+        if name in values and not (name in model.POSITIONAL and values[name] == []):  # [] where none is given
+            named[str(info.validation_alias or name)] = _converted(values[name], info)
     try:
         return model.model_validate(named)
     except ValidationError as error:
         wrong = [each for each in error.errors() if not (allow_missing and each["type"] == "missing")]
         if wrong:
             raise _invalid(wrong[0], "", model) from None
-        return model.model_construct(**{**named})
+        return model.model_construct(**named)
 
 
 def _validated_part(group: str, part: BaseModel, values: Mapping[str, Any]) -> BaseModel:

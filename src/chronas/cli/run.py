@@ -20,13 +20,13 @@ from chronas.records import Estimate
 from chronas.reports import TWO_COLUMNS, Report, two_rows, two_words
 from chronas.runs import (
     FIELDS,
-    LIMITS,
     Run,
     RunConfig,
     RunSettings,
     config_again,
     device_of,
     execute,
+    limits_alone,
     make_preset,
     show,
 )
@@ -64,9 +64,8 @@ def config_of(call: Call[Any]) -> RunConfig:
     asked = {name for name in call.options.model_fields_set if name in RunSettings.model_fields}
     given = {name: getattr(call.options, name) for name in asked - {*NAMES}}
     groups = {PARTS.get(name, name): part for name, part in call.groups.items()}
-    if {*LIMITS.values(), "front"} & asked and "latency_weight" not in asked:
-        given["latency_weight"] = 0.0
-    return RunConfig(**{**{name: getattr(base, name) for name in RunConfig.model_fields}, **groups, **given})
+    kept = {name: getattr(base, name) for name in RunConfig.model_fields}
+    return RunConfig(**{**kept, **groups, **limits_alone(given)})
 
 
 def run(call: Call[RunOptions]) -> int:

@@ -60,18 +60,6 @@ def check_new(*paths: Path | None, flag: str = "--out") -> None:
             )
 
 
-def journal_beside(table: Path) -> Path:
-    """The path of a table's journal.
-
-    Raises:
-        UsageError: the table has the journal's name.
-    """
-    journal = table.with_suffix(".sqlite")
-    if journal == table:
-        raise UsageError(f"--out is the table, {journal} would be its journal: give a name that ends in .parquet")
-    return journal
-
-
 def published_size(space: Space, dataset: str | None) -> NetworkSize:
     """A published size of a space, by default the first.
 

@@ -15,7 +15,7 @@ import torch
 
 from chronas.data.folder import decode
 from chronas.data.images import Images, RawDataset
-from chronas.errors import DataError
+from chronas.errors import DataError, reason
 from chronas.progress import Progress
 
 if TYPE_CHECKING:
@@ -65,8 +65,9 @@ def _frame(file: Path) -> polars.DataFrame:
     try:
         return polars.read_parquet(file, glob=False)
     except (polars.exceptions.PolarsError, polars.exceptions.PanicException, OSError) as error:
-        reason = str(error).splitlines()[0]
-        raise DataError(f"{file} cannot be read as Parquet ({reason}): it may be cut off, get it again") from error
+        raise DataError(
+            f"{file} cannot be read as Parquet ({reason(error)}): it may be cut off, get it again"
+        ) from error
 
 
 def _column(frame: polars.DataFrame, names: Sequence[str], file: Path) -> str:

@@ -35,7 +35,7 @@ from chronas.devices.device import Dtype, Fingerprint, Runner
 from chronas.devices.eager import NvidiaConfig, NvidiaGpu
 from chronas.devices.host import HostCpu, HostTimedRunner, cpu_fingerprint
 from chronas.devices.model import Model
-from chronas.errors import DeviceError
+from chronas.errors import DeviceError, reason
 from chronas.networks import onnx_bytes
 
 QUANTISED = ("Conv", "Gemm")
@@ -226,7 +226,7 @@ class OnnxRuntimeGpu(NvidiaGpu):
         try:
             session = onnxruntime.InferenceSession(model, options, providers=self.providers(), enable_fallback=0)
         except (EPFail, Fail) as error:
-            raise DeviceError(f"{self.provider} does not run the network ({_first_line(error)}): {INSTALL}") from error
+            raise DeviceError(f"{self.provider} does not run the network ({reason(error)}): {INSTALL}") from error
         if session.get_providers()[0] != self.provider:
             instead = ", ".join(session.get_providers())
             raise DeviceError(f"{self.provider} could not be loaded, ONNX Runtime offers {instead} instead: {INSTALL}")
@@ -290,7 +290,3 @@ class _BoundRunner(HostTimedRunner):
 
     def close(self) -> None:
         self.session = self.binding = None
-
-
-def _first_line(error: Exception) -> str:
-    return str(error).partition("\n")[0]

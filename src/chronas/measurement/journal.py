@@ -17,7 +17,7 @@ from types import TracebackType
 
 from filelock import FileLock, Timeout
 
-from chronas.errors import DataError, MismatchError, UsageError
+from chronas.errors import DataError, MismatchError, UsageError, reason
 from chronas.measurement.meter import Reading
 from chronas.measurement.state import (
     BEFORE_DRIFT,
@@ -210,7 +210,7 @@ def _contents(path: Path, connection: sqlite3.Connection, *, others: bool) -> Ca
             meters = connection.execute("SELECT cost, source FROM meter")
             state.readings = readings_of(meters, connection.execute(READING_ROWS))
     except (ValueError, KeyError, TypeError) as error:
-        raise _damaged(path, str(error).splitlines()[0]) from error
+        raise _damaged(path, reason(error)) from error
     return state
 
 

@@ -15,7 +15,7 @@ from typing import Any
 import torch
 from torch import fx, nn
 
-from chronas.errors import UsageError
+from chronas.errors import UsageError, reason
 
 BYTES_PER_NUMBER = 4
 ONNX_FORM = "onnx_form"  # the method with which a user's own layer writes itself: onnx_form(steps, node)
@@ -90,12 +90,10 @@ def trace(network: nn.Module, input_shape: tuple[int, ...], batch: int = 1) -> G
             device = next((weight.device for weight in network.parameters()), None)
             _propagate(graph, torch.empty(0, *input_shape, device=device))
     except (fx.proxy.TraceError, TypeError) as error:
-        raise UntraceableError(f"a network's steps should not depend on its input: {_first_line(error)}") from error
+        raise UntraceableError(f"a network's steps should not depend on its input: {reason(error)}") from error
     except (RuntimeError, ValueError, IndexError) as error:
         size = "x".join(map(str, input_shape))
-        raise UsageError(
-            f"the network does not fit images of {size} ({_first_line(error)}): use larger ones"
-        ) from error
+        raise UsageError(f"the network does not fit images of {size} ({reason(error)}): use larger ones") from error
     return graph
 
 
@@ -206,10 +204,6 @@ def _activation_bytes(graph: Graph, node: fx.Node) -> int:
     if node.op in ("get_attr", "output") or not isinstance(graph.values[node], torch.Tensor):
         return 0
     return math.prod(graph.shape(node)) * BYTES_PER_NUMBER
-
-
-def _first_line(error: Exception) -> str:
-    return str(error).partition("\n")[0]
 
 
 # ----

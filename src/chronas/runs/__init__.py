@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from chronas.runs.presets import make_preset, preset_summaries, searcher_settings
     from chronas.runs.run import Run
     from chronas.runs.selection import Chosen, Finder, help_searches, read_choice, read_choices
-    from chronas.runs.settings import LIMITS, RunSettings
+    from chronas.runs.settings import LIMITS, RunSettings, limits_alone
     from chronas.runs.summary import DEVICES_FILE, compare_devices, read_devices
     from chronas.runs.training import (
         EXPORTED,
@@ -65,6 +65,7 @@ __all__ = [
     "fit",
     "fit_all",
     "help_searches",
+    "limits_alone",
     "make_preset",
     "preset_summaries",
     "measure",
@@ -98,7 +99,7 @@ __getattr__ = lazily(
         "pipeline": "execute find measure_found show",
         "presets": "make_preset preset_summaries searcher_settings",
         "run": "Run",
-        "settings": "LIMITS RunSettings",
+        "settings": "LIMITS RunSettings limits_alone",
         "training": "EXPORTED Trained check_onnx export export_network export_own read_architecture "
         "read_preprocessing read_trained train_architecture train_network write_architecture",
         "warm_start": "FIELDS config_again",

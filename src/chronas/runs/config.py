@@ -20,7 +20,7 @@ from pydantic import BaseModel, Field, SerializeAsAny, ValidationError
 from chronas import __version__
 from chronas.data import Dataset
 from chronas.devices import Device, device_class
-from chronas.errors import DataError, UsageError
+from chronas.errors import DataError, UsageError, reason
 from chronas.measurement import Plan
 from chronas.predictors import Predictor, predictor_class
 from chronas.runs.settings import RunSettings
@@ -86,7 +86,7 @@ class RunConfig(RunSettings):
             configs = {field: model.model_validate(content[field]) for field, model in classes.items()}
             return cls.model_validate({**content, **configs})
         except (KeyError, ValidationError) as error:
-            raise DataError(f"the run's config is not one of this version of chronas: {first_line(error)}") from error
+            raise DataError(f"the run's config is not one of this version of chronas: {reason(error)}") from error
 
     @property
     def objective(self) -> ObjectiveConfig:
@@ -97,14 +97,6 @@ class RunConfig(RunSettings):
     def costs(self) -> list[MeasuredCost]:
         """The costs to measure besides latency: those with a limit or a weight."""
         return [cost for cost in get_args(MeasuredCost) if cost in {**self.limits, **self.weights}]
-
-
-def first_line(error: Exception) -> str:
-    """A pydantic or key error in one line: field and reason."""
-    if isinstance(error, ValidationError):
-        first = error.errors()[0]
-        return f"{'.'.join(map(str, first['loc']))}: {first['msg']}"
-    return str(error)
 
 
 # ----

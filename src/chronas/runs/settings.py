@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from typing import Any
+
 from pydantic import BaseModel, ConfigDict, Field
 
 DEFAULT_SEARCHER = "bayesian"  # found the best networks on NAS-Bench-201: results/truth-nasbench201.md
@@ -75,3 +78,9 @@ class RunSettings(BaseModel):
         """The weights above zero, by cost."""
         asked = {cost: getattr(self, field) for cost, field in WEIGHTS.items()}
         return {cost: weight for cost, weight in asked.items() if weight > 0}
+
+
+def limits_alone(changes: Mapping[str, Any]) -> dict[str, Any]:
+    """Changes of a config; limits or a front among them set the latency weight to zero unless it is given too."""
+    limited = {*LIMITS.values(), "front"} & changes.keys()
+    return {**({"latency_weight": 0.0} if limited else {}), **changes}

@@ -16,7 +16,7 @@ from chronas.registry import lazily
 if TYPE_CHECKING:
     from chronas.tables.block_table import BlockTable, is_block_table
     from chronas.tables.blocks import BlockCosts, BlockNetworks, added_up, as_block_table
-    from chronas.tables.bundled import shipped_files, shipped_tables, table_files, table_path
+    from chronas.tables.bundled import journal_beside, shipped_files, shipped_tables, table_files, table_path
     from chronas.tables.comparison import Agreement, Best, Comparison, RankAgreement, compare, rank_agreement
     from chronas.tables.cost_record import CostRecord, block_records
     from chronas.tables.deduplicate import expanded, representatives
@@ -57,6 +57,7 @@ __all__ = [
     "expanded",
     "is_block_table",
     "is_table",
+    "journal_beside",
     "parse_condition",
     "rank_agreement",
     "read_accuracies",
@@ -75,7 +76,7 @@ __getattr__ = lazily(
     {
         "block_table": "BlockTable is_block_table",
         "blocks": "BlockCosts BlockNetworks added_up as_block_table",
-        "bundled": "shipped_files shipped_tables table_files table_path",
+        "bundled": "shipped_files shipped_tables table_files table_path journal_beside",
         "comparison": "Agreement Best Comparison RankAgreement compare rank_agreement",
         "cost_record": "CostRecord block_records",
         "foreign": "ForeignColumn ForeignTable read_accuracies read_foreign",

@@ -50,3 +50,15 @@ def table_files(path: Path) -> list[Path]:
     if not files:
         raise UsageError(f"{path} has no table of costs (*.parquet that chronas wrote): give a table or its folder")
     return files
+
+
+def journal_beside(table: Path) -> Path:
+    """The path of the journal of a table that is to be written.
+
+    Raises:
+        UsageError: the table would overwrite its journal.
+    """
+    journal = table.with_suffix(".sqlite")
+    if journal == table:
+        raise UsageError(f"the table {table} would overwrite its journal: give a name that ends in .parquet")
+    return journal

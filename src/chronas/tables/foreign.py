@@ -20,7 +20,7 @@ from pathlib import Path
 import polars as pl
 from polars.exceptions import PanicException, PolarsError
 
-from chronas.errors import ChronasError, DataError, UsageError, excerpt
+from chronas.errors import ChronasError, DataError, UsageError, excerpt, reason
 from chronas.spaces import NetworkSize, Space
 from chronas.tables.provenance import Provenance
 from chronas.tables.table import CostTable
@@ -163,7 +163,7 @@ def _frame(path: Path, content: bytes) -> pl.DataFrame:
         file = io.BytesIO(content)
         frame = pl.read_csv(file, infer_schema_length=None) if is_csv else pl.read_parquet(file)
     except (PolarsError, PanicException) as error:
-        kind, why = "CSV" if is_csv else "Parquet", str(error).splitlines()[0]
+        kind, why = "CSV" if is_csv else "Parquet", reason(error)
         raise DataError(f"{path} is cut off or no {kind} file ({why}): write it again or use a copy") from error
     if frame.is_empty():
         raise DataError(f"{path} should have a row for each architecture, got none")
@@ -269,7 +269,7 @@ def read_accuracies(path: Path, space: Space) -> pl.DataFrame:
     except OSError as error:
         raise DataError(f"cannot read {path}: {error.strerror or error}") from error
     except (PolarsError, PanicException) as error:
-        why = str(error).splitlines()[0]
+        why = reason(error)
         raise DataError(f"{path} is cut off or no Parquet file ({why}): use a copy") from error
     names = [name for name, kind in frame.schema.items() if kind.is_numeric() and name not in INDICES]
     texts = _texts(frame, path, space)

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import polars as pl
 from polars.exceptions import PanicException, PolarsError
 
-from chronas.errors import DataError, MissingExtraError
+from chronas.errors import DataError, MissingExtraError, reason
 
 if TYPE_CHECKING:
     import pandas
@@ -27,7 +27,7 @@ def read_parquet(path: Path) -> tuple[pl.DataFrame, dict[str, str]]:
     except OSError as error:
         raise DataError(f"cannot read {path}: {error.strerror or error}") from error
     except (PolarsError, PanicException) as error:
-        why = str(error).splitlines()[0]
+        why = reason(error)
         raise DataError(f"{path} is cut off or no Parquet file ({why}): make it again or use a copy") from error
 
 

@@ -14,7 +14,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from chronas.errors import DataError, MismatchError, UsageError
+from chronas.errors import DataError, MismatchError, UsageError, reason
 from chronas.files import upgraded
 from chronas.measurement.bundle.runner.lines import RESULTS_SCHEMA, unsealed
 from chronas.measurement.bundle.write import Manifest
@@ -131,8 +131,9 @@ class Results:
         if beside.exists() and read_manifest(beside) != self.manifest:
             raise MismatchError(f"{self._path} holds the results of another bundle than {beside}: keep them apart")
 
-    def _damaged(self, number: int, why: object) -> DataError:
-        return DataError(f"line {number} of {self._path} is damaged ({_short(why)}): copy the whole file again")
+    def _damaged(self, number: int, why: Exception | str) -> DataError:
+        text = why if isinstance(why, str) else reason(why)
+        return DataError(f"line {number} of {self._path} is damaged ({text}): copy the whole file again")
 
     def write_journal(self, path: Path) -> None:
         """Write the journal of a campaign with these measurements; it is written completely or not at all.
@@ -187,7 +188,7 @@ def read_manifest(path: Path) -> Manifest:
     except OSError as error:
         raise DataError(f"cannot read {path}: {error.strerror}") from error
     except ValueError as error:
-        raise DataError(f"{path} is no manifest of a bundle ({_short(error)}): copy it again") from error
+        raise DataError(f"{path} is no manifest of a bundle ({reason(error)}): copy it again") from error
 
 
 def _lines(path: Path) -> Iterator[tuple[int, dict[str, Any]]]:
@@ -204,10 +205,3 @@ def _lines(path: Path) -> Iterator[tuple[int, dict[str, Any]]]:
         if found is None:
             raise DataError(f"line {number} of {path} is damaged or no result of run.py: copy the whole file again")
         yield number, found
-
-
-def _short(why: object) -> str:
-    if isinstance(why, ValidationError):
-        first = why.errors()[0]
-        return f"{'.'.join(map(str, first['loc']))}: {first['msg'].lower()}"
-    return str(why)
