@@ -29,6 +29,18 @@ def _one_thread() -> None:
 
 
 @pytest.fixture
+def unregistered() -> Iterator[None]:
+    """Whatever a test registers is gone after it."""
+    from chronas.api.objects import REGISTRIES
+
+    before = {kind: set(each.registered) for kind, each in REGISTRIES.items()}
+    yield
+    for kind, each in REGISTRIES.items():
+        for name in each.registered.keys() - before[kind]:
+            each.unregister(name)
+
+
+@pytest.fixture
 def shared_data() -> Path:
     """The folder of real tables and images beside the checkout."""
     if not SHARED.is_dir():

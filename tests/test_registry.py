@@ -28,6 +28,10 @@ def test_what_is_registered_is_found_and_a_second_takes_the_firsts_place(shapes:
     shapes.register("mine", int)
     shapes.register("mine", float)
     assert shapes["mine"] is float and list(shapes)[-1] == "mine"
+    shapes.unregister("mine")
+    assert "mine" not in shapes
+    with pytest.raises(UsageError, match="unknown registered shape 'mine'"):
+        shapes.unregister("mine")
 
 
 @pytest.mark.parametrize("name", ["path", "", "a b", "a/b"])

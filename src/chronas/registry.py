@@ -98,6 +98,16 @@ class Registry(Mapping[str, Any]):
             raise UsageError(f"a {self.kind}'s name has letters, digits, -, _ and dots, got {name!r}: choose another")
         self._registered[name] = thing
 
+    def unregister(self, name: str) -> None:
+        """Remove a thing that was registered in this process.
+
+        Raises:
+            UsageError: there is no such thing.
+        """
+        if name not in self._registered:
+            raise unknown_name(f"registered {self.kind}", name, self._registered)
+        del self._registered[name]
+
     @property
     def registered(self) -> Mapping[str, Any]:
         """The things registered in this process, by name."""

@@ -116,6 +116,7 @@ def test_a_run_on_it_ends_in_a_report_that_draws_it(data: chronas.Dataset, table
     assert SPACE.parse(done.networks[0].architecture)
 
 
+@pytest.mark.usefixtures("unregistered")
 def test_the_command_line_knows_it_once_it_is_registered(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     chronas.register(SPACE)
     words = ["--space", "patches", "--device", "simulated", "--networks", "5", "--out", str(tmp_path / "costs.parquet")]

@@ -164,6 +164,7 @@ def test_a_cost_of_a_wrong_shape_is_wrong_use() -> None:
         )
 
 
+@pytest.mark.usefixtures("unregistered")
 def test_an_evaluator_is_registered_by_a_name() -> None:
     chronas.register(few_operations, "few-operations", kind="evaluator")
     found = chronas.search(SPACE, evaluate="few-operations", searcher="random", architectures=36, progress=False)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import itertools
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
@@ -67,9 +69,16 @@ def pytorch(architecture: Architecture, weights: Path, batch: int) -> NDArray[np
     return logits.numpy()
 
 
-@pytest.mark.parametrize("batch", [1, 3])
-@pytest.mark.parametrize("space", ["darts", "nasbench201"])
-@pytest.mark.parametrize(("name", "dtype"), [(name, dtype) for name in ON_CPU for dtype in device_class(name).dtypes])
+def combinations() -> Iterator[tuple[str, str, str, int]]:
+    """All of device, dtype, space and batch; of a slow device a half in which every two of these still meet."""
+    for name in ON_CPU:
+        for number, dtype in enumerate(device_class(name).dtypes):
+            for space, batch in itertools.product(("darts", "nasbench201"), (1, 3)):
+                if name not in SLOW or (number + (space == "darts") + (batch == 3)) % 2 == 0:
+                    yield name, dtype, space, batch
+
+
+@pytest.mark.parametrize(("name", "dtype", "space", "batch"), [*combinations()])
 def test_logits_are_those_of_pytorch(name: str, dtype: str, space: str, batch: int, tmp_path: Path) -> None:
     device = here(name, dtype, batch)
     assert (device.fingerprint()["dtype"], device.fingerprint()["batch"]) == (dtype, batch)

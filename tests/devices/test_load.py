@@ -8,7 +8,7 @@ import time
 
 import pytest
 
-from chronas.devices import hardware as load
+from chronas.devices import lock as load
 from chronas.devices.lock import LoadMeter, preemptions
 
 SPIN = "while True: pass"

@@ -62,7 +62,7 @@ def flat(value: Any, name: str = "") -> dict[str, Any]:
 @pytest.mark.parametrize(
     ("searcher", "space", "settings"),
     [
-        ("darts", "darts", {"order": 2, "depth": 3}),
+        ("darts", "nasbench201", {"order": 2}),
         ("pc-darts", "darts", {"depth": 3, "warmup_epochs": 1}),
         ("gdas", "nasbench201", {}),
         ("proxyless", "nasbench201", {"warmup_epochs": 0}),

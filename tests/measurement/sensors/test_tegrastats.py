@@ -141,7 +141,7 @@ def test_the_commands_lines_are_integrated(tmp_path: Path, monkeypatch: pytest.M
     [
         ("echo 'cannot open'; exit 1", "tegrastats reported no power: expected a line with the rail"),
         ("exit 1", "tegrastats ended by itself"),
-        ("echo 'POM_5V_IN 4000/1'; sleep 30", "at least 3 readings of power, got"),
+        ("echo 'POM_5V_IN 4000/1'; exec sleep 30", "at least 3 readings of power, got"),
     ],
     ids=["no-power", "ended", "too-slow"],
 )
