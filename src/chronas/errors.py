@@ -79,5 +79,5 @@ def reason(error: Exception) -> str:
     """The first line of a library's error; of a pydantic error, the first field and its problem."""
     if hasattr(error, "errors"):
         first = error.errors()[0]
-        return f"{'.'.join(map(str, first['loc']))}: {first['msg'].lower()}"
+        return f"{'.'.join(map(str, first['loc']))}: {first['msg'][:1].lower()}{first['msg'][1:]}"
     return str(error).partition("\n")[0]

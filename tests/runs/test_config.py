@@ -70,16 +70,16 @@ def test_the_config_of_a_run_of_before_there_were_other_costs_still_reads() -> N
 @pytest.mark.parametrize(
     ("field", "value", "expected"),
     [
-        ("limit_energy_mj", -1, "limit_energy_mj: Input should be greater than 0"),
-        ("rerank", {"candidates": 0}, "rerank.candidates: Input should be greater than or equal to 1"),
-        ("networks", 9, "networks: Input should be greater than or equal to 10"),
-        ("limit_ms", 0, "limit_ms: Input should be greater than 0"),
-        ("validation_share", 1, "validation_share: Input should be less than 0.9"),
-        ("surprise", 1, "surprise: Extra inputs are not permitted"),
-        ("size", {"width": 0}, "size.width: Input should be greater than or equal to 1"),
-        ("device_config", {"noise": -1}, "noise: Input should be greater than or equal to 0"),
-        ("searcher_config", {"epochs": "many"}, "epochs: Input should be a valid integer"),
-        ("recipe", None, "recipe: Input should be"),
+        ("limit_energy_mj", -1, "limit_energy_mj: input should be greater than 0"),
+        ("rerank", {"candidates": 0}, "rerank.candidates: input should be greater than or equal to 1"),
+        ("networks", 9, "networks: input should be greater than or equal to 10"),
+        ("limit_ms", 0, "limit_ms: input should be greater than 0"),
+        ("validation_share", 1, "validation_share: input should be less than 0.9"),
+        ("surprise", 1, "surprise: extra inputs are not permitted"),
+        ("size", {"width": 0}, "size.width: input should be greater than or equal to 1"),
+        ("device_config", {"noise": -1}, "noise: input should be greater than or equal to 0"),
+        ("searcher_config", {"epochs": "many"}, "epochs: input should be a valid integer"),
+        ("recipe", None, "recipe: input should be"),
     ],
 )
 def test_a_config_that_does_not_fit_names_the_field(field: str, value: object, expected: str) -> None:
