@@ -50,7 +50,7 @@ def ridge_on_counts(space: Space, codes: NDArray[np.float32], costs: Array, rows
     sums = space.feature_map()
     counts = torch.from_numpy(codes @ sums[(sums != 0).sum(axis=1) > 1].T).double()
     ridge = fit_ridge(counts[rows], torch.from_numpy(costs[rows]).log())
-    return (ridge.base + counts @ ridge.slopes).numpy()
+    return (ridge.base + counts @ ridge.coefficients).numpy()
 
 
 def device_scores(

@@ -166,6 +166,8 @@ RENAMED = {
     "high_ms": "high",
 }
 
+RENAMED_SETTINGS = {("scale", "ms"): "linear"}  # of a predictor
+
 PREDICTOR_REPORT = {
     "measured_ms": "measured",
     "predicted_ms": "predicted",
@@ -175,12 +177,16 @@ PREDICTOR_REPORT = {
 
 
 def upgraded(content: Any, renamed: Mapping[str, str] = RENAMED) -> Any:
-    """JSON content with its keys renamed to the present names, at every depth; current content stays the same.
+    """JSON content with keys and settings renamed to the present names, at every depth; current content stays the same.
 
     Args:
         content: dicts, lists, texts, numbers and None.
         renamed: earlier name -> present name.
     """
     if isinstance(content, dict):
-        return {renamed.get(key, key): upgraded(value, renamed) for key, value in content.items()}
+        current = {
+            key: RENAMED_SETTINGS.get((key, value), value) if isinstance(value, str) else value
+            for key, value in content.items()
+        }
+        return {renamed.get(key, key): upgraded(value, renamed) for key, value in current.items()}
     return [upgraded(value, renamed) for value in content] if isinstance(content, list) else content

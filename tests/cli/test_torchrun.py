@@ -48,20 +48,17 @@ def launched(*words: str) -> subprocess.CompletedProcess[str]:
 
 @needs_gloo
 @pytest.mark.timeout(600)
-def test_two_processes_search_in_one_run_what_one_process_does(tmp_path: Path) -> None:
+def test_two_processes_search_in_one_run_what_one_process_does(finished: Run, tmp_path: Path) -> None:
     """The second one shares the batches of both searches by gradient; measuring and random search are the first's."""
-    config = tiny_config()
-    for name in ("alone", "both"):
-        Run.create(tmp_path / name, config, command="chronas run")
-    assert main(["search", str(tmp_path / "alone")]) == 0
+    Run.create(tmp_path / "both", tiny_config(), command="chronas run")
     done = launched("search", str(tmp_path / "both"), "--json")
     assert done.returncode == 0, done.stderr
     assert "weight-0" in {row["network"] for row in json.loads(done.stdout)}
     assert sum(line.startswith("search latency-term 1/") for line in done.stderr.splitlines()) == 1
     for role in ("latency-term", "weight-0"):
         one, both = (
-            json.loads((tmp_path / name / "search" / role / "history.json").read_text())["epochs"]
-            for name in ("alone", "both")
+            json.loads((folder / "search" / role / "history.json").read_text())["epochs"]
+            for folder in (finished.folder, tmp_path / "both")
         )
         for row, other in zip(one, both, strict=True):
             assert other["validation_loss"] == pytest.approx(row["validation_loss"], rel=1e-3)

@@ -2,17 +2,23 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import numpy as np
 import pytest
 import torch
 
 from chronas.errors import UsageError
-from chronas.predictors import PREDICTORS, Predictor, make_predictor, predictor_class
+from chronas.networks import load_state, save_state
+from chronas.predictors import PREDICTORS, Predictor, load_predictor, make_predictor, predictor_class
 from chronas.spaces import NetworkSize, make_space
 from chronas.testing import PredictorContract
 
 SIZE = NetworkSize(input_shape=(3, 16, 16), outputs=10, width=8, depth=3)
 SPACE = make_space("nasbench201")
+
+
+EARLIER = {"coefficients": "slopes", "variance": "variance_ms2", "covariance": "covariance_ms2", "median": "median_ms"}
 
 
 class OurContract(PredictorContract):
@@ -28,6 +34,21 @@ class OurContract(PredictorContract):
         by_option = gradient.sum(dim=0).reshape(-1, len(options)).sum(dim=0)
         assert by_option[options.index("nor_conv_3x3")] > by_option[options.index("nor_conv_1x1")] > by_option[0]
         assert np.isfinite(gradient.numpy()).all()
+
+    def test_a_file_of_the_earlier_version_is_read(self, fitted: Predictor, tmp_path: Path) -> None:
+        fitted.save(tmp_path / "new.safetensors")
+        tensors, content = load_state(tmp_path / "new.safetensors")
+        tensors = {
+            ".".join(EARLIER.get(part, part) for part in name.split(".")): each for name, each in tensors.items()
+        }
+        size = content.pop("size")
+        skeleton = {("classes" if name == "outputs" else name): value for name, value in size.items()}
+        earlier = {**content, "schema": "chronas.predictor/1", "skeleton": skeleton}
+        save_state(tmp_path / "old.safetensors", tensors, earlier)
+        codes = self.data(50, seed=3)[0]
+        read = load_predictor(tmp_path / "old.safetensors")
+        assert read.predict(codes).mean.tobytes() == fitted.predict(codes).mean.tobytes()
+        assert read.predict(codes).std.tobytes() == fitted.predict(codes).std.tobytes()
 
 
 for name in PREDICTORS:

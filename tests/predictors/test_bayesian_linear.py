@@ -13,7 +13,7 @@ from chronas.predictors.linear import (
     PRIOR_MEAN,
     PRIOR_SPREAD,
     Variances,
-    fit_slopes,
+    fit_coefficients,
     fit_variances,
 )
 
@@ -32,38 +32,38 @@ def test_the_variances_are_a_maximum_of_the_evidence(count: int) -> None:
     design, targets, blocks = problem(count, noise=0.5)
     found = fit_variances(design, targets, blocks)
 
-    def log_density(slopes: Tensor, noise: Tensor) -> float:
+    def log_density(coefficients: Tensor, noise: Tensor) -> float:
         centred = design - design.mean(dim=0)
-        covariance = (centred * slopes[blocks]) @ centred.T + noise * torch.eye(count, dtype=torch.float64)
+        covariance = (centred * coefficients[blocks]) @ centred.T + noise * torch.eye(count, dtype=torch.float64)
         covariance = covariance + LEVEL_VARIANCE
         density = MultivariateNormal(torch.zeros(count, dtype=torch.float64), covariance).log_prob(targets)
-        logs = torch.cat([slopes, noise[None]]).log()
+        logs = torch.cat([coefficients, noise[None]]).log()
         return float(density - 0.5 * ((logs - PRIOR_MEAN) / PRIOR_SPREAD).square().sum())
 
-    slopes = found.slopes[[0, 31]]
-    best = log_density(slopes, found.noise)
+    coefficients = found.coefficients[[0, 31]]
+    best = log_density(coefficients, found.noise)
     for factor in (0.5, 2.0):
-        assert log_density(slopes, factor * found.noise) < best
+        assert log_density(coefficients, factor * found.noise) < best
         for block in range(2):
-            moved = slopes.clone()
+            moved = coefficients.clone()
             moved[block] *= factor
             assert log_density(moved, found.noise) < best + 1e-3
 
 
 def test_a_block_that_does_not_matter_is_shrunk_with_fewer_rows_than_features() -> None:
     design, targets, blocks = problem(20, noise=0.1)
-    slopes = fit_slopes(design, targets, fit_variances(design, targets, blocks))
-    assert slopes.values[1:].abs().max() < 0.05 < 0.8 < slopes.values[0]
+    coefficients = fit_coefficients(design, targets, fit_variances(design, targets, blocks))
+    assert coefficients.values[1:].abs().max() < 0.05 < 0.8 < coefficients.values[0]
 
 
 @pytest.mark.parametrize("count", [20, 80])
 def test_slopes_are_those_of_the_normal_equations(count: int) -> None:
     design, targets, blocks = problem(count, noise=0.5)
     variances = Variances(torch.tensor([0.5, 0.01], dtype=torch.float64)[blocks], torch.tensor(0.2).double())
-    found = fit_slopes(design, targets + 7, variances)
+    found = fit_coefficients(design, targets + 7, variances)
     centred = design - design.mean(dim=0)
     expected = torch.linalg.solve(
-        centred.T @ centred / 0.2 + torch.diag(1 / variances.slopes), centred.T @ targets / 0.2
+        centred.T @ centred / 0.2 + torch.diag(1 / variances.coefficients), centred.T @ targets / 0.2
     )
     torch.testing.assert_close(found.values, expected, rtol=1e-6, atol=1e-7)
     assert float(found.base) == pytest.approx(7 - float(design.mean(dim=0) @ expected))
@@ -72,7 +72,7 @@ def test_slopes_are_those_of_the_normal_equations(count: int) -> None:
 def test_exact_targets_are_met_and_the_noise_stays_in_range() -> None:
     design, targets, blocks = problem(80, noise=0.0)
     variances = fit_variances(design, targets, blocks)
-    found = fit_slopes(design, targets, variances)
+    found = fit_coefficients(design, targets, variances)
     torch.testing.assert_close(found.base + design @ found.values, targets, rtol=0, atol=1e-4)
     assert float(variances.noise.log()) >= LOG_RANGE[0] - 1e-9
 
@@ -86,5 +86,5 @@ def test_exact_targets_of_many_rows_with_dependent_columns_are_fitted() -> None:
     targets = design[:, 0] + design[:, 1]
     targets = (targets - targets.mean()) / targets.std()
     blocks = torch.tensor([0] * 2 + [1] * 98)
-    found = fit_slopes(design, targets, fit_variances(design, targets, blocks))
+    found = fit_coefficients(design, targets, fit_variances(design, targets, blocks))
     assert float((found.base + design @ found.values - targets).abs().max()) < 1e-3

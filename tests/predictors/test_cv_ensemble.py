@@ -68,9 +68,9 @@ def test_a_ridge_does_not_see_held_out_rows() -> None:
     hidden = held_out()[1]
     targets[hidden] = targets[hidden].flip(0)  # the same mean and deviation, so the same scale
     after = fit_ridges(codes, 100 + targets, BLOCKS, held_out(), logarithmic=False)
-    torch.testing.assert_close(before.slopes[1], after.slopes[1], rtol=1e-5, atol=1e-7)
+    torch.testing.assert_close(before.coefficients[1], after.coefficients[1], rtol=1e-5, atol=1e-7)
     torch.testing.assert_close(before.bases[1], after.bases[1], rtol=1e-5, atol=1e-7)
-    assert (before.slopes[0] - after.slopes[0]).abs().max() > 1e-2
+    assert (before.coefficients[0] - after.coefficients[0]).abs().max() > 1e-2
     assert (before.whole.values - after.whole.values).abs().max() > 1e-2
 
 

@@ -15,14 +15,12 @@ from chronas.errors import DataError, UsageError
 from chronas.measurement import Plan, run_campaign
 from chronas.predictors import PredictorReport, Scores, fit_and_report
 from chronas.predictors.evaluation import assign_folds
-from chronas.predictors.lpm import LpmConfig
 from chronas.spaces import NetworkSize, make_space
 from chronas.tables import CostTable
-from predictors_here import EVERY_PREDICTOR
+from predictors_here import EVERY_PREDICTOR, QUICK
 
 SPACE = make_space("nasbench201")
 SIZE = NetworkSize(input_shape=(3, 16, 16), outputs=10, width=8, depth=1)
-SMALL = {"lpm": LpmConfig(steps=20, hidden=4)}
 
 
 @pytest.fixture(scope="module")
@@ -61,7 +59,7 @@ def test_rounding_errors_are_no_ranking_and_constant_predictions_rank_nothing() 
 
 @pytest.mark.parametrize("name", EVERY_PREDICTOR)
 def test_the_report_says_how_it_does_on_networks_it_has_not_seen(name: str, table: CostTable) -> None:
-    predictor, report = fit_and_report(name, table, config=SMALL.get(name), seed=3)
+    predictor, report = fit_and_report(name, table, config=QUICK.get(name), seed=3)
     assert predictor.name == report.predictor == name
     assert list(report.architectures) == [str(a) for a in table.architectures()]
     assert list(report.measured) == table.costs().tolist()
@@ -77,7 +75,7 @@ def test_the_report_says_how_it_does_on_networks_it_has_not_seen(name: str, tabl
     seen = predictor.predict(SPACE.encode(table.architectures())).mean
     assert not np.allclose(seen, report.predicted, rtol=1e-7)
     assert PredictorReport.from_json(json.loads(json.dumps(report.to_json(), allow_nan=False))) == report
-    assert fit_and_report(name, table, config=SMALL.get(name), seed=3)[1] == report
+    assert fit_and_report(name, table, config=QUICK.get(name), seed=3)[1] == report
 
 
 def test_a_costs_own_row_has_no_part_in_its_prediction(table: CostTable) -> None:
@@ -124,7 +122,7 @@ def test_tables_that_teach_nothing_are_refused(table: CostTable) -> None:
     with pytest.raises(UsageError, match="at least 2 folds, got 1"):
         fit_and_report("lookup", table, folds=1)
     with pytest.raises(UsageError, match="config of its own"):
-        fit_and_report("lookup", table, config=LpmConfig())
+        fit_and_report("lookup", table, config=QUICK["lpm"])
 
 
 def test_a_baseline_that_needs_more_networks_is_left_out(table: CostTable) -> None:

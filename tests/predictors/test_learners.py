@@ -86,7 +86,7 @@ def test_leaving_a_network_out_really_leaves_it_out() -> None:
     """The unseen prediction of a network does not move when its own cost does, the scale staying as it is."""
     codes, costs = critical_path(60)
     costs = costs + np.random.default_rng(0).standard_normal(60) * 0.3
-    predictor = make_predictor("gp", SPACE, SIZE, KernelConfig(scale="ms"))
+    predictor = make_predictor("gp", SPACE, SIZE, KernelConfig(scale="linear"))
     unseen = predictor.learn(torch.from_numpy(codes).double(), torch.from_numpy(costs), 0).out_of_fold  # type: ignore[attr-defined]
     errors = np.abs(unseen.numpy() - costs)
     others, own = np.arange(1, 60), np.arange(1)

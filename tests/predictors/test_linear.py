@@ -31,7 +31,7 @@ def test_leave_one_out_errors_are_those_of_really_leaving_one_out(
     left_out = []
     for row in range(count):
         others = torch.arange(count) != row
-        # The intercept is not penalised: solve for it and the slopes together.
+        # The intercept is not penalised: solve for it and the coefficients together.
         columns = torch.cat([torch.ones(count, 1, dtype=torch.float64), centred], dim=1)
         gram = columns[others].T @ columns[others]
         gram[1:, 1:] += penalty
@@ -46,7 +46,7 @@ def test_exact_collinear_targets_are_met_and_pure_noise_is_shrunk_away() -> None
     exact = fit_ridge(design, design @ torch.tensor([1.0, 2, 3, 4], dtype=torch.float64))
     assert exact.residuals.abs().max() < 1e-6
     noise = torch.randn(200, generator=generator, dtype=torch.float64)
-    assert fit_ridge(design, noise).slopes.abs().max() < 0.1
+    assert fit_ridge(design, noise).coefficients.abs().max() < 0.1
 
 
 def fitted_on_simulated(name: str, space_name: str, count: int) -> tuple[Predictor, np.ndarray, np.ndarray]:

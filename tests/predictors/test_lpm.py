@@ -77,7 +77,7 @@ def test_on_real_tables_it_is_as_good_as_the_look_up_table_or_better(shared_data
 def test_the_scale_that_was_asked_for_is_used() -> None:
     codes, costs = darts_costs(60, noise=0.1)
     space, far = make_space("darts"), torch.from_numpy(np.random.default_rng(0).uniform(-3, 3, (50, 196)))
-    for scale in ("ms", "log"):
+    for scale in ("linear", "log"):
         predictor = make_predictor("lpm", space, SIZE, LpmConfig(scale=scale, steps=20, hidden=4))
         predictor.fit(codes, costs, seed=0)
         assert bool((predictor.cost(far) >= 0).all()) == (scale == "log")
@@ -90,7 +90,7 @@ def test_multiplicative_costs_choose_the_logarithm() -> None:
     small = {"steps": 20, "hidden": 4}
     automatic = held_out_scores("lpm", space, codes, costs, 300, LpmConfig(**small))
     assert automatic.mape_percent < 0.1
-    assert held_out_scores("lpm", space, codes, costs, 300, LpmConfig(scale="ms", **small)).mape_percent > 2
+    assert held_out_scores("lpm", space, codes, costs, 300, LpmConfig(scale="linear", **small)).mape_percent > 2
 
 
 def test_every_setting_acts() -> None:

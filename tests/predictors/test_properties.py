@@ -14,16 +14,13 @@ from chronas.devices.simulated import Simulated, SimulatedConfig
 from chronas.predictors import Predictor, Scores, fit_and_report, make_predictor
 from chronas.predictors.calibration import Scale
 from chronas.predictors.evaluation import assign_folds
-from chronas.predictors.gnn import GraphConfig
 from chronas.predictors.linear import fit_ridge
-from chronas.predictors.lpm import LpmConfig
 from chronas.spaces import NetworkSize, make_space
 from chronas.tables import CostTable
-from predictors_here import EVERY_PREDICTOR, HERE
+from predictors_here import EVERY_PREDICTOR, HERE, QUICK
 
 SPACE = make_space("nasbench201")
 SIZE = NetworkSize(input_shape=(3, 16, 16), outputs=10, width=8, depth=3)
-QUICK = {"lpm": LpmConfig(steps=30, hidden=8), "graph": GraphConfig(steps=30, hidden=8)}
 every_predictor = pytest.mark.parametrize("name", EVERY_PREDICTOR)
 
 
@@ -192,9 +189,9 @@ def test_scores_do_not_depend_on_who_is_asked() -> None:
 def test_a_ridge_is_least_squares_where_the_costs_are_exact(count: int, width: int, seed: int) -> None:
     generator = torch.Generator().manual_seed(seed)
     design = torch.randn(count + width, width, generator=generator, dtype=torch.float64)
-    slopes = torch.randn(width, generator=generator, dtype=torch.float64)
-    ridge = fit_ridge(design, 3.0 + design @ slopes)
-    torch.testing.assert_close(ridge.slopes, slopes, rtol=1e-4, atol=1e-5)
+    coefficients = torch.randn(width, generator=generator, dtype=torch.float64)
+    ridge = fit_ridge(design, 3.0 + design @ coefficients)
+    torch.testing.assert_close(ridge.coefficients, coefficients, rtol=1e-4, atol=1e-5)
     assert float(ridge.base) == pytest.approx(3.0, abs=1e-4)
     assert bool(((ridge.leverages > 0) & (ridge.leverages <= 1 + 1e-9)).all())
     assert float(ridge.leverages.sum()) == pytest.approx(width + 1, abs=0.01)

@@ -10,7 +10,7 @@ import numpy as np
 from chronas.measurement import summarise
 from chronas.predictors import CurvePoint, PredictorReport, Scores
 from chronas.records import Estimate, TrainedNetwork, TrialRecord
-from chronas.reports import Report, SearchSummary, judge
+from chronas.reports import Report, SearchSummary, verdict_on
 from chronas.spaces import make_space
 from chronas.tables import Repeatability
 
@@ -27,7 +27,7 @@ def sample_report(space: str = "darts", *, limit: bool = True, answer: bool = Tr
         title="A digits classifier within 2.6 ms on one CPU thread",
         created="2026-03-14T10:22:05+00:00",
         command="chronas run --data digits --limit-ms 2.6 --baseline --seed 3",
-        verdict=judge(networks, networks[0].name, limits, test_images=360),
+        verdict=verdict_on(networks, networks[0].name, limits, test_images=360),
         limits=limits,
         found=networks[0].name if answer else None,
         test_images=360,

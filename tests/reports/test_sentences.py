@@ -6,7 +6,7 @@ import pytest
 from sample import latency, sample_networks, sample_predictor
 
 from chronas.records import Estimate
-from chronas.reports import Verdict, judge
+from chronas.reports import Verdict, verdict_on
 from chronas.reports.sentences import (
     chance_points,
     compare_accuracy,
@@ -34,17 +34,19 @@ def test_counts_have_a_unit() -> None:
 
 def test_a_limit_is_met_by_the_upper_end_of_the_interval() -> None:
     high = FOUND.latency.high
-    assert judge([FOUND], FOUND.name, {"latency_ms": high}) == Verdict(
+    assert verdict_on([FOUND], FOUND.name, {"latency_ms": high}) == Verdict(
         True, "Limit of 2.51 ms met: 98.33 % test accuracy at 2.44 ms (95 % interval 2.37 to 2.51 ms)."
     )
-    missed = judge([FOUND], FOUND.name, {"latency_ms": (high + FOUND.latency.value) / 2})
+    missed = verdict_on([FOUND], FOUND.name, {"latency_ms": (high + FOUND.latency.value) / 2})
     assert missed.met is False
     assert missed.text.startswith("Limit of 2.47 ms missed:")
-    assert judge([FOUND], FOUND.name).met is None
+    assert verdict_on([FOUND], FOUND.name).met is None
 
 
 def test_the_verdict_compares_with_weight_zero_and_random_search() -> None:
-    text = judge([FOUND, WEIGHT_0, RANDOM_SEARCH, RANDOM], FOUND.name, {"latency_ms": 2.6}, test_images=10_000).text
+    text = verdict_on(
+        [FOUND, WEIGHT_0, RANDOM_SEARCH, RANDOM], FOUND.name, {"latency_ms": 2.6}, test_images=10_000
+    ).text
     assert "; 28 % faster than the network searched for accuracy alone and 0.28 points less accurate" in text
     assert "; as fast as the best of random search and 0.55 points more accurate." in text
     assert "a random network" not in text
@@ -103,7 +105,7 @@ ENERGY = {"energy_mj": Estimate(3.0, 2.9, 3.2, "mJ", predicted=3.1)}
     ids=["both", "one", "energy alone"],
 )
 def test_each_limit_is_judged_by_the_upper_end_of_its_own_cost(limits: dict[str, float], met: bool, start: str) -> None:
-    verdict = judge([replace(FOUND, costs={**FOUND.costs, **ENERGY})], FOUND.name, limits)
+    verdict = verdict_on([replace(FOUND, costs={**FOUND.costs, **ENERGY})], FOUND.name, limits)
     assert verdict.met is met
     assert verdict.text.startswith(start)
     assert "and 3.00 mJ (95 % interval 2.90 to 3.20 mJ)" in verdict.text
@@ -111,7 +113,7 @@ def test_each_limit_is_judged_by_the_upper_end_of_its_own_cost(limits: dict[str,
 
 @pytest.mark.parametrize(("source", "words"), [("table", "the table's own"), ("predicted", "costs are predicted")])
 def test_what_was_not_measured_here_is_said_in_the_verdict(source: str, words: str) -> None:
-    text = judge([replace(FOUND, costs={"latency_ms": replace(FOUND.latency, source=source)})], FOUND.name).text
+    text = verdict_on([replace(FOUND, costs={"latency_ms": replace(FOUND.latency, source=source)})], FOUND.name).text
     assert "not measured here, as the device is not on this machine" in text
     assert words in text
-    assert "not measured" not in judge([FOUND], FOUND.name).text
+    assert "not measured" not in verdict_on([FOUND], FOUND.name).text

@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import json
+import runpy
 import subprocess
 import sys
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
+import torch
 from torch import distributed
 
 from chronas.errors import UsageError
@@ -30,10 +33,18 @@ needs_gloo = pytest.mark.skipif(
 )
 
 
-def launched(folder: Path, *launcher: str, words: tuple[str, str, dict[str, Any]], killed_after: int = NEVER) -> None:
-    searcher, space, settings = words
-    script = [str(SCRIPT), str(folder), searcher, space, json.dumps(settings), str(killed_after)]
-    subprocess.run([sys.executable, *launcher, *script], check=True, capture_output=True, text=True, timeout=580)
+def alone(folder: Path, searcher: str, space: str, settings: dict[str, Any], killed_after: int = NEVER) -> None:
+    default = torch.get_default_dtype()
+    try:
+        with suppress(SystemExit):
+            runpy.run_path(str(SCRIPT))["main"](folder, searcher, space, json.dumps(settings), killed_after)
+    finally:
+        torch.set_default_dtype(default)
+
+
+def in_two_processes(folder: Path, searcher: str, space: str, settings: dict[str, Any]) -> None:
+    script = [str(SCRIPT), str(folder), searcher, space, json.dumps(settings), str(NEVER)]
+    subprocess.run([sys.executable, *TORCHRUN, *script], check=True, capture_output=True, text=True, timeout=580)
 
 
 def require_close(folder: Path, other: Path) -> None:
@@ -72,19 +83,18 @@ def flat(value: Any, name: str = "") -> dict[str, Any]:
 def test_two_processes_search_what_one_does(
     tmp_path: Path, searcher: str, space: str, settings: dict[str, Any]
 ) -> None:
-    words = (searcher, space, settings)
-    launched(tmp_path / "one", words=words)
-    launched(tmp_path / "two", *TORCHRUN, words=words)
+    alone(tmp_path / "one", searcher, space, settings)
+    in_two_processes(tmp_path / "two", searcher, space, settings)
     require_close(tmp_path / "two", tmp_path / "one")
 
 
 @needs_gloo
 @pytest.mark.timeout(1200)
 def test_two_processes_go_on_with_what_one_has_begun(tmp_path: Path) -> None:
-    words = ("drnas", "nasbench201", {"warmup_epochs": 0, "later_partial_channels": [2], "later_operations": [3]})
-    launched(tmp_path / "one", words=words)
-    launched(tmp_path / "both", words=words, killed_after=1)
-    launched(tmp_path / "both", *TORCHRUN, words=words)
+    settings = {"warmup_epochs": 0, "later_partial_channels": [2], "later_operations": [3]}
+    alone(tmp_path / "one", "drnas", "nasbench201", settings)
+    alone(tmp_path / "both", "drnas", "nasbench201", settings, killed_after=1)
+    in_two_processes(tmp_path / "both", "drnas", "nasbench201", settings)
     require_close(tmp_path / "both", tmp_path / "one")
 
 

@@ -1,4 +1,4 @@
-"""DrNAS: the draws and their slopes are those of the Dirichlet, stages prune and widen as they say, and all resumes."""
+"""DrNAS: the draws and their gradients follow the Dirichlet, stages prune and widen as they say, and all resumes."""
 
 from __future__ import annotations
 
@@ -64,12 +64,12 @@ def test_draws_and_their_slopes_have_the_mean_of_the_dirichlet(make_task: MakeTa
     loop = a_descent(make_task("nasbench201"))
     alphas = spread(loop, seed=1)
     value = torch.arange(5.0).square()
-    draws, slopes = [], []
+    draws, gradients = [], []
     for _ in range(1500):
         loop.draw()
         weights = loop.mixture().operations
         draws.append(weights.detach())
-        slopes.append(torch.autograd.grad((weights @ value).sum(), loop.alphas[0])[0])
+        gradients.append(torch.autograd.grad((weights @ value).sum(), loop.alphas[0])[0])
     step = 1e-4
     wanted = torch.zeros_like(alphas)
     for column in range(5):
@@ -77,7 +77,7 @@ def test_draws_and_their_slopes_have_the_mean_of_the_dirichlet(make_task: MakeTa
         change[column] = step
         above, below = (mean_of(alphas.double() + sign * change) @ value.double() for sign in (1, -1))
         wanted[:, column] = ((above - below) / (2 * step)).float()
-    for found, expected in ((torch.stack(draws), mean_of(alphas)), (torch.stack(slopes), wanted)):
+    for found, expected in ((torch.stack(draws), mean_of(alphas)), (torch.stack(gradients), wanted)):
         deviation = (found.mean(0) - expected).abs() / (found.std(0) / len(found) ** 0.5)
         assert float(deviation.max()) < 4.5
     assert float(wanted.abs().max()) > 0.5

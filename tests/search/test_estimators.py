@@ -95,8 +95,8 @@ def test_random_samples_of_reinmax_come_to_the_true_slope_and_those_of_straight_
         codes = torch.stack([ESTIMATORS[name].sample(live[:, d], noise[:, d], 1.0) for d in range(2)], dim=1)
         flat = codes.flatten(1)
         total = ((flat @ MATRIX) * flat).sum() + (flat @ MATRIX[0]).sum()
-        slopes = torch.autograd.grad(total, live)[0][:, 0]
-        worst[name] = float(((slopes.mean(0) - wanted).abs() / (slopes.std(0) / len(slopes) ** 0.5)).max())
+        gradients = torch.autograd.grad(total, live)[0][:, 0]
+        worst[name] = float(((gradients.mean(0) - wanted).abs() / (gradients.std(0) / len(gradients) ** 0.5)).max())
     assert worst["reinmax"] < 4
     assert worst["straight-through"] > 10
 

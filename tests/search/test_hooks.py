@@ -129,10 +129,10 @@ class GoldNasDescent(BilevelLoop):
         loss = self.loss(next(self.train), self.mixture(), "train") + self.objective.term(
             self.relaxation(), self.generator
         )
-        slopes = torch.autograd.grad(loss, [*self.weights, *self.alphas], materialize_grads=True)
-        self.update(self.weights_optimiser, self.weights, slopes[: len(self.weights)])
+        gradients = torch.autograd.grad(loss, [*self.weights, *self.alphas], materialize_grads=True)
+        self.update(self.weights_optimiser, self.weights, gradients[: len(self.weights)])
         if not self.warming_up():
-            self.update(self.alphas_optimiser, self.alphas, slopes[len(self.weights) :])
+            self.update(self.alphas_optimiser, self.alphas, gradients[len(self.weights) :])
 
 
 class GoldNas(Darts):

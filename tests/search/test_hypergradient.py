@@ -34,10 +34,10 @@ class Toy:
         return functional.cross_entropy(mixed @ second, self.labels[part])
 
     def exact(self) -> Tensor:
-        slopes = torch.autograd.grad(self.loss(0), self.weights, create_graph=True)
+        gradients = torch.autograd.grad(self.loss(0), self.weights, create_graph=True)
         ahead = [
             weight - STEP["learning_rate"] * (STEP["momentum"] * buffer + slope + STEP["weight_decay"] * weight)
-            for weight, slope, buffer in zip(self.weights, slopes, self.buffers, strict=True)
+            for weight, slope, buffer in zip(self.weights, gradients, self.buffers, strict=True)
         ]
         return torch.autograd.grad(self.loss(1, ahead), self.alphas)[0]
 

@@ -33,7 +33,7 @@ def latency(scale: float = 1.0) -> dict[str, Cost]:
 
 
 def several(count: int = 3) -> dict[str, Cost]:
-    """Costs of other slopes and of scales that lie orders of magnitude apart."""
+    """Costs of other gradients and of scales that lie orders of magnitude apart."""
     return {name: additive(SPACE, 10.0**-seed, seed) for seed, name in enumerate(NAMES[:count])}
 
 
@@ -59,11 +59,11 @@ def test_descending_on_the_term_makes_networks_cheaper() -> None:
 
 def test_one_weight_means_the_same_in_milliseconds_and_in_microseconds() -> None:
     parameters = alphas()
-    slopes = []
+    gradients = []
     for scale in (1.0, 1000.0):
         term = weighted(0.5, latency(scale)).term(Relaxation(SPACE, parameters), torch.Generator().manual_seed(0))
-        slopes.append(torch.autograd.grad(term, parameters)[0])
-    torch.testing.assert_close(slopes[0], slopes[1])
+        gradients.append(torch.autograd.grad(term, parameters)[0])
+    torch.testing.assert_close(gradients[0], gradients[1])
 
 
 def test_weights_scale_the_term_and_add_to_limits_and_to_each_other() -> None:

@@ -12,7 +12,7 @@ from chronas.search.blackbox.surrogate import (
     Weights,
     architecture_features,
     capacity_features,
-    learnt,
+    regression_targets,
     skip_multiplicity,
 )
 from chronas.spaces import Architecture, NetworkSize, make_space
@@ -37,10 +37,10 @@ def macs(architecture: Architecture) -> float:
 
 
 def test_what_was_learnt_merges_the_orders_of_accuracy_and_losses() -> None:
-    rising = learnt([judged(50.0), judged(60.0), judged(70.0)])
+    rising = regression_targets([judged(50.0), judged(60.0), judged(70.0)])
     assert rising[0] < rising[1] < rising[2]
     assert rising.sum() == pytest.approx(0.0)
-    tied = learnt([judged(50.0, 1.0, 1.0), judged(50.0, 2.0, 2.0), judged(40.0, 3.0, 3.0)])
+    tied = regression_targets([judged(50.0, 1.0, 1.0), judged(50.0, 2.0, 2.0), judged(40.0, 3.0, 3.0)])
     assert tied[0] > tied[1] > tied[2], "losses tell apart what accuracy does not"
 
 

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from chronas.data import Images, Normalisation
 from chronas.networks import build, load_state
 from chronas.spaces import NetworkSize, make_space
-from chronas.training import Recipe, Training, Verdict, train, trainer
+from chronas.training import AccuracyAndLoss, Recipe, Training, train, trainer
 
 SIZE = NetworkSize(input_shape=(1, 8, 8), outputs=2, width=4, depth=1)
 VALIDATED = 50
@@ -29,7 +29,7 @@ def some_images(count: int) -> Images:
 def trained(right: list[int], folder: Path, patch: pytest.MonkeyPatch) -> Training:
     """A training whose validation accuracies are told in advance."""
     told: Iterator[int] = iter(right)
-    patch.setattr(trainer, "judge", lambda *_, **__: Verdict(100.0 * next(told) / VALIDATED, 1.0))
+    patch.setattr(trainer, "accuracy_and_loss", lambda *_, **__: AccuracyAndLoss(100.0 * next(told) / VALIDATED, 1.0))
     architecture = make_space("nasbench201").parse(
         "|skip_connect~0|+|none~0|none~1|+|nor_conv_1x1~0|none~1|skip_connect~2|"
     )

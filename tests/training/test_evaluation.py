@@ -10,7 +10,7 @@ from torch import nn
 
 from chronas.data import Images, Normalisation
 from chronas.errors import DataError
-from chronas.training import evaluate, judge
+from chronas.training import accuracy_and_loss, evaluate
 
 PLAIN = Normalisation((0.0,), (1.0 / 255,))
 
@@ -44,7 +44,7 @@ def test_the_loss_is_the_mean_of_all_images_for_any_batch(batch: int) -> None:
     """A right answer costs -log of the softmax of (1, 0, 0, 0) at 1, a wrong one that at 0."""
     scale = 200 / 255 * 255  # of the brightest pixel, as `PLAIN` undoes the division
     network = Brightest(1.0 / scale)
-    verdict = judge(network, images(40, 10), PLAIN, batch=batch)
+    verdict = accuracy_and_loss(network, images(40, 10), PLAIN, batch=batch)
     total = math.log(math.e + 3)
     assert verdict.loss == pytest.approx((30 * (total - 1) + 10 * total) / 40, rel=1e-5)
     assert verdict.accuracy == evaluate(network, images(40, 10), PLAIN)

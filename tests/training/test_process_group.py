@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import json
+import runpy
 import subprocess
 import sys
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -44,8 +46,13 @@ with launched_group():
 """
 
 
-def launched(folder: Path, *launcher: str, killed_after: int = NEVER) -> None:
-    words = [sys.executable, *launcher, str(SCRIPT), str(folder), str(killed_after)]
+def alone(folder: Path, killed_after: int = NEVER) -> None:
+    with suppress(SystemExit):
+        runpy.run_path(str(SCRIPT))["main"](folder, killed_after)
+
+
+def in_two_processes(folder: Path) -> None:
+    words = [sys.executable, *TORCHRUN, str(SCRIPT), str(folder), str(NEVER)]
     subprocess.run(words, check=True, capture_output=True, text=True, timeout=580)
 
 
@@ -63,11 +70,11 @@ def require_close(folder: Path, other: Path) -> None:
 @needs_gloo
 @pytest.mark.timeout(1200)
 def test_two_processes_give_what_one_gives_from_the_start_and_from_a_checkpoint(tmp_path: Path) -> None:
-    launched(tmp_path / "one")
-    launched(tmp_path / "two", *TORCHRUN)
+    alone(tmp_path / "one")
+    in_two_processes(tmp_path / "two")
     require_close(tmp_path / "two", tmp_path / "one")
-    launched(tmp_path / "both", killed_after=1)
-    launched(tmp_path / "both", *TORCHRUN)
+    alone(tmp_path / "both", killed_after=1)
+    in_two_processes(tmp_path / "both")
     require_close(tmp_path / "both", tmp_path / "one")
 
 
@@ -110,8 +117,8 @@ def test_our_batch_norm_is_torchs(affine: bool, tracked: bool) -> None:
 def test_a_network_is_as_it_was_behind_the_block() -> None:
     network = nn.Sequential(nn.Conv2d(1, 2, 3), nn.BatchNorm2d(2))
     inside, names = network[1], list(network.state_dict())
-    with synced_batch_norm(network, ProcessGroup(rank=0, size=2)) as tell:
-        tell(8)
+    with synced_batch_norm(network, ProcessGroup(rank=0, size=2)) as set_whole_batch:
+        set_whole_batch(8)
         assert isinstance(network[1], SyncBatchNorm)
         assert network[1].whole == 8
         assert list(network.state_dict()) == names

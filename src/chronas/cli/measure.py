@@ -14,7 +14,7 @@ from chronas.cli.table import show_table
 from chronas.devices import DEVICES, CpuConfig, device_class, device_like, make_device
 from chronas.errors import UsageError
 from chronas.measurement import Plan, read_journal, write_bundle
-from chronas.predictors import Enough, Lookup, make_predictor, measure_until, predictor_class
+from chronas.predictors import AdaptiveMeasurement, Lookup, make_predictor, measure_until, predictor_class
 from chronas.progress import progress_display
 from chronas.runs import Run, measure
 from chronas.spaces import SPACES, Architecture, Space, make_space
@@ -244,7 +244,7 @@ def adaptive(call: Call[AdaptiveOptions]) -> int:
     return 0
 
 
-def _show(found: Enough, options: AdaptiveOptions) -> None:
+def _show(found: AdaptiveMeasurement, options: AdaptiveOptions) -> None:
     """The steps and the result."""
     rows = [(s.networks, s.random, s.error_percent, s.standard_error_percent, s.noise_percent) for s in found.steps]
     columns = ("networks", "random", "error %", "+-", "noise %")

@@ -89,8 +89,8 @@ def _show(query: Query, frame: pl.DataFrame, options: QueryOptions, *, one_by_on
     write(f"{len(frame)} of {len(query.frame)} architectures{_shown(frame, head)}")
     if not one_by_one:
         named = [parse_condition(text)[0] for text in options.where] + [*options.pareto, *filter(None, [options.sort])]
-        told = dict.fromkeys(map(query.column, named)) or [*query.costs, *query.joined]
-        shown = head.select("^index$", *told, "architecture")
+        columns = dict.fromkeys(map(query.column, named)) or [*query.costs, *query.joined]
+        shown = head.select("^index$", *columns, "architecture")
         write_table(shown.columns, shown.rows())
         return
     for row in head.iter_rows(named=True):
@@ -106,8 +106,8 @@ def _shown(frame: pl.DataFrame, head: pl.DataFrame) -> str:
 
 def _show_answers(answers: list[CostRecord]) -> None:
     contents = [asdict(answer) for answer in answers]
-    told = [name for name in (*SHOWN, *BESIDE) if any(content[name] is not None for content in contents)]
-    write_table(told, [[content[name] for name in told] for content in contents])
+    columns = [name for name in (*SHOWN, *BESIDE) if any(content[name] is not None for content in contents)]
+    write_table(columns, [[content[name] for name in columns] for content in contents])
     write("\n".join(dict.fromkeys(f"{answer.device}: {answer.source}" for answer in answers)))
 
 

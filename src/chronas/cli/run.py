@@ -88,7 +88,7 @@ def resume(call: Call[ResumeOptions]) -> int:
 def report(call: Call[ReportOptions]) -> int:
     """Write the page and show its result."""
     own = Run.open(call.options.run)
-    tell(own, show(own), as_json=call.options.json_answer)
+    show_answer(own, show(own), as_json=call.options.json_answer)
     return 0
 
 
@@ -147,11 +147,11 @@ def finish(own: Run, *, as_json: bool) -> int:
     sys.stderr.write(f"run folder: {own.folder}\n")
     with resumable(f"chronas resume {shlex.quote(str(own.folder))}"), progress_display() as progress:
         found = execute(own, progress)
-    tell(own, found, as_json=as_json)
+    show_answer(own, found, as_json=as_json)
     return 1 if found.verdict.met is False else 0
 
 
-def tell(own: Run, found: Report, *, as_json: bool) -> None:
+def show_answer(own: Run, found: Report, *, as_json: bool) -> None:
     """Show the result on stdout."""
     rows = [
         {

@@ -86,11 +86,11 @@ def _search(run: Run, *, again: bool, as_json: bool) -> int:
         predictors = fit_all(run, table, progress)
         networks = find(run, Finder(run, predictors, table, progress))
         front = None if run.config.front is None else search_front(run, predictors, table, progress)
-    tell(run, {role: read_choice(run.folder / "networks" / role) for role in networks}, front, as_json=as_json)
+    show_answer(run, {role: read_choice(run.folder / "networks" / role) for role in networks}, front, as_json=as_json)
     return 0
 
 
-def tell(run: Run, choices: Mapping[str, Chosen], front: Front | None, *, as_json: bool) -> None:
+def show_answer(run: Run, choices: Mapping[str, Chosen], front: Front | None, *, as_json: bool) -> None:
     """Show the choice on stdout, and the front if there is one."""
     if as_json:
         rows = [{"network": role, **asdict(each), **flat_costs(each.costs)} for role, each in choices.items()]

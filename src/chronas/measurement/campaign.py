@@ -78,17 +78,17 @@ class CostCampaign:
             if text in self.asked and not readings.done(text, index):
                 self._measure(meter, text, index)
                 self.done += 1
-                self._tell(meter.cost)
+                self._notify(meter.cost)
 
     def _measure(self, meter: Meter, text: str, index: int) -> None:
         device = meter.device
         waiting = f"waiting: another process is timing on {device.hardware}"
-        with hardware_lock(device.hardware, lambda: self._tell(waiting)):
+        with hardware_lock(device.hardware, lambda: self._notify(waiting)):
             start_s = device.now_s()
             reading = meter.read(self.asked[text], index)
             self.journal.add_reading(meter.cost, text, index, start_s, device.now_s(), reading)
 
-    def _tell(self, note: str) -> None:
+    def _notify(self, note: str) -> None:
         self.progress("costs", self.done, self.total, note)
 
 
@@ -219,7 +219,7 @@ class _Campaign:
                 timed = self._timed(self._runner(self.asked[text]), index, self.plan.warmup, self.plan.repeats)
                 self.journal.add(text, index, *timed[:3])
                 self.done += 1
-                self._tell(self._rate())
+                self._notify(self._rate())
         if every:
             self._reference_round(block, index, -(-len(ordered) // every))
 
@@ -250,18 +250,18 @@ class _Campaign:
         return self.runners[architecture]
 
     def _timed(self, runner: Runner, index: int, warmup: int, repeats: int) -> tuple[float, float, list[float], str]:
-        return timed_round(self.device, self.plan, runner, index, (warmup, repeats), self._tell)
+        return timed_round(self.device, self.plan, runner, index, (warmup, repeats), self._notify)
 
     def _rate(self) -> str:
         """Rounds per second since the start of this call."""
         return f"{(self.done - self.done_before) / max(time.monotonic() - self.began_s, 1e-9):.1f} rounds/s"
 
-    def _tell(self, note: str) -> None:
+    def _notify(self, note: str) -> None:
         self.progress("measure", self.done, self.total, note)
 
 
 def timed_round(
-    device: Device, plan: Plan, runner: Runner, index: int, runs: tuple[int, int], tell: Callable[[str], None]
+    device: Device, plan: Plan, runner: Runner, index: int, runs: tuple[int, int], notify: Callable[[str], None]
 ) -> tuple[float, float, list[float], str]:
     """The device's clock before and after one round, its samples in ms, and the priority of the timing.
 
@@ -273,11 +273,11 @@ def timed_round(
         runner: the network.
         index: number of the round.
         runs: numbers of untimed and timed runs.
-        tell: called while another process has to be waited for.
+        notify: called while another process has to be waited for.
     """
     waiting = f"waiting: another process is timing on {device.hardware}"
     with (
-        hardware_lock(device.hardware, lambda: tell(waiting)),
+        hardware_lock(device.hardware, lambda: notify(waiting)),
         device.realtime_priority() if plan.priority == "high" else nullcontext(NORMAL) as priority,
     ):
         start_s = device.now_s()
@@ -305,8 +305,8 @@ def time_network(
     runner = device.prepare(network, input_shape)
     try:
         while len(rounds) < plan.max_rounds:
-            tell = functools.partial(progress, "measure", len(rounds), plan.rounds)
-            rounds.append(timed_round(device, plan, runner, len(rounds), (plan.warmup, plan.repeats), tell)[2])
+            notify = functools.partial(progress, "measure", len(rounds), plan.rounds)
+            rounds.append(timed_round(device, plan, runner, len(rounds), (plan.warmup, plan.repeats), notify)[2])
             progress("measure", min(len(rounds), plan.rounds), plan.rounds, f"round {len(rounds)}")
             if len(rounds) >= plan.rounds:
                 found = summarise(rounds, plan.statistic)

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 from chronas.registry import Registry, lazily
 
 if TYPE_CHECKING:
-    from chronas.predictors.adaptive import Enough, Step, measure_until
+    from chronas.predictors.adaptive import AdaptiveMeasurement, Step, measure_until
     from chronas.predictors.evaluation import CurvePoint, PredictorReport, Scores, fit_and_report
     from chronas.predictors.few_samples import Choose, fit_on_samples, relative_width
     from chronas.predictors.linear import Lookup, Macs
@@ -23,7 +23,7 @@ __all__ = [
     "PREDICTORS",
     "Choose",
     "CurvePoint",
-    "Enough",
+    "AdaptiveMeasurement",
     "Lookup",
     "Macs",
     "Prediction",
@@ -45,7 +45,7 @@ __all__ = [
 __getattr__ = lazily(
     __name__,
     {
-        "adaptive": "Enough Step measure_until",
+        "adaptive": "AdaptiveMeasurement Step measure_until",
         "evaluation": "CurvePoint PredictorReport Scores fit_and_report",
         "few_samples": "Choose fit_on_samples relative_width",
         "linear": "Lookup Macs",

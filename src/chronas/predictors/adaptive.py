@@ -66,7 +66,7 @@ class Step:
 
 
 @dataclass(frozen=True)
-class Enough:
+class AdaptiveMeasurement:
     """The result of adaptive measuring.
 
     Attributes:
@@ -90,7 +90,7 @@ def measure_until(
     seed: int,
     begun: Sequence[Architecture] = (),
     cost: str | None = None,
-) -> Enough:
+) -> AdaptiveMeasurement:
     """Measure networks of a space, batch after batch, until a predictor is good enough.
 
     Args:
@@ -115,12 +115,12 @@ def measure_until(
     while True:
         table = measure([*networks.random, *networks.chosen])
         judged = table if cost is None else table.of(cost)
-        step = _judge(predictor, judged, networks, seed)
+        step = _cross_validated(predictor, judged, networks, seed)
         steps.append(step)
         nothing_new = len(steps) > 1 and step.networks == steps[-2].networks
         reason = "budget" if nothing_new else _reason(step, error_percent, budget)
         if reason is not None:
-            return Enough(table, tuple(steps), reason)
+            return AdaptiveMeasurement(table, tuple(steps), reason)
         more = max(FEWEST_MORE, round(GROWTH * step.networks))
         _take_more(predictor, judged, networks, min(budget - step.networks, more), seed)
 
@@ -175,7 +175,7 @@ def _reason(step: Step, error_percent: float, budget: int) -> Reason | None:
     return "budget" if step.networks >= budget else None
 
 
-def _judge(predictor: Predictor, table: CostTable, networks: _Networks, seed: int) -> Step:
+def _cross_validated(predictor: Predictor, table: CostTable, networks: _Networks, seed: int) -> Step:
     """Cross-validate on the random networks; the chosen ones are in every training set."""
     architectures, costs = table.architectures(), table.costs()
     numbers = {one: number for number, one in enumerate(networks.random)}

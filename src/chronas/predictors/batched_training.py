@@ -95,7 +95,7 @@ def best_stage(
         generator=generator,
     ):
         for number, of_members in enumerate(output.double().view(len(inputs), members, -1)):
-            share, error = rest.judged(of_members)
+            share, error = rest.share_and_error(of_members)
             own = tuple(each[number * members : (number + 1) * members] for each in then)
             best = [min([*best, Stage(error, share, number, own)], key=lambda stage: stage.error)]
     return best[0]

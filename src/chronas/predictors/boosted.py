@@ -59,7 +59,7 @@ class BoostedTrees(MemberPredictor):
         ]
         state = _arrays(forests)
         values = _values(design, state).cumsum(dim=1)  # [K, R, N]
-        judged = [rest.judged(values[:, count]) for count in range(values.shape[1])]
+        judged = [rest.share_and_error(values[:, count]) for count in range(values.shape[1])]
         best = min(range(len(judged)), key=lambda count: judged[count][1])
         state = {name: nodes[:, : best + 1] for name, nodes in state.items()}
         state["value"] = judged[best][0] * state["value"]

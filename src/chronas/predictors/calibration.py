@@ -37,8 +37,12 @@ def interval_factor(errors: Tensor, spreads: Tensor, floor: float, chosen: int =
     return max(wider * float(ratios[rank - 1]) / NORMAL_90, floor)
 
 
-ScaleName = Literal["auto", "ms", "log"]
-SCALES: dict[ScaleName, tuple[bool, ...]] = {"auto": (False, True), "ms": (False,), "log": (True,)}  # logarithm taken?
+ScaleName = Literal["auto", "linear", "log"]
+SCALES: dict[ScaleName, tuple[bool, ...]] = {
+    "auto": (False, True),
+    "linear": (False,),
+    "log": (True,),
+}  # logarithm taken?
 
 
 @dataclass(frozen=True)

@@ -24,7 +24,7 @@ from torch import Tensor
 
 from chronas.predictors.calibration import RESOLUTION, SCALES, Scale, ScaleName, interval_factor
 from chronas.predictors.features import Basis, Features, basis_parts, basis_width, standardised
-from chronas.predictors.linear import Slopes, fit_slopes, fit_variances
+from chronas.predictors.linear import Coefficients, fit_coefficients, fit_variances
 from chronas.predictors.predictor import Predictor, Shape, State
 
 
@@ -57,19 +57,19 @@ class Ridges:
 
     Attributes:
         scale: scale of the targets.
-        slopes: coefficients of the members [K, Q].
+        coefficients: coefficients of the members [K, Q].
         bases: intercepts of the members [K].
         whole: the regression on all rows.
     """
 
     scale: Scale
-    slopes: Tensor
+    coefficients: Tensor
     bases: Tensor
-    whole: Slopes
+    whole: Coefficients
 
     def predicted(self, design: Tensor) -> Tensor:
         """Targets [K, N] that the members predict for features [N, Q]."""
-        return self.bases[:, None] + self.slopes @ design.T
+        return self.bases[:, None] + self.coefficients @ design.T
 
 
 def best_ridges(design: Tensor, costs: Tensor, blocks: Tensor, held_out: Tensor, logarithmic: Sequence[bool]) -> Ridges:
@@ -97,12 +97,15 @@ def fit_ridges(design: Tensor, costs: Tensor, blocks: Tensor, held_out: Tensor, 
     targets = scale.targets(costs)
     everything = torch.zeros_like(held_out[0])
     *members, whole = (_fit_ridge(design[~hidden], targets[~hidden], blocks) for hidden in (*held_out, everything))
-    slopes, bases = torch.stack([ridge.values for ridge in members]), torch.stack([ridge.base for ridge in members])
-    return Ridges(scale, slopes, bases, whole)
+    coefficients, bases = (
+        torch.stack([ridge.values for ridge in members]),
+        torch.stack([ridge.base for ridge in members]),
+    )
+    return Ridges(scale, coefficients, bases, whole)
 
 
-def _fit_ridge(design: Tensor, targets: Tensor, blocks: Tensor) -> Slopes:
-    return fit_slopes(design, targets, fit_variances(design, targets, blocks))
+def _fit_ridge(design: Tensor, targets: Tensor, blocks: Tensor) -> Coefficients:
+    return fit_coefficients(design, targets, fit_variances(design, targets, blocks))
 
 
 TINY = torch.finfo(torch.float64).tiny
@@ -118,7 +121,7 @@ class MembersConfig(BaseModel):
     )
     scale: ScaleName = Field(
         default="auto",
-        description="predict costs (ms), their logarithms (log), or the better one on held-out networks (auto)",
+        description="predict costs (linear), their logarithms (log), or the better one on held-out networks (auto)",
     )
 
 
@@ -148,7 +151,7 @@ class Rest:
         """Of outputs [K, N], those for rows that the member has not seen [N]."""
         return (outputs * self.held_out).sum(dim=0)
 
-    def judged(self, outputs: Tensor) -> tuple[float, float]:
+    def share_and_error(self, outputs: Tensor) -> tuple[float, float]:
         """The share of outputs [K, N] to add, and the remaining root mean squared error of costs on unseen rows."""
         left, unseen = self.unseen(self.left), self.unseen(outputs)
         share = safe_share(unseen, left)
@@ -220,11 +223,11 @@ class MemberPredictor(Learner):
     def _targets(self, codes: Tensor, state: State) -> Tensor:
         """Standardised targets [K, B] that the members predict."""
         inputs = basis_parts(self.space, self.size, codes)
-        return inputs.affine(state["slopes"], state["bases"]) + self._rest(codes, inputs, state)
+        return inputs.affine(state["coefficients"], state["bases"]) + self._rest(codes, inputs, state)
 
     def _shapes(self) -> dict[str, Shape]:
         members = self.config.members
-        ridges: dict[str, Shape] = {"slopes": (members, basis_width(self.space, self.size)), "bases": (members,)}
+        ridges: dict[str, Shape] = {"coefficients": (members, basis_width(self.space, self.size)), "bases": (members,)}
         return {**ridges, "scale": (3,), "noise": (), "calibration": (), **self._rest_shapes()}
 
 
@@ -241,10 +244,10 @@ def _calibration(rest: Rest, members: Tensor, left: Tensor) -> dict[str, Tensor]
 
 def _ridge_state(ridges: Ridges, features: Features) -> dict[str, Tensor]:
     """The ridges in terms of the basis, shifted together so that their mean is the ridge on all rows."""
-    slopes, whole = ridges.slopes @ features.projection, ridges.whole.values @ features.projection
-    bases, base = ridges.bases - slopes @ features.centre, ridges.whole.base - whole @ features.centre
+    coefficients, whole = ridges.coefficients @ features.projection, ridges.whole.values @ features.projection
+    bases, base = ridges.bases - coefficients @ features.centre, ridges.whole.base - whole @ features.centre
     return {
-        "slopes": slopes + whole - slopes.mean(dim=0),
+        "coefficients": coefficients + whole - coefficients.mean(dim=0),
         "bases": bases + base - bases.mean(),
         "scale": ridges.scale.state,
     }

@@ -50,7 +50,7 @@ class KernelConfig(BaseModel):
     )
     scale: ScaleName = Field(
         default="auto",
-        description="predict costs (ms), their logarithms (log), or the better one on held-out networks (auto)",
+        description="predict costs (linear), their logarithms (log), or the better one on held-out networks (auto)",
     )
 
 

@@ -40,19 +40,19 @@ RESOLUTION = 1e-6  # relative; smallest uncertainty of a cost
 
 @dataclass(frozen=True)
 class Ridge:
-    """A fitted ridge regression: target = base + design @ slopes.
+    """A fitted ridge regression: target = base + design @ coefficients.
 
     Attributes:
         base: intercept [].
-        slopes: coefficients [P].
-        covariance: covariance of the slopes, divided by the noise variance [P, P]; large in directions outside of the
-            design.
+        coefficients: their values [P].
+        covariance: covariance of the coefficients, divided by the noise variance [P, P]; large in directions outside of
+            the design.
         residuals: leave-one-out errors [N].
         leverages: influence of each target on its own prediction [N], in 0..1.
     """
 
     base: Tensor
-    slopes: Tensor
+    coefficients: Tensor
     covariance: Tensor
     residuals: Tensor
     leverages: Tensor
@@ -80,13 +80,13 @@ def fit_ridge(design: Tensor, targets: Tensor) -> Ridge:
     leverages = (1 / penalised) @ (scores.T**2) + 1 / len(targets)
     residuals = (targets - base - (projected / penalised) @ scores.T) / (1 - leverages).clamp_min(FULL_RANK)
     best = int((residuals**2).mean(dim=1).argmin())
-    slopes = right @ (projected / penalised[best])
+    coefficients = right @ (projected / penalised[best])
     covariance = (right / penalised[best]) @ right.T
-    return Ridge(base - centre @ slopes, slopes, covariance, residuals[best], leverages[best])
+    return Ridge(base - centre @ coefficients, coefficients, covariance, residuals[best], leverages[best])
 
 
 class LinearPredictor(Predictor):
-    """base + codes @ slopes, in the unit of the cost; the slopes combine the rows of a design over slots."""
+    """base + codes @ coefficients, in the unit of the cost; the coefficients sum rows of a design over slots."""
 
     @abstractmethod
     def _design(self) -> Tensor:
@@ -100,28 +100,28 @@ class LinearPredictor(Predictor):
         scale = interval_factor(ridge.residuals, (1 - ridge.leverages).clamp_min(FULL_RANK).rsqrt(), floor)
         return {
             "base": ridge.base,
-            "slopes": ridge.slopes @ design,
+            "coefficients": ridge.coefficients @ design,
             "centre": codes.mean(dim=0),
-            "variance_ms2": torch.tensor(scale**2 * (1 + 1 / len(codes)), dtype=torch.float64),
-            "covariance_ms2": scale**2 * design.T @ ridge.covariance @ design,
+            "variance": torch.tensor(scale**2 * (1 + 1 / len(codes)), dtype=torch.float64),
+            "covariance": scale**2 * design.T @ ridge.covariance @ design,
         }
 
     def _mean(self, codes: Tensor, state: State) -> Tensor:
-        return state["base"] + codes @ state["slopes"]
+        return state["base"] + codes @ state["coefficients"]
 
     def _std(self, codes: Tensor, state: State) -> Tensor:
         offset = codes - state["centre"]
-        from_slopes = ((offset @ state["covariance_ms2"]) * offset).sum(dim=1).clamp_min(0)
-        return (state["variance_ms2"] + from_slopes).sqrt()
+        from_coefficients = ((offset @ state["covariance"]) * offset).sum(dim=1).clamp_min(0)
+        return (state["variance"] + from_coefficients).sqrt()
 
     def _shapes(self) -> dict[str, Shape]:
         width = self.space.encoding_length
         return {
             "base": (),
-            "slopes": (width,),
+            "coefficients": (width,),
             "centre": (width,),
-            "variance_ms2": (),
-            "covariance_ms2": (width, width),
+            "variance": (),
+            "covariance": (width, width),
         }
 
 
@@ -163,10 +163,10 @@ class Lookup(LinearPredictor):
         lookup.learned = table.provenance.cost
         lookup._state = {
             "base": torch.tensor(blocks.base, dtype=torch.float64),
-            "slopes": torch.tensor(blocks.slots),
+            "coefficients": torch.tensor(blocks.slots),
             "centre": torch.zeros(width, dtype=torch.float64),
-            "variance_ms2": torch.tensor(scale**2, dtype=torch.float64),
-            "covariance_ms2": torch.zeros(width, width, dtype=torch.float64),
+            "variance": torch.tensor(scale**2, dtype=torch.float64),
+            "covariance": torch.zeros(width, width, dtype=torch.float64),
             "median": median,
         }
         return lookup
@@ -182,7 +182,7 @@ class MacsConfig(BaseModel):
 
 
 class Macs(LinearPredictor):
-    """base + slope x MACs + slope x parameters, in the unit of the cost."""
+    """base + coefficient x MACs + coefficient x parameters, in the unit of the cost."""
 
     name = "macs"
     Config = MacsConfig
@@ -217,24 +217,24 @@ STEPS = 40  # at most this many L-BFGS steps; on standardised targets it nearly 
 
 @dataclass(frozen=True)
 class Variances:
-    """Prior variances of slopes and noise.
+    """Prior variances of coefficients and noise.
 
     Attributes:
-        slopes: variance of the slope of each feature [Q].
+        coefficients: variance of the coefficient of each feature [Q].
         noise: variance of the noise [].
     """
 
-    slopes: Tensor
+    coefficients: Tensor
     noise: Tensor
 
 
 @dataclass(frozen=True)
-class Slopes:
+class Coefficients:
     """A linear regression: target = base + design @ values.
 
     Attributes:
         base: intercept [].
-        values: slopes [Q].
+        values: coefficients [Q].
     """
 
     base: Tensor
@@ -319,15 +319,15 @@ def highest_evidence(loss: Callable[[Tensor], Tensor], start: Tensor) -> Tensor:
     return free.detach().clamp(*LOG_RANGE)
 
 
-def fit_slopes(design: Tensor, targets: Tensor, variances: Variances) -> Slopes:
+def fit_coefficients(design: Tensor, targets: Tensor, variances: Variances) -> Coefficients:
     """The most probable regression of targets [N] on a design [N, Q] under these variances."""
     centre, base = design.mean(dim=0), targets.mean()
-    spread = (variances.slopes / variances.noise).sqrt()
+    spread = (variances.coefficients / variances.noise).sqrt()
     scaled = (design - centre) * spread
     inner = scaled.T @ scaled + torch.eye(len(spread), dtype=design.dtype)
     solved = torch.cholesky_solve((scaled.T @ (targets - base))[:, None], factor_of(inner))
     values = spread * solved[:, 0]
-    return Slopes(base - centre @ values, values)
+    return Coefficients(base - centre @ values, values)
 
 
 NEGLIGIBLE = 1e-4  # settings with less weight than this share of the best one's are left out

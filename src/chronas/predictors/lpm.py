@@ -60,9 +60,9 @@ class LatencyPredictionModule(MemberPredictor):
         """As in the base class, with one product for the ridges and the networks' first layers."""
         weights, bias = _first_layers(state)
         rows = basis_parts(self.space, self.size, codes).affine(
-            torch.cat([state["slopes"], weights]), torch.cat([state["bases"], bias])
+            torch.cat([state["coefficients"], weights]), torch.cat([state["bases"], bias])
         )
-        ridges, entered = torch.split(rows, [len(state["slopes"]), len(weights)])
+        ridges, entered = torch.split(rows, [len(state["coefficients"]), len(weights)])
         return ridges + _later_layers(entered, state)
 
     def _rest(self, codes: Tensor, inputs: Basis, state: State) -> Tensor:  # noqa: ARG002 - the basis holds the codes

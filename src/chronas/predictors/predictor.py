@@ -43,7 +43,14 @@ Part = TypeVar("Part")
 Result = TypeVar("Result")
 SCHEMA = "chronas.predictor/2"
 EARLIER_SCHEMA = "chronas.predictor/1"  # has other names for keys and tensors; still accepted
-RENAMED_TENSORS = {"median_ms": "median", "base_ms": "base", "slopes_ms": "slopes"}  # of files of earlier versions
+RENAMED_TENSORS = {  # of files of earlier versions
+    "median_ms": "median",
+    "base_ms": "base",
+    "slopes": "coefficients",
+    "slopes_ms": "coefficients",
+    "variance_ms2": "variance",
+    "covariance_ms2": "covariance",
+}
 MAX_DISAGREEMENT = 2.0  # costs of one architecture that differ by more than this factor are not noise
 FEW = 2000  # networks up to which a fit has small steps
 PART = 8192  # networks predicted at once: they fit the caches, and need few turns of the interpreter

@@ -63,7 +63,7 @@ def basis_width(space: Space, size: NetworkSize) -> int:
     return basis(space, size, torch.zeros(1, space.encoding_length, dtype=torch.float64)).shape[1]
 
 
-def source_slopes(space: Space, size: NetworkSize, paths: Sequence[Path], cost: str | None) -> Tensor:
+def source_coefficients(space: Space, size: NetworkSize, paths: Sequence[Path], cost: str | None) -> Tensor:
     """The log-cost of each source as a sum over the basis [P, S], without its level.
 
     Args:
@@ -84,12 +84,12 @@ def source_slopes(space: Space, size: NetworkSize, paths: Sequence[Path], cost: 
             changed_ns = path.stat().st_mtime_ns
         except OSError as error:
             raise DataError(f"cannot read the source {path}: {error.strerror}; give tables that are there") from error
-        found.append(_slopes(space, size, path, changed_ns, cost))
+        found.append(_coefficients(space, size, path, changed_ns, cost))
     return torch.stack(found, dim=1)
 
 
 @functools.lru_cache(maxsize=64)
-def _slopes(space: Space, size: NetworkSize, path: Path, changed_ns: int, cost: str | None) -> Tensor:  # noqa: ARG001 - a file that changed is read again
+def _coefficients(space: Space, size: NetworkSize, path: Path, changed_ns: int, cost: str | None) -> Tensor:  # noqa: ARG001 - a file that changed is read again
     table = CostTable.load(path)
     try:
         table.require(space=space, size=size)
@@ -101,7 +101,7 @@ def _slopes(space: Space, size: NetworkSize, path: Path, changed_ns: int, cost: 
     if kept.sum() < FEWEST_ROWS:
         raise DataError(f"{path} cannot be a source: it should have {FEWEST_ROWS} networks, got {kept.sum()}")
     codes = torch.from_numpy(space.encode(table.architectures())[kept]).double()
-    return fit_ridge(basis(space, size, codes), torch.from_numpy(costs[kept]).log()).slopes
+    return fit_ridge(basis(space, size, codes), torch.from_numpy(costs[kept]).log()).coefficients
 
 
 @functools.cache
@@ -156,28 +156,28 @@ class Prior:
         return (basis_codes - self.centre) @ self.projection
 
 
-def make_prior(space: Space, size: NetworkSize, slopes: Tensor, spread: Tensor) -> Prior:
+def make_prior(space: Space, size: NetworkSize, coefficients: Tensor, spread: Tensor) -> Prior:
     """The prior of a space from its sources.
 
     Args:
         space: space of the encodings.
         size: size of the networks; it determines their work.
-        slopes: functions of the sources [P, S].
+        coefficients: functions of the sources [P, S].
         spread: assumed standard deviation of the log-cost if there are no sources [].
     """
-    population = _population(space, size, slopes)
+    population = _population(space, size, coefficients)
     centre = population.mean(dim=0)
     blocks: list[Tensor] = []
     tried: list[Sequence[float]] = []
-    if slopes.shape[1]:
-        spread = ((population - centre) @ slopes.mean(dim=1)).std()
-        blocks = list(_of_sources(population - centre, slopes, spread))
+    if coefficients.shape[1]:
+        spread = ((population - centre) @ coefficients.mean(dim=1)).std()
+        blocks = list(_of_sources(population - centre, coefficients, spread))
         tried = [(SLOPE,), (DEVIATIONS,)]
     for block, values in _own_blocks(space, size, len(centre)):
         blocks.append(_unit(population - centre, block))
         tried.append(values)
     mean = torch.zeros(1 + sum(block.shape[1] for block in blocks), dtype=torch.float64)
-    mean[1] = float(slopes.shape[1] > 0)
+    mean[1] = float(coefficients.shape[1] > 0)
     number = torch.repeat_interleave(torch.arange(len(blocks)), torch.tensor([block.shape[1] for block in blocks]))
     grid = torch.tensor(list(itertools.product(*tried, NOISE)), dtype=torch.float64)
     weights = torch.cat([torch.full_like(grid[:, :1], LEVEL), grid[:, number]], dim=1)
@@ -191,12 +191,12 @@ def prior_size(space: Space, size: NetworkSize, sources: int) -> tuple[int, int]
     return width, own + (1 + sources if sources else 0)
 
 
-def _population(space: Space, size: NetworkSize, slopes: Tensor) -> Tensor:
+def _population(space: Space, size: NetworkSize, coefficients: Tensor) -> Tensor:
     """The basis of random architectures [B, P], without those that are degenerate on some source."""
     population = basis(space, size, _random_codes(space))
-    if not slopes.shape[1]:
+    if not coefficients.shape[1]:
         return population
-    logs = population @ slopes
+    logs = population @ coefficients
     usual = (logs >= logs.median(dim=0).values + math.log(DEGENERATE_SHARE)).all(dim=1)
     return population[usual]
 
@@ -206,12 +206,12 @@ def _random_codes(space: Space) -> Tensor:
     return torch.from_numpy(space.encode(space.sample(min(POPULATION, space.cardinality), POPULATION_SEED))).double()
 
 
-def _of_sources(centred: Tensor, slopes: Tensor, spread: Tensor) -> tuple[Tensor, Tensor]:
+def _of_sources(centred: Tensor, coefficients: Tensor, spread: Tensor) -> tuple[Tensor, Tensor]:
     """The sources' mean [P, 1] and their deviations from it [P, S], relative to its spread."""
-    mean = slopes.mean(dim=1, keepdim=True)
+    mean = coefficients.mean(dim=1, keepdim=True)
     along = centred @ mean
-    shares = (centred @ slopes * along).mean(dim=0) / along.square().mean()
-    return mean / spread, (slopes - mean * shares) / slopes.shape[1] ** 0.5 / spread
+    shares = (centred @ coefficients * along).mean(dim=0) / along.square().mean()
+    return mean / spread, (coefficients - mean * shares) / coefficients.shape[1] ** 0.5 / spread
 
 
 def _own_blocks(space: Space, size: NetworkSize, width: int) -> list[tuple[Tensor, Sequence[float]]]:
@@ -255,8 +255,8 @@ class Transfer(Predictor):
             DataError: a source is missing or damaged, lacks the cost or has too few rows.
             MismatchError: a source is of another space or size.
         """
-        slopes = source_slopes(self.space, self.size, self.config.sources, self.config.cost or None)
-        return make_prior(self.space, self.size, slopes, spread)
+        coefficients = source_coefficients(self.space, self.size, self.config.sources, self.config.cost or None)
+        return make_prior(self.space, self.size, coefficients, spread)
 
     def _fit(self, codes: Tensor, costs: Tensor, seed: int) -> dict[str, Tensor]:  # noqa: ARG002 - nothing is random here
         logs = costs.log()

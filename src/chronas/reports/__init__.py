@@ -11,7 +11,7 @@ from chronas.reports.data import Report, SearchSummary, Verdict
 from chronas.reports.draw import cell_title, draw
 from chronas.reports.front import FRONT_COLUMNS, front_rows, front_words
 from chronas.reports.page import write_page
-from chronas.reports.sentences import TWO_COLUMNS, judge, number_text, predictor_words, two_rows, two_words
+from chronas.reports.sentences import TWO_COLUMNS, number_text, predictor_words, two_rows, two_words, verdict_on
 
 __all__ = [
     "FRONT_COLUMNS",
@@ -24,7 +24,7 @@ __all__ = [
     "draw",
     "front_rows",
     "front_words",
-    "judge",
+    "verdict_on",
     "number_text",
     "predictor_words",
     "two_rows",

@@ -52,7 +52,7 @@ class Report:
         title: the page's heading.
         created: date and time, ISO 8601.
         command: the command line that repeats the run.
-        verdict: from `judge`, or another sentence.
+        verdict: from `verdict_on`, or another sentence.
         limits: the limits by cost, in its unit.
         found: name of the network that is the run's result; None without one.
         test_images: number of test images; None if unknown.

@@ -71,13 +71,13 @@ def _mark(network: FrontNetwork) -> str:
 
 
 def _predicted(networks: Sequence[FrontNetwork]) -> Json:
-    told = [network for network in networks if network.latency.predicted is not None]
+    predicted = [network for network in networks if network.latency.predicted is not None]
     return {
         "type": "scatter",
         "mode": "markers",
         "name": "predicted",
-        "x": [network.latency.predicted for network in told],
-        "y": [network.accuracy_percent for network in told],
+        "x": [network.latency.predicted for network in predicted],
+        "y": [network.accuracy_percent for network in predicted],
         "marker": {"size": 9, "color": PREDICTED.colour, "symbol": "x-thin-open"},
         "hovertemplate": "%{y:.2f} % at %{x:.3f} ms<extra>predicted</extra>",
     }

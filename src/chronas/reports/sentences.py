@@ -82,7 +82,7 @@ def compare_accuracy(network: TrainedNetwork, other: TrainedNetwork, test_images
     return text
 
 
-def judge(
+def verdict_on(
     networks: Sequence[TrainedNetwork],
     found: str,
     limits: Mapping[str, float] | None = None,

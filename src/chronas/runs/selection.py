@@ -273,9 +273,9 @@ def search(
     searcher, task = _prepared(run, name, objective, predictors, searcher)
 
     def shown(_: str, done: int, total: int, note: str) -> None:
-        told(f"search {name}", done, total, note)
+        report(f"search {name}", done, total, note)
 
-    with run.timed(f"search {name}", progress) as told:
+    with run.timed(f"search {name}", progress) as report:
         if own and run.group.size > 1:
             asked = {"folder": str(run.folder), "name": name, "objective": objective.model_dump(mode="json")}
             run.group.broadcast(json.dumps(asked))
@@ -285,7 +285,7 @@ def search(
 
 def help_searches(group: ProcessGroup) -> None:
     """Take part in the searches of the first process's run, until it broadcasts "" or ends."""
-    while text := _told(group):
+    while text := _received(group):
         asked = json.loads(text)
         run = Run.open(Path(asked["folder"]))
         torch.set_num_threads(run.config.threads)
@@ -294,7 +294,7 @@ def help_searches(group: ProcessGroup) -> None:
         searcher.search(replace(task, group=group))
 
 
-def _told(group: ProcessGroup) -> str:
+def _received(group: ProcessGroup) -> str:
     try:
         return group.broadcast()
     except RuntimeError:  # gloo's error for a closed connection; the first process reports its own reason

@@ -14,7 +14,7 @@ from chronas.files import read_as, write_json
 from chronas.predictors import PredictorReport
 from chronas.progress import Progress, silent
 from chronas.records import NetworkOnBoth, Role, SearchedDevice, TrainedNetwork, TrialRecord, TwoDevices, amounts_text
-from chronas.reports import Report, SearchSummary, Verdict, judge
+from chronas.reports import Report, SearchSummary, Verdict, verdict_on
 from chronas.runs.config import RunConfig
 from chronas.runs.cost_model import read_report
 from chronas.runs.front import FILE as FRONT
@@ -73,7 +73,7 @@ def summarise(run: Run) -> Report:
     found = name_of(run.role, run.config) if any(network.role == run.role for network in networks) else None
     table = CostTable.load(run.folder / "costs.parquet", run.space) if (run.folder / "costs.parquet").exists() else None
     images = run.data_facts.test
-    verdict = unfinished(run) if found is None else judge(networks, found, run.config.limits, images)
+    verdict = unfinished(run) if found is None else verdict_on(networks, found, run.config.limits, images)
     return Report(
         title=f"{run.space.name} on {run.data_facts.name} for {facts.device.get('name', run.config.device)}",
         created=facts.created,

@@ -114,9 +114,9 @@ def take_along(source: Run, folder: Path) -> str:
         UsageError: as `warm_start_file_of`.
         DataError: the disk is full or the folder cannot be written.
     """
-    learnt = warm_start_file_of(source)
+    warm_start = warm_start_file_of(source)
     role = Path("networks", source.role)
-    wanted = [*BESIDE, *(str(role / name) for name in NETWORK), str(learnt.relative_to(source.folder))]
+    wanted = [*BESIDE, *(str(role / name) for name in NETWORK), str(warm_start.relative_to(source.folder))]
     wanted += [str(path.relative_to(source.folder)) for path in (source.folder / "predictor").rglob("*.safetensors")]
     try:
         for name in wanted:
@@ -125,4 +125,4 @@ def take_along(source: Run, folder: Path) -> str:
                 shutil.copyfile(source.folder / name, folder / REUSED / name)
     except OSError as error:
         raise DataError(f"cannot copy {source.folder} to {folder / REUSED}: {error.strerror}") from error
-    return sha256(learnt)
+    return sha256(warm_start)

@@ -241,7 +241,7 @@ def _unbeaten(contenders: Sequence[Trial], cost: str) -> list[Trial]:
 # mislead if used alone (arXiv 2008.03064), so both are used.
 
 TRIED_AT_ONCE = 64
-LOOKED_AT = 4096  # candidates to search for ones with a margin; a tight limit has few
+MOST_TRIED = 4096  # candidates to search for ones with a margin; a tight limit has few
 
 Deviations = Callable[[Sequence[Architecture]], Sequence[Mapping[str, float]]]  # of costs, by name
 Penalty = Callable[[Mapping[str, float]], float]  # costs of an architecture -> their penalty by weights
@@ -325,7 +325,7 @@ class Reranker:
             return list(itertools.islice(inside, wanted)), 0.0
         safe: list[Trial] = []
         close: list[Trial] = []
-        for _ in range(LOOKED_AT // TRIED_AT_ONCE):
+        for _ in range(MOST_TRIED // TRIED_AT_ONCE):
             chunk = list(itertools.islice(inside, TRIED_AT_ONCE))
             for candidate, keeps in zip(chunk, self._keep_margin(chunk, limits), strict=True):
                 (safe if keeps else close).append(candidate)

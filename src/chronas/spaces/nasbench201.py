@@ -96,16 +96,16 @@ def _ends_in_convolution(steps: list[Step], number: int) -> bool:
 
 def _text(steps: list[Step], output: int, orders: Mapping[int, tuple[int, ...]]) -> str:
     """The graph as text from the output backwards; a repeated step becomes a number, so that sharing is visible."""
-    told: dict[int, int] = {}
+    numbered: dict[int, int] = {}
 
-    def tell(number: int) -> str:
-        if number in told:
-            return f"#{told[number]}"
-        told[number] = len(told)
+    def text_of(number: int) -> str:
+        if number in numbered:
+            return f"#{numbered[number]}"
+        numbered[number] = len(numbered)
         kind, terms = steps[number]
-        return f"{kind}({','.join(map(tell, orders.get(number, terms)))})"
+        return f"{kind}({','.join(map(text_of, orders.get(number, terms)))})"
 
-    return tell(output)
+    return text_of(output)
 
 
 OPERATIONS = ("none", "skip_connect", "nor_conv_1x1", "nor_conv_3x3", "avg_pool_3x3")

@@ -151,8 +151,8 @@ def record_columns(table: CostTable, device: str, rows: pl.DataFrame) -> list[Re
     spread = rows.join(known, on="architecture", how="left", maintain_order="left")
     shared: dict[str, Fact] = {fact: provenance.device.get(fact) for fact in FACTS}
     shared |= {"device": device, "date": provenance.created or None, "source": provenance.source}
-    told = [(cost, shared | {"cost": cost, "unit": unit_of(cost)}) for cost in table.costs_known]
-    return [_column(spread, provenance, facts, cost) for cost, facts in told]
+    columns = [(cost, shared | {"cost": cost, "unit": unit_of(cost)}) for cost in table.costs_known]
+    return [_column(spread, provenance, facts, cost) for cost, facts in columns]
 
 
 def _column(spread: pl.DataFrame, provenance: Provenance, facts: Mapping[str, Fact], cost: str) -> RecordColumn:

@@ -70,8 +70,8 @@ class ForeignColumn:
         if unit.lower() not in UNITS:
             return None
         cost, factor = UNITS[unit.lower()]
-        told = before.removesuffix(f"_{KINDS[cost]}").strip("_")
-        return cls(name, told or device, cost, factor)
+        named = before.removesuffix(f"_{KINDS[cost]}").strip("_")
+        return cls(name, named or device, cost, factor)
 
 
 @dataclass(frozen=True)

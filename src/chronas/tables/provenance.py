@@ -45,9 +45,9 @@ class Repeatability:
     networks: int
 
     @classmethod
-    def between(cls, first_ms: ArrayLike, second_ms: ArrayLike) -> Repeatability:
+    def between(cls, first_costs: ArrayLike, second_costs: ArrayLike) -> Repeatability:
         """The agreement of two costs of each network [N]."""
-        first, second = np.asarray(first_ms, dtype=np.float64), np.asarray(second_ms, dtype=np.float64)
+        first, second = np.asarray(first_costs, dtype=np.float64), np.asarray(second_costs, dtype=np.float64)
         if not len(first):
             return cls(None, None, None, 0)
         difference = float(np.median(200 * np.abs(first - second) / (first + second)))

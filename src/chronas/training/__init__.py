@@ -21,7 +21,7 @@ if TYPE_CHECKING:
         synced_batch_norm,
     )
     from chronas.training.recipe import Recipe, make_recipe
-    from chronas.training.trainer import Training, Verdict, evaluate, judge, train
+    from chronas.training.trainer import AccuracyAndLoss, Training, accuracy_and_loss, evaluate, train
 
 __all__ = [
     "SINGLE_PROCESS",
@@ -31,9 +31,9 @@ __all__ = [
     "ProcessGroup",
     "Recipe",
     "Training",
-    "Verdict",
+    "AccuracyAndLoss",
     "evaluate",
-    "judge",
+    "accuracy_and_loss",
     "launched_group",
     "load_best",
     "make_recipe",
@@ -46,7 +46,7 @@ __getattr__ = lazily(
     __name__,
     {
         "checkpoints": "BEST load_best",
-        "trainer": "Verdict evaluate judge Training train",
+        "trainer": "AccuracyAndLoss evaluate accuracy_and_loss Training train",
         "process_group": "LAUNCHED SINGLE_PROCESS ProcessGroup launched_group normalised synced_batch_norm",
         "recipe": "Recipe make_recipe",
     },

@@ -255,12 +255,12 @@ def synced_batch_norm(network: nn.Module, group: ProcessGroup) -> Iterator[Calla
                     minding.append(other)
                     setattr(parent, name, other)
 
-    def tell(images: int) -> None:
+    def set_whole_batch(images: int) -> None:
         for module in minding:
             module.whole = images
 
     try:
-        yield tell
+        yield set_whole_batch
     finally:
         for parent, name, child in kept:
             setattr(parent, name, child)

@@ -96,14 +96,18 @@ def train(
     if saved:
         batches.restore(saved["batches"])
     group.require_same(len(history), "epochs in the folder")  # no process writes before all have read
-    with synced_batch_norm(network, group) as tell:
+    with synced_batch_norm(network, group) as set_whole_batch:
         for epoch in range(len(history), recipe.epochs):
             start_s = time.perf_counter()
             with _drawn_from(seed, epoch, parameters[0].device):
-                row = _epoch(network, optimiser, batches, recipe, epoch, progress, group, tell)
-            verdict = (None, None) if validation is None else judge(network, validation, normalisation, group=group)
-            told = dict(zip(("validation_accuracy", "validation_loss"), verdict, strict=True))
-            history.append({**row, **told, "seconds": time.perf_counter() - start_s})
+                row = _epoch(network, optimiser, batches, recipe, epoch, progress, group, set_whole_batch)
+            found = (
+                (None, None)
+                if validation is None
+                else accuracy_and_loss(network, validation, normalisation, group=group)
+            )
+            validated = dict(zip(("validation_accuracy", "validation_loss"), found, strict=True))
+            history.append({**row, **validated, "seconds": time.perf_counter() - start_s})
             if group.first:
                 if _best(history, validation)["epoch"] == epoch + 1:
                     save_best(folder, network, epoch + 1)
@@ -137,7 +141,7 @@ def _epoch(
     epoch: int,
     progress: Progress,
     group: ProcessGroup,
-    tell: Callable[[int], None],
+    set_whole_batch: Callable[[int], None],
 ) -> dict[str, Any]:
     """Train on every image once; returns the epoch's row of the history without validation."""
     network.train()
@@ -147,7 +151,7 @@ def _epoch(
     for step in range(epoch * batches.steps_per_epoch, (epoch + 1) * batches.steps_per_epoch):
         optimiser.param_groups[0]["lr"] = recipe.learning_rate_at(step / total)
         pixels, labels = next(batches)
-        tell(len(labels))
+        set_whole_batch(len(labels))
         loss, right, count = _step(network, optimiser, (pixels, labels), recipe, group)
         if not np.isfinite(loss):
             where = f"in epoch {epoch + 1} of {recipe.epochs}; the checkpoint of the epoch before stays"
@@ -186,8 +190,8 @@ def _step(
     if not norm.isfinite():
         return float("nan"), 0, whole
     optimiser.step()
-    told = group.total(torch.stack([loss.detach().double(), (logits.argmax(dim=1) == labels).sum()]))
-    return float(told[0]), int(told[1]), whole
+    total = group.total(torch.stack([loss.detach().double(), (logits.argmax(dim=1) == labels).sum()]))
+    return float(total[0]), int(total[1]), whole
 
 
 def _best(history: list[dict[str, Any]], validation: Images | None) -> dict[str, Any]:
@@ -225,7 +229,7 @@ def _drawn_from(seed: int, epoch: int, device: torch.device) -> Iterator[None]:
 # The accuracy and the loss of a network on some images.
 
 
-class Verdict(NamedTuple):
+class AccuracyAndLoss(NamedTuple):
     """Accuracy and loss of a network on some images.
 
     Attributes:
@@ -245,18 +249,18 @@ def evaluate(
     batch: int = 500,
     group: ProcessGroup = SINGLE_PROCESS,
 ) -> float:
-    """Accuracy in percent of a network in eval mode; arguments and errors are those of `judge`."""
-    return judge(network, images, normalisation, batch=batch, group=group).accuracy
+    """Accuracy in percent of a network in eval mode; arguments and errors are those of `accuracy_and_loss`."""
+    return accuracy_and_loss(network, images, normalisation, batch=batch, group=group).accuracy
 
 
-def judge(
+def accuracy_and_loss(
     network: nn.Module,
     images: Images,
     normalisation: Normalisation,
     *,
     batch: int = 500,
     group: ProcessGroup = SINGLE_PROCESS,
-) -> Verdict:
+) -> AccuracyAndLoss:
     """Accuracy and loss of a network in eval mode; its own mode does not change.
 
     Args:
@@ -285,5 +289,5 @@ def judge(
                 loss += float(functional.cross_entropy(logits, labels, reduction="sum"))
     finally:
         network.train(mode)
-    told = group.total(torch.tensor([correct, loss], dtype=torch.float64)) / len(images)
-    return Verdict(100.0 * float(told[0]), float(told[1]))
+    total = group.total(torch.tensor([correct, loss], dtype=torch.float64)) / len(images)
+    return AccuracyAndLoss(100.0 * float(total[0]), float(total[1]))

@@ -1,4 +1,7 @@
-"""The page's script: streamlit runs it from top to bottom after each change, with the arguments of `serve`."""
+"""The page's script: streamlit runs it from top to bottom after each change, with the arguments of `serve`.
+
+It is alone in a folder that is no package: streamlit puts the folder first on the path, where it can shadow modules.
+"""
 
 from __future__ import annotations
 

@@ -130,14 +130,14 @@ class BayesianResult(BlackBoxResult):
         known = {each.architecture: each for each in self.trials}
         for number, level in enumerate(limits):
 
-            def tell(_: str, done: int, total: int, note: str, number: int = number) -> None:
+            def notify(_: str, done: int, total: int, note: str, number: int = number) -> None:
                 progress("front", number * total + done, len(limits) * total, f"limit {number + 1}, {note}")
 
             inside = task.objective.model_copy(update={"limits": dict(level)})
             searcher = Bayesian(config.shorter(LADDER / len(limits)), list(known.values()))
             try:
                 found = searcher.search(
-                    replace(task, objective=inside, warm_start=None, folder=task.folder / FRONT / str(number)), tell
+                    replace(task, objective=inside, warm_start=None, folder=task.folder / FRONT / str(number)), notify
                 )
             except OutOfReachError:  # no connected architecture this cheap was found
                 continue

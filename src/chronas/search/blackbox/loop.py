@@ -253,7 +253,7 @@ class TrialLog:
 
     def _evaluate(self, candidates: Sequence[Trial]) -> None:
         """Evaluate candidates, and write them into the journal."""
-        self._evaluator.prepare(lambda done, note: self._tell(done, note))
+        self._evaluator.prepare(lambda done, note: self._notify(done, note))
         start_s = time.perf_counter()
         spent_s, before = sum(row["seconds"] for row in self.history), len(self.history)
 
@@ -263,7 +263,7 @@ class TrialLog:
                 done = min(int(spent_s + time.perf_counter() - start_s), math.ceil(self._config.seconds))
             else:
                 done += before * self._evaluator.steps
-            self._tell(self._evaluator.preparation + done, f"{number}, {note}" if note else number)
+            self._notify(self._evaluator.preparation + done, f"{number}, {note}" if note else number)
 
         assessed = self._evaluator.evaluate([each.architecture for each in candidates], inner)
         seconds = (time.perf_counter() - start_s) / len(candidates)
@@ -295,7 +295,7 @@ class TrialLog:
         value = 1.0 - accuracy / 100.0 + penalty
         self.trials.append(replace(candidate, score=accuracy, value=value, penalty=penalty, losses=_losses(row)))
 
-    def _tell(self, done: int, note: str) -> None:
+    def _notify(self, done: int, note: str) -> None:
         each = self._evaluator.steps * self._config.architectures
         total = each if self._config.seconds is None else math.ceil(self._config.seconds)
         self._progress("search", done, self._evaluator.preparation + total, note)

@@ -34,7 +34,7 @@ from chronas.registry import packed, unpacked
 from chronas.search.objective import Evaluator, Score, Steps, unheard
 from chronas.search.searcher import SearcherConfig, Task
 from chronas.spaces import Architecture, NetworkSize, Space
-from chronas.training import Recipe, judge, train
+from chronas.training import Recipe, accuracy_and_loss, train
 
 ALONE_S = 1.0  # interval at which a process checks whether its parent still runs
 
@@ -183,7 +183,7 @@ def train_proxy(setup: ProxySetup, architecture: Architecture, progress: Progres
     assert training.best_validation_accuracy is not None
     loss = training.history[training.best_epoch - 1].get("validation_loss")
     if loss is None:  # trained by an older version
-        loss = judge(network, validation, setup.normalisation).loss
+        loss = accuracy_and_loss(network, validation, setup.normalisation).loss
     return Score(training.best_validation_accuracy, training.history[-1]["train_loss"], loss)
 
 

@@ -80,10 +80,10 @@ class Surrogate:
             inside: whether each evaluated architecture can be the result and so has to be beaten; by default all can.
         """
         self._space, self._size = space, size
-        self._weights = weights if _brief(trials) else NO_WEIGHTS
+        self._weights = weights if _all_proxy_trained(trials) else NO_WEIGHTS
         self._rows = self.rows([each.architecture for each in trials])
         self._mean, self._spread = self._rows.mean(axis=0), self._rows.std(axis=0)
-        self._goals = learnt(trials)
+        self._goals = regression_targets(trials)
         self._penalties = np.array([each.penalty for each in trials])
         self._inside = np.ones(len(trials), dtype=bool) if inside is None else np.array(inside, dtype=bool)
         wrong = np.array([1.0 - each.score / 100.0 for each in trials])
@@ -147,20 +147,20 @@ class Surrogate:
         return found
 
 
-def learnt(trials: Sequence[Trial]) -> Array:
+def regression_targets(trials: Sequence[Trial]) -> Array:
     """[N] normal scores of the accuracies or, after proxy training, of the mean of three ranks.
 
     Args:
         trials: N evaluated architectures.
     """
     accuracy = _normal(np.array([each.score for each in trials]))
-    if not _brief(trials):
+    if not _all_proxy_trained(trials):
         return accuracy
     losses = np.array([each.losses for each in trials]).T
     return _normal(np.mean([accuracy, *(_normal(-each) for each in losses)], axis=0))
 
 
-def _brief(trials: Sequence[Trial]) -> bool:
+def _all_proxy_trained(trials: Sequence[Trial]) -> bool:
     """Whether all trials are equal proxy trainings, which have losses."""
     return bool(trials[0].losses) and all(len(each.losses) == len(trials[0].losses) for each in trials)
 
@@ -223,7 +223,7 @@ class Paths:
             self.gain * gain,
         )
 
-    def beside(self, other: Paths) -> Paths:
+    def joined_with(self, other: Paths) -> Paths:
         """The paths of both together."""
         if not (self.count and other.count):
             return self if self.count else other
@@ -319,8 +319,8 @@ def _cell_paths(architecture: Architecture, cell: Cell, channels: int) -> Paths:
         name = architecture.operation(cell.decision(edge))
         if name not in (None, NOTHING):
             gain = _gain(architecture.space.topology, str(name), channels)
-            states[target] = states[target].beside(states[source].through(gain))
+            states[target] = states[target].joined_with(states[source].through(gain))
     found = Paths()
     for state in cell.output:
-        found = found.beside(states[state])
+        found = found.joined_with(states[state])
     return found

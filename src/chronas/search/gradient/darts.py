@@ -26,7 +26,7 @@ from chronas.search.objective import Objective, accuracy_of
 from chronas.search.searcher import Searcher, SearchResult, Task, WarmStart
 from chronas.spaces import Architecture
 
-LOOKED_AT = 8  # candidates for each limit of a front
+CANDIDATES_PER_LIMIT = 8  # candidates for each limit of a front
 
 
 class BilevelResult(SearchResult):
@@ -53,13 +53,15 @@ class BilevelResult(SearchResult):
         with self._loop.unmoved():
             for level, relaxation in enumerate(descend(self._loop, limits, progress), 1):
                 try:
-                    best = list(itertools.islice(candidates(relaxation, task.costs, limits[-level]), LOOKED_AT))
+                    best = list(
+                        itertools.islice(candidates(relaxation, task.costs, limits[-level]), CANDIDATES_PER_LIMIT)
+                    )
                 except OutOfReachError:  # no connected architecture this cheap was found
                     if not found:
                         raise
                     continue
                 for place, each in enumerate(best):
-                    found.setdefault(each.architecture, (each, -level - place / LOOKED_AT))
+                    found.setdefault(each.architecture, (each, -level - place / CANDIDATES_PER_LIMIT))
         return [
             replace(candidate, quality=quality, score=accuracy, origin=self._origin)
             for (candidate, quality), accuracy in zip(found.values(), self.score(list(found)), strict=True)

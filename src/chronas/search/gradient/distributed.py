@@ -49,8 +49,8 @@ def synced_batches(supernet: Supernet, group: ProcessGroup, images: int) -> Iter
     for holder, name, _ in holders:
         setattr(holder, name, _SharedStandardise(group, images))
     try:
-        with synced_batch_norm(supernet, group) as tell:
-            tell(images)
+        with synced_batch_norm(supernet, group) as set_whole_batch:
+            set_whole_batch(images)
             yield
     finally:
         for holder, name, child in holders:

@@ -86,7 +86,7 @@ def second_order(
     norm = float(torch.cat([each.flatten() for each in vector]).norm())
     sides = []
     for distance in (RADIUS / norm, -RADIUS / norm) if norm > 0 else ():
-        sides.append(_slopes_at(train_loss, weights, alphas, before, vector, distance, group))
+        sides.append(_gradients_at(train_loss, weights, alphas, before, vector, distance, group))
     with torch.no_grad():
         for weight, saved in zip(weights, before, strict=True):
             weight.copy_(saved)
@@ -98,7 +98,7 @@ def second_order(
     ]
 
 
-def _slopes_at(
+def _gradients_at(
     loss: Loss,
     weights: Sequence[Tensor],
     alphas: Sequence[Tensor],

@@ -189,8 +189,8 @@ class BilevelLoop:
         loss = functional.cross_entropy(predicted, labels) * (group.size * len(labels) / whole)
         if kind is not None:
             right = (predicted.argmax(1) == labels).sum()
-            told = group.total(torch.stack([loss.detach().double() / group.size, right.double() / whole]))
-            value, accuracy = told.tolist()
+            total = group.total(torch.stack([loss.detach().double() / group.size, right.double() / whole]))
+            value, accuracy = total.tolist()
             check_finite(value, f"{kind} loss", len(self.history) + 1, self._learning_rate())
             self._means.add(f"{kind}_loss", value)
             self._means.add(f"{kind}_accuracy", 100.0 * accuracy)

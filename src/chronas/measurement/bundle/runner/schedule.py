@@ -86,7 +86,7 @@ class Campaign:
         self.total += len(missing) if index >= self.plan["rounds"] else 0
         for network in missing:
             self.timer.prepare(self.files[network])
-            self._tell("loading networks")
+            self._notify("loading networks")
         every = self.plan["reference_every"]
         for number, network in enumerate(ordered):
             if every and number % every == 0:
@@ -96,7 +96,7 @@ class Campaign:
                 timed, _ = self.timer.time(session, self.plan["warmup"], self.plan["repeats"])
                 self.results.add({"network": network, "round": index, **timed})
                 self.done += 1
-                self._tell("measuring")
+                self._notify("measuring")
         if every:
             self._reference(block, index, -(-len(ordered) // every))
 
@@ -108,7 +108,7 @@ class Campaign:
             beside = {"background_cores": self.load.cores(), "priority": priority}
             self.results.add({"block": block, "round": index, "place": place, **timed, **beside})
 
-    def _tell(self, what: str) -> None:
+    def _notify(self, what: str) -> None:
         now = time.monotonic()
         if now - self.told_s < TOLD_EVERY_S and self.done < self.total:
             return

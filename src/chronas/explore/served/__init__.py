@@ -1,1 +1,0 @@
-"""The script that streamlit runs. It is alone in its folder, because that folder can shadow other modules."""
