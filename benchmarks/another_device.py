@@ -26,6 +26,7 @@ import numpy as np
 import polars as pl
 
 from chronas.devices import device_class
+from chronas.devices.device import Fingerprint
 from chronas.progress import silent
 from chronas.reports import two_words
 from chronas.runs import (
@@ -146,7 +147,7 @@ def between_tables(folder: Path, arguments: argparse.Namespace, seed: int) -> li
 def table_of(name: str, latencies: pl.DataFrame) -> CostTable:
     """HELP's column of a device as a table."""
     frame = latencies.select(pl.col("arch_str").alias("architecture"), pl.col(f"{name}_ms").alias("latency_ms"))
-    device = {"name": name, "hardware": name, "threads": 1, "batch": 1, "dtype": "float32"}
+    device: Fingerprint = {"name": name, "hardware": name, "threads": 1, "batch": 1, "dtype": "float32"}
     return CostTable.from_values(frame, Provenance(SPACE.name, SPACE.sizes["cifar10"], device, source="HELP"))
 
 

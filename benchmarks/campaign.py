@@ -12,15 +12,19 @@ import argparse
 import json
 import tempfile
 import time
-from collections import Counter
-from collections.abc import Iterator
+from collections import defaultdict
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 from unittest import mock
 
-import chronas.devices.host as host
+import onnxruntime
+
 import chronas.devices.onnxruntime as device_module
-from chronas.devices import make_device
+from chronas import networks
+from chronas.devices import Runner, make_device
+from chronas.devices.host import HostTimedRunner
 from chronas.measurement import Plan, read_journal, run_campaign
 from chronas.spaces import make_space
 
@@ -31,7 +35,7 @@ class Clock:
     """Seconds by part; what runs inside another part counts for itself alone."""
 
     def __init__(self) -> None:
-        self.seconds: Counter[str] = Counter()
+        self.seconds: defaultdict[str, float] = defaultdict(float)
         self.open: list[str] = []
         self.last = time.perf_counter()
 
@@ -45,8 +49,8 @@ class Clock:
             self._switch()
             self.open.pop()
 
-    def wrap(self, name: str, function):
-        def timed(*args, **options):
+    def wrap(self, name: str, function: Callable[..., Any]) -> Callable[..., Any]:
+        def timed(*args: Any, **options: Any) -> Any:
             with self.part(name):
                 return function(*args, **options)
 
@@ -58,32 +62,32 @@ class Clock:
         self.last = now
 
 
-def campaign(networks: int, folder: Path) -> Clock:
+def campaign(count: int, folder: Path) -> Clock:
     space, device, clock = make_space("darts"), make_device("onnxruntime-cpu"), Clock()
     prepare = device.prepare
 
-    def watched(*args, **options):
+    def watched(*args: Any, **options: Any) -> Runner:
         with clock.part("other preparing"):
             runner = prepare(*args, **options)
-        runner._run = clock.wrap("runs", runner._run)
-        runner.round = clock.wrap("rounds around runs", runner.round)
+        assert isinstance(runner, HostTimedRunner)
+        runner._run = clock.wrap("runs", runner._run)  # type: ignore[method-assign]
+        runner.round = clock.wrap("rounds around runs", runner.round)  # type: ignore[method-assign]
         return runner
 
-    session = device_module.onnxruntime.InferenceSession
     with (
         mock.patch.object(device, "prepare", watched),
         mock.patch.object(device_module, "onnx_model", clock.wrap("write ONNX", device_module.onnx_model)),
-        mock.patch.object(host, "build", clock.wrap("build network", host.build)),
-        mock.patch.object(device_module.onnxruntime, "InferenceSession", clock.wrap("start session", session)),
+        mock.patch.object(networks, "build", clock.wrap("build network", networks.build)),
+        mock.patch.object(onnxruntime, "InferenceSession", clock.wrap("start session", onnxruntime.InferenceSession)),
         mock.patch("chronas.measurement.journal.Journal.add", _wrapped(clock, "add")),
         mock.patch("chronas.measurement.journal.Journal.add_reference", _wrapped(clock, "add_reference")),
         clock.part("the rest"),
     ):
-        run_campaign(device, space.sizes["cifar10"], space.sample(networks, 0), Plan(), folder / "journal.sqlite")
+        run_campaign(device, space.sizes["cifar10"], space.sample(count, 0), Plan(), folder / "journal.sqlite")
     return clock
 
 
-def _wrapped(clock: Clock, name: str):
+def _wrapped(clock: Clock, name: str) -> Callable[..., Any]:
     from chronas.measurement import Journal
 
     return clock.wrap("journal", getattr(Journal, name))
@@ -99,7 +103,7 @@ def main() -> None:
         contents = read_journal(folder / "journal.sqlite")
         disk_mb = sum(path.stat().st_size for path in folder.iterdir()) / 1e6
     total = sum(clock.seconds.values())
-    for part, seconds in clock.seconds.most_common():
+    for part, seconds in sorted(clock.seconds.items(), key=lambda each: -each[1]):
         print(f"{part:24} {seconds:8.1f} s  {100 * seconds / total:5.1f} %")
     rounds = sum(len(samples) for samples in contents.samples_ms.values())
     references, plan = len(contents.references), contents.header.plan

@@ -27,6 +27,7 @@ import polars as pl
 import psutil
 from playwright.sync_api import Playwright, sync_playwright
 
+from chronas.devices.device import Fingerprint
 from chronas.spaces import make_space
 from chronas.tables import CostTable, Provenance
 
@@ -39,7 +40,7 @@ def write_files(folder: Path) -> tuple[Path, Path]:
     texts = [str(space.from_index(index)) for index in range(space.cardinality)]
     generator = np.random.default_rng(0)
     frame = pl.DataFrame({"architecture": texts, "latency_ms": generator.uniform(1, 20, len(texts))})
-    device = {"name": "made-up", "hardware": "a board", "threads": 1, "batch": 1, "dtype": "float32"}
+    device: Fingerprint = {"name": "made-up", "hardware": "a board", "threads": 1, "batch": 1, "dtype": "float32"}
     table, accuracies = folder / "costs.parquet", folder / "accuracies.parquet"
     CostTable.from_values(frame, Provenance(space.name, space.sizes["cifar10"], device)).save(table)
     percents = generator.uniform(70, 94, len(texts))
@@ -105,6 +106,7 @@ def main() -> None:
             stderr=subprocess.DEVNULL,
             text=True,
         ) as process:
+            assert process.stdout is not None
             url = process.stdout.readline().strip()
             wait_for(url)
             ready_s = time.perf_counter() - begun

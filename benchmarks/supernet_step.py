@@ -36,7 +36,7 @@ import torch
 from torch import Tensor, nn
 
 from chronas.data import Images, Normalisation
-from chronas.search import ObjectiveConfig, Task
+from chronas.search import SearchImages, Task
 from chronas.search.gradient.loop import BilevelConfig, BilevelLoop, PCDartsConfig
 from chronas.search.objective import Objective
 from chronas.spaces import NetworkSize, make_space
@@ -77,10 +77,11 @@ def ours(method: Method, batches: tuple[Batch, Batch]) -> BilevelLoop:
     normalisation = Normalisation(mean=(0.0,) * 3, std=(1.0,) * 3)
     size = NetworkSize(input_shape=(3, SIZE, SIZE), outputs=CLASSES, width=16, depth=8)
     nowhere = Path(tempfile.gettempdir())  # no step writes
-    task = Task(make_space("darts"), size, images, images, normalisation, {}, ObjectiveConfig(), nowhere, seed=0)
+    task = Task(make_space("darts"), size, nowhere, SearchImages(images, images, normalisation))
     loop = BilevelLoop(task, method.config.model_copy(update={"batch": pixels}), Objective(task.objective, {}))
     loop.begin_epoch()
-    loop.train, loop.validation = (itertools.repeat(each) for each in batches)
+    for name, each in zip(("train", "validation"), batches, strict=True):
+        setattr(loop, name, itertools.repeat(each))
     return loop
 
 
@@ -96,7 +97,7 @@ def oracle(method: Method, batches: tuple[Batch, Batch]) -> BilevelLoop:
 def original(folder: Path, method: Method, batches: tuple[Batch, Batch]) -> Callable[[], None]:
     """A step of the checkout's train_search.py."""
     for kind in (Tensor, nn.Module):
-        kind.cuda = lambda self, *_, **__: self
+        kind.cuda = lambda self, *_, **__: self  # type: ignore[method-assign]
     sys.path.insert(0, str(folder.resolve()))
     config = method.config
     loss = nn.CrossEntropyLoss()

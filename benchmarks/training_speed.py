@@ -67,14 +67,14 @@ def plain_loop(network: nn.Module, batches: Iterable[tuple[Tensor, Tensor]]) -> 
     for pixels, labels in batches:
         optimiser.zero_grad()
         loss = functional.cross_entropy(network(pixels), labels)
-        loss.backward()
+        loss.backward()  # type: ignore[no-untyped-call]
         nn.utils.clip_grad_norm_(network.parameters(), RECIPE.gradient_clip)
         optimiser.step()
         loss.item()
 
 
 def tensor_batches(images: Images, normalisation: Normalisation) -> Iterable[tuple[Tensor, Tensor]]:
-    for indices in torch.randperm(len(images)).split(RECIPE.batch):
+    for indices in torch.randperm(len(images)).split(RECIPE.batch):  # type: ignore[no-untyped-call]
         yield normalisation(images.pixels[indices]), images.labels[indices]
 
 

@@ -39,6 +39,7 @@ from truth_known import SPACE, Problem, Truth, hypervolume, problems
 
 from chronas.data import Images, Normalisation, limited, load_dataset, split
 from chronas.files import read_json, write_json
+from chronas.records import Trial
 from chronas.runs import searcher_settings
 from chronas.search import (
     ObjectiveConfig,
@@ -52,9 +53,9 @@ from chronas.search import (
     make_searcher,
     searcher_class,
 )
-from chronas.search.blackbox.bayesian import Bayesian
+from chronas.search.blackbox.bayesian import Bayesian, BayesianConfig
 from chronas.search.blackbox.loop import SCHEMA as SAMPLING
-from chronas.search.blackbox.loop import BlackBoxResult, Trial
+from chronas.search.blackbox.loop import BlackBoxResult
 from chronas.search.blackbox.proxy_training import ProxyConfig, ProxyTraining
 from chronas.search.blackbox.random_search import RandomConfig
 from chronas.search.blackbox.single_path import FILE as PATHS
@@ -89,8 +90,8 @@ def main() -> None:
     rows: list[dict[str, Any]] = []
     benches = [ProxySetup(truth, images, arguments.work / f"seed-{n}", n, arguments.workers) for n in arguments.seeds]
     ways = [WAYS[way] for way in arguments.ways]
-    others = [functools.partial(ProxySetup.other, name=name) for name in arguments.searchers]
-    for way, bench in itertools.product([*ways, *others], benches):
+    ways += [functools.partial(ProxySetup.other, name=name) for name in arguments.searchers]
+    for way, bench in itertools.product(ways, benches):
         for row in way(bench):
             rows.append(row)
             print(line(row), flush=True)
@@ -113,7 +114,9 @@ class ProxySetup:
             folder=folder,
             seed=seed,
         )
-        self.config = searcher_settings("nasbench201-cifar10", "bayesian").model_copy(update={"workers": workers})
+        config = searcher_settings("nasbench201-cifar10", "bayesian").model_copy(update={"workers": workers})
+        assert isinstance(config, BayesianConfig)
+        self.config = config
         self.trainer = Timed(replace(self.task, folder=folder / "networks"), self.config)
 
     def default(self) -> Iterator[dict[str, Any]]:
@@ -167,7 +170,7 @@ class ProxySetup:
 
     def row(self, way: str, problem: Problem, architecture: Architecture, seconds: float) -> dict[str, Any]:
         """What was found, and only now the truth about it."""
-        index = SPACE.index(architecture)
+        index = number(architecture)
         latency_ms = None if problem.device is None else float(self.truth.latencies[problem.device][index])
         best = int(np.where(self.truth.inside(problem), self.truth.test, -1.0).argmax())
         return {
@@ -191,7 +194,7 @@ class ProxySetup:
         costs = {"latency_ms": self.truth.cost(FRONT_DEVICE)}
         task = replace(self.task, folder=self.folder / "front", costs=costs, evaluate=self.trainer)
         found = self.bayesian(POOL).search(task)
-        chosen = [SPACE.index(each.architecture) for each in find_front(found, task, "latency_ms", FRONT)]
+        chosen = [number(each.architecture) for each in find_front(found, task, "latency_ms", FRONT)]
         trained = [
             [row["mode"] for row in read_json(path, SAMPLING)["history"]]
             for path in [task.folder / "search.json", *sorted(task.folder.glob("front/*/search.json"))]
@@ -222,11 +225,9 @@ class ProxySetup:
         searcher = make_searcher(name, searcher_settings("cifar10-cpu", kind).model_copy(update=known))
         task = replace(self.task, folder=self.folder / name)
         if not issubclass(kind, SinglePathSearcher):
-            task = halved(
-                replace(
-                    task, images=replace(task.images, train=limited(task.images.train, OTHER_IMAGES, seed=self.seed))
-                )
-            )
+            images = task.needed_images()
+            fewer = replace(images, train=limited(images.train, OTHER_IMAGES, seed=self.seed))
+            task = halved(replace(task, images=fewer))
         found, seconds = timed(self.folder / f"{name}.json", lambda: searcher.search(task))
         supernet_s = seconds - sum(each["seconds"] for each in found.history if "seconds" in each)
         kendall = self.kendall(found)
@@ -243,7 +244,7 @@ class ProxySetup:
             inside = replace(
                 task,
                 folder=task.folder.with_name(f"{searcher.name}-{problem.folder}"),
-                trained=task.folder / PATHS,
+                warm_start=task.folder / PATHS,
                 costs={"latency_ms": self.truth.cost(problem.device)},
                 objective=ObjectiveConfig(limits={"latency_ms": problem.limit_ms}),
             )
@@ -267,7 +268,14 @@ class ProxySetup:
         return None if scores is None else float(kendalltau(scores, self.truth.test[indices]).statistic)
 
 
-WAYS = {
+def number(architecture: Architecture) -> int:
+    """NAS-Bench-201's number of a cell."""
+    found = SPACE.index(architecture)
+    assert found is not None
+    return found
+
+
+WAYS: dict[str, Callable[[ProxySetup], Iterator[dict[str, Any]]]] = {
     "default": ProxySetup.default,
     "alone": ProxySetup.alone,
     "front": ProxySetup.front,
@@ -276,7 +284,7 @@ WAYS = {
 
 
 class Timed(ProxyTraining):
-    """Brief trainings whose seconds are kept from when each was first made.
+    """Proxy trainings whose seconds are kept from when each was first made.
 
     Attributes:
         seconds: wall-clock of each network by its text, its share where several are trained at a time.
@@ -298,12 +306,12 @@ class Timed(ProxyTraining):
 
 OTHER_IMAGES = 10_000  # that the weights of gradient searches learn from; sampled paths learn from all
 OTHER_FRAME = {"width": 8, "depth": 1}  # deeper supernets learn less in minutes, and rank at chance or worse
-OTHERS: Mapping[str, Mapping[str, Any]] = {  # five to six minutes of a core; logits move about as far as published
-    "darts": {"epochs": 20, "logits_learning_rate": 3e-3},
-    "pc-darts": {"epochs": 25, "warmup_epochs": 8, "logits_learning_rate": 3e-3},
-    "gdas": {"epochs": 60, "logits_learning_rate": 3e-3},
-    "drnas": {"epochs": 26, "warmup_epochs": 3, "logits_learning_rate": 3e-3},
-    "proxyless": {"epochs": 60, "logits_learning_rate": 1e-2},
+OTHERS: Mapping[str, Mapping[str, Any]] = {  # five to six minutes of a core; alphas move about as far as published
+    "darts": {"epochs": 20, "alphas_learning_rate": 3e-3},
+    "pc-darts": {"epochs": 25, "warmup_epochs": 8, "alphas_learning_rate": 3e-3},
+    "gdas": {"epochs": 60, "alphas_learning_rate": 3e-3},
+    "drnas": {"epochs": 26, "warmup_epochs": 3, "alphas_learning_rate": 3e-3},
+    "proxyless": {"epochs": 60, "alphas_learning_rate": 1e-2},
     **dict.fromkeys(
         ("evolution", "nsga2", "local-search"), {"epochs": 25, "batch": 128, "architectures": 100, "image_stride": 2}
     ),
@@ -312,12 +320,13 @@ OTHERS: Mapping[str, Mapping[str, Any]] = {  # five to six minutes of a core; lo
 
 def halved(task: Task) -> Task:
     """The task with images at half the size, for searchers that cannot shrink them by themselves."""
+    images = task.needed_images()
     train, validation = (
-        Images(functional.avg_pool2d(images.pixels.float(), 2).round().to(torch.uint8), images.labels)
-        for images in (task.images.train, task.images.validation)
+        Images(functional.avg_pool2d(part.pixels.float(), 2).round().to(torch.uint8), part.labels)
+        for part in (images.train, images.validation)
     )
     size = task.size.model_copy(update={"input_shape": train.shape})
-    return replace(task, images=replace(task.images, train=train, validation=validation), size=size)
+    return replace(task, images=replace(images, train=train, validation=validation), size=size)
 
 
 def timed(path: Path, search: Callable[[], SearchResult]) -> tuple[SearchResult, float]:

@@ -233,7 +233,7 @@ def answer(plane: Plane, limit: float, best: int | None) -> str:
         f"Within {asked}, the best network {what} and takes <strong>{amount(cost, cost.values[best])}</strong>"
         f"{interval(cost, best)}."
     )
-    return paragraph("answer", found) + paragraph("soft", f"{price(plane, best)} {counted(plane, limit)}")
+    return paragraph("answer", found) + paragraph("soft", f"{best_at_any_cost(plane, best)} {counted(plane, limit)}")
 
 
 def lower(label: str) -> str:
@@ -241,7 +241,7 @@ def lower(label: str) -> str:
     return label[0].lower() + label[1:]
 
 
-def price(plane: Plane, best: int) -> str:
+def best_at_any_cost(plane: Plane, best: int) -> str:
     """The best network at any cost, compared with the best within the limit."""
     overall = plane.overall()
     if overall == best:

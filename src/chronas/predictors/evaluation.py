@@ -300,7 +300,7 @@ def _degenerate(table: CostTable, measured: NDArray[np.float64]) -> NDArray[np.b
 def assign_folds(architectures: Sequence[Architecture], folds: int, seed: int) -> NDArray[np.int64]:
     """The fold of each architecture: random, duplicates in the same fold, sizes as even as possible."""
     rows_of_class: dict[int, list[int]] = {}
-    for row, label in enumerate(twins(architectures)):
+    for row, label in enumerate(duplicate_groups(architectures)):
         rows_of_class.setdefault(int(label), []).append(row)
     fold = np.empty(len(architectures), dtype=np.int64)
     sizes = np.zeros(folds, dtype=np.int64)
@@ -310,7 +310,7 @@ def assign_folds(architectures: Sequence[Architecture], folds: int, seed: int) -
     return fold
 
 
-def twins(architectures: Sequence[Architecture]) -> NDArray[np.int64]:
+def duplicate_groups(architectures: Sequence[Architecture]) -> NDArray[np.int64]:
     """A group number for each architecture [N], from 0; isomorphic ones and those with the same graph share a group."""
     numbers: dict[tuple[str, Architecture], int] = {}
     isomorphic = [numbers.setdefault(("isomorphic", a.canonical()), len(numbers)) for a in architectures]

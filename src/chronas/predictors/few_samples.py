@@ -19,7 +19,14 @@ from pydantic import BaseModel
 from torch import Tensor
 
 from chronas.errors import DataError
-from chronas.predictors.evaluation import BASELINES, DEGENERATE_SHARE, PredictorReport, curve_of, report_on, twins
+from chronas.predictors.evaluation import (
+    BASELINES,
+    DEGENERATE_SHARE,
+    PredictorReport,
+    curve_of,
+    duplicate_groups,
+    report_on,
+)
 from chronas.predictors.predictor import Predictor, make_predictor
 from chronas.predictors.transfer import Transfer, basis, with_level
 from chronas.tables import CostTable
@@ -174,7 +181,7 @@ def fit_on_samples(
     rows = choose_samples(choose, learner, codes, measured, samples, seed)
     cost = table.provenance.cost
     learner.fit(codes[rows], measured[rows], seed=seed, cost=cost)
-    alike = twins(architectures)
+    alike = duplicate_groups(architectures)
     left = np.flatnonzero(~np.isin(alike, alike[rows]))
     if len(left) < FEWEST_LEFT:
         raise DataError(
