@@ -81,6 +81,16 @@ def test_results_cut_at_any_byte_are_their_whole_lines(data: st.DataObject, whol
     assert sum(map(len, found.rounds.values())) + len(found.references) == kept
 
 
+def test_a_changed_byte_that_changes_no_value_is_refused(whole: list[str], place: Path) -> None:
+    """A tab for a space, and another digit behind those that a double keeps."""
+    number = a_round(whole)
+    line = changed(whole[number], start_s=1796027575.3484166)
+    for same in (line.replace(": ", ":\t", 1), line.replace("3484166", "3484165", 1)):
+        assert json.loads(same) == json.loads(line) and same != line
+        with pytest.raises(DataError, match="damaged"):
+            read(place, [*whole[:number], same, *whole[number + 1 :]])
+
+
 @settings(deadline=None, max_examples=60)
 @given(data=st.data())
 def test_a_changed_byte_is_refused(data: st.DataObject, whole: list[str], place: Path) -> None:

@@ -30,13 +30,13 @@ def sealed(content: Line) -> str:
 
 
 def unsealed(text: str) -> Line | None:
-    """The content of a complete line; None for a line that is incomplete or altered."""
+    """The content of a complete line; None for a line that is incomplete or altered, be it in a space alone."""
     try:
         content = json.loads(text)
-        check = content.pop("check")
+        del content["check"]
+        return content if sealed(content) == text.rstrip("\r\n") + "\n" else None
     except (ValueError, KeyError, AttributeError, TypeError, RecursionError):
         return None
-    return content if check == _check(content) else None
 
 
 def _check(content: Line) -> int:
