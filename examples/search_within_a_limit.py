@@ -14,7 +14,7 @@ from chronas.spaces import NetworkScale
 from chronas.training import make_recipe
 
 searcher = searcher_settings("digits-cpu", "bayesian").model_copy(
-    update={"architectures": 12, "initial_random": 6, "epochs": 2, "width": 4, "depth": 3}
+    update={"architectures": 8, "initial_random": 4, "epochs": 2, "width": 4, "depth": 3}
 )
 with tempfile.TemporaryDirectory() as folder:
     done = chronas.run(
@@ -24,7 +24,7 @@ with tempfile.TemporaryDirectory() as folder:
         device="simulated",
         limit_ms=0.8,
         baseline=False,
-        networks=60,
+        networks=40,
         data_limit=400,
         size=NetworkScale(width=4, depth=3),
         searcher_config=searcher,

@@ -48,23 +48,28 @@ def launched(*words: str) -> subprocess.CompletedProcess[str]:
 
 @needs_gloo
 @pytest.mark.timeout(600)
-def test_two_processes_search_in_one_run_what_one_process_does(finished: Run, tmp_path: Path) -> None:
+def test_two_processes_search_in_one_run_what_one_process_does(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     """The second one shares the batches of both searches by gradient; measuring and random search are the first's."""
-    Run.create(tmp_path / "both", tiny_config(), command="chronas run")
+    for name in ("alone", "both"):
+        Run.create(tmp_path / name, tiny_config(space="nasbench201"), command="chronas run")
+    assert main(["search", str(tmp_path / "alone")]) == 0
     done = launched("search", str(tmp_path / "both"), "--json")
     assert done.returncode == 0, done.stderr
     assert "weight-0" in {row["network"] for row in json.loads(done.stdout)}
     assert sum(line.startswith("search latency-term 1/") for line in done.stderr.splitlines()) == 1
     for role in ("latency-term", "weight-0"):
         one, both = (
-            json.loads((folder / "search" / role / "history.json").read_text())["epochs"]
-            for folder in (finished.folder, tmp_path / "both")
+            json.loads((tmp_path / name / "search" / role / "history.json").read_text())["epochs"]
+            for name in ("alone", "both")
         )
         for row, other in zip(one, both, strict=True):
             assert other["validation_loss"] == pytest.approx(row["validation_loss"], rel=1e-3)
     assert (tmp_path / "both" / "networks" / "random-search" / "choice.json").exists()
-    again = launched("search", str(tmp_path / "both"), "--json")
-    assert again.stdout == done.stdout
+    capsys.readouterr()
+    assert main(["search", str(tmp_path / "both"), "--json"]) == 0  # shows what was found
+    assert capsys.readouterr().out == done.stdout
 
 
 @needs_gloo
@@ -84,7 +89,7 @@ def test_two_processes_search_in_one_run_what_one_process_does(finished: Run, tm
 def test_two_processes_refuse_in_one_line_and_call_it_no_fault(
     tmp_path: Path, changes: dict[str, Any], exit_code: int, message: str
 ) -> None:
-    config = tiny_config(baseline=False, **changes)
+    config = tiny_config(baseline=False, space="nasbench201", networks=20, **changes)
     Run.create(tmp_path / "run", config, command="chronas run")
     done = launched("search", str(tmp_path / "run"))
     assert f"exitcode  : {exit_code} " in done.stderr

@@ -26,7 +26,8 @@ ON_CPU = [name for name in DEVICES if issubclass(device_class(name).Config, CpuC
 # 8 bits of each number, and 0.953 in int8. Another network, or images in another order, give cosines around zero.
 WORST_RELATIVE = 1e-3
 WORST_COSINE = {"bfloat16": 0.99, "int8": 0.9}
-SLOW = ("compiled-cpu",)  # builds a network in many seconds, so it is given one alone
+SLOW = ("compiled-cpu",)  # builds a network in many seconds, so it is given a small one alone
+SMALL = SIZE.model_copy(update={"depth": 1})
 
 
 def here(name: str, dtype: str, batch: int) -> Device:
@@ -39,9 +40,13 @@ def here(name: str, dtype: str, batch: int) -> Device:
     return device_class(name)(CpuConfig(dtype=dtype, batch=batch))
 
 
-def lively(architecture: Architecture, path: Path) -> Path:
+def size_for(name: str) -> NetworkSize:
+    return SMALL if name in SLOW else SIZE
+
+
+def lively(architecture: Architecture, size: NetworkSize, path: Path) -> Path:
     """Weights whose logits depend on the image: batch norms that know their input, and no bias to hide behind."""
-    network = build(architecture, SIZE, seed=1).train()
+    network = build(architecture, size, seed=1).train()
     for layer in network.modules():
         if isinstance(layer, torch.nn.BatchNorm2d):
             layer.momentum = None
@@ -49,22 +54,22 @@ def lively(architecture: Architecture, path: Path) -> Path:
             torch.nn.init.zeros_(layer.bias)
     generator = torch.Generator().manual_seed(5)
     with torch.no_grad():
-        network(torch.randn(32, *SIZE.input_shape, generator=generator))
+        network(torch.randn(32, *size.input_shape, generator=generator))
     save_state(path, network.state_dict(), {})
     return path
 
 
 def computed(device: Device, architecture: Architecture, weights: Path) -> NDArray[np.float32]:
-    runner = device.prepare(architecture, SIZE, weights=weights)
+    runner = device.prepare(architecture, size_for(device.name), weights=weights)
     assert isinstance(runner, HostTimedRunner)
     logits = runner.logits()
     runner.close()
     return logits
 
 
-def pytorch(architecture: Architecture, weights: Path, batch: int) -> NDArray[np.float32]:
+def pytorch(architecture: Architecture, size: NetworkSize, weights: Path, batch: int) -> NDArray[np.float32]:
     with torch.inference_mode():
-        model = Model.of(architecture, SIZE, weights)
+        model = Model.of(architecture, size, weights)
         logits: torch.Tensor = model.module()(torch.from_numpy(model.inputs(batch)))
     return logits.numpy()
 
@@ -83,8 +88,8 @@ def test_logits_are_those_of_pytorch(name: str, dtype: str, space: str, batch: i
     device = here(name, dtype, batch)
     assert (device.fingerprint()["dtype"], device.fingerprint()["batch"]) == (dtype, batch)
     for architecture in make_space(space).sample(1 if name in SLOW else 2, seed=3):
-        weights = lively(architecture, tmp_path / "lively.safetensors")
-        expected = pytorch(architecture, weights, batch)
+        weights = lively(architecture, size_for(name), tmp_path / "lively.safetensors")
+        expected = pytorch(architecture, size_for(name), weights, batch)
         assert batch == 1 or np.ptp(expected, axis=0).max() > 0.1 * np.abs(expected).max(), "images must matter"
         logits = computed(device, architecture, weights)
         assert logits.dtype == np.float32 and logits.shape == (batch, 7)
@@ -100,10 +105,10 @@ def test_logits_are_those_of_pytorch(name: str, dtype: str, space: str, batch: i
 def test_a_network_that_no_image_reaches_is_timed_as_any_other(name: str, tmp_path: Path) -> None:
     device = here(name, "float32", 1)
     severed = make_space("nasbench201").parse("|none~0|+|none~0|nor_conv_3x3~1|+|none~0|avg_pool_3x3~1|nor_conv_1x1~2|")
-    weights = lively(severed, tmp_path / "lively.safetensors")
-    runner = device.prepare(severed, SIZE, weights=weights)
+    weights = lively(severed, size_for(name), tmp_path / "lively.safetensors")
+    runner = device.prepare(severed, size_for(name), weights=weights)
     assert isinstance(runner, HostTimedRunner)
-    np.testing.assert_allclose(runner.logits(), pytorch(severed, weights, 1), atol=WORST_RELATIVE)
+    np.testing.assert_allclose(runner.logits(), pytorch(severed, size_for(name), weights, 1), atol=WORST_RELATIVE)
     times_ms = runner.round(0, warmup=1, repeats=3)
     runner.close()
     assert len(times_ms) == 3 and min(times_ms) > 0

@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 import numpy as np
 import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from chronas.data import Dataset, Images, Normalisation, load_dataset, split
+from chronas.data import Dataset, Images, Normalisation, split
 from chronas.errors import DataError, UsageError
 
 
@@ -73,15 +71,6 @@ def test_statistics_are_exact_and_normalise() -> None:
     assert normal.dtype == torch.float32
     torch.testing.assert_close(normal.mean(dim=(0, 2, 3)), torch.zeros(3), atol=1e-5, rtol=0)
     torch.testing.assert_close(normal[:, :2].std(dim=(0, 2, 3), correction=0), torch.ones(2), atol=1e-5, rtol=0)
-
-
-def test_statistics_of_cifar10_are_those_of_darts(shared_data: Path) -> None:
-    dataset = load_dataset(str(shared_data / "cifar10"), limit=5000)
-    assert (len(dataset.train), len(dataset.test), dataset.shape, dataset.classes) == (5000, 10000, (3, 32, 32), 10)
-    assert torch.bincount(dataset.train.labels).tolist() == [500] * 10
-    normalisation = Normalisation.of(dataset.train)
-    assert normalisation.mean == pytest.approx((0.4914, 0.4822, 0.4465), abs=0.01)
-    assert normalisation.std == pytest.approx((0.2470, 0.2435, 0.2616), abs=0.01)
 
 
 def test_a_checksum_notices_a_pixel_a_label_and_the_order() -> None:

@@ -14,7 +14,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
-from chronas.data import load_dataset
+from chronas.data import Normalisation, limited, load_dataset
 from chronas.errors import DataError
 
 
@@ -36,7 +36,7 @@ def write(folder: Path, **parts: polars.DataFrame) -> str:
     return str(folder)
 
 
-def test_cifar10_is_read_as_it_lies_there(shared_data: Path) -> None:
+def test_cifar10_is_read_as_it_lies_there_and_has_the_statistics_that_darts_uses(shared_data: Path) -> None:
     seen: list[tuple[int, int]] = []
     dataset = load_dataset(str(shared_data / "cifar10"), progress=lambda _, done, total, __: seen.append((done, total)))
     assert (len(dataset.train), len(dataset.test), dataset.shape) == (50000, 10000, (3, 32, 32))
@@ -45,6 +45,11 @@ def test_cifar10_is_read_as_it_lies_there(shared_data: Path) -> None:
     raw = polars.read_parquet(shared_data / "cifar10" / "test.parquet")[77, "img"]["bytes"]
     expected = np.asarray(Image.open(io.BytesIO(raw)))
     assert np.array_equal(dataset.test.pixels[77].numpy().transpose(1, 2, 0), expected)
+    some = limited(dataset.train, 5000, seed=0)
+    assert some.labels.bincount().tolist() == [500] * 10
+    normalisation = Normalisation.of(some)
+    assert normalisation.mean == pytest.approx((0.4914, 0.4822, 0.4465), abs=0.01)
+    assert normalisation.std == pytest.approx((0.2470, 0.2435, 0.2616), abs=0.01)
 
 
 def test_shards_are_read_in_order_one_level_below_with_the_hubs_names(tmp_path: Path) -> None:

@@ -28,23 +28,32 @@ SCRIPT = Path(__file__).with_name("launched_search.py")
 TORCHRUN = ("-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2")
 NEVER = 9  # more epochs than the search has
 
+Searches = list[tuple[str, str, dict[str, Any]]]
+SEARCHES: Searches = [
+    ("darts", "nasbench201", {"order": 2}),
+    ("pc-darts", "darts", {"depth": 3, "warmup_epochs": 1}),
+    ("gdas", "nasbench201", {}),
+    ("proxyless", "nasbench201", {"warmup_epochs": 0}),
+]
+BEGUN = ("drnas", "nasbench201", {"warmup_epochs": 0, "later_partial_channels": [2], "later_operations": [3]})
+
 needs_gloo = pytest.mark.skipif(
     not (distributed.is_available() and distributed.is_gloo_available()), reason="this torch has no gloo"
 )
 
 
-def alone(folder: Path, searcher: str, space: str, settings: dict[str, Any], killed_after: int = NEVER) -> None:
+def alone(folder: Path, searches: Searches, killed_after: int = NEVER) -> None:
     default = torch.get_default_dtype()
     try:
         with suppress(SystemExit):
-            runpy.run_path(str(SCRIPT))["main"](folder, searcher, space, json.dumps(settings), killed_after)
+            runpy.run_path(str(SCRIPT))["main"](folder, searches, killed_after)
     finally:
         torch.set_default_dtype(default)
 
 
-def in_two_processes(folder: Path, searcher: str, space: str, settings: dict[str, Any]) -> None:
-    script = [str(SCRIPT), str(folder), searcher, space, json.dumps(settings), str(NEVER)]
-    subprocess.run([sys.executable, *TORCHRUN, *script], check=True, capture_output=True, text=True, timeout=580)
+def in_two_processes(folder: Path, searches: Searches) -> None:
+    script = [str(SCRIPT), str(folder), json.dumps(searches), str(NEVER)]
+    subprocess.run([sys.executable, *TORCHRUN, *script], check=True, capture_output=True, text=True, timeout=1100)
 
 
 def require_close(folder: Path, other: Path) -> None:
@@ -70,32 +79,13 @@ def flat(value: Any, name: str = "") -> dict[str, Any]:
 
 @needs_gloo
 @pytest.mark.timeout(1200)
-@pytest.mark.parametrize(
-    ("searcher", "space", "settings"),
-    [
-        ("darts", "nasbench201", {"order": 2}),
-        ("pc-darts", "darts", {"depth": 3, "warmup_epochs": 1}),
-        ("gdas", "nasbench201", {}),
-        ("proxyless", "nasbench201", {"warmup_epochs": 0}),
-    ],
-    ids=["darts", "pc-darts", "gdas", "proxyless"],
-)
-def test_two_processes_search_what_one_does(
-    tmp_path: Path, searcher: str, space: str, settings: dict[str, Any]
-) -> None:
-    alone(tmp_path / "one", searcher, space, settings)
-    in_two_processes(tmp_path / "two", searcher, space, settings)
-    require_close(tmp_path / "two", tmp_path / "one")
-
-
-@needs_gloo
-@pytest.mark.timeout(1200)
-def test_two_processes_go_on_with_what_one_has_begun(tmp_path: Path) -> None:
-    settings = {"warmup_epochs": 0, "later_partial_channels": [2], "later_operations": [3]}
-    alone(tmp_path / "one", "drnas", "nasbench201", settings)
-    alone(tmp_path / "both", "drnas", "nasbench201", settings, killed_after=1)
-    in_two_processes(tmp_path / "both", "drnas", "nasbench201", settings)
-    require_close(tmp_path / "both", tmp_path / "one")
+def test_two_processes_search_what_one_does_and_go_on_with_what_one_has_begun(tmp_path: Path) -> None:
+    """All under one launch, which takes longer than a search."""
+    alone(tmp_path / "one", [*SEARCHES, BEGUN])
+    alone(tmp_path / "two", [BEGUN], killed_after=1)
+    in_two_processes(tmp_path / "two", [*SEARCHES, BEGUN])
+    for searcher, *_ in [*SEARCHES, BEGUN]:
+        require_close(tmp_path / "two" / searcher, tmp_path / "one" / searcher)
 
 
 def test_a_searcher_that_shares_nothing_says_so(make_task: Callable[..., Task]) -> None:
