@@ -28,7 +28,7 @@ with tempfile.TemporaryDirectory() as folder:
         data_limit=400,
         size=NetworkScale(width=4, depth=3),
         searcher_config=searcher,
-        recipe=make_recipe("digits-small").model_copy(update={"epochs": 12}),
+        recipe=make_recipe("digits-small").model_copy(update={"epochs": 8}),
     )
     print(done.verdict)
     print(done.networks[0].architecture)

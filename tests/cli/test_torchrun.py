@@ -53,7 +53,7 @@ def test_two_processes_search_in_one_run_what_one_process_does(
 ) -> None:
     """The second one shares the batches of both searches by gradient; measuring and random search are the first's."""
     for name in ("alone", "both"):
-        Run.create(tmp_path / name, tiny_config(space="nasbench201"), command="chronas run")
+        Run.create(tmp_path / name, tiny_config(space="nasbench201", data_limit=100), command="chronas run")
     assert main(["search", str(tmp_path / "alone")]) == 0
     done = launched("search", str(tmp_path / "both"), "--json")
     assert done.returncode == 0, done.stderr
@@ -89,7 +89,7 @@ def test_two_processes_search_in_one_run_what_one_process_does(
 def test_two_processes_refuse_in_one_line_and_call_it_no_fault(
     tmp_path: Path, changes: dict[str, Any], exit_code: int, message: str
 ) -> None:
-    config = tiny_config(baseline=False, space="nasbench201", networks=20, **changes)
+    config = tiny_config(baseline=False, space="nasbench201", networks=20, data_limit=100, **changes)
     Run.create(tmp_path / "run", config, command="chronas run")
     done = launched("search", str(tmp_path / "run"))
     assert f"exitcode  : {exit_code} " in done.stderr

@@ -1,6 +1,6 @@
-"""What torchrun starts in the tests: `FOLDER EPOCHS` trains a small network on digits and dies after so many epochs.
+"""What torchrun starts in the tests: `FOLDERS` trains a small network on digits for each folder, or goes on in it.
 
-It computes in float64, where rounding cannot hide a difference. The first process writes FOLDER/history.json.
+It computes in float64, where rounding cannot hide a difference. The first process writes history.json in each.
 """
 
 from __future__ import annotations
@@ -15,9 +15,10 @@ from torch import Tensor
 from chronas.data import Normalisation, load_dataset, split
 from chronas.networks import build
 from chronas.spaces import NetworkSize, make_space
-from chronas.training import Recipe, launched_group, train
+from chronas.training import ProcessGroup, Recipe, launched_group, train
 
 SIZE = NetworkSize(input_shape=(1, 8, 8), outputs=10, width=4, depth=3)
+NEVER = 9  # more epochs than the training has
 RECIPE = Recipe(
     epochs=2, batch=45, learning_rate=0.02, drop_path=0.4, crop_padding=1, flip=False, cutout=2, label_smoothing=0.05
 )
@@ -30,7 +31,15 @@ class Double(Normalisation):
         return super().__call__(pixels).double()
 
 
-def main(folder: Path, killed_after: int) -> None:
+def main(folders: list[Path], killed_after: int) -> None:
+    with launched_group() as group:
+        for folder in folders:
+            trained(folder, killed_after, group)
+    left = [path.read_text().strip() for path in Path("/proc/self/task").glob("*/comm")]  # threads; empty off Linux
+    assert not any("gloo" in name for name in left), left  # one that lives until exit may end the process with SIGABRT
+
+
+def trained(folder: Path, killed_after: int, group: ProcessGroup) -> None:
     images, validation = split(load_dataset("digits", limit=225).train, 0.2, seed=0)
     network = build(make_space("darts").sample(1, seed=4)[0], SIZE, seed=0, auxiliary=True).double()
     steps = 4 * killed_after
@@ -39,24 +48,21 @@ def main(folder: Path, killed_after: int) -> None:
         if done == steps + 1:
             sys.exit(0)
 
-    with launched_group() as group:
-        training = train(
-            network,
-            images,
-            validation,
-            Double(*astuple(Normalisation.of(images))),
-            RECIPE,
-            folder=folder,
-            seed=0,
-            progress=progress,
-            group=group,
-        )
-        if group.first:
-            rows = [{key: value for key, value in row.items() if key != "seconds"} for row in training.history]
-            (folder / "history.json").write_text(json.dumps(rows))
-    left = [path.read_text().strip() for path in Path("/proc/self/task").glob("*/comm")]  # threads; empty off Linux
-    assert not any("gloo" in name for name in left), left  # one that lives until exit may end the process with SIGABRT
+    training = train(
+        network,
+        images,
+        validation,
+        Double(*astuple(Normalisation.of(images))),
+        RECIPE,
+        folder=folder,
+        seed=0,
+        progress=progress,
+        group=group,
+    )
+    if group.first:
+        rows = [{key: value for key, value in row.items() if key != "seconds"} for row in training.history]
+        (folder / "history.json").write_text(json.dumps(rows))
 
 
 if __name__ == "__main__":
-    main(Path(sys.argv[1]), int(sys.argv[2]))
+    main([Path(each) for each in sys.argv[1:]], NEVER)

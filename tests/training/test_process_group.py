@@ -48,11 +48,11 @@ with launched_group():
 
 def alone(folder: Path, killed_after: int = NEVER) -> None:
     with suppress(SystemExit):
-        runpy.run_path(str(SCRIPT))["main"](folder, killed_after)
+        runpy.run_path(str(SCRIPT))["main"]([folder], killed_after)
 
 
-def in_two_processes(folder: Path) -> None:
-    words = [sys.executable, *TORCHRUN, str(SCRIPT), str(folder), str(NEVER)]
+def in_two_processes(*folders: Path) -> None:
+    words = [sys.executable, *TORCHRUN, str(SCRIPT), *map(str, folders)]
     subprocess.run(words, check=True, capture_output=True, text=True, timeout=580)
 
 
@@ -71,11 +71,10 @@ def require_close(folder: Path, other: Path) -> None:
 @pytest.mark.timeout(1200)
 def test_two_processes_give_what_one_gives_from_the_start_and_from_a_checkpoint(tmp_path: Path) -> None:
     alone(tmp_path / "one")
-    in_two_processes(tmp_path / "two")
-    require_close(tmp_path / "two", tmp_path / "one")
     alone(tmp_path / "both", killed_after=1)
-    in_two_processes(tmp_path / "both")
-    require_close(tmp_path / "both", tmp_path / "one")
+    in_two_processes(tmp_path / "two", tmp_path / "both")
+    for name in ("two", "both"):
+        require_close(tmp_path / name, tmp_path / "one")
 
 
 @needs_gloo
