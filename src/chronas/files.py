@@ -168,6 +168,15 @@ RENAMED = {
 
 RENAMED_SETTINGS = {("scale", "ms"): "linear"}  # of a predictor
 
+PREDICTOR_TENSORS = {
+    "median_ms": "median",
+    "base_ms": "base",
+    "slopes": "coefficients",
+    "slopes_ms": "coefficients",
+    "variance_ms2": "variance",
+    "covariance_ms2": "covariance",
+}
+
 PREDICTOR_REPORT = {
     "measured_ms": "measured",
     "predicted_ms": "predicted",

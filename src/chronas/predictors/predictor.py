@@ -24,7 +24,7 @@ from pydantic import BaseModel, ValidationError
 from torch import Tensor
 
 from chronas.errors import DataError, MismatchError, NotRegisteredError, UsageError
-from chronas.files import upgraded
+from chronas.files import PREDICTOR_TENSORS, upgraded
 from chronas.networks import load_state, save_state
 from chronas.predictors import PREDICTORS
 from chronas.progress import Displayed
@@ -43,14 +43,6 @@ Part = TypeVar("Part")
 Result = TypeVar("Result")
 SCHEMA = "chronas.predictor/2"
 EARLIER_SCHEMA = "chronas.predictor/1"  # has other names for keys and tensors; still accepted
-RENAMED_TENSORS = {  # of files of earlier versions
-    "median_ms": "median",
-    "base_ms": "base",
-    "slopes": "coefficients",
-    "slopes_ms": "coefficients",
-    "variance_ms2": "variance",
-    "covariance_ms2": "covariance",
-}
 MAX_DISAGREEMENT = 2.0  # costs of one architecture that differ by more than this factor are not noise
 FEW = 2000  # networks up to which a fit has small steps
 PART = 8192  # networks predicted at once: they fit the caches, and need few turns of the interpreter
@@ -230,7 +222,7 @@ class Predictor(Displayed, ABC):
         content = upgraded(content)
         space = space_of_file(str(path), content["space"], content.get("space_source", ""), space)
         tensors = {
-            ".".join(RENAMED_TENSORS.get(part, part) for part in name.split(".")): tensor
+            ".".join(PREDICTOR_TENSORS.get(part, part) for part in name.split(".")): tensor
             for name, tensor in tensors.items()
         }
         try:
