@@ -14,6 +14,7 @@ import pytest
 import torch
 from filelock import FileLock
 
+from chronas.devices.hardware import usable_cores
 from chronas.runs import Run, execute
 from tiny_run import tiny_config
 
@@ -24,8 +25,8 @@ SHARED = Path(__file__).resolve().parents[2] / "shared" / "data"
 
 
 def pytest_xdist_auto_num_workers() -> int:
-    """One more than cores: some tests wait for another process or a browser."""
-    return (os.cpu_count() or 1) + 1
+    """One more than the cores that are there for us: some tests wait for another process or a browser."""
+    return usable_cores() + 1
 
 
 @pytest.fixture(autouse=True)

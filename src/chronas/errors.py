@@ -79,5 +79,11 @@ def reason(error: Exception) -> str:
     """The first line of a library's error; of a pydantic error, the first field and its problem."""
     if hasattr(error, "errors"):
         first = error.errors()[0]
-        return f"{'.'.join(map(str, first['loc']))}: {first['msg'][:1].lower()}{first['msg'][1:]}"
+        return f"{'.'.join(map(str, first['loc']))}: {problem(first['msg'])}"
     return str(error).partition("\n")[0]
+
+
+def problem(message: str) -> str:
+    """A message of pydantic for the middle of a sentence, with the case of names in it as it is."""
+    message = message.removeprefix("Value error, ")
+    return message[:1].lower() + message[1:]

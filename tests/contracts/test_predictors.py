@@ -18,7 +18,13 @@ SIZE = NetworkSize(input_shape=(3, 16, 16), outputs=10, width=8, depth=3)
 SPACE = make_space("nasbench201")
 
 
-EARLIER = {"coefficients": "slopes", "variance": "variance_ms2", "covariance": "covariance_ms2", "median": "median_ms"}
+EARLIER = {
+    "base": "base_ms",
+    "coefficients": "slopes",
+    "covariance": "covariance_ms2",
+    "median": "median_ms",
+    "variance": "variance_ms2",
+}
 
 
 class OurContract(PredictorContract):
@@ -58,6 +64,19 @@ for name in PREDICTORS:
     globals()[suite] = pytest.mark.skipif(reason is not None, reason=str(reason))(
         type(suite, (OurContract,), {"predictor": found})
     )
+
+
+@pytest.mark.parametrize("name", ["gp", "lpm"])
+def test_a_scale_of_the_earlier_version_is_read(name: str, tmp_path: Path) -> None:
+    config = predictor_class(name).Config.model_validate({"scale": "linear"})
+    predictor = make_predictor(name, SPACE, SIZE, config)
+    codes = SPACE.encode(SPACE.sample(30, seed=0))
+    predictor.fit(codes, 1.0 + codes.sum(axis=1) + codes[:, 1], seed=0)
+    predictor.save(tmp_path / "new.safetensors")
+    tensors, content = load_state(tmp_path / "new.safetensors")
+    content["config"]["scale"] = "ms"
+    save_state(tmp_path / "old.safetensors", tensors, content)
+    assert load_predictor(tmp_path / "old.safetensors").config == config
 
 
 def test_an_unknown_predictor_is_refused_with_the_nearest_names() -> None:

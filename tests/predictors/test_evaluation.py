@@ -75,12 +75,7 @@ def test_the_report_says_how_it_does_on_networks_it_has_not_seen(name: str, tabl
     seen = predictor.predict(SPACE.encode(table.architectures())).mean
     assert not np.allclose(seen, report.predicted, rtol=1e-7)
     assert PredictorReport.from_json(json.loads(json.dumps(report.to_json(), allow_nan=False))) == report
-
-
-@pytest.mark.parametrize("name", ["lookup", "gp", "lpm"])
-def test_the_same_seed_gives_the_same_report(name: str, table: CostTable) -> None:
-    one, other = (fit_and_report(name, table, config=QUICK.get(name), seed=3)[1] for _ in range(2))
-    assert one == other
+    assert fit_and_report(name, table, config=QUICK.get(name), seed=3)[1] == report
 
 
 def test_a_costs_own_row_has_no_part_in_its_prediction(table: CostTable) -> None:

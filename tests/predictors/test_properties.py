@@ -17,7 +17,7 @@ from chronas.predictors.evaluation import assign_folds
 from chronas.predictors.linear import fit_ridge
 from chronas.spaces import NetworkSize, make_space
 from chronas.tables import CostTable
-from predictors_here import EVERY_PREDICTOR, QUICK
+from predictors_here import EVERY_PREDICTOR, HERE, QUICK
 
 SPACE = make_space("nasbench201")
 SIZE = NetworkSize(input_shape=(3, 16, 16), outputs=10, width=8, depth=3)
@@ -178,7 +178,7 @@ def test_scores_do_not_depend_on_who_is_asked() -> None:
     table = CostTable.from_rows(
         SPACE, SIZE, make_device("simulated"), list(zip(architectures, costs.tolist(), strict=True))
     )
-    reports = [fit_and_report(name, table, config=QUICK.get(name))[1] for name in ("macs", "pairs", "gp", "lpm")]
+    reports = [fit_and_report(name, table, config=QUICK.get(name))[1] for name in HERE]
     assert len({report.degenerate for report in reports}) == 1
     for baseline in ("macs", "lookup"):
         assert len({report.baselines[baseline] for report in reports}) == 1

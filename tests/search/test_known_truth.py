@@ -14,7 +14,7 @@ import torch
 from chronas.search import Cost, ObjectiveConfig, TableEvaluator, Task, make_searcher, searcher_class
 
 MakeTask = Callable[..., Task]
-SEEDS, EVALUATIONS = 5, 300
+SEEDS, EVALUATIONS = 10, 300
 LIMIT = 0.5  # quantile of the latencies
 FLOOR = 80.0  # percent: the reference point of the hypervolume, with the slowest cell
 

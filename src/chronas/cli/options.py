@@ -17,7 +17,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from pydantic.fields import FieldInfo
 from pydantic_core import PydanticUndefined
 
-from chronas.errors import UsageError, unknown_name
+from chronas.errors import UsageError, problem, unknown_name
 from chronas.registry import imported
 
 KINDS = {  # fields that take a name -> where the names are
@@ -379,14 +379,14 @@ def _converted(text: Any, info: FieldInfo) -> Any:
 
 def _invalid(error: Any, group: str, model: type[BaseModel]) -> UsageError:
     place = [part for part in error["loc"] if isinstance(part, str) and part in {*model.model_fields, "json"}]
-    message = error["msg"].removeprefix("Value error, ")
+    message = problem(error["msg"])
     if not place:
         return UsageError(f"{group}: {message}" if group else message)
     name = ".".join(filter(None, [group, place[0]]))
     flag = _flag(model, name) if issubclass(model, Options) else _spelled(name)
     if error["type"] == "missing":
         return UsageError(f"{flag} is needed: {model.model_fields[place[0]].description}")
-    return UsageError(f"{flag}: {message[0].lower()}{message[1:]}, got {error['input']}")
+    return UsageError(f"{flag}: {message}, got {error['input']}")
 
 
 def _unknown(word: str, model: type[Options], groups: Groups) -> UsageError:

@@ -38,11 +38,11 @@ def interval_factor(errors: Tensor, spreads: Tensor, floor: float, chosen: int =
 
 
 ScaleName = Literal["auto", "linear", "log"]
-SCALES: dict[ScaleName, tuple[bool, ...]] = {
+SCALES: dict[ScaleName, tuple[bool, ...]] = {  # to try, by whether the logarithm is taken
     "auto": (False, True),
     "linear": (False,),
     "log": (True,),
-}  # logarithm taken?
+}
 
 
 @dataclass(frozen=True)

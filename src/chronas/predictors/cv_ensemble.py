@@ -97,11 +97,8 @@ def fit_ridges(design: Tensor, costs: Tensor, blocks: Tensor, held_out: Tensor, 
     targets = scale.targets(costs)
     everything = torch.zeros_like(held_out[0])
     *members, whole = (_fit_ridge(design[~hidden], targets[~hidden], blocks) for hidden in (*held_out, everything))
-    coefficients, bases = (
-        torch.stack([ridge.values for ridge in members]),
-        torch.stack([ridge.base for ridge in members]),
-    )
-    return Ridges(scale, coefficients, bases, whole)
+    coefficients = torch.stack([ridge.values for ridge in members])
+    return Ridges(scale, coefficients, torch.stack([ridge.base for ridge in members]), whole)
 
 
 def _fit_ridge(design: Tensor, targets: Tensor, blocks: Tensor) -> Coefficients:

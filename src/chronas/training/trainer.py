@@ -101,13 +101,11 @@ def train(
             start_s = time.perf_counter()
             with _drawn_from(seed, epoch, parameters[0].device):
                 row = _epoch(network, optimiser, batches, recipe, epoch, progress, group, set_whole_batch)
-            found = (
-                (None, None)
-                if validation is None
-                else accuracy_and_loss(network, validation, normalisation, group=group)
-            )
-            validated = dict(zip(("validation_accuracy", "validation_loss"), found, strict=True))
-            history.append({**row, **validated, "seconds": time.perf_counter() - start_s})
+            row |= {"validation_accuracy": None, "validation_loss": None}
+            if validation is not None:
+                found = accuracy_and_loss(network, validation, normalisation, group=group)
+                row |= {"validation_accuracy": found.accuracy, "validation_loss": found.loss}
+            history.append({**row, "seconds": time.perf_counter() - start_s})
             if group.first:
                 if _best(history, validation)["epoch"] == epoch + 1:
                     save_best(folder, network, epoch + 1)

@@ -53,9 +53,8 @@ class BilevelResult(SearchResult):
         with self._loop.unmoved():
             for level, relaxation in enumerate(descend(self._loop, limits, progress), 1):
                 try:
-                    best = list(
-                        itertools.islice(candidates(relaxation, task.costs, limits[-level]), CANDIDATES_PER_LIMIT)
-                    )
+                    within = candidates(relaxation, task.costs, limits[-level])
+                    best = list(itertools.islice(within, CANDIDATES_PER_LIMIT))
                 except OutOfReachError:  # no connected architecture this cheap was found
                     if not found:
                         raise

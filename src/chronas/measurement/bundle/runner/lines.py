@@ -30,7 +30,7 @@ def sealed(content: Line) -> str:
 
 
 def unsealed(text: str) -> Line | None:
-    """The content of a complete line; None for a line that is incomplete or altered, be it in a space alone."""
+    """The content of a complete line; None if any character differs from what was written."""
     try:
         content = json.loads(text)
         del content["check"]
