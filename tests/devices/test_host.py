@@ -66,6 +66,11 @@ class Wound(HostTimedRunner):
         pass
 
 
+@pytest.fixture(autouse=True)
+def _core_of_its_own(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(host, "preemptions", lambda: 0)  # a busy machine would repeat runs
+
+
 @settings(max_examples=30, deadline=None)
 @given(durations_ns=st.lists(st.integers(1, 10**10), min_size=2, max_size=12), data=st.data())
 def test_samples_are_the_milliseconds_of_the_timed_runs_alone(durations_ns: list[int], data: st.DataObject) -> None:
@@ -73,7 +78,6 @@ def test_samples_are_the_milliseconds_of_the_timed_runs_alone(durations_ns: list
     runner = Wound(durations_ns)
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(time, "perf_counter_ns", lambda: runner.now_ns)
-        patch.setattr(host, "preemptions", lambda: 0)
         samples_ms = runner.round(0, warmup, len(durations_ns) - warmup)
     assert samples_ms == pytest.approx([duration / 1e6 for duration in durations_ns[warmup:]])
     assert runner.collecting == [True] * warmup + [False] * (len(durations_ns) - warmup)
