@@ -21,7 +21,17 @@ GROUND = ("spaces", "networks")
 COST = ("devices", "measurement", "tables", "predictors")
 LEARNING = ("data", "training", "supernets", "search")
 ROOF = ("reports", "runs", "api", "explore", "cli", "testing")
-OPEN = {"errors", "units", "files", "progress", "pareto", "registry", "records"}  # may be imported anywhere
+OPEN = {
+    "errors",
+    "units",
+    "files",
+    "progress",
+    "pareto",
+    "registry",
+    "records",
+    "names",
+    "reading",
+}  # may be imported anywhere
 FORBIDDEN = {
     "spaces": {"torch", "polars"},
     "networks": {"polars", "sklearn", "plotly"},

@@ -75,7 +75,7 @@ def excerpt(text: str) -> str:
     return repr(text if len(text) <= LONGEST_EXCERPT else f"{text[: LONGEST_EXCERPT - 3]}...")
 
 
-def reason(error: Exception) -> str:
+def reason(error: BaseException) -> str:
     """The first line of a library's error; of a pydantic error, the first field and its problem."""
     if hasattr(error, "errors"):
         first = error.errors()[0]

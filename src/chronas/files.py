@@ -10,10 +10,12 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, TypeVar
 
-from pydantic import TypeAdapter, ValidationError
+from pydantic import TypeAdapter
 
-from chronas.errors import DataError, reason
+from chronas.errors import DataError
+from chronas.reading import LARGEST, parse_json, read_within, readable
 
+COPY = "use a copy, or move it away and run the same again"
 Content = TypeVar("Content")
 
 
@@ -68,14 +70,11 @@ def read_json(
     Raises:
         DataError: the file is missing, no JSON object, or of another schema.
     """
+    text = read_within(path, LARGEST["json"])
     try:
-        content = json.loads(path.read_text(encoding="utf-8"))
-    except OSError as error:
-        raise DataError(f"cannot read {path}: {error.strerror}") from error
+        content = parse_json(text)
     except ValueError as error:
-        raise DataError(
-            f"{path} is not valid JSON ({error}): use a copy, or move it away and run the same again"
-        ) from error
+        raise DataError(f"{path} is not valid JSON ({error}): {COPY}") from error
     kind, _, newest = schema.rpartition("/")
     known = {schema, *(f"{kind}/{version}" for version in range(oldest or int(newest), int(newest)))}
     if not isinstance(content, dict) or content.get("schema") not in known:
@@ -86,13 +85,8 @@ def read_json(
         )
     found: dict[str, Any] = content
     if content["schema"] != schema:
-        found = upgraded(content)
-        try:
-            found = found if mend is None else mend(found)
-        except (KeyError, TypeError, ValueError, AttributeError) as error:
-            raise DataError(
-                f"{path} is damaged ({error}): use a copy, or move it away and run the same again"
-            ) from error
+        with readable(path, f"file of {kind}", COPY):
+            found = upgraded(content) if mend is None else mend(upgraded(content))
     return {key: value for key, value in found.items() if key != "schema"}
 
 
@@ -117,12 +111,8 @@ def read_as(
         DataError: as `read_json`, or a key is missing or its value has the wrong type; the message names the key.
     """
     content = read_json(path, schema, oldest=oldest, mend=mend)
-    try:
+    with readable(path, f"file of {schema}", COPY):
         return TypeAdapter(kind).validate_python(content)
-    except ValidationError as error:
-        raise DataError(
-            f"{path} is damaged ({reason(error)}): use a copy, or move it away and run the same again"
-        ) from error
 
 
 def sha256(path: Path) -> str:

@@ -12,6 +12,7 @@ from html import escape
 from types import TracebackType
 from typing import Any
 
+from chronas.names import printable
 from chronas.registry import imported
 from chronas.units import duration_text
 
@@ -66,7 +67,7 @@ class ProgressLines:
         self._last[step] = now
         count = f" {done}/{total}" if total > 1 else ""
         texts = ", ".join(text for text in (note, left) if text)
-        sys.stderr.write(f"{step}{count}{': ' + texts if texts else ''}\n")
+        sys.stderr.write(printable(f"{step}{count}{': ' + texts if texts else ''}") + "\n")
         sys.stderr.flush()
 
 
@@ -78,11 +79,11 @@ class ProgressBars:
         from rich.console import Console
 
         columns = (
-            progress.TextColumn("{task.description:<22}"),
+            progress.TextColumn("{task.description:<22}", markup=False),
             progress.BarColumn(),
             progress.MofNCompleteColumn(),
             progress.TimeElapsedColumn(),
-            progress.TextColumn("{task.fields[note]}"),
+            progress.TextColumn("{task.fields[note]}", markup=False),
         )
         self._bars = progress.Progress(*columns, console=Console(stderr=True))
         self._tasks: dict[str, Any] = {}
@@ -100,9 +101,9 @@ class ProgressBars:
     def __call__(self, step: str, done: int, total: int, note: str) -> None:
         """Show the progress of a step; see `Progress`."""
         if step not in self._tasks:
-            self._tasks[step] = self._bars.add_task(step, total=total, note=note)
+            self._tasks[step] = self._bars.add_task(printable(step), total=total, note=note)
         texts = ", ".join(text for text in (note, self._pace.left(step, done, total)) if text)
-        self._bars.update(self._tasks[step], completed=done, total=total, note=texts)
+        self._bars.update(self._tasks[step], completed=done, total=total, note=printable(texts))
 
 
 class NotebookBars:

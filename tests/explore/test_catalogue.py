@@ -123,7 +123,7 @@ def test_no_table_at_all_is_refused() -> None:
 
 def test_a_file_that_is_no_table_is_refused(tmp_path: Path) -> None:
     (tmp_path / "no.parquet").write_bytes(b"PAR1 and no more")
-    with pytest.raises(DataError, match="no.parquet is cut off or no Parquet file"):
+    with pytest.raises(DataError, match="no.parquet is damaged, cut off or no Parquet file"):
         load_catalogue((tmp_path / "no.parquet",))
 
 

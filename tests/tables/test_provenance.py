@@ -15,6 +15,7 @@ from chronas.spaces import SPACES, NetworkSize
 from chronas.tables import Provenance
 from chronas.tables.provenance import LATER
 
+DEVICE = {"name": "raspi4"}
 texts = st.text(st.characters(exclude_categories=["Cs"]), max_size=20)
 numbers = st.integers(-(2**53), 2**53) | st.floats(allow_nan=False, allow_infinity=False)
 sizes = st.builds(
@@ -29,9 +30,9 @@ provenances = st.builds(
     Provenance,
     space=st.sampled_from(sorted(SPACES)),
     size=sizes,
-    device=st.dictionaries(texts, texts | numbers, max_size=4),
+    device=st.dictionaries(texts, texts | numbers, max_size=4).map(lambda known: known | {"name": "树莓派 4B @1.5GHz"}),
     plan=st.dictionaries(texts, texts | numbers, max_size=4),
-    cost=texts,
+    cost=st.sampled_from(["latency_ms", "energy_mj", "carbon_g"]),
     created=texts,
     version=texts,
     source=texts,
@@ -59,7 +60,7 @@ def test_a_field_that_is_missing_is_refused(provenance: Provenance, data: st.Dat
 
 def test_a_table_from_before_a_field_was_there_is_read() -> None:
     size = NetworkSize(input_shape=(3, 8, 8), outputs=2, width=4, depth=1)
-    provenance = Provenance("darts", size, {}, background_cores=1.5, priority="real-time")
+    provenance = Provenance("darts", size, DEVICE, background_cores=1.5, priority="real-time")
     content = json.loads(provenance.to_json())
     for name in LATER:
         del content[name]
@@ -72,9 +73,16 @@ def test_other_texts_are_refused_as_damaged(text: str) -> None:
         Provenance.from_json(text)
 
 
-@pytest.mark.parametrize("change", [{"space": 3}, {"size": {"width": -1}}, {"size": None}])
+@pytest.mark.parametrize(
+    "change",
+    [
+        *({"space": 3}, {"space": ""}, {"size": {"width": -1}}, {"size": None}, {"cost": "carbon"}, {"device": {}}),
+        *({"device": {"name": text}} for text in ("", " ", "a\x1b[2J", "a\nb", "x" * 121, None, 3)),
+        *({"checks": [{}]}, {"background_cores": "many"}, {"additivity": []}),
+    ],
+)
 def test_values_that_cannot_be_are_refused(change: dict[str, Any]) -> None:
     size = NetworkSize(input_shape=(3, 8, 8), outputs=2, width=4, depth=1)
-    content = json.loads(Provenance("darts", size, {}).to_json())
+    content = json.loads(Provenance("darts", size, DEVICE).to_json())
     with pytest.raises(DataError, match="provenance"):
         Provenance.from_json(json.dumps(content | change))

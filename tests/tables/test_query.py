@@ -200,16 +200,16 @@ def test_validation_and_test_accuracies_stay_apart(shared_data: Path, published:
     query = Query([published["raspi4"]], read_accuracies(file, SPACE))
     for name in ("cifar10_val_acc_200", "cifar10_test_acc_200_nb201v10", "params_M"):
         assert query.frame[name].to_list() == known[name].head(40).to_list()
-    assert query.more_is_better("cifar10_val_acc_200") and not query.more_is_better("params_M")
+    assert query.direction("cifar10_val_acc_200") is True and query.direction("params_M") is False
 
 
 WRONG = {
     "share": ({"index": [0], "val_acc": [100.5]}, "percent from 0 to 100, got 100.5"),
-    "no-architectures": ({"val_acc": [1.0]}, "should give architectures by architecture or arch_str or index"),
-    "no-numbers": ({"index": [0], "note": ["a"]}, "numbers beside it"),
+    "no-architectures": ({"val_acc": [1.0]}, "should give architectures by architecture or arch_str or arch or index"),
+    "no-numbers": ({"index": [0], "note": ["a"]}, "numbers beside architectures"),
     "twice": ({"index": [0, 0], "val_acc": [1.0, 2.0]}, "each architecture once"),
-    "no-such-index": ({"index": [15625], "val_acc": [1.0]}, "not of nasbench201"),
-    "another-space": ({"arch_str": ["Genotype"], "val_acc": [1.0]}, "not of nasbench201"),
+    "no-such-index": ({"index": [15625], "val_acc": [1.0]}, "row 1: NAS-Bench-201 has the indices"),
+    "another-space": ({"arch_str": ["Genotype"], "val_acc": [1.0]}, "row 1: expected three nodes"),
 }
 
 

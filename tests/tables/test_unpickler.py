@@ -169,3 +169,42 @@ def test_a_damaged_pickle_is_an_error_of_ours_or_plain(
         read_pickle(file)
     except DataError as error:
         assert str(file) in str(error)
+
+
+def doubling(step: bytes, count: int = 60) -> bytes:
+    """Each of the values holds the one before it twice."""
+    return b"\x80\x04]\x94" + b"".join(step.replace(b"?", bytes([number])) for number in range(count))
+
+
+BOMBS = {
+    "deep-key": b"\x80\x04}" + b")" + b"\x85" * 1_000_000 + b"Ns.",
+    "deep-list": b"\x80\x04" + b"](" * 500_000 + b"e" * 500_000 + b".",
+    "deep-dict": b"\x80\x04" + b"}K\x01" * 500_000 + b"s" * 500_000 + b".",
+    "memo-text": b"Np500000000\n.",
+    "memo-binary": b"\x80\x02Nr\xff\xff\xff\x7f.",
+    "lists-that-double": doubling(b"]\x94(h?h?e") + b".",
+    "tuples-that-double-as-key": doubling(b"h?h?\x86\x94") + b"}h\x3cNs.",
+    "a-list-in-itself": b"\x80\x02]q\x00h\x00a.",
+    "a-list-in-its-own-tuple": b"\x80\x02]q\x00h\x00\x85a.",
+    "long-text": b"\x80\x04\x8e" + (2**62).to_bytes(8, "little") + b"a.",
+    "long-number": b"\x80\x02\x8b" + (2**31 - 1).to_bytes(4, "little") + b"a.",
+    "digits": b"L" + b"9" * 10_000 + b"L\n.",
+}
+
+
+@pytest.mark.parametrize("name", BOMBS)
+def test_a_pickle_that_would_take_memory_or_time_or_the_process_is_refused(name: str, tmp_path: Path) -> None:
+    file = tmp_path / "bomb.pickle"
+    file.write_bytes(BOMBS[name])
+    with pytest.raises(DataError, match=r"bomb.pickle .*(not read|damaged)"):
+        read_pickle(file)
+
+
+def test_a_value_that_is_used_twice_is_read(tmp_path: Path) -> None:
+    shared = [1.5, "a"]
+    array = np.arange(3.0)
+    content = {"one": shared, "two": shared, "arrays": [array, array, np.arange(2.0)]}
+    (tmp_path / "a.pickle").write_bytes(pickle.dumps(content))
+    found = read_pickle(tmp_path / "a.pickle")
+    assert found["one"] == found["two"] == shared
+    assert [one.tolist() for one in found["arrays"]] == [[0.0, 1.0, 2.0], [0.0, 1.0, 2.0], [0.0, 1.0]]

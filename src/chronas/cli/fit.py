@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import sys
 from pathlib import Path
 
 from pydantic import BaseModel
 
 from chronas.cli.flags import FitOptions
 from chronas.cli.options import Call, Groups
-from chronas.cli.output import write, write_json, write_table
+from chronas.cli.output import note, write, write_json, write_table
 from chronas.cli.steps import check_new, run_of
 from chronas.errors import UsageError
 from chronas.predictors import PredictorReport, TransferConfig, fit_and_report, fit_on_samples, predictor_class
@@ -67,7 +66,7 @@ def _with_sources(config: BaseModel, own: Path, options: FitOptions) -> BaseMode
     found = [file for path in options.transfer_from for file in table_files(path)]
     sources = [file for file in found if file.resolve() != own]
     if len(sources) < len(found):
-        sys.stderr.write(f"{options.table} is the table to learn, so it is no source\n")
+        note(f"{options.table} is the table to learn, so it is no source")
     if not sources:
         raise UsageError("--transfer-from needs a table of another device: got only the table to learn")
     return config.model_copy(update={"sources": tuple(sources), "cost": options.cost or config.cost})

@@ -236,12 +236,14 @@ class QueryOptions(Options):
         default=(), description='conditions such as "raspi4.latency_ms <= 10"; all must hold'
     )
     accuracies: Path | None = Field(
-        default=None, description="Parquet file whose columns of numbers are joined; those with acc are accuracies"
+        default=None, description="CSV or Parquet file whose columns of numbers are joined, such as accuracies"
     )
     pareto: tuple[str, ...] = Field(
-        default=(), description="columns of a Pareto front to keep: accuracies are maximised, all others minimised"
+        default=(), description="columns of a Pareto front to keep: costs are minimised, accuracies maximised"
     )
-    sort: str | None = Field(default=None, description="column to sort by; accuracies from the largest")
+    maximise: tuple[str, ...] = Field(default=(), description="columns of which more is better")
+    minimise: tuple[str, ...] = Field(default=(), description="columns of which less is better")
+    sort: str | None = Field(default=None, description="column to sort by, the best first")
     rows: int = Field(default=20, ge=1, description="how many architectures to list")
     out: Path | None = Field(
         default=None, description="file for all costs of these architectures: .parquet or .csv, a row for each cost"
@@ -256,7 +258,7 @@ class CompareOptions(Options):
     tables: tuple[Path, ...] = Field(
         description="tables of one space and network size; a folder stands for all tables in it"
     )
-    accuracies: Path | None = Field(default=None, description="Parquet file of accuracies of the architectures")
+    accuracies: Path | None = Field(default=None, description="CSV or Parquet file of accuracies of the architectures")
     accuracy: str | None = Field(default=None, description="its column to choose the best by; needed with --accuracies")
     share: float = Field(
         default=0.25, gt=0, le=1, description="each device's limit is the cost that this share of architectures keeps"
@@ -329,8 +331,8 @@ class ExploreOptions(Options):
     )
     accuracies: Path | None = Field(
         default=None,
-        description="Parquet file with architectures (`architecture`, `arch_str`, `index` or `arch_idx`) and percent "
-        "in columns with acc in their name",
+        description="CSV or Parquet file with architectures (`architecture`, `arch_str`, `index` or `arch_idx`) and "
+        "percent in columns with acc in their name",
     )
     host: str = Field(default="127.0.0.1", description="address to listen at; 0.0.0.0 lets other machines in")
     port: int = Field(default=8501, ge=0, le=65535, description="port to listen at; 0 takes a free one")

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import shutil
-import sys
 import tempfile
 from dataclasses import asdict
 from pathlib import Path
 
 from chronas.cli.flags import CompareOptions, ImportBundleOptions, ImportFileOptions, ImportHwNasBenchOptions
 from chronas.cli.options import Call
-from chronas.cli.output import write, write_json, write_table
+from chronas.cli.output import note, write, write_json, write_table
 from chronas.cli.query import load_query
 from chronas.cli.steps import check_new, published_size
 from chronas.cli.table import show_table
@@ -47,7 +46,7 @@ def import_file(call: Call[ImportFileOptions]) -> int:
     except OSError as error:
         raise DataError(f"cannot write {options.out}: {error.strerror}; choose another folder") from error
     if plain.left_out:
-        sys.stderr.write(f"not read, because their unit is unknown (--columns): {', '.join(plain.left_out)}\n")
+        note(f"not read, because their unit is unknown (--columns): {', '.join(plain.left_out)}")
     rows = [
         (str(options.out / f"{device}.parquet"), len(table), ", ".join([table.provenance.cost, *table.others()]))
         for device, table in tables.items()
@@ -114,7 +113,7 @@ def import_bundle(call: Call[ImportBundleOptions]) -> int:
     table.save(options.out)
     left_out = len(results.manifest.networks) - len(table)
     if left_out:
-        sys.stderr.write(f"{left_out} of {len(table) + left_out} networks lack rounds yet and are left out\n")
+        note(f"{left_out} of {len(table) + left_out} networks lack rounds yet and are left out")
     show_table(table, options.out, as_json=options.json_answer)
     return 0
 
@@ -138,7 +137,7 @@ def compare_tables(call: Call[CompareOptions]) -> int:
         raise UsageError(f"{options.page} exists; choose another --page, nothing is overwritten")
     query, size = load_query(options.tables, options.accuracies)
     if (options.accuracies is None) != (options.accuracy is None):
-        known = ", ".join(filter(query.more_is_better, query.joined))
+        known = ", ".join(query.accuracies())
         missing = "--accuracies FILE" if options.accuracies is None else f"--accuracy COLUMN, one of {known}"
         raise UsageError(f"the best is chosen by --accuracies FILE and --accuracy COLUMN together: give {missing}")
     comparison = compare(query, size, accuracy=options.accuracy, share=options.share, limit_ms=options.limit_ms)

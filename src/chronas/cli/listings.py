@@ -14,7 +14,7 @@ from chronas.cli import flags
 from chronas.cli.commands import COMMANDS, Command
 from chronas.cli.flags import CompletionOptions, DevicesOptions, ExploreOptions
 from chronas.cli.options import Call, Groups, Options, add_flags, groups_for_help
-from chronas.cli.output import write, write_json, write_table
+from chronas.cli.output import note, write, write_json, write_table
 from chronas.devices import DEVICES, Device, device_class
 from chronas.explore import Settings, load_catalogue, serve
 from chronas.measurement import SENSORS, Sensor, sensor_class
@@ -123,4 +123,4 @@ def announce(url: str, *, as_json: bool) -> None:
     else:
         write(url)
     sys.stdout.flush()
-    sys.stderr.write("open it in a browser; Ctrl-C ends it\n")
+    note("open it in a browser; Ctrl-C ends it")

@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from types import ModuleType
 
 from chronas.cli.commands import COMMANDS, OLD_COMMANDS, OLD_FLAGS, Command
-from chronas.cli.output import Border
+from chronas.cli.output import Border, escape_unknown_characters
 from chronas.errors import UsageError, unknown_name
 
 HELP = ("-h", "--help")
@@ -24,6 +24,8 @@ Exit codes: 0 done, 1 the answer is no (limit missed), 2 wrong use or a limit ou
 def main(arguments: list[str] | None = None) -> int:
     """Run one command line (without the program's name) and return its exit code."""
     words = list(sys.argv[1:] if arguments is None else arguments)
+    if arguments is None:
+        escape_unknown_characters()
     debug = "--debug" in words
     words = [word for word in words if word != "--debug"]
     with Border(debug=debug) as border:

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Sequence
 from contextlib import nullcontext
 
 from chronas.cli.flags import AdaptiveOptions, BuildOptions, BundleOptions, CheckOptions, LookupOptions, MeasureOptions
 from chronas.cli.options import Call, Groups
-from chronas.cli.output import resumable, write, write_json, write_table
+from chronas.cli.output import note, resumable, write, write_json, write_table
 from chronas.cli.steps import check_new, find_costs, published_size, run_of, size_of
 from chronas.cli.table import show_table
 from chronas.devices import DEVICES, CpuConfig, device_class, device_like, make_device
@@ -117,7 +116,7 @@ def build(call: Call[BuildOptions]) -> int:
     if options.networks is not None and options.networks > len(asked):
         raise UsageError(f"--networks: {device.name} tells {len(asked)} networks of {space.name} apart, ask for fewer")
     asked = asked[: options.networks]
-    sys.stderr.write(f"{len(asked)} networks to measure, for {len(every)} architectures of {space.name}\n")
+    note(f"{len(asked)} networks to measure, for {len(every)} architectures of {space.name}")
     table = expanded(find_costs(call, device, size_of(call, space), asked, journal, options.costs), device)
     table.save(options.out)
     show_table(table, options.out, as_json=options.json_answer)

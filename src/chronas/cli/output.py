@@ -17,13 +17,30 @@ from rich.table import Table
 from rich.text import Text
 
 from chronas.errors import ChronasError
+from chronas.names import printable
 
 NUMBER = (int, float)
 
 
 def write(text: str) -> None:
-    """Write one answer as text, ending in a line break."""
+    """Write one answer as text, ending in a line break; see `printable`."""
+    _put(printable(text))
+
+
+def _put(text: str) -> None:
     sys.stdout.write(text if text.endswith("\n") else f"{text}\n")
+
+
+def note(text: str) -> None:
+    """Write one line for people to stderr."""
+    sys.stderr.write(f"{printable(text)}\n")
+
+
+def escape_unknown_characters() -> None:
+    """Let stdout and stderr write an escape for characters that their encoding lacks."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")
 
 
 def write_json(content: Any) -> None:
@@ -44,14 +61,14 @@ def write_table(columns: Sequence[str], rows: Sequence[Sequence[object]], title:
     table = Table(box=None, pad_edge=False, header_style="bold")
     for number, column in enumerate(columns):
         right = any(isinstance(row[number], NUMBER) for row in rows)
-        table.add_column(column, justify="right" if right else "left", overflow="fold")
+        table.add_column(Text(printable(column)), justify="right" if right else "left", overflow="fold")
     for row in rows:
         table.add_row(*map(Text, map(_text, row)))
     terminal = sys.stdout.isatty()
     console = Console(file=io.StringIO(), width=None if terminal else 1000, force_terminal=terminal, highlight=False)
     with console.capture() as capture:
         console.print(table)
-    write("\n".join(line.rstrip() for line in capture.get().splitlines()))
+    _put("\n".join(line.rstrip() for line in capture.get().splitlines()))
 
 
 def _text(value: object) -> str:
@@ -59,7 +76,7 @@ def _text(value: object) -> str:
         return "-"
     if isinstance(value, bool):
         return "yes" if value else "no"
-    return f"{value:.4g}" if isinstance(value, float) else str(value)
+    return f"{value:.4g}" if isinstance(value, float) else printable(str(value))
 
 
 # ----
@@ -120,13 +137,16 @@ def _line(error: BaseException) -> tuple[int, str]:
         return INTERRUPTED, f"interrupted; nothing measured is lost; go on with: {error.resume}"
     if isinstance(error, KeyboardInterrupt):
         return INTERRUPTED, "interrupted"
-    message = " ".join(str(error).split())
+    message = printable(" ".join(str(error).split()))
     if isinstance(error, ChronasError):
         return error.exit_code, f"error: {message}"
     if isinstance(error, OSError) and error.filename is not None:
+        what = printable(f"cannot use {error.filename}: {error.strerror}")
+        return ChronasError.exit_code, f"error: {what}; mend that, or choose another folder"
+    if isinstance(error, MemoryError):
         return (
             ChronasError.exit_code,
-            f"error: cannot use {error.filename}: {error.strerror}; mend that, or choose another folder",
+            "error: this needs more memory than there is: take fewer or smaller things at once",
         )
     return FAULT, f"a fault of chronas, please report it with the output of --debug: {type(error).__name__}: {message}"
 

@@ -14,6 +14,7 @@ from chronas.cli.options import Call
 from chronas.cli.output import write, write_json, write_table
 from chronas.errors import MismatchError, UsageError
 from chronas.files import write_bytes
+from chronas.names import spreadsheet_cell
 from chronas.spaces import Architecture, NetworkSize
 from chronas.tables import (
     BlockTable,
@@ -41,7 +42,7 @@ def query(call: Call[QueryOptions]) -> int:
     files = [file for path in options.tables for file in table_files(path)]
     if files and all(map(is_block_table, files)):
         return _ask_blocks(options, files)
-    tables, _ = load_query(options.tables, options.accuracies)
+    tables, _ = load_query(options.tables, options.accuracies, maximise=options.maximise, minimise=options.minimise)
     asked = _asked(tables, options)
     frame = tables.where(options.where, tables.of(asked) if asked else None)
     if options.pareto:
@@ -55,8 +56,10 @@ def query(call: Call[QueryOptions]) -> int:
     return 0
 
 
-def load_query(paths: tuple[Path, ...], accuracies: Path | None) -> tuple[Query, NetworkSize]:
-    """The query of tables and folders of tables, and their size.
+def load_query(
+    paths: tuple[Path, ...], accuracies: Path | None, **directions: tuple[str, ...]
+) -> tuple[Query, NetworkSize]:
+    """The query of tables and folders of tables, and their size; `directions` are those of `Query`.
 
     Raises:
         UsageError: there is no path, a folder has no table, or a table is one of blocks.
@@ -70,7 +73,7 @@ def load_query(paths: tuple[Path, ...], accuracies: Path | None) -> tuple[Query,
     if not tables:
         raise UsageError("there is no table to ask: give at least one")
     joined = None if accuracies is None else read_accuracies(accuracies, tables[0].space)
-    return Query(tables, joined), tables[0].provenance.size
+    return Query(tables, joined, **directions), tables[0].provenance.size
 
 
 def _asked(query: Query, options: QueryOptions) -> list[Architecture]:
@@ -120,7 +123,7 @@ def _ask_blocks(options: QueryOptions, files: list[Path]) -> int:
     """Answer for given architectures from tables of blocks, which have no rows to choose from."""
     idle = [
         name
-        for name in ("index", "isomorphic", "where", "accuracies", "pareto", "sort", "out")
+        for name in ("index", "isomorphic", "where", "accuracies", "pareto", "maximise", "minimise", "sort", "out")
         if getattr(options, name)
     ]
     if idle or not options.architecture:
@@ -149,7 +152,7 @@ def _save(frame: pl.DataFrame, path: Path) -> None:
     if path.suffix == ".parquet":
         frame.write_parquet(buffer)
     elif path.suffix == ".csv":
-        frame.write_csv(buffer)
+        frame.with_columns(pl.col(pl.String).map_elements(spreadsheet_cell, pl.String)).write_csv(buffer)
     else:
         raise UsageError(f"--out ends in .parquet or .csv, got {path}")
     write_bytes(path, buffer.getvalue())

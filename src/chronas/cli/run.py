@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import shlex
-import sys
 from collections.abc import Mapping
 from dataclasses import asdict
 from pathlib import Path
@@ -11,7 +10,7 @@ from typing import Any
 
 from chronas.cli.flags import ReportOptions, ResumeOptions, RetargetOptions, RunOptions
 from chronas.cli.options import Call, Groups
-from chronas.cli.output import resumable, write, write_json, write_table
+from chronas.cli.output import note, resumable, write, write_json, write_table
 from chronas.devices import DEVICES, device_class
 from chronas.errors import UsageError
 from chronas.predictors import predictor_class
@@ -144,7 +143,7 @@ def retarget(call: Call[RetargetOptions]) -> int:
 
 def finish(own: Run, *, as_json: bool) -> int:
     """Execute a run to its end and show the result; returns 1 if the limit is missed."""
-    sys.stderr.write(f"run folder: {own.folder}\n")
+    note(f"run folder: {own.folder}")
     with resumable(f"chronas resume {shlex.quote(str(own.folder))}"), progress_display() as progress:
         found = execute(own, progress)
     show_answer(own, found, as_json=as_json)

@@ -19,7 +19,15 @@ from numpy.typing import NDArray
 from chronas.errors import DataError, UsageError
 from chronas.networks import space_counts
 from chronas.spaces import Architecture, NetworkSize, Space, live_codes
-from chronas.tables import COST_COLUMNS, CostTable, is_block_table, read_accuracies, shipped_tables, table_files
+from chronas.tables import (
+    COST_COLUMNS,
+    CostTable,
+    is_accuracy,
+    is_block_table,
+    read_accuracies,
+    shipped_tables,
+    table_files,
+)
 from chronas.units import COST_UNITS
 
 MILLION = 1e6
@@ -115,7 +123,7 @@ def load_catalogue(files: tuple[Path, ...] = (), accuracies: Path | None = None)
 
     Args:
         files: tables that chronas wrote, folders of them, and names of bundled tables.
-        accuracies: a Parquet file for `read_accuracies`.
+        accuracies: a file for `read_accuracies`.
 
     Raises:
         DataError: a file is missing or damaged, or a row is not an architecture of its space.
@@ -247,7 +255,7 @@ def accurate(accuracies: pl.DataFrame, rows: Mapping[str, int]) -> list[Quantity
         accuracies, on="architecture", how="left", maintain_order="left"
     )
     rounds, found = np.zeros(len(rows), dtype=np.int64), []
-    for name in (name for name in joined.columns[1:] if "acc" in name and joined[name].count()):
+    for name in (name for name in joined.columns[1:] if is_accuracy(name) and joined[name].count()):
         label = "Accuracy" if name == "accuracy" else f"Accuracy ({name.replace('_', ' ')})"
         values = joined[name].to_numpy()
         found.append(Quantity(label, "", "%", ACCURACY_HINT, values, values, values, rounds, {}, maximise=True))

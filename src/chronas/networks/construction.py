@@ -10,12 +10,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import torch
-from safetensors import SafetensorError
 from safetensors.torch import load as load_safetensors
 from safetensors.torch import save as save_safetensors
 
 from chronas.errors import DataError
 from chronas.files import write_bytes
+from chronas.reading import LARGEST, parse_json, read_within, readable
 
 if TYPE_CHECKING:
     from torch import nn
@@ -57,10 +57,11 @@ def plan(architecture: Architecture, size: NetworkSize, *, auxiliary: bool = Fal
 # Tensors and their metadata in one safetensors file (https://github.com/huggingface/safetensors), without pickle.
 #
 # The other state of a checkpoint (epoch, history, a predictor's scale) is JSON in the file's metadata, so that one
-# atomic rename writes both. A checksum of the tensors' bytes is stored too, because the format itself detects a
-# truncated file but not a flipped bit.
+# atomic rename writes both. A checksum is stored too, because the format itself detects a truncated file but not a
+# flipped bit.
 
-SCHEMA = "chronas.state/1"
+SCHEMA = "chronas.state/2"
+OF_BYTES = "chronas.state/1"  # its checksum is of the tensors' bytes alone; still accepted
 KEY = "chronas"  # one key, because safetensors writes several keys in an order that varies between files
 
 
@@ -79,7 +80,8 @@ def save_state(path: Path, tensors: Mapping[str, torch.Tensor], content: Mapping
         name: tensor.detach().cpu().clone(memory_format=torch.contiguous_format) for name, tensor in tensors.items()
     }
     try:
-        text = json.dumps({"schema": SCHEMA, "crc32": _checksum(plain), "content": dict(content)}, allow_nan=False)
+        known = {"schema": SCHEMA, "crc32": _checksum(plain, dict(content)), "content": dict(content)}
+        text = json.dumps(known, allow_nan=False)
     except (TypeError, ValueError) as error:
         raise DataError(f"cannot write {path}: its content should be JSON with finite numbers ({error})") from error
     write_bytes(path, save_safetensors(plain, {KEY: text}))
@@ -91,38 +93,35 @@ def load_state(path: Path) -> tuple[dict[str, torch.Tensor], dict[str, Any]]:
     Raises:
         DataError: the file is missing, cut off, damaged, or was not written by `save_state`.
     """
-    try:
-        data = path.read_bytes()
-    except OSError as error:
-        raise DataError(f"cannot read {path}: {error.strerror}") from error
-    try:
+    data = read_within(path, LARGEST["weights"])
+    with readable(path, "safetensors file", "make it again or use a copy"):
         tensors = load_safetensors(data)
-    except (SafetensorError, ValueError, KeyError) as error:
-        raise DataError(f"{path} is cut off or no safetensors file ({error}); make it again or use a copy") from error
-    metadata = _metadata(path, data)
-    if metadata.get("schema") != SCHEMA:
+        metadata = _metadata(data)
+    if metadata.get("schema") not in (SCHEMA, OF_BYTES):
         raise DataError(f"{path} should have schema {SCHEMA!r} but has {metadata.get('schema')!r}: use a chronas file")
-    if metadata.get("crc32") != _checksum(tensors):
-        raise DataError(f"{path} is damaged: its tensors do not match their checksum; make it again or use a copy")
+    expected = _checksum(tensors, metadata["content"]) if metadata["schema"] == SCHEMA else _checksum_of_bytes(tensors)
+    if metadata.get("crc32") != expected:
+        raise DataError(f"{path} is damaged: its content does not match its checksum; make it again or use a copy")
     content: dict[str, Any] = metadata["content"]
     return tensors, content
 
 
-def _metadata(path: Path, data: bytes) -> dict[str, Any]:
+def _metadata(data: bytes) -> dict[str, Any]:
     """The metadata that `save_state` wrote into a well-formed safetensors file; empty without such metadata."""
     length = int.from_bytes(data[:8], "little")
-    header: dict[str, dict[str, str]] = json.loads(data[8 : 8 + length])
-    text = (header.get("__metadata__") or {}).get(KEY, "{}")
-    try:
-        metadata = json.loads(text)
-    except ValueError as error:
-        raise DataError(f"{path} is damaged: its content is not valid JSON ({error}); make it again") from error
+    header: dict[str, dict[str, str]] = parse_json(data[8 : 8 + length])
+    metadata = parse_json((header.get("__metadata__") or {}).get(KEY, "{}"))
     return metadata if isinstance(metadata, dict) and isinstance(metadata.get("content"), dict) else {}
 
 
-def _checksum(tensors: Mapping[str, torch.Tensor]) -> str:
-    """CRC-32 of the bytes of contiguous CPU tensors in the order of their names, as 8 hexadecimal digits."""
-    value = 0
+def _checksum(tensors: Mapping[str, torch.Tensor], content: Mapping[str, Any]) -> str:
+    """CRC-32 of the JSON, and of the names, types, shapes and bytes of contiguous CPU tensors, as 8 hex digits."""
+    kinds = [[name, str(tensors[name].dtype), list(tensors[name].shape)] for name in sorted(tensors)]
+    value = zlib.crc32(json.dumps([content, kinds], allow_nan=False).encode())
+    return _checksum_of_bytes(tensors, value)
+
+
+def _checksum_of_bytes(tensors: Mapping[str, torch.Tensor], value: int = 0) -> str:
     for name in sorted(tensors):
         value = zlib.crc32(tensors[name].reshape(-1).view(torch.uint8).numpy().data, value)
     return f"{value:08x}"

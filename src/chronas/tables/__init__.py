@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from chronas.tables.provenance import COST_COLUMNS, Additivity, Check, Provenance, Repeatability
     from chronas.tables.query import Query, parse_condition
     from chronas.tables.remeasure import analytical_table, remeasured
+    from chronas.tables.spreadsheet import is_accuracy
     from chronas.tables.table import CostTable, is_table
 
 __all__ = [
@@ -55,6 +56,7 @@ __all__ = [
     "block_records",
     "compare",
     "expanded",
+    "is_accuracy",
     "is_block_table",
     "is_table",
     "journal_beside",
@@ -87,6 +89,7 @@ __getattr__ = lazily(
         "query": "Query parse_condition",
         "deduplicate": "expanded representatives",
         "remeasure": "analytical_table remeasured",
+        "spreadsheet": "is_accuracy",
         "table": "CostTable is_table",
     },
 )

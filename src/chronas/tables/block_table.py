@@ -17,13 +17,17 @@ from typing import Any
 import numpy as np
 import polars as pl
 from numpy.typing import NDArray
+from pydantic import TypeAdapter
 
 from chronas.errors import DataError, ParseError, UsageError, excerpt, unknown_name
 from chronas.files import upgraded, write_bytes
-from chronas.spaces import Architecture, make_space
+from chronas.names import checked_name
+from chronas.reading import parse_json, readable
+from chronas.spaces import SPACES, Architecture, make_space
 from chronas.tables.parquet import has_metadata, read_parquet
 from chronas.tables.provenance import Additivity, Check, Provenance, Repeatability, device_text
 from chronas.tables.table import CostTable
+from chronas.units import unit_of
 
 BLOCKS_KEY = "chronas.blocks/2"
 EARLIER_KEY = "chronas.blocks/1"  # has other names for some keys; still accepted
@@ -49,16 +53,6 @@ class BlockQuality:
     low_percent: float
     high_percent: float
     checks: tuple[Check, ...] = ()
-
-    @classmethod
-    def of_json(cls, content: Mapping[str, Any]) -> BlockQuality:
-        """The quality from the output of `asdict`; raises TypeError or KeyError for other content."""
-        parts = {
-            "repeatability": Repeatability(**content["repeatability"]),
-            "additivity": Additivity.of_json(content["additivity"]),
-            "checks": tuple(map(Check.of_json, content["checks"])),
-        }
-        return cls(**{**content, **parts})
 
     def interval(self, total: float) -> tuple[float, float]:
         """The interval of 95 % of whole networks with this levelled sum, in the unit of the cost."""
@@ -100,10 +94,19 @@ class BlockOrigin:
 
     @classmethod
     def from_json(cls, text: str) -> BlockOrigin:
-        """The origin from JSON; raises ValueError, TypeError or KeyError for other content."""
-        content = dict(upgraded(json.loads(text)))
-        quality = {name: BlockQuality.of_json(known) for name, known in dict(content.get("quality", {})).items()}
-        return cls(**{**content, "quality": quality})
+        """The origin from JSON.
+
+        Raises:
+            ValueError: it is not JSON, or not the content of an origin.
+            UsageError: there is no such space, or no such data set of the space.
+            DataError: a name cannot be one.
+        """
+        origin = TypeAdapter(cls).validate_python(upgraded(parse_json(text)))
+        if checked_name(origin.space, "space") not in SPACES:
+            raise unknown_name("space", origin.space, SPACES)
+        if origin.dataset not in (sizes := make_space(origin.space).sizes):
+            raise unknown_name("data set", origin.dataset, sizes)
+        return origin
 
 
 class BlockTable:
@@ -126,6 +129,9 @@ class BlockTable:
         wrong = [name for name, dtype in KEYS.items() if frame.schema.get(name) != dtype]
         self.costs = [name for name in frame.columns if name not in KEYS]
         wrong += [name for name in self.costs if frame.schema[name] != pl.Float64() or "." not in name]
+        for name in self.costs if not wrong else ():
+            checked_name(name.rpartition(".")[0], "device")
+            unit_of(name.rpartition(".")[2])
         if wrong or not self.costs:
             raise DataError(f"a table of blocks needs {', '.join(KEYS)} and costs of devices, got {dict(frame.schema)}")
         self.frame, self.origin = frame, origin
@@ -188,11 +194,11 @@ class BlockTable:
             DataError: there is no architecture, or one occurs twice.
         """
         if f"{device}.latency_ms" not in self.costs:
-            raise unknown_name("device", device, [name.partition(".")[0] for name in self.costs])
+            raise unknown_name("device", device, [name.rpartition(".")[0] for name in self.costs])
         if any(one.space.name != self.origin.space for one in architectures):
             raise UsageError(f"the blocks are of {self.origin.space}: give its architectures")
         sums = self.sums(np.array([one.choices for one in architectures], dtype=np.int64).reshape(-1, self.layers))
-        mine = {name: name.partition(".")[2] for name in self.costs if name.startswith(f"{device}.")}
+        mine = {name: name.removeprefix(f"{device}.") for name in self.costs if name.startswith(f"{device}.")}
         frame = (
             sums.select(*mine)
             .rename(mine)
@@ -253,10 +259,10 @@ class BlockTable:
         if metadata.get("chronas.sha256") != _checksum(frame, origin_text):
             raise DataError(f"{path} is damaged: its numbers do not match their checksum; use a copy or make it again")
         try:
-            origin = BlockOrigin.from_json(origin_text)
-        except (ValueError, TypeError, KeyError) as error:
-            raise DataError(f"{path} is damaged: its origin cannot be read ({error})") from error
-        return cls(frame, origin)
+            with readable(path, "table of blocks", "use a copy or make it again"):
+                return cls(frame, BlockOrigin.from_json(origin_text))
+        except UsageError as error:
+            raise DataError(f"{path} is of no space here: {error}") from error
 
 
 def is_block_table(path: Path) -> bool:

@@ -156,7 +156,7 @@ def compare(
     if not 0 < share <= 1:
         raise UsageError(f"a share of architectures is above 0 and at most 1, got {share}")
     if accuracy is not None and not query.more_is_better(accuracy):
-        known = ", ".join(filter(query.more_is_better, query.joined)) or "none: give --accuracies"
+        known = ", ".join(query.accuracies()) or "none: give --accuracies"
         raise UsageError(f"{accuracy} is no column of accuracies; known are {known}")
     columns: dict[str, NDArray[np.float64]] = {name: query.frame[name].to_numpy() for name in query.costs}
     codes = query.space.encode([query.space.parse(text) for text in query.frame["architecture"]])

@@ -11,25 +11,30 @@ are different columns; the user chooses which one a search uses.
 from __future__ import annotations
 
 import hashlib
-import io
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import polars as pl
-from polars.exceptions import PanicException, PolarsError
 
-from chronas.errors import ChronasError, DataError, UsageError, excerpt, reason
-from chronas.spaces import NetworkSize, Space
+from chronas.errors import ChronasError, DataError, UsageError, excerpt
+from chronas.names import file_name
+from chronas.reading import LARGEST, read_within
+from chronas.spaces import Architecture, NetworkSize, Space
 from chronas.tables.provenance import Provenance
+from chronas.tables.spreadsheet import is_accuracy, read_frame
 from chronas.tables.table import CostTable
 from chronas.units import LATENCY, unit_of
 
-TEXTS = ("architecture", "arch_str", "arch")
+TEXTS = ("architecture", "arch_str", "arch")  # names of columns in chronas, and in published files
+INDICES = ("index", "arch_idx")
 UNITS = {"ms": (LATENCY, 1.0), "us": (LATENCY, 1e-3), "mj": ("energy_mj", 1.0), "mib": ("peak_memory_mib", 1.0)}
+LONG_UNITS = {"latency_s": (LATENCY, 1e3), "energy_j": ("energy_mj", 1e3)}  # _s or _J alone may be of anything
+MEGAJOULES = "MJ"  # is not mJ
 KINDS = {LATENCY: "latency", "energy_mj": "energy", "peak_memory_mib": "peak_memory"}
-DEVICE = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.+-]*")
+STATISTIC = re.compile(r"(.*_)?(std|stdev|stddev|sd|sem|stderr|var|ci|low|high|lower|upper)", re.IGNORECASE)
 SAME = 1e-9  # relative; closer costs of one architecture count as one value written twice
 
 
@@ -58,20 +63,37 @@ class ForeignColumn:
         """
         name, _, target = text.rpartition("=")
         device, _, cost = target.rpartition(".")
-        if not name or not DEVICE.fullmatch(device):
+        if not name or not device:
             raise UsageError(f"expected COLUMN=DEVICE.COST like co2=raspi4.carbon_g, got {excerpt(text)}")
         unit_of(cost)
-        return cls(name, device, cost)
+        try:
+            return cls(name, file_name(device, "device"), cost)
+        except DataError as error:
+            raise UsageError(f"--columns {excerpt(text)}: {error}") from error
 
     @classmethod
     def of_name(cls, name: str, device: str) -> ForeignColumn | None:
-        """The column for a name that ends in a unit; `device` if the name has no device. None for other names."""
+        """The column for a name that ends in a unit; `device` if the name has no device.
+
+        None for other names, and for those of statistics such as `raspi4_std_ms`.
+
+        Raises:
+            DataError: the device's name cannot be that of a file.
+        """
         before, _, unit = f"_{name}".rpartition("_")
-        if unit.lower() not in UNITS:
+        ending = next((one for one in LONG_UNITS if f"_{name}".lower().endswith(f"_{one}")), None)
+        if (unit.lower() not in UNITS and ending is None) or unit == MEGAJOULES:
             return None
-        cost, factor = UNITS[unit.lower()]
-        named = before.removesuffix(f"_{KINDS[cost]}").strip("_")
-        return cls(name, named or device, cost, factor)
+        cost, factor = UNITS[unit.lower()] if ending is None else LONG_UNITS[ending]
+        named = before[: -len(KINDS[cost]) - 1] if before.lower().endswith(f"_{KINDS[cost]}") else before
+        if STATISTIC.fullmatch(named.strip("_")):
+            return None
+        device = named.strip("_") or device
+        try:
+            return cls(name, file_name(device, "device"), cost, factor)
+        except DataError as error:
+            advice = f"or name it by --columns {excerpt(f'{name}=NAME.{cost}')}"
+            raise DataError(f"{error} in the column {excerpt(name)}, {advice}") from error
 
 
 @dataclass(frozen=True)
@@ -124,20 +146,20 @@ class ForeignTable:
 
 
 def read_foreign(path: Path, space: Space, columns: Sequence[ForeignColumn] = ()) -> ForeignTable:
-    """Read a CSV (`.csv`) or a Parquet file.
+    """Read a CSV or a Parquet file, see `read_frame`.
 
     Args:
         path: the file.
         space: space of the architectures.
-        columns: columns to read; by default all whose names end in ms, us, mJ or MiB.
+        columns: columns to read; by default all whose names end in ms, us, mJ, MiB, latency_s or energy_J.
 
     Raises:
         DataError: the file is missing or damaged, has no architectures or no costs, has an architecture that is not in
             the space or whose text and index differ, or has one twice with different costs.
         UsageError: two columns are the same cost of one device, or the file lacks a column.
     """
-    content = _content(path)
-    frame = _frame(path, content)
+    content = read_within(path, LARGEST["table"])
+    frame = read_frame(path)
     names = [name for name, kind in frame.schema.items() if kind.is_numeric() and name not in INDICES]
     found = columns or [column for name in names if (column := ForeignColumn.of_name(name, path.stem)) is not None]
     _check_columns(path, frame, found)
@@ -148,26 +170,6 @@ def read_foreign(path: Path, space: Space, columns: Sequence[ForeignColumn] = ()
         known = known.with_columns(index=pl.Series([space.index(space.parse(text)) for text in known["architecture"]]))
     source = f"{path.name}, sha256 {hashlib.sha256(content).hexdigest()[:16]}"
     return ForeignTable(known, tuple(found), [name for name in names if name not in {c.name for c in found}], source)
-
-
-def _content(path: Path) -> bytes:
-    try:
-        return path.read_bytes()
-    except OSError as error:
-        raise DataError(f"cannot read {path}: {error.strerror or error}") from error
-
-
-def _frame(path: Path, content: bytes) -> pl.DataFrame:
-    is_csv = path.suffix.lower() == ".csv"
-    try:
-        file = io.BytesIO(content)
-        frame = pl.read_csv(file, infer_schema_length=None) if is_csv else pl.read_parquet(file)
-    except (PolarsError, PanicException) as error:
-        kind, why = "CSV" if is_csv else "Parquet", reason(error)
-        raise DataError(f"{path} is cut off or no {kind} file ({why}): write it again or use a copy") from error
-    if frame.is_empty():
-        raise DataError(f"{path} should have a row for each architecture, got none")
-    return frame
 
 
 def _check_columns(path: Path, frame: pl.DataFrame, columns: Sequence[ForeignColumn]) -> None:
@@ -192,10 +194,10 @@ def _architectures(path: Path, frame: pl.DataFrame, space: Space) -> pl.Series:
     """The text form of each row's architecture."""
     text = next((name for name in TEXTS if frame.schema.get(name) == pl.String()), None)
     index = next((name for name in INDICES if name in frame.columns and frame.schema[name].is_integer()), None)
-    by_text = None if text is None else _parsed(path, frame[text], space.parse)
+    by_text = None if text is None else _parsed(path, frame[text], space, space.parse)
     by_index = None
     if index is not None and (by_text is None or space.index(space.parse(by_text[0])) is not None):
-        by_index = _parsed(path, frame[index], space.from_index)
+        by_index = _parsed(path, frame[index], space, space.from_index)
     for row, (one, two) in enumerate(zip(by_text or (), by_index or (), strict=False), start=1):
         if one != two:
             raise DataError(f"{path}: row {row} has {index} of {two}, but {text} of {one}: correct one of them")
@@ -206,8 +208,7 @@ def _architectures(path: Path, frame: pl.DataFrame, space: Space) -> pl.Series:
     return pl.Series("architecture", found, dtype=pl.String())
 
 
-def _parsed(path: Path, values: pl.Series, parse: object) -> list[str]:
-    assert callable(parse)
+def _parsed(path: Path, values: pl.Series, space: Space, parse: Callable[[Any], Architecture]) -> list[str]:
     found = []
     for row, value in enumerate(values, start=1):
         if value is None:
@@ -215,7 +216,7 @@ def _parsed(path: Path, values: pl.Series, parse: object) -> list[str]:
         try:
             found.append(str(parse(value)))
         except ChronasError as error:
-            raise DataError(f"{path}: row {row}: {error}") from error
+            raise DataError(f"{path} is not of {space.name}: row {row}: {error}") from error
     return found
 
 
@@ -246,60 +247,33 @@ def _check(values: pl.Series, column: ForeignColumn) -> None:
         raise DataError(f"{column.name} is {numbers[0]} for all {len(numbers)} architectures: it holds no information")
 
 
-TEXT_COLUMNS = ("architecture", "arch_str")  # names of these columns in chronas, and in published files
-INDICES = ("index", "arch_idx")
-
-
 def read_accuracies(path: Path, space: Space) -> pl.DataFrame:
     """A frame of `architecture` and all other numeric columns, as Float64 with null for missing values.
 
-    Architectures are given as text (`architecture` or `arch_str`) or by official index (`index` or `arch_idx`). A
-    column with "acc" in its name is an accuracy in percent.
+    Architectures are given as in `read_foreign`. A column whose name has a word such as acc, accuracy or top1 is an
+    accuracy in percent; if none of its values is above 1, they are shares, and become percent.
 
     Args:
-        path: a Parquet file.
+        path: a CSV or Parquet file, see `read_frame`.
         space: space of the architectures.
 
     Raises:
         DataError: the file is missing or damaged, has no architectures, has one twice, has one that is not in the
             space, has no numbers, or has an accuracy outside 0..100.
     """
-    try:
-        frame = pl.read_parquet(io.BytesIO(path.read_bytes()))
-    except OSError as error:
-        raise DataError(f"cannot read {path}: {error.strerror or error}") from error
-    except (PolarsError, PanicException) as error:
-        why = reason(error)
-        raise DataError(f"{path} is cut off or no Parquet file ({why}): use a copy") from error
-    names = [name for name, kind in frame.schema.items() if kind.is_numeric() and name not in INDICES]
-    texts = _texts(frame, path, space)
+    frame = read_frame(path)
+    names = [name for name, kind in frame.schema.items() if kind.is_numeric() and name not in (*TEXTS, *INDICES)]
+    if not names:
+        raise DataError(f"{path} should have numbers beside architectures, got {', '.join(frame.columns)}")
     numbers = frame.select(pl.col(names).cast(pl.Float64).fill_nan(None))
-    if not names or texts.is_duplicated().any() or texts.null_count():
-        raise DataError(
-            f"{path} should have each architecture once, and numbers beside it, got {', '.join(frame.columns)}"
-        )
-    for name in (name for name in names if "acc" in name):
+    for name in filter(is_accuracy, names):
         wrong = numbers.filter(~pl.col(name).is_between(0, 100))
         if len(wrong):
             raise DataError(f"{path}: {name} should be percent from 0 to 100, got {wrong[name][0]} ({len(wrong)} such)")
+        if (numbers[name].max() or 0.0) <= 1:  # type: ignore[operator]  # a column of floats
+            numbers = numbers.with_columns(pl.col(name) * 100)
+    texts = _architectures(path, frame, space)
+    if texts.is_duplicated().any():
+        twice = texts.filter(texts.is_duplicated())[0]
+        raise DataError(f"{path} should have each architecture once, but {twice} is in several rows: keep one")
     return numbers.select(texts, *names)
-
-
-def _texts(frame: pl.DataFrame, path: Path, space: Space) -> pl.Series:
-    """The text form of each row's architecture."""
-    text = next((name for name in TEXT_COLUMNS if frame.schema.get(name) == pl.String()), None)
-    index = next((name for name in INDICES if name in frame.columns and frame.schema[name].is_integer()), None)
-    try:
-        if text is not None:
-            if len(frame):
-                space.parse(frame[text][0] or "")  # the rest is matched by text
-            return frame[text].alias("architecture")
-        if index is not None:
-            return pl.Series(
-                "architecture", [str(space.from_index(number)) for number in frame[index]], dtype=pl.String
-            )
-    except (ChronasError, TypeError) as error:
-        raise DataError(f"{path} is not of {space.name}: {error}") from error
-    raise DataError(
-        f"{path} should give architectures by {' or '.join((*TEXT_COLUMNS, *INDICES))}, got {', '.join(frame.columns)}"
-    )

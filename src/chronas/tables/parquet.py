@@ -7,12 +7,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import polars as pl
-from polars.exceptions import PanicException, PolarsError
 
-from chronas.errors import DataError, MissingExtraError, reason
+from chronas.errors import DataError, MissingExtraError
+from chronas.reading import LARGEST, read_within, readable, require_file
 
 if TYPE_CHECKING:
     import pandas
+
+LARGEST_CELLS = 50_000_000
 
 
 def read_parquet(path: Path) -> tuple[pl.DataFrame, dict[str, str]]:
@@ -21,21 +23,30 @@ def read_parquet(path: Path) -> tuple[pl.DataFrame, dict[str, str]]:
     Raises:
         DataError: the file is missing, truncated or not a Parquet file.
     """
-    try:
-        content = path.read_bytes()
+    content = read_within(path, LARGEST["table"])
+    with readable(path, "Parquet file", "make it again or use a copy"):
+        require_fitting(pl.scan_parquet(io.BytesIO(content)), path)
         return pl.read_parquet(io.BytesIO(content)), pl.read_parquet_metadata(io.BytesIO(content))
-    except OSError as error:
-        raise DataError(f"cannot read {path}: {error.strerror or error}") from error
-    except (PolarsError, PanicException) as error:
-        why = reason(error)
-        raise DataError(f"{path} is cut off or no Parquet file ({why}): make it again or use a copy") from error
+
+
+def require_fitting(lazy: pl.LazyFrame, path: Path) -> None:
+    """Check that a frame has at most `LARGEST_CELLS` cells, before it is read.
+
+    Raises:
+        DataError: it has more; a few kilobytes of a Parquet file can stand for any number of equal values.
+    """
+    rows, columns = lazy.select(pl.len()).collect().item(), len(lazy.collect_schema())
+    if rows * columns > LARGEST_CELLS:
+        raise DataError(f"{path} has {rows:,} rows of {columns} columns, and at most {LARGEST_CELLS:,} cells are read")
 
 
 def has_metadata(path: Path, key: str) -> bool:
     """Whether a file is a Parquet file whose metadata has a key."""
     try:
-        return key in pl.read_parquet_metadata(path)
-    except (OSError, PolarsError, PanicException):
+        require_file(path, LARGEST["table"])
+        with readable(path, "Parquet file", ""):
+            return key in pl.read_parquet_metadata(path)
+    except DataError:
         return False
 
 

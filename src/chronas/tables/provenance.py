@@ -14,10 +14,12 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import polars as pl
 from numpy.typing import ArrayLike
-from pydantic import ValidationError
+from pydantic import TypeAdapter
 
-from chronas.errors import DataError
+from chronas.errors import ChronasError, DataError, reason
 from chronas.files import upgraded
+from chronas.names import checked_name
+from chronas.reading import parse_json
 from chronas.spaces import NetworkSize
 from chronas.units import LATENCY, unit_of
 
@@ -100,11 +102,6 @@ class Check:
     level_percent: float
     background_cores: float | None
 
-    @classmethod
-    def of_json(cls, content: Mapping[str, Any]) -> Check:
-        """The check from the output of `asdict`; raises TypeError or KeyError for other content."""
-        return cls(**{**content, "agreement": Repeatability(**content["agreement"])})
-
     def __str__(self) -> str:
         text = f"{self.agreement}, level {self.level_percent:+.2g} %, "
         return f"{text}{self.agreement.networks} networks after {self.hours_after:.1f} h"
@@ -123,11 +120,6 @@ class Additivity:
     agreement: Repeatability
     error_percent: float
     level_percent: float
-
-    @classmethod
-    def of_json(cls, content: Mapping[str, Any]) -> Additivity:
-        """The additivity from the output of `asdict`; raises TypeError or KeyError for other content."""
-        return cls(**{**content, "agreement": Repeatability(**content["agreement"])})
 
     @property
     def factor(self) -> float:
@@ -192,21 +184,22 @@ class Provenance:
         Raises:
             DataError: the text is not JSON, lacks a field, or has a field of another type.
         """
+        needed = [entry.name for entry in fields(cls) if entry.name not in LATER]
         try:
-            content = upgraded(json.loads(text))
-            content["size"] = NetworkSize.model_validate(content["size"])
-            content["checks"] = tuple(map(Check.of_json, content.get("checks", [])))
-            if content.get("additivity") is not None:
-                content["additivity"] = Additivity.of_json(content["additivity"])
-            known = [entry.name for entry in fields(cls) if entry.name not in LATER or entry.name in content]
-            provenance = cls(**{name: content[name] for name in known})
-            if not isinstance(provenance.space, str):
-                raise TypeError(f"space should be a name, got {provenance.space!r}")
-            return provenance
-        except (ValueError, KeyError, TypeError, ValidationError) as error:
+            content = upgraded(parse_json(text))
+            missing = [name for name in needed if name not in content]
+            if missing:
+                raise ValueError(f"it lacks {', '.join(missing)}")
+            provenance = TypeAdapter(cls).validate_python(content)
+            checked_name(provenance.device.get("name"), "device")
+            checked_name(provenance.space, "space")
+            for cost in (provenance.cost, *provenance.sources):
+                unit_of(cost)
+        except (ValueError, TypeError, AttributeError, ChronasError) as error:
             raise DataError(
-                f"the provenance should be an object of {[f.name for f in fields(cls)]}: {error}"
+                f"the provenance should be an object of {[f.name for f in fields(cls)]}: {reason(error)}"
             ) from error
+        return provenance
 
 
 # ----

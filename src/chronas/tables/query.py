@@ -21,9 +21,10 @@ from chronas.errors import MismatchError, ParseError, UsageError, excerpt, unkno
 from chronas.pareto import non_dominated
 from chronas.spaces import Architecture, Space
 from chronas.tables.cost_record import CostRecord, record_columns
+from chronas.tables.spreadsheet import is_accuracy, more_is_better
 from chronas.tables.table import CostTable
 
-CONDITION = re.compile(r"\s*([^\s<>=!]+)\s*(<=|>=|==|!=|<|>)\s*([-+]?[0-9]+(?:\.[0-9]*)?(?:[eE][-+]?[0-9]+)?)\s*")
+CONDITION = re.compile(r"\s*(\S.*?)\s*(<=|>=|==|!=|<|>)\s*([-+]?[0-9]+(?:\.[0-9]*)?(?:[eE][-+]?[0-9]+)?)\s*")
 LONGEST_TEXT = 1024
 KEYS = ("index", "architecture")
 
@@ -39,15 +40,24 @@ class Query:
         joined: names of the joined columns.
     """
 
-    def __init__(self, tables: Sequence[CostTable], joined: pl.DataFrame | None = None) -> None:
+    def __init__(
+        self,
+        tables: Sequence[CostTable],
+        joined: pl.DataFrame | None = None,
+        *,
+        maximise: Sequence[str] = (),
+        minimise: Sequence[str] = (),
+    ) -> None:
         """Join the tables.
 
         Args:
             tables: tables of one space and size.
             joined: other columns of architectures, such as those of `read_accuracies`; the first is `architecture`.
+            maximise: columns of which more is better, whatever their names say; names as in `where`.
+            minimise: columns of which less is better.
 
         Raises:
-            UsageError: there is no table.
+            UsageError: there is no table, or no column of such a name.
             MismatchError: the tables have several spaces or sizes.
         """
         if not tables:
@@ -72,6 +82,7 @@ class Query:
             self.frame = self.frame.join(joined, on="architecture", how="left", maintain_order="left")
         self.joined = [name for name in self.frame.columns if name not in {*KEYS, *self.costs}]
         self._numbers = {text: number for number, text in enumerate(rows["architecture"])}
+        self._told = {self.column(name): True for name in maximise} | {self.column(name): False for name in minimise}
 
     def records(self, architecture: Architecture | str) -> list[CostRecord]:
         """All costs of an architecture, in the order of tables.
@@ -127,7 +138,7 @@ class Query:
         return frame
 
     def pareto(self, names: Sequence[str], frame: pl.DataFrame | None = None) -> pl.DataFrame:
-        """The rows that no other row beats in all of these columns; accuracies are maximised, all else is minimised.
+        """The rows that no other row beats in all of these columns, each in its better direction, see `direction`.
 
         Rows without a value in one of the columns are left out.
 
@@ -136,18 +147,29 @@ class Query:
             frame: rows of `frame` to choose among; None means all.
 
         Raises:
-            UsageError: there are fewer than two columns, or one does not exist.
+            UsageError: there are fewer than two columns, one does not exist, or one's direction is unknown.
         """
         if len(names) < 2:
             raise UsageError(f"a Pareto front is of at least two columns, got {', '.join(names) or 'none'}")
         columns = [self.column(name) for name in names]
+        unknown = [name for name in columns if self.direction(name) is None]
+        if unknown:
+            raise UsageError(f"whether more of {unknown[0]} is better is unknown: give it by --maximise or --minimise")
         known = (self.frame if frame is None else frame).drop_nulls(columns)
         signs = [-1.0 if self.more_is_better(name) else 1.0 for name in columns]
         return known.filter(non_dominated(known.select(columns).to_numpy().astype(np.float64) * signs))
 
+    def direction(self, name: str) -> bool | None:
+        """Whether more of a column is better: False for costs; by its name for joined columns, None if unknown."""
+        return self._told.get(name, more_is_better(name) if name in self.joined else False)
+
     def more_is_better(self, name: str) -> bool:
-        """Whether a column is an accuracy: a joined column with "acc" in its name."""
-        return name in self.joined and "acc" in name
+        """Whether more of a column is known to be better."""
+        return self.direction(name) is True
+
+    def accuracies(self) -> list[str]:
+        """The joined columns that are accuracies in percent."""
+        return list(filter(is_accuracy, self.joined))
 
     def column(self, name: str) -> str:
         """The full name of a numeric column.

@@ -21,7 +21,8 @@ from numpy.typing import NDArray
 from chronas.errors import ChronasError, DataError, MismatchError
 from chronas.files import write_bytes
 from chronas.progress import Displayed
-from chronas.spaces import Architecture, NetworkSize, Space, space_of_file, space_source
+from chronas.reading import readable
+from chronas.spaces import SPACES, Architecture, NetworkSize, Space, space_of_file, space_source
 from chronas.tables.parquet import has_metadata, read_parquet, to_pandas
 from chronas.tables.provenance import (
     COLUMNS,
@@ -49,6 +50,7 @@ MEASURED_AS = "measured_as"  # the architecture that was measured for a row, if 
 PROVENANCE_KEY = "chronas.provenance/2"
 EARLIER_KEY = "chronas.provenance/1"  # has other names for some keys; still accepted
 CHECKSUM_KEY = "chronas.sha256"
+CHECKED = 64  # rows of a file whose architectures are parsed when it is read; all are parsed where they are used
 RENAMED_COLUMNS = {"energy_foreign_cores": "energy_background_cores"}  # of tables of earlier versions
 
 
@@ -194,11 +196,13 @@ class CostTable(Displayed):
         if provenance is None:
             raise DataError(f"{path} has no provenance ({PROVENANCE_KEY}): it is no table of chronas, import it first")
         try:
-            table = cls(frame.rename(RENAMED_COLUMNS, strict=False), Provenance.from_json(provenance), space)
+            with readable(path, "table of costs", "use a copy or make it again"):
+                table = cls(frame.rename(RENAMED_COLUMNS, strict=False), Provenance.from_json(provenance), space)
         except DataError as error:
             raise DataError(f"{path} is damaged: {error}") from error
         if metadata.get(CHECKSUM_KEY) != _checksum(table, provenance, frame.columns):
             raise DataError(f"{path} is damaged: its numbers do not match their checksum; use a copy or make it again")
+        table.check_some_architectures()
         return table
 
     def save(self, path: Path) -> None:
@@ -295,6 +299,16 @@ class CostTable(Displayed):
             return [space.parse(text) for text in self.frame["architecture"]]
         except ChronasError as error:
             raise DataError(f"a row of the table is no architecture of {space.name}: {error}") from error
+
+    def check_some_architectures(self) -> None:
+        """Check that `CHECKED` rows, spread over the table, are architectures of its space, if that is known here.
+
+        Raises:
+            DataError: one is not.
+        """
+        if self._space is not None or self.provenance.space in SPACES:
+            rows = np.unique(np.linspace(0, len(self) - 1, CHECKED).astype(np.int64))
+            self.like(self.frame[rows]).architectures()
 
     def costs(self) -> NDArray[np.float64]:
         """The table's cost of each architecture [N], in the unit at the end of its column's name."""

@@ -19,21 +19,10 @@ from typing import Any
 import numpy as np
 
 from chronas.errors import DataError
+from chronas.reading import LARGEST, read_within, readable
+from chronas.tables.pickle_bounds import require_bounded
 
 NUMBERS = {kind + size for kind, sizes in (("f", "248"), ("i", "1248"), ("u", "1248")) for size in sizes} | {"b1"}
-BROKEN = (  # errors of Unpickler on a stream that is truncated, damaged or not a pickle
-    pickle.UnpicklingError,
-    EOFError,
-    AttributeError,
-    ImportError,
-    IndexError,
-    KeyError,
-    TypeError,
-    ValueError,
-    OverflowError,
-    MemoryError,
-    RecursionError,
-)
 Maker = Callable[..., Any]
 
 
@@ -43,16 +32,13 @@ def read_pickle(path: Path) -> Any:
     Raises:
         DataError: the file is missing, truncated or not a pickle, or has anything but plain values and arrays.
     """
+    content = read_within(path, LARGEST["pickle"])
     try:
-        content = path.read_bytes()
-    except OSError as error:
-        raise DataError(f"cannot read {path}: {error.strerror}") from error
-    try:
-        return _Unpickler(io.BytesIO(content)).load()
+        with readable(path, "pickle of plain values", "get it again"):
+            require_bounded(content)
+            return _Unpickler(io.BytesIO(content)).load()
     except DataError as error:
-        raise DataError(f"{path} {error}") from error
-    except BROKEN as error:
-        raise DataError(f"{path} is damaged or no pickle of plain values ({error}): get it again") from error
+        raise error if str(path) in str(error) else DataError(f"{path} {error}") from error
 
 
 class _Standin:
