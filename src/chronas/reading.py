@@ -29,6 +29,7 @@ LARGEST = {  # bytes of a file
     "weights": 8192 * MIB,
     "image": 256 * MIB,
     "csv": 256 * MIB,
+    "journal": 16384 * MIB,
 }
 ENCODINGS = {codecs.BOM_UTF8: "utf-8-sig", codecs.BOM_UTF16_LE: "utf-16", codecs.BOM_UTF16_BE: "utf-16"}
 SEPARATORS = ",;\t"

@@ -19,6 +19,7 @@ from chronas.devices import make_device
 from chronas.devices.simulated import IDLE_MW, Simulated, SimulatedConfig
 from chronas.errors import DataError, DeviceError, MismatchError, UsageError
 from chronas.measurement import COSTS, CampaignState, Plan, read_journal, run_campaign
+from chronas.measurement.rows import seal
 from chronas.spaces import NetworkSize, make_space
 from chronas.units import MeasuredCost
 
@@ -157,7 +158,10 @@ def test_readings_of_another_sensor_are_not_mixed_in(tmp_path: Path) -> None:
     path = tmp_path / "journal.sqlite"
     measure(path)
     with sqlite3.connect(path) as connection:
-        connection.execute("UPDATE meter SET source = 'rapl: CPU package-0' WHERE cost = 'energy_mj'")
+        row = ("energy_mj", "rapl: CPU package-0")
+        connection.execute(
+            "UPDATE meter SET source = ?, seal = ? WHERE cost = 'energy_mj'", (row[1], seal("meter", row))
+        )
     connection.close()
     with pytest.raises(MismatchError, match="energy_mj of .* was measured by rapl: CPU package-0, here is simulated"):
         measure(path)

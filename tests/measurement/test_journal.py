@@ -10,7 +10,10 @@ import sys
 from pathlib import Path
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
+from chronas.devices import Model, Runner
 from chronas.devices.simulated import Simulated, SimulatedConfig
 from chronas.errors import DataError, UsageError
 from chronas.measurement import Header, Journal, Plan, read_journal, run_campaign
@@ -85,6 +88,107 @@ def test_rows_that_make_no_sense_are_refused(statement: str, copy: Path) -> None
         read_journal(copy)
 
 
+CHANGES = {
+    "measurement": ("round", "start_s", "end_s", "samples_ms", "architecture"),
+    "reference": ("block", "round", "place", "start_s", "end_s", "samples_ms", "background_cores", "priority"),
+    "network": ("position", "block", "architecture"),
+    "header": ("key", "value"),
+    "meter": ("cost", "source"),
+    "reading": ("cost", "architecture", "round", "start_s", "end_s", "value", "beside"),
+}
+
+
+@pytest.fixture(scope="module")
+def with_energy(sound: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    path = tmp_path_factory.mktemp("energy") / "journal.sqlite"
+    shutil.copy(sound, path)
+    run_campaign(DEVICE, SIZE, SPACE.sample(2, seed=0), PLAN, path, costs=["energy_mj"])
+    return path
+
+
+@pytest.mark.parametrize(("table", "column"), [(table, column) for table in CHANGES for column in CHANGES[table]])
+def test_a_changed_value_is_refused_by_the_name_of_its_row(
+    table: str, column: str, with_energy: Path, tmp_path: Path
+) -> None:
+    path = tmp_path / "journal.sqlite"
+    shutil.copy(with_energy, path)
+    with sqlite3.connect(path) as connection:
+        (value,) = connection.execute(f"SELECT {column} FROM {table} ORDER BY rowid DESC LIMIT 1").fetchone()
+        changed = (
+            value.replace("1", "7", 1) + ("" if "1" in value else " ") if isinstance(value, str) else (value or 0) + 64
+        )
+        newest = f"rowid = (SELECT max(rowid) FROM {table})"
+        connection.execute(f"UPDATE {table} SET {column} = ? WHERE {newest}", (changed,))
+    connection.close()
+    with pytest.raises(DataError, match=f"the row of .* in {table} was changed"):
+        read_journal(path)
+
+
+@settings(max_examples=120, deadline=None)
+@given(place=st.floats(0, 1, exclude_max=True), bit=st.integers(0, 7))
+def test_a_flipped_bit_is_refused_or_changes_nothing(
+    sound: Path, tmp_path_factory: pytest.TempPathFactory, place: float, bit: int
+) -> None:
+    path = tmp_path_factory.mktemp("flipped") / "journal.sqlite"
+    content = bytearray(sound.read_bytes())
+    content[int(place * len(content))] ^= 1 << bit
+    path.write_bytes(content)
+    try:
+        found = read_journal(path)
+    except DataError:
+        return
+    wanted = read_journal(sound)
+    assert found.header == wanted.header and found.blocks == wanted.blocks
+    for text, rounds in found.samples_ms.items():
+        assert rounds.items() <= wanted.samples_ms[text].items()
+    assert found.references.items() <= wanted.references.items()
+
+
+ENDLESS = "WITH RECURSIVE n(x) AS (SELECT 1 UNION ALL SELECT x + 1 FROM n) SELECT x AS key, x AS value FROM n"
+
+
+@pytest.mark.parametrize(
+    "statement",
+    [
+        f"CREATE VIEW header AS {ENDLESS}",
+        "CREATE TRIGGER late AFTER INSERT ON network BEGIN DELETE FROM network; END",
+    ],
+)
+def test_a_journal_that_would_run_something_is_refused(statement: str, copy: Path) -> None:
+    with sqlite3.connect(copy) as connection:
+        if "VIEW" in statement:
+            connection.execute("DROP TABLE header")
+        connection.execute(statement)
+    connection.close()
+    with pytest.raises(DataError, match="it has the (view header|trigger late)"):
+        read_journal(copy)
+
+
+@pytest.mark.parametrize("way", ["deleted", "moved", "replaced"])
+def test_a_journal_that_vanishes_ends_the_campaign_at_once(way: str, tmp_path: Path) -> None:
+    path, rounds = tmp_path / "runs" / "journal.sqlite", []
+
+    class Vanishing(Simulated):
+        def _prepare(self, model: Model) -> Runner:
+            rounds.append(model)
+            if len(rounds) == 4:
+                shutil.move(path.parent, tmp_path / "elsewhere")
+            if len(rounds) == 4 and way == "replaced":
+                path.parent.mkdir()
+                path.write_bytes(b"another")
+            if len(rounds) == 4 and way == "deleted":
+                shutil.rmtree(tmp_path / "elsewhere")
+            return super()._prepare(model)
+
+    with pytest.raises(DataError, match=r"was moved, deleted or replaced while it was written: nothing more"):
+        run_campaign(Vanishing(SimulatedConfig()), SIZE, SPACE.sample(12, seed=0), PLAN, path)
+    assert len(rounds) == 13, "only the reference and the first block were prepared"
+    if way == "moved":
+        shutil.move(tmp_path / "elsewhere", path.parent)
+        measure(path)
+        assert len(read_journal(path).latencies()) == 12
+
+
 def test_other_files_are_no_journal(tmp_path: Path) -> None:
     (tmp_path / "text.sqlite").write_text("not a database " * 1000)
     with pytest.raises(DataError, match="is damaged or no chronas journal"):
@@ -102,7 +206,7 @@ def test_a_journal_of_another_schema_is_refused(copy: Path) -> None:
     with sqlite3.connect(copy) as connection:
         connection.execute("UPDATE header SET value = 'chronas.journal/99' WHERE key = 'schema'")
     connection.close()
-    with pytest.raises(DataError, match=r"schema 'chronas.journal/3' but has 'chronas.journal/99'"):
+    with pytest.raises(DataError, match=r"schema 'chronas.journal/4' but has 'chronas.journal/99'"):
         read_journal(copy)
 
 
@@ -117,7 +221,7 @@ def test_one_process_writes_and_others_read(copy: Path) -> None:
 
 
 def test_a_round_cannot_be_written_twice(copy: Path) -> None:
-    with Journal(copy, Header.of(SPACE, SIZE, DEVICE, PLAN)) as journal, pytest.raises(sqlite3.IntegrityError):
+    with Journal(copy, Header.of(SPACE, SIZE, DEVICE, PLAN)) as journal, pytest.raises(DataError, match="UNIQUE"):
         journal.add(journal.state.networks[0], 0, 0.0, 1.0, [1.0] * 10)
 
 

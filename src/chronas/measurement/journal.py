@@ -1,8 +1,9 @@
 """The journal of a campaign: an SQLite file on a local disk with one row for each round, written as it is measured.
 
 It uses write-ahead logging (WAL) and one transaction for each row, so a process killed at any moment leaves whole rows.
-A new journal is created by one rename and already has its header. Commits do not wait for the disk (synchronous =
-NORMAL): a power cut can lose the last rows, never the file. A lock next to the file admits one writer; others may read.
+A new journal is created by one rename and already has its header. Each row is sealed, see `rows`. Commits do not wait
+for the disk (synchronous = NORMAL): a power cut can lose the last rows, never the file. A lock next to the file admits
+one writer; others may read.
 https://www.sqlite.org/wal.html
 """
 
@@ -14,45 +15,18 @@ from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, closing, contextmanager
 from pathlib import Path
 from types import TracebackType
+from typing import Any
 
 from filelock import FileLock, Timeout
 
 from chronas.errors import DataError, MismatchError, UsageError, reason
 from chronas.measurement.meter import Reading
-from chronas.measurement.state import (
-    BEFORE_DRIFT,
-    BEFORE_RENAMING,
-    READING_ROWS,
-    READING_TABLES,
-    SCHEMA,
-    CampaignState,
-    Header,
-    Readings,
-    ReferenceRound,
-    readings_of,
-)
+from chronas.measurement.rows import READING_TABLES, SCHEMA, SCHEMAS, SEAL, TABLES, insert, select
+from chronas.measurement.state import CampaignState, Header, Readings, ReferenceRound, readings_of
+from chronas.reading import LARGEST, require_file
 
 UNDECODABLE = "Could not decode to UTF-8"  # sqlite3 calls it an operational error
-TABLES = """
-CREATE TABLE header (key TEXT PRIMARY KEY, value TEXT NOT NULL);
-CREATE TABLE network (position INTEGER PRIMARY KEY, block INTEGER NOT NULL, architecture TEXT NOT NULL UNIQUE);
-CREATE TABLE measurement (
-    architecture TEXT NOT NULL, round INTEGER NOT NULL,
-    start_s REAL NOT NULL, end_s REAL NOT NULL, samples_ms TEXT NOT NULL,
-    PRIMARY KEY (architecture, round)
-);
-CREATE TABLE reference (
-    block INTEGER NOT NULL, round INTEGER NOT NULL, place INTEGER NOT NULL,
-    start_s REAL NOT NULL, end_s REAL NOT NULL, samples_ms TEXT NOT NULL, background_cores REAL, priority TEXT NOT NULL,
-    PRIMARY KEY (block, round, place)
-);
-"""
-COLUMNS = "SELECT block, round, place, start_s, end_s, samples_ms"
-REFERENCES = {
-    SCHEMA: f"{COLUMNS}, background_cores, priority FROM reference ORDER BY start_s",
-    BEFORE_RENAMING: f"{COLUMNS}, foreign_cores, priority FROM reference ORDER BY start_s",
-    BEFORE_DRIFT: f"{COLUMNS}, NULL, 'normal' FROM reference ORDER BY start_s",
-}
+ABOUT_CONTENT = ("no such table", "no such column", "malformed", UNDECODABLE)  # other operational errors: the disk's
 
 
 class Journal:
@@ -76,7 +50,7 @@ class Journal:
             held.enter_context(_locked(path))
             if not path.exists():
                 _create(path, header)
-            self.state = read_journal(path)
+            self.state, self._schema = _read(path)
             differences = self.state.header.differences(header)
             if differences:
                 advice = "use the same settings, or another journal"
@@ -85,6 +59,7 @@ class Journal:
                 self._connection = held.enter_context(closing(_connect(path)))
                 self._connection.execute("PRAGMA journal_mode = WAL")
                 self._connection.execute("PRAGMA synchronous = NORMAL")
+            self._file = path.stat().st_ino
             self._held = held.pop_all()
 
     def __enter__(self) -> Journal:
@@ -94,6 +69,26 @@ class Journal:
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> None:
         self._held.close()
+
+    def _insert(self, table: str, rows: Sequence[Sequence[Any]]) -> None:
+        """Write rows in one transaction.
+
+        Raises:
+            DataError: the file is gone or another one has its name; SQLite would go on writing where nobody finds it.
+        """
+        if _inode(self.path) != self._file:
+            raise DataError(
+                f"{self.path} was moved, deleted or replaced while it was written: nothing more is measured; bring it "
+                f"back and run the same again, or run it again as it is to begin anew"
+            )
+        with _clear_errors(self.path):
+            self._connection.execute("BEGIN IMMEDIATE")
+            try:
+                insert(self._connection, table, rows, sealed=self._schema == SCHEMA)
+            except BaseException:
+                self._connection.execute("ROLLBACK")
+                raise
+            self._connection.execute("COMMIT")
 
     def ask(self, architectures: Sequence[str]) -> None:
         """Add the networks that the journal does not have yet, in new blocks.
@@ -105,11 +100,8 @@ class Journal:
         new = [text for text in architectures if text not in known]
         size, first = self.state.header.plan.block, len(self.state.blocks)
         blocks = [new[start : start + size] for start in range(0, len(new), size)]
-        rows = [(first + number, text) for number, block in enumerate(blocks) for text in block]
-        with _clear_errors(self.path):
-            self._connection.execute("BEGIN IMMEDIATE")
-            self._connection.executemany("INSERT INTO network (block, architecture) VALUES (?, ?)", rows)
-            self._connection.execute("COMMIT")
+        texts = [(first + number, text) for number, block in enumerate(blocks) for text in block]
+        self._insert("network", [(place, *row) for place, row in enumerate(texts, len(known) + 1)])
         self.state.blocks.extend(blocks)
 
     def add(self, architecture: str, index: int, start_s: float, end_s: float, samples_ms: Sequence[float]) -> None:
@@ -122,17 +114,15 @@ class Journal:
             end_s: the device's clock at its end.
             samples_ms: milliseconds of each timed run.
         """
-        row = (architecture, index, start_s, end_s, json.dumps(list(samples_ms)))
-        with _clear_errors(self.path):
-            self._connection.execute("INSERT INTO measurement VALUES (?, ?, ?, ?, ?)", row)
+        times = (float(start_s), float(end_s))
+        self._insert("measurement", [(architecture, index, *times, json.dumps(list(samples_ms)))])
         self.state.add_round(architecture, index, start_s, list(samples_ms))
 
     def add_reference(self, reference: ReferenceRound) -> None:
         """Write one round of the reference network."""
-        times = (reference.start_s, reference.end_s, json.dumps(list(reference.samples_ms)))
-        row = (*reference.key, *times, reference.background_cores, reference.priority)
-        with _clear_errors(self.path):
-            self._connection.execute("INSERT INTO reference VALUES (?, ?, ?, ?, ?, ?, ?, ?)", row)
+        times = (float(reference.start_s), float(reference.end_s), json.dumps(list(reference.samples_ms)))
+        cores = None if reference.background_cores is None else float(reference.background_cores)
+        self._insert("reference", [(*reference.key, *times, cores, reference.priority)])
         self.state.add_reference(reference)
 
     def measure_by(self, cost: str, source: str) -> None:
@@ -141,13 +131,16 @@ class Journal:
         Raises:
             MismatchError: the journal's readings of the cost come from another source.
         """
+        new = cost not in self.state.readings
         known = self.state.readings.setdefault(cost, Readings(cost, source)).source
         if known != source:
             advice = "measure where that is, or into another journal"
             raise MismatchError(f"{cost} of {self.path} was measured by {known}, here is {source}: {advice}")
+        tables = READING_TABLES.format(seal=SEAL if self._schema == SCHEMA else "")
         with _clear_errors(self.path):
-            self._connection.executescript(f"BEGIN IMMEDIATE;{READING_TABLES}COMMIT;")
-            self._connection.execute("INSERT OR IGNORE INTO meter VALUES (?, ?)", (cost, source))
+            self._connection.executescript(f"BEGIN IMMEDIATE;{tables}COMMIT;")
+        if new:
+            self._insert("meter", [(cost, source)])
 
     def add_reading(
         self, cost: str, architecture: str, index: int, start_s: float, end_s: float, reading: Reading
@@ -162,9 +155,8 @@ class Journal:
             end_s: the device's clock at its end.
             reading: the measurement.
         """
-        row = (cost, architecture, index, start_s, end_s, reading.value, json.dumps(dict(reading.beside)))
-        with _clear_errors(self.path):
-            self._connection.execute("INSERT INTO reading VALUES (?, ?, ?, ?, ?, ?, ?)", row)
+        times, beside = (float(start_s), float(end_s)), json.dumps(dict(reading.beside))
+        self._insert("reading", [(cost, architecture, index, *times, float(reading.value), beside)])
         self.state.readings[cost].add(architecture, index, reading)
 
 
@@ -172,45 +164,64 @@ def read_journal(path: Path) -> CampaignState:
     """The content of a journal, also while a campaign is writing it.
 
     Raises:
-        DataError: it is missing, damaged, or not a journal.
+        DataError: it is missing, damaged, or not a journal; a changed row is named.
     """
+    return _read(path)[0]
+
+
+def _read(path: Path) -> tuple[CampaignState, str]:
+    """The content of a journal, and its schema."""
     if not path.is_file():
         raise DataError(f"there is no journal {path}: measure first, or name another")
+    require_file(path, LARGEST["journal"])
     with _clear_errors(path), closing(_connect(path)) as connection:
+        connection.execute("BEGIN")  # all that is read is of one moment
+        connection.text_factory = lambda content: content.decode(errors="surrogateescape")
+        kinds = connection.execute("SELECT type, name FROM sqlite_master").fetchall()
+        odd = [f"{kind} {name}" for kind, name in kinds if kind not in ("table", "index")]
+        if odd:  # reading from a view could run without end
+            raise _damaged(path, f"it has the {odd[0]}")
         verdict = connection.execute("PRAGMA quick_check(1)").fetchone()[0]
         if verdict == "ok" and path.stat().st_size % connection.execute("PRAGMA page_size").fetchone()[0]:
             verdict = "it ends within a page"  # SQLite reads zeros there
         if verdict != "ok":
             raise _damaged(path, verdict)
-        names = {name for (name,) in connection.execute("SELECT name FROM sqlite_master WHERE type = 'table'")}
+        names = {name for kind, name in kinds if kind == "table"}
         if "header" not in names:
             raise _damaged(path, "it has no header")
-        return _contents(path, connection, others="reading" in names)
+        schema = connection.execute("SELECT value FROM header WHERE key = 'schema'").fetchone()
+        if schema is None or schema[0] not in SCHEMAS:
+            got = None if schema is None else schema[0]
+            raise DataError(f"{path} should have schema {SCHEMA!r} but has {got!r}: use another journal")
+        try:
+            return _contents(connection, schema[0], others="reading" in names), schema[0]
+        except (sqlite3.Error, DataError):
+            raise
+        except Exception as error:
+            raise _damaged(path, reason(error) or type(error).__name__) from error
 
 
-def _contents(path: Path, connection: sqlite3.Connection, *, others: bool) -> CampaignState:
+def _contents(connection: sqlite3.Connection, schema: str, *, others: bool) -> CampaignState:
     """The content of the tables; `others`: whether there are tables of other costs than latency."""
-    header = dict(connection.execute("SELECT key, value FROM header"))
-    if header.get("schema") not in REFERENCES:
-        raise DataError(f"{path} should have schema {SCHEMA!r} but has {header.get('schema')!r}: use another journal")
-    ends = [f"SELECT end_s FROM {table}" for table in ("measurement", "reference", *(["reading"] if others else []))]
-    clock_s = f"SELECT max(end_s) FROM ({' UNION ALL '.join(ends)})"
-    try:
-        state = CampaignState(Header.from_texts(header), clock_s=connection.execute(clock_s).fetchone()[0] or 0.0)
-        for block, text in connection.execute("SELECT block, architecture FROM network ORDER BY position"):
-            state.add_network(block, text)
-        rounds = "SELECT architecture, round, start_s, samples_ms FROM measurement"
-        for text, index, start_s, samples_ms in connection.execute(rounds):
-            state.add_round(text, index, start_s, json.loads(samples_ms))
-        references = REFERENCES[header["schema"]]
-        for block, index, place, start_s, end_s, samples_ms, *conditions in connection.execute(references):
-            samples = tuple(json.loads(samples_ms))
-            state.add_reference(ReferenceRound(block, index, place, start_s, end_s, samples, *conditions))
-        if others:
-            meters = connection.execute("SELECT cost, source FROM meter")
-            state.readings = readings_of(meters, connection.execute(READING_ROWS))
-    except (ValueError, KeyError, TypeError) as error:
-        raise _damaged(path, reason(error)) from error
+    state = CampaignState(Header.from_texts(dict(select(connection, "header", schema))))
+    for _, block, text in select(connection, "network", schema, "position"):
+        state.add_network(block, text)
+    known, ends_s = set(state.networks), [0.0]
+    for text, index, start_s, end_s, samples_ms in select(connection, "measurement", schema):
+        if text not in known:
+            raise ValueError(f"it has a round of {text}, but not this network")
+        state.add_round(text, index, start_s, json.loads(samples_ms))
+        ends_s.append(end_s)
+    for block, index, place, start_s, end_s, samples_ms, *conditions in select(
+        connection, "reference", schema, "start_s"
+    ):
+        samples = tuple(json.loads(samples_ms))
+        state.add_reference(ReferenceRound(block, index, place, start_s, end_s, samples, *conditions))
+        ends_s.append(end_s)
+    if others:
+        state.readings = readings_of(select(connection, "meter", schema), select(connection, "reading", schema))
+        ends_s += [end_s for _, _, _, _, end_s, *_ in select(connection, "reading", schema)]
+    state.clock_s = max(ends_s)
     return state
 
 
@@ -223,7 +234,7 @@ def _create(path: Path, header: Header) -> None:
     unfinished.unlink(missing_ok=True)
     with _clear_errors(path), closing(sqlite3.connect(unfinished, isolation_level=None)) as connection:
         connection.executescript("BEGIN;" + TABLES)
-        connection.executemany("INSERT INTO header VALUES (?, ?)", header.texts().items())
+        insert(connection, "header", [*header.texts().items()], sealed=True)
         connection.execute("COMMIT")
     unfinished.replace(path)
 
@@ -256,14 +267,21 @@ def _clear_errors(path: Path) -> Iterator[None]:
     try:
         yield
     except sqlite3.OperationalError as error:
-        if UNDECODABLE in str(error):
-            raise _damaged(path, "a text in it is not UTF-8") from error
+        if any(text in str(error) for text in ABOUT_CONTENT):
+            raise _damaged(path, str(error)) from error
         advice = "free space or make the folder writable, and run the same again: finished rounds are kept"
         raise DataError(f"cannot use {path}: {error}; {advice}") from error
     except sqlite3.DatabaseError as error:
-        if isinstance(error, sqlite3.IntegrityError | sqlite3.ProgrammingError | sqlite3.NotSupportedError):
+        if isinstance(error, sqlite3.ProgrammingError | sqlite3.NotSupportedError):
             raise
         raise _damaged(path, str(error)) from error
+
+
+def _inode(path: Path) -> int | None:
+    try:
+        return path.stat().st_ino
+    except OSError:
+        return None
 
 
 def _damaged(path: Path, why: str) -> DataError:

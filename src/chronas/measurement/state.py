@@ -7,6 +7,7 @@ import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
+from typing import Any
 
 import numpy as np
 
@@ -15,14 +16,12 @@ from chronas.devices import HIGH, NORMAL, REALTIME, Device, device_differences
 from chronas.files import upgraded
 from chronas.measurement.drift import Drift
 from chronas.measurement.meter import COSTS, Reading
+from chronas.measurement.rows import SCHEMA
 from chronas.measurement.timing import Plan, in_round, median_interval, stored_plan, summarise
 from chronas.records import Estimate
 from chronas.spaces import Architecture, NetworkSize, Space
 from chronas.units import unit_of
 
-SCHEMA = "chronas.journal/3"
-BEFORE_RENAMING = "chronas.journal/2"  # has other names for some keys; still accepted and continued
-BEFORE_DRIFT = "chronas.journal/1"  # has no division by the reference's drift; still accepted and continued
 REFERENCE_SEED = 1_234_567  # gives a network of medium cost in each space, which campaigns hardly ever measure too
 
 ROUND = ("warmup", "repeats", "statistic", "priority")  # settings of a plan that a round's latency depends on
@@ -284,15 +283,6 @@ def _sound(samples_ms: Sequence[float]) -> bool:
 # Readings of costs other than latency in a journal: three rounds of each network, apart in time.
 
 ROUNDS = 3  # a reading covers a second of runs or has little noise, so it needs fewer rounds than a latency
-READING_TABLES = """
-CREATE TABLE IF NOT EXISTS meter (cost TEXT PRIMARY KEY, source TEXT NOT NULL);
-CREATE TABLE IF NOT EXISTS reading (
-    cost TEXT NOT NULL, architecture TEXT NOT NULL, round INTEGER NOT NULL,
-    start_s REAL NOT NULL, end_s REAL NOT NULL, value REAL NOT NULL, beside TEXT NOT NULL,
-    PRIMARY KEY (cost, architecture, round)
-);
-"""
-READING_ROWS = "SELECT cost, architecture, round, value, beside FROM reading"
 
 
 def estimate_of(cost: str, readings: Iterable[Reading]) -> Estimate:
@@ -338,18 +328,16 @@ class Readings:
         }
 
 
-def readings_of(
-    meters: Iterable[tuple[str, str]], rows: Iterable[tuple[str, str, int, float, str]]
-) -> dict[str, Readings]:
+def readings_of(meters: Iterable[tuple[str, ...]], rows: Iterable[tuple[Any, ...]]) -> dict[str, Readings]:
     """The readings of a journal's rows, by cost; raises `ValueError`, `KeyError` or `TypeError` if they are invalid.
 
     Args:
-        meters: cost and source of each meter.
-        rows: rows that `READING_ROWS` selects.
+        meters: rows of `meter`.
+        rows: rows of `reading`.
     """
     found = {cost: Readings(cost, source) for cost, source in meters}
     if not found.keys() <= COSTS.keys():
         raise ValueError(f"costs should be of {', '.join(COSTS)}, got {', '.join(found)}")
-    for cost, text, index, value, beside in rows:
+    for cost, text, index, _, _, value, beside in rows:
         found[cost].add(text, index, Reading(value, dict(json.loads(beside))))
     return found

@@ -6,20 +6,22 @@ counts once. An incomplete last line (copied while it was written) is ignored.
 
 from __future__ import annotations
 
-import json
 import tempfile
+from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from chronas.errors import DataError, MismatchError, UsageError, reason
+from chronas.errors import DataError, MismatchError, ParseError, UsageError, reason
 from chronas.files import upgraded
 from chronas.measurement.bundle.runner.lines import RESULTS_SCHEMA, unsealed
 from chronas.measurement.bundle.write import Manifest
 from chronas.measurement.journal import Journal
 from chronas.measurement.state import Header, ReferenceRound
+from chronas.names import checked_name
+from chronas.reading import LARGEST, parse_json, read_within, readable
 from chronas.spaces import make_space
 
 EARLIER_SCHEMA = "chronas.bundle-results/1"  # has other names for some keys; still accepted
@@ -87,6 +89,7 @@ class Results:
         except ValidationError as error:
             raise self._damaged(1, error) from error
         self.manifest, self.device, self.created = header.manifest, header.device, header.created
+        self._check_names()
         self.rounds: dict[int, dict[int, _NetworkLine]] = {}
         self.references: dict[tuple[int, int, int], _ReferenceLine] = {}
         for number, content in numbered:
@@ -94,6 +97,19 @@ class Results:
                 self._take(number, content, header.run)
         self._check_complete()
         self._check_beside()
+
+    def _check_names(self) -> None:
+        checked_name(self.device.get("name"), "device")
+        space = make_space(self.manifest.space)
+        texts = [network.architecture for network in self.manifest.networks]
+        twice = [text for text, count in Counter(texts).items() if count > 1]
+        try:
+            for text in (self.manifest.reference.architecture, *texts):
+                space.parse(text)
+        except ParseError as error:
+            raise self._damaged(1, f"its manifest has a network that is none of {space.name}: {error}") from error
+        if twice:
+            raise self._damaged(1, f"its manifest has the network {twice[0]} twice")
 
     def _take(self, number: int, content: dict[str, Any], run: str) -> None:
         if content.get("run") != run:
@@ -183,20 +199,17 @@ def read_manifest(path: Path) -> Manifest:
     Raises:
         DataError: the file is missing, damaged or not a manifest.
     """
-    try:
-        return Manifest.model_validate(upgraded(json.loads(path.read_bytes())))
-    except OSError as error:
-        raise DataError(f"cannot read {path}: {error.strerror}") from error
-    except ValueError as error:
-        raise DataError(f"{path} is no manifest of a bundle ({reason(error)}): copy it again") from error
+    content = read_within(path, LARGEST["json"])
+    with readable(path, "manifest of a bundle", "copy it again"):
+        return Manifest.model_validate(upgraded(parse_json(content)))
 
 
 def _lines(path: Path) -> Iterator[tuple[int, dict[str, Any]]]:
     """Number and content of each line, each once, without an incomplete last one."""
     try:
-        content = path.read_bytes()
-    except OSError as error:
-        raise DataError(f"cannot read {path}: {error.strerror}; name the results.jsonl of a bundle") from error
+        content = read_within(path, LARGEST["table"])
+    except DataError as error:
+        raise DataError(f"{error}; name the results.jsonl of a bundle") from error
     texts = content[: content.rfind(b"\n") + 1].decode(errors="replace").split("\n")[:-1]
     if not texts:
         raise DataError(f"{path} holds no whole line: let run.py go on, or copy the whole file again")
