@@ -31,6 +31,7 @@ OPEN = {
     "records",
     "names",
     "reading",
+    "arguments",
 }  # may be imported anywhere
 FORBIDDEN = {
     "spaces": {"torch", "polars"},

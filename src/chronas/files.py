@@ -12,6 +12,7 @@ from typing import Any, TypeVar
 
 from pydantic import TypeAdapter
 
+from chronas.arguments import path_of
 from chronas.errors import DataError
 from chronas.reading import LARGEST, parse_json, read_within, readable
 
@@ -25,6 +26,7 @@ def write_bytes(path: Path, content: bytes) -> None:
     Raises:
         DataError: the disk is full or the folder cannot be written; an older file at `path` stays as it was.
     """
+    path = path_of(path)
     temporary = None
     try:
         path.parent.mkdir(parents=True, exist_ok=True)

@@ -19,6 +19,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+from chronas.arguments import path_of
 from chronas.errors import ChronasError, DataError, reason
 
 MIB = 1024 * 1024
@@ -43,6 +44,7 @@ def require_file(path: Path, largest: int) -> None:
     Raises:
         DataError: it is missing, not a plain file (a pipe could wait forever), or has over `largest` bytes.
     """
+    path = path_of(path)
     try:
         found = path.stat()
         if not stat.S_ISREG(found.st_mode) and not stat.S_ISDIR(found.st_mode):
@@ -129,6 +131,7 @@ def read_csv(path: Path) -> dict[str, list[str]]:
         DataError: the file is missing, too large or of another encoding, a name occurs twice, or a row has another
             number of cells than the first line.
     """
+    path = path_of(path)
     text = _text(path, read_within(path, LARGEST["csv"]))
     first = text.partition("\n")[0]
     separator = max(SEPARATORS, key=first.count)

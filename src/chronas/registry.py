@@ -119,6 +119,8 @@ class Registry(Mapping[str, Any]):
         Raises:
             UsageError: there is no such name; the message lists the nearest valid names.
         """
+        if not isinstance(name, str):
+            raise UsageError(f"a {self.kind} is given by its name or as an object, got {type(name).__name__}: {name!r}")
         if name in self._registered:
             return self._registered[name]
         if name in self.built_in:
@@ -133,7 +135,8 @@ class Registry(Mapping[str, Any]):
         return self[name] if name in self else default  # noqa: SIM401 - this is `get`
 
     def __contains__(self, name: object) -> bool:
-        return name in self.built_in or name in self._registered or name in _installed(self.group)
+        names = (self.built_in, self._registered, _installed(self.group))
+        return isinstance(name, str) and any(name in each for each in names)
 
     def __iter__(self) -> Iterator[str]:
         return iter(dict.fromkeys((*self.built_in, *_installed(self.group), *self._registered)))

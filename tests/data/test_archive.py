@@ -63,7 +63,7 @@ def test_wrong_arrays_are_refused(tmp_path: Path, arrays: dict[str, np.ndarray],
 
 def test_pickled_objects_are_refused(tmp_path: Path) -> None:
     source = save(tmp_path, images=np.array([{"a": 1}, None], dtype=object), labels=LABELS[:2])
-    with pytest.raises(DataError, match="pickled objects, which are refused"):
+    with pytest.raises(DataError, match="pickled objects, which could run code"):
         load_dataset(source)
 
 

@@ -46,7 +46,7 @@ def test_a_limit_is_seeded_and_a_larger_one_holds_the_smaller() -> None:
 
 @pytest.mark.parametrize("limit", [-3, 0, 5])
 def test_a_limit_that_empties_a_class_is_refused(limit: int) -> None:
-    with pytest.raises(UsageError, match=f"a limit of {limit} images leaves .* of 10 classes empty"):
+    with pytest.raises(UsageError, match=f"limit.*{limit}"):
         load_dataset("digits", limit=limit)
 
 

@@ -80,7 +80,7 @@ def test_without_a_test_file_a_part_is_set_apart(tmp_path: Path) -> None:
         (frame([0, None]), "lacks 1 values"),
         (frame(["cat", "dog"]), "must hold integers, got String"),
         (polars.DataFrame({"img": [b"x", b"y"], "label": [0, 1]}), "must be a struct with binary"),
-        (frame([0, -1]), "class -1 has 1 images|label -1"),
+        (frame([0, -1]), "got -1 to 0"),
         (frame([0, 0, 0, 0]), "at least two classes"),
         (
             polars.DataFrame({"img": [{"bytes": b"junk"}] * 2, "label": [0, 1]}),

@@ -1,4 +1,4 @@
-"""Evaluators say one finite number for each architecture, or the search ends with what to do."""
+"""Evaluators say one number for each architecture, or the search ends with what to do; failures are counted."""
 
 from __future__ import annotations
 
@@ -12,7 +12,8 @@ from dataclasses import replace
 import pytest
 
 from chronas.errors import DataError, MismatchError, UsageError
-from chronas.search import TableEvaluator, Task, make_searcher
+from chronas.search import TableEvaluator, Task, make_searcher, searcher_class
+from chronas.search.blackbox.loop import BlackBoxResult
 from chronas.search.blackbox.random_search import RandomConfig
 from chronas.search.objective import FunctionEvaluator, evaluator_identity
 from chronas.spaces import Architecture, make_space
@@ -39,13 +40,41 @@ def test_a_users_function_is_asked_and_its_answers_are_in_the_history(make_task:
 
 @pytest.mark.parametrize(
     "answer",
-    [lambda a: [1.0], lambda a: [float("nan")] * len(a), lambda a: [1.0] * (len(a) + 1), lambda a: [-float("inf")]],
-    ids=["too few", "nan", "too many", "infinite"],
+    [lambda a: [1.0], lambda a: [1.0] * (len(a) + 1), lambda a: None, lambda a: ["x"] * len(a)],
+    ids=["too few", "too many", "none", "texts"],
 )
 def test_answers_that_cannot_be_used_are_refused(answer: Callable[..., list[float]]) -> None:
     architectures = make_space("nasbench201").sample(2, seed=0)
-    with pytest.raises(DataError, match="should give 2 finite numbers, one for each architecture, got"):
+    with pytest.raises(DataError, match="should give 2 numbers, one for each architecture, got"):
         FunctionEvaluator(answer)(architectures)
+
+
+def half_fail(architectures: Sequence[Architecture]) -> list[float]:
+    return [float("nan") if "1x1" in str(each) else 50.0 + str(each).count("3x3") for each in architectures]
+
+
+@pytest.mark.parametrize("searcher", ["random", "evolution", "local-search", "nsga2", "bayesian"])
+def test_failed_evaluations_are_counted_and_named_and_the_search_goes_on(searcher: str, make_task: MakeTask) -> None:
+    task = replace(make_task("nasbench201"), evaluate=half_fail)
+    config = searcher_class(searcher).Config(architectures=24)
+    notes: list[str] = []
+    found = make_searcher(searcher, config).search(task, lambda step, done, total, note: notes.append(note))
+    assert isinstance(found, BlackBoxResult) and len(found.history) == 24
+    failed = {str(each) for each in found.failed}
+    assert failed == {row["mode"] for row in found.history if row["validation_accuracy"] is None}
+    assert failed and all("1x1" in text for text in failed)
+    assert {f"failed: {text}" for text in failed} <= set(notes)
+    assert all("1x1" not in str(each.architecture) for each in found.candidates({}))
+    again = make_searcher(searcher, config).search(task)
+    assert [str(each.architecture) for each in again.candidates({})] == [
+        str(each.architecture) for each in found.candidates({})
+    ]
+
+
+def test_a_search_whose_evaluations_all_fail_says_so(make_task: MakeTask) -> None:
+    task = replace(make_task("nasbench201"), evaluate=lambda architectures: [float("inf")] * len(architectures))
+    with pytest.raises(DataError, match=r"no finite number for any of 4 architectures, at first not for \|"):
+        make_searcher("random", FEW).search(task)
 
 
 def test_a_table_says_what_it_has_and_that_it_lacks_one() -> None:

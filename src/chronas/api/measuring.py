@@ -12,6 +12,7 @@ from pydantic import BaseModel
 from torch import nn
 
 from chronas.api.objects import shown_progress
+from chronas.arguments import checked
 from chronas.devices import Device, make_device
 from chronas.errors import UsageError
 from chronas.measurement import Plan, run_campaign, time_network
@@ -51,6 +52,7 @@ def measure(
 ) -> CostTable: ...
 
 
+@checked
 def measure(
     space: str | Space | nn.Module,
     device: str | Device = "onnxruntime-cpu",
@@ -112,6 +114,7 @@ def count(network: nn.Module, input_shape: tuple[int, ...], batch: int = ...) ->
 def count(network: Architecture, input_shape: NetworkSize | None = ..., batch: int = ...) -> Counts: ...
 
 
+@checked
 def count(
     network: nn.Module | Architecture, input_shape: tuple[int, ...] | NetworkSize | None = None, batch: int = 1
 ) -> Counts:
@@ -136,6 +139,7 @@ def count(
     return count_module(network, input_shape, batch)
 
 
+@checked
 def fit(
     table: CostTable,
     predictor: str | type[Predictor] | Predictor = "lpm",

@@ -10,6 +10,7 @@ from typing import Any, TypeVar, cast
 from pydantic import BaseModel, ValidationError
 from torch.utils.data import Dataset as TorchDataset
 
+from chronas.arguments import checked, path_of
 from chronas.data import DATASETS, Dataset, load_dataset
 from chronas.devices import DEVICES, Device, device_class, make_device
 from chronas.errors import UsageError, reason, unknown_name
@@ -38,6 +39,7 @@ BASES: dict[str, type] = {
 }
 
 
+@checked
 def space(name: str | Space) -> Space:
     """A search space by its name.
 
@@ -47,6 +49,7 @@ def space(name: str | Space) -> Space:
     return make_space(name)
 
 
+@checked
 def device(name: str | Device, config: BaseModel | None = None, **settings: Any) -> Device:
     """A device of this machine by its name.
 
@@ -66,7 +69,8 @@ def device(name: str | Device, config: BaseModel | None = None, **settings: Any)
     return make_device(name, config)
 
 
-def load_data(source: str | Dataset | TorchDataset[Any], **options: Any) -> Dataset:
+@checked
+def load_data(source: str | Path | Dataset | TorchDataset[Any], **options: Any) -> Dataset:
     """A data set by its name, from a folder or file, or from a `torch.utils.data.Dataset`.
 
     Args:
@@ -77,6 +81,7 @@ def load_data(source: str | Dataset | TorchDataset[Any], **options: Any) -> Data
         return load_dataset(source, progress=shown, **options)
 
 
+@checked
 def load_table(path: str | Path, space: Space | None = None) -> CostTable:
     """A table of costs from a Parquet file, or one that comes with chronas, by its name.
 
@@ -84,9 +89,10 @@ def load_table(path: str | Path, space: Space | None = None) -> CostTable:
         path: the file or the name; `chronas table list` shows the names.
         space: of the architectures; needed for a user's own space that is not registered.
     """
-    return CostTable.load(table_path(Path(path)), space)
+    return CostTable.load(table_path(path_of(path)), space)
 
 
+@checked
 def register(thing: object, name: str | None = None, kind: str | None = None) -> None:
     """Make a user's own object available by name, in Python and in the worker processes of this one.
 

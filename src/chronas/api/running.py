@@ -10,14 +10,16 @@ from pathlib import Path
 from typing import Any
 
 import polars as pl
-from torch import nn
+import torch
+from torch import Tensor, nn
 from torch.utils.data import Dataset as TorchDataset
 
 from chronas.api.measuring import measure
 from chronas.api.objects import changed, load_data, shown_progress
+from chronas.arguments import checked
 from chronas.data import Dataset, Normalisation, split
 from chronas.devices import Device
-from chronas.errors import UsageError
+from chronas.errors import UsageError, reason
 from chronas.measurement import Plan
 from chronas.networks import Preprocessing, build, write_source
 from chronas.predictors import Predictor
@@ -65,6 +67,7 @@ class FinishedRun(Displayed):
         return f"{self.verdict} Report: {self.folder / 'report.html'}"
 
 
+@checked
 def run(
     data: Dataset | str | TorchDataset[Any] | None = None,
     out: str | Path = "runs/mine",
@@ -182,6 +185,7 @@ class TrainedModel(Displayed):
         return f"TrainedModel({name}, test accuracy {self.accuracy_percent:.2f} %)"
 
 
+@checked
 def train(
     network: nn.Module | Architecture | Trial,
     data: Dataset | str | TorchDataset[Any],
@@ -219,6 +223,7 @@ def train(
         module = build(architecture, built, seed=seed, auxiliary=chosen.auxiliary_weight > 0)
     else:
         module = architecture
+    _require_logits(module, dataset)
     normalisation = Normalisation.of(dataset.train)
     images, validation = split(dataset.train, validation_share, seed=seed)
     with shown_progress(progress) as shown, _temporary(folder) as checkpoints:
@@ -238,6 +243,30 @@ def train(
     )
 
 
+def _require_logits(module: nn.Module, dataset: Dataset) -> None:
+    """Check that a module gives a logit for each class; its mode stays as it is.
+
+    Raises:
+        UsageError: it does not take the images, or gives something else.
+    """
+    training = module.training
+    try:
+        with torch.no_grad():
+            output = module.eval()(torch.zeros(2, *dataset.shape))
+    except Exception as error:
+        shape = "x".join(map(str, dataset.shape))
+        raise UsageError(f"the network does not take the images of {dataset.name}, {shape}: {reason(error)}") from error
+    finally:
+        module.train(training)
+    if not isinstance(output, Tensor) or output.shape != (2, dataset.classes):
+        got = list(output.shape) if isinstance(output, Tensor) else type(output).__name__
+        raise UsageError(
+            f"the network should give {dataset.classes} logits for each image of {dataset.name}, [2, "
+            f"{dataset.classes}] for two, got {got}: change its last layer"
+        )
+
+
+@checked
 def export(
     network: TrainedModel | nn.Module,
     folder: str | Path,

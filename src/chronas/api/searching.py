@@ -18,6 +18,7 @@ from torch import Tensor, nn
 from torch.utils.data import Dataset as TorchDataset
 
 from chronas.api.objects import changed, load_data, shown_progress
+from chronas.arguments import checked
 from chronas.data import Dataset
 from chronas.errors import OutOfReachError, UsageError
 from chronas.predictors import Predictor
@@ -99,6 +100,7 @@ class Found(Displayed):
         return f"Found({self.searcher.name} in {self.task.space.name}: {best})"
 
 
+@checked
 def search(
     space: str | Space,
     data: Dataset | str | TorchDataset[Any] | None = None,
@@ -147,7 +149,7 @@ def search(
         raise UsageError("a search needs images, `data=`, or a function that scores networks, `evaluate=`")
     searched = make_space(space)
     chosen = _searcher(searcher, config, preset, settings)
-    objective = ObjectiveConfig(weights=dict(weights or {}), limits=dict(limits or {}))
+    objective = changed(ObjectiveConfig(), {"weights": dict(weights or {}), "limits": dict(limits or {})})
     priced = _costs(costs or {}, objective, searched, chosen)
     built = size or next(iter(searched.sizes.values()))
     images = None

@@ -60,6 +60,8 @@ def fit(call: Call[FitOptions]) -> int:
 def _with_sources(config: BaseModel, own: Path, options: FitOptions) -> BaseModel:
     """The predictor's config with the tables of --transfer-from, without the table itself."""
     if not options.transfer_from:
+        if isinstance(config, TransferConfig) and not config.sources:
+            raise UsageError("--predictor transfer learns from other devices: give their tables by --transfer-from")
         return config
     if not isinstance(config, TransferConfig):
         raise UsageError("--transfer-from is for --predictor transfer: leave one of the two out")

@@ -7,6 +7,7 @@ from typing import ClassVar, Literal
 
 from pydantic import Field
 
+from chronas.arguments import LARGEST_SEED
 from chronas.cli.options import Options
 from chronas.runs import RunSettings
 from chronas.units import MeasuredCost
@@ -90,7 +91,7 @@ class MeasureOptions(StepOptions):
     device: str = Field(default="onnxruntime-cpu", description="device to measure; decides --device.*")
     networks: int = Field(default=500, ge=1, description="random architectures, distinct, uniform over the space")
     costs: tuple[MeasuredCost, ...] = Field(default=(), description="costs to measure in addition to latency, after it")
-    seed: int = Field(default=0, ge=0, description="of the architectures")
+    seed: int = Field(default=0, ge=0, le=LARGEST_SEED, description="of the architectures")
     out: Path = Field(default=Path("costs.parquet"), description=JOURNAL)
 
 
@@ -100,7 +101,7 @@ class BundleOptions(Options):
     space: str = Field(default="darts", description="search space")
     device: str = Field(default="onnxruntime-cpu", description="device whose settings run.py uses; decides --device.*")
     networks: int = Field(default=500, ge=1, description="random architectures, distinct, uniform over the space")
-    seed: int = Field(default=0, ge=0, description="of the architectures")
+    seed: int = Field(default=0, ge=0, le=LARGEST_SEED, description="of the architectures")
     out: Path = Field(default=Path("bundle"), description="folder to write")
 
 
@@ -114,7 +115,7 @@ class AdaptiveOptions(Options):
     networks: int = Field(default=500, ge=1, description="the budget: largest number of networks to measure")
     costs: tuple[MeasuredCost, ...] = Field(default=(), description="costs to measure in addition to latency, after it")
     cost: str | None = Field(default=None, description="cost whose error counts, of --costs; by default latency")
-    seed: int = Field(default=0, ge=0, description="of networks and fits")
+    seed: int = Field(default=0, ge=0, le=LARGEST_SEED, description="of networks and fits")
     out: Path = Field(default=Path("costs.parquet"), description=JOURNAL)
 
 
@@ -125,7 +126,7 @@ class LookupOptions(Options):
     dataset: str | None = Field(default=None, description="name of a published size; default: the space's first")
     device: str = Field(default="onnxruntime-cpu", description="device to measure; decides --device.*")
     networks: int = Field(default=200, ge=2, description="whole random networks that sums of blocks are compared with")
-    seed: int = Field(default=0, ge=0, description="of these networks")
+    seed: int = Field(default=0, ge=0, le=LARGEST_SEED, description="of these networks")
     out: Path = Field(default=Path("blocks.parquet"), description=JOURNAL)
     save_blocks: Path | None = Field(
         default=None, description="also write the blocks' costs, as `chronas table query` reads them (.parquet)"
@@ -142,7 +143,7 @@ class CheckOptions(Options):
 
     table: Path = Field(description="a table of costs that was measured here, or a run folder")
     networks: int = Field(default=100, ge=2, description="number of its networks to measure again")
-    seed: int = Field(default=0, ge=0, description="which of its networks")
+    seed: int = Field(default=0, ge=0, le=LARGEST_SEED, description="which of its networks")
 
 
 class FitOptions(StepOptions):
@@ -164,7 +165,7 @@ class FitOptions(StepOptions):
         default="spread", description="choice of samples: random, spread out, or the most uncertain one next"
     )
     folds: int = Field(default=5, ge=2, le=100, description="folds of the cross-validation")
-    seed: int = Field(default=0, ge=0, description="of samples, folds and fitting")
+    seed: int = Field(default=0, ge=0, le=LARGEST_SEED, description="of samples, folds and fitting")
 
 
 class SearchOptions(RunOptions, StepOptions):
@@ -194,7 +195,7 @@ class TrainOptions(StepOptions):
     recipe: str = Field(default="digits-small", description="training settings; --recipe.* changes them")
     out: Path = Field(default=Path("trained"), description="folder of the training")
     validation_share: float = Field(default=0.1, gt=0, lt=0.9, description="share that only chooses the checkpoint")
-    seed: int = Field(default=0, ge=0, description="of weights, split, order and augmentation")
+    seed: int = Field(default=0, ge=0, le=LARGEST_SEED, description="of weights, split, order and augmentation")
 
 
 class ExportOptions(StepOptions):
@@ -275,7 +276,7 @@ class BuildOptions(Options):
     device: str = Field(default="onnxruntime-cpu", description="device to measure; decides --device.*")
     networks: int | None = Field(default=None, ge=1, description="measure this many random networks instead of all")
     costs: tuple[MeasuredCost, ...] = Field(default=(), description="costs to measure in addition to latency, after it")
-    seed: int = Field(default=0, ge=0, description="of the order in which networks are taken")
+    seed: int = Field(default=0, ge=0, le=LARGEST_SEED, description="of the order in which networks are taken")
     out: Path = Field(default=Path("costs.parquet"), description=JOURNAL)
 
 

@@ -140,6 +140,8 @@ def compare_tables(call: Call[CompareOptions]) -> int:
         known = ", ".join(query.accuracies())
         missing = "--accuracies FILE" if options.accuracies is None else f"--accuracy COLUMN, one of {known}"
         raise UsageError(f"the best is chosen by --accuracies FILE and --accuracy COLUMN together: give {missing}")
+    if len(query.costs) < 2:
+        raise UsageError("a comparison is of at least two costs: give tables of several devices, or one with energies")
     comparison = compare(query, size, accuracy=options.accuracy, share=options.share, limit_ms=options.limit_ms)
     if options.page is not None:
         write_comparison(options.page, comparison)

@@ -27,6 +27,8 @@ from chronas.tables import (
     journal_beside,
     remeasured,
     representatives,
+    shipped_tables,
+    table_path,
 )
 from chronas.units import mib_from_bytes
 
@@ -93,7 +95,9 @@ def check(call: Call[CheckOptions]) -> int:
     """Measure a sample of a table again."""
     options, path = call.options, call.options.table
     own = Run.open(path) if path.is_dir() else None
-    path = path / "costs.parquet" if path.is_dir() else path
+    path = path / "costs.parquet" if path.is_dir() else table_path(path)
+    if path in shipped_tables():
+        raise UsageError(f"{options.table} comes with chronas and was not measured here: give a table of yours")
     with nullcontext() if own is None else own.working():
         table = CostTable.load(path)
         journal = path.with_name(f"{path.stem}.check-{len(table.provenance.checks) + 1}.sqlite")

@@ -17,9 +17,10 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from pydantic.fields import FieldInfo
 from pydantic_core import PydanticUndefined
 
-from chronas.errors import UsageError, problem, unknown_name
+from chronas.errors import UsageError, excerpt, problem, unknown_name
 from chronas.registry import imported
 
+MOST_DIGITS = 15
 KINDS = {  # fields that take a name -> where the names are
     "preset": "chronas.runs:PRESETS",
     "space": "chronas.spaces:SPACES",
@@ -346,6 +347,7 @@ def _validated(model: type[Model], values: Mapping[str, Any], *, allow_missing: 
     for name, info in model.model_fields.items():
         if name in values and not (name in model.POSITIONAL and values[name] == []):  # [] where none is given
             named[str(info.validation_alias or name)] = _converted(values[name], info)
+    _require_moderate(model, values)
     try:
         return model.model_validate(named)
     except ValidationError as error:
@@ -358,11 +360,22 @@ def _validated(model: type[Model], values: Mapping[str, Any], *, allow_missing: 
 def _validated_part(group: str, part: BaseModel, values: Mapping[str, Any]) -> BaseModel:
     fields = type(part).model_fields
     texts = {name: values[f"{group}.{name}"] for name in fields if f"{group}.{name}" in values}
+    _require_moderate(type(part), texts, group)
     given = {name: _converted(text, fields[name]) for name, text in texts.items()}
     try:
         return type(part).model_validate({**{name: getattr(part, name) for name in fields}, **given})
     except ValidationError as error:
         raise _invalid(error.errors()[0], group, type(part)) from None
+
+
+def _require_moderate(model: type[BaseModel], values: Mapping[str, Any], group: str = "") -> None:
+    """Check that whole numbers have at most `MOST_DIGITS` digits; libraries below take no larger ones."""
+    for name, value in values.items():
+        if name in model.model_fields and _kind(model.model_fields[name].annotation)[0] is int:
+            for text in value if isinstance(value, list) else [value]:
+                if sum(map(str.isdigit, str(text))) > MOST_DIGITS:
+                    flag = _spelled(f"{group}.{name}") if group else _flag(model, name)  # type: ignore[arg-type]
+                    raise UsageError(f"{flag}: should have at most {MOST_DIGITS} digits, got {excerpt(str(text))}")
 
 
 def _converted(text: Any, info: FieldInfo) -> Any:
@@ -386,7 +399,7 @@ def _invalid(error: Any, group: str, model: type[BaseModel]) -> UsageError:
     flag = _flag(model, name) if issubclass(model, Options) else _spelled(name)
     if error["type"] == "missing":
         return UsageError(f"{flag} is needed: {model.model_fields[place[0]].description}")
-    return UsageError(f"{flag}: {message}, got {error['input']}")
+    return UsageError(f"{flag}: {message}, got {excerpt(str(error['input']))[1:-1]}")
 
 
 def _unknown(word: str, model: type[Options], groups: Groups) -> UsageError:

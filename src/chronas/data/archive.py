@@ -12,7 +12,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from chronas.data.images import Images, RawDataset
+from chronas.data.images import Images, RawDataset, numbered_classes
 from chronas.errors import DataError
 from chronas.progress import Progress
 
@@ -38,7 +38,7 @@ def read_archive(path: Path, progress: Progress) -> RawDataset:
     parts = [Images(_pixels(arrays[x], x, path), _labels(arrays[y], y, path)) for x, y in pairs]
     progress("read", len(parts[0]), len(parts[0]), path.name)
     train, test = parts[0], parts[1] if len(parts) > 1 else None
-    return RawDataset(train, test, tuple(str(label) for label in range(int(train.labels.max()) + 1)))
+    return RawDataset(train, test, numbered_classes(train.labels))
 
 
 def _arrays(path: Path) -> dict[str, NDArray[Any]]:
@@ -51,8 +51,11 @@ def _arrays(path: Path) -> dict[str, NDArray[Any]]:
             return {name: archive[name] for name in archive.files if name in wanted}
     except UNREADABLE as error:
         pickled = "allow_pickle" in str(error)
-        advice = "it holds pickled objects, which are refused: save plain arrays" if pickled else "get it again"
-        raise DataError(f"{path} cannot be read as an .npz archive ({error}): {advice}") from error
+        if pickled and not zipfile.is_zipfile(path):
+            raise DataError(f"{path} is no .npz archive of arrays: give one, a folder of images, or a name") from error
+        why = "it holds pickled objects, which could run code" if pickled else str(error)
+        advice = "save plain arrays" if pickled else "get it again"
+        raise DataError(f"{path} cannot be read as an .npz archive ({why}): {advice}") from error
 
 
 def _pixels(array: NDArray[Any], name: str, path: Path) -> Tensor:

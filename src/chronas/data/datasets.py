@@ -9,6 +9,7 @@ import torch
 from sklearn.datasets import load_digits
 from torch.utils.data import Dataset as TorchDataset
 
+from chronas.arguments import checked, seed_of, whole
 from chronas.data.archive import read_archive
 from chronas.data.folder import decode, read_folder
 from chronas.data.images import Dataset, Images, RawDataset, limited, read_torch, split
@@ -28,8 +29,9 @@ DATASETS = Registry(
 TEST_SEED = 0  # seed of the test splits that we make: the same images in every run
 
 
+@checked
 def load_dataset(
-    source: str | Dataset | TorchDataset[Any],
+    source: str | Path | Dataset | TorchDataset[Any],
     *,
     test: TorchDataset[Any] | None = None,
     test_share: float = 0.2,
@@ -57,11 +59,14 @@ def load_dataset(
         DataError: files that are missing, damaged, or do not hold images of one size in at least two classes.
         MissingExtraError: the source needs a package that is not installed.
     """
+    limit = None if limit is None else whole(limit, "limit", 1)
+    seed = seed_of(seed)
     if isinstance(source, Dataset):
         return limited_dataset(source, limit, seed)
     if isinstance(source, TorchDataset):
         found, name = read_torch(source, test, progress=progress), type(source).__name__
     else:
+        source = str(source)
         entry = DATASETS.get(source)
         if isinstance(entry, Dataset):
             return limited_dataset(entry, limit, seed)

@@ -157,6 +157,20 @@ class Normalisation:
         return pixels.float().mul_(scale.float().view(-1, 1, 1)).sub_(shift.float().view(-1, 1, 1))
 
 
+def numbered_classes(labels: Tensor) -> tuple[str, ...]:
+    """The names "0", "1", ... of the classes of training labels [N].
+
+    Raises:
+        DataError: a label is negative, or not below the number of images, so that a class has no image.
+    """
+    low, high = int(labels.min()), int(labels.max())
+    if low < 0 or high >= len(labels):
+        raise DataError(
+            f"labels should number the classes 0, 1, 2, ... without gaps, got {low} to {high} for {len(labels)} images"
+        )
+    return tuple(map(str, range(high + 1)))
+
+
 def stratified_order(labels: Tensor, seed: int) -> NDArray[np.int64]:
     """All image indices [N] in a random order; every prefix keeps the class proportions."""
     generator = np.random.default_rng(seed)
@@ -176,7 +190,7 @@ def split(images: Images, share: float, *, seed: int) -> tuple[Images, Images]:
         UsageError: `share` is not between 0 and 1.
         DataError: a class has too few images to be in both parts.
     """
-    if not 0.0 < share < 1.0:
+    if not isinstance(share, float | int) or not 0.0 < share < 1.0:
         raise UsageError(f"the share of a split must lie between 0 and 1, got {share}")
     order = torch.from_numpy(stratified_order(images.labels, seed))
     count = round(share * len(images))
@@ -243,11 +257,10 @@ def read_torch(
     parts = [
         None if each is None else _images(each, what, progress) for each, what in ((train, "train"), (test, "test"))
     ]
+    assert parts[0] is not None
     names = class_names or tuple(map(str, getattr(train, "classes", ())))
     if not names:
-        highest = max(int(images.labels.max()) for images in parts if images is not None)
-        names = tuple(map(str, range(highest + 1)))
-    assert parts[0] is not None
+        names = numbered_classes(parts[0].labels)
     return RawDataset(parts[0], parts[1], names)
 
 

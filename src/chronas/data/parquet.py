@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 import torch
 
 from chronas.data.folder import decode
-from chronas.data.images import Images, RawDataset
+from chronas.data.images import Images, RawDataset, numbered_classes
 from chronas.errors import DataError, reason
 from chronas.progress import Progress
 
@@ -39,7 +39,7 @@ def read_parquet(folder: Path, progress: Progress) -> RawDataset:
     train_files, test_files = find(folder, "train"), find(folder, "test")
     train, train_label = _read_part(train_files, progress)
     test = _read_part(test_files, progress)[0] if test_files else None
-    names = _class_names(train_files[0], train_label) or tuple(str(k) for k in range(int(train.labels.max()) + 1))
+    names = _class_names(train_files[0], train_label) or numbered_classes(train.labels)
     return RawDataset(train, test, names)
 
 

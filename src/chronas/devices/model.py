@@ -57,7 +57,11 @@ class Model:
             if not isinstance(shape, NetworkSize):
                 raise UsageError(f"an architecture is built in a NetworkSize, got {shape!r}")
             return cls(f"{network.space.name}|{network}", shape.input_shape, network, shape, weights)
-        if isinstance(shape, NetworkSize) or weights is not None or not all(isinstance(n, int) for n in shape):
+        if (
+            isinstance(shape, NetworkSize)
+            or weights is not None
+            or not all(isinstance(n, int) and n > 0 for n in shape)
+        ):
             raise UsageError(
                 f"a module is timed as it is, on the shape of one example without the batch, such as (3, 224, 224), "
                 f"got {shape!r}"

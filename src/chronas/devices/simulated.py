@@ -24,6 +24,7 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict, Field
 
+from chronas.arguments import LARGEST_SEED
 from chronas.devices.device import Device, Fingerprint, Runner
 from chronas.devices.model import Model
 from chronas.errors import DeviceError
@@ -43,7 +44,7 @@ class SimulatedConfig(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
-    seed: int = Field(default=0, ge=0, description="seed of the noise")
+    seed: int = Field(default=0, ge=0, le=LARGEST_SEED, description="seed of the noise")
     base_ms: float = Field(default=0.5, gt=0, le=1e6, description="latency of an empty network, in ms")
     gigamacs_per_s: float = Field(
         default=20.0, gt=0, le=1e9, description="speed of all operations, in 10^9 MACs a second"

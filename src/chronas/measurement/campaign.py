@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from chronas.arguments import checked, path_of
 from chronas.devices import NORMAL, Device, Runner, hardware_lock
 from chronas.errors import UsageError
 from chronas.measurement.journal import Journal, read_journal
@@ -95,6 +96,7 @@ class CostCampaign:
 COPIES = 3  # copies of the reference, used in turn: their different places in memory average out
 
 
+@checked
 def run_campaign(
     device: Device,
     size: NetworkSize,
@@ -130,6 +132,7 @@ def run_campaign(
         DataError: the journal is damaged, or the disk is full.
         DeviceError: a network's output is not finite, a duration is not above zero, or a cost cannot be measured here.
     """
+    journal_path = path_of(journal_path, "journal_path")
     asked = {str(architecture): architecture for architecture in architectures}
     spaces = {architecture.space.name: architecture.space for architecture in architectures}
     if len(spaces) != 1:

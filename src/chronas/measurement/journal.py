@@ -19,6 +19,7 @@ from typing import Any
 
 from filelock import FileLock, Timeout
 
+from chronas.arguments import path_of
 from chronas.errors import DataError, MismatchError, UsageError, reason
 from chronas.measurement.meter import Reading
 from chronas.measurement.rows import READING_TABLES, SCHEMA, SCHEMAS, SEAL, TABLES, insert, select
@@ -166,6 +167,7 @@ def read_journal(path: Path) -> CampaignState:
     Raises:
         DataError: it is missing, damaged, or not a journal; a changed row is named.
     """
+    path = path_of(path)
     return _read(path)[0]
 
 

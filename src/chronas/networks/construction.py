@@ -13,6 +13,7 @@ import torch
 from safetensors.torch import load as load_safetensors
 from safetensors.torch import save as save_safetensors
 
+from chronas.arguments import path_of
 from chronas.errors import DataError
 from chronas.files import write_bytes
 from chronas.reading import LARGEST, parse_json, read_within, readable
@@ -76,6 +77,7 @@ def save_state(path: Path, tensors: Mapping[str, torch.Tensor], content: Mapping
     Raises:
         DataError: the content is not JSON, or the file cannot be written.
     """
+    path = path_of(path)
     plain = {
         name: tensor.detach().cpu().clone(memory_format=torch.contiguous_format) for name, tensor in tensors.items()
     }
@@ -93,6 +95,7 @@ def load_state(path: Path) -> tuple[dict[str, torch.Tensor], dict[str, Any]]:
     Raises:
         DataError: the file is missing, cut off, damaged, or was not written by `save_state`.
     """
+    path = path_of(path)
     data = read_within(path, LARGEST["weights"])
     with readable(path, "safetensors file", "make it again or use a copy"):
         tensors = load_safetensors(data)

@@ -23,6 +23,7 @@ import torch
 from pydantic import BaseModel, ValidationError
 from torch import Tensor
 
+from chronas.arguments import path_of
 from chronas.errors import DataError, MismatchError, NotRegisteredError, UsageError
 from chronas.files import PREDICTOR_TENSORS, upgraded
 from chronas.networks import load_state, save_state
@@ -193,6 +194,7 @@ class Predictor(Displayed, ABC):
             UsageError: the predictor is not fitted.
             DataError: the file cannot be written.
         """
+        path = path_of(path)
         self.median  # noqa: B018 - raises if not fitted
         content = {
             "schema": SCHEMA,
@@ -384,6 +386,7 @@ def load_predictor(path: Path, space: Space | None = None, predictor: type[Predi
         MismatchError: the file is of another space or predictor than the given one.
         NotRegisteredError: the file is of a user's own space or predictor that this program does not have.
     """
+    path = path_of(path)
     tensors, content = load_state(path)
     name = content.get("predictor")
     if not isinstance(name, str):

@@ -9,17 +9,22 @@ import inspect
 from collections.abc import Callable, Mapping
 from typing import Any
 
+from pydantic import ValidationError
+
+from chronas.arguments import checked
 from chronas.devices import device_class
+from chronas.errors import UsageError, reason, unknown_name
 from chronas.measurement import Plan
 from chronas.predictors import predictor_class
 from chronas.runs import PRESETS
 from chronas.runs.config import RunConfig
-from chronas.runs.settings import DEFAULT_SEARCHER
+from chronas.runs.settings import DEFAULT_SEARCHER, limits_alone
 from chronas.search import Searcher, SearcherConfig, searcher_class
 from chronas.spaces import NetworkScale, make_space
 from chronas.training import make_recipe
 
 Names = Mapping[str, str]
+NAMES = ("space", "device", "searcher", "predictor")
 SMALL_PLAN = Plan(warmup=5, repeats=20)  # for networks below 1 ms: many runs cost little, and the first ones are cold
 
 # Settings of each searcher by name; a user's own searcher has the settings of the class that it extends, if any.
@@ -75,19 +80,31 @@ def preset_summaries() -> dict[str, str]:
     return {name: (inspect.getdoc(preset) or "").partition("\n")[0] for name, preset in PRESETS.items()}
 
 
-def make_preset(name: str, names: Names | None = None) -> RunConfig:
+@checked
+def make_preset(name: str, changes: Mapping[str, Any] | None = None) -> RunConfig:
     """The config of a preset.
 
     Args:
         name: a key of `PRESETS`.
-        names: space, device, searcher or predictor to use instead of the preset's.
+        changes: fields of `RunConfig` to use instead of the preset's. Space, device, searcher and predictor decide the
+            preset's other settings. Limits or a front set the latency weight to zero, unless it is given too.
 
     Raises:
-        UsageError: there is no such preset, or no such name.
+        UsageError: there is no such preset, name or field, or a value does not fit.
     """
     preset: Callable[[Names], RunConfig] = PRESETS[name]
-    config = preset(names or {})
-    return _shallow(config) if make_space(config.space).topology.small_depth == 1 else config
+    names = {key: value for key, value in (changes or {}).items() if key in NAMES}
+    for key in changes or {}:
+        if key not in RunConfig.model_fields:
+            raise unknown_name("setting", str(key), RunConfig.model_fields)
+    config = preset(names)
+    config = _shallow(config) if make_space(config.space).topology.small_depth == 1 else config
+    rest = {key: value for key, value in (changes or {}).items() if key not in NAMES}
+    kept = {field: getattr(config, field) for field in RunConfig.model_fields}
+    try:
+        return RunConfig.model_validate({**kept, **limits_alone(rest)})
+    except ValidationError as error:
+        raise UsageError(reason(error)) from error
 
 
 def searcher_settings(preset: str, searcher: str | type[Searcher]) -> SearcherConfig:
@@ -97,6 +114,8 @@ def searcher_settings(preset: str, searcher: str | type[Searcher]) -> SearcherCo
         preset: a key of `PRESETS`.
         searcher: a name in `SEARCHERS`, or a class; a user's own has the settings of the class it extends.
     """
+    if preset not in PRESETS:
+        raise unknown_name("preset", preset, PRESETS)
     table = SEARCHER_SETTINGS.get(preset, {})
     found = searcher_class(searcher) if isinstance(searcher, str) else searcher
     names = [str(cls.__dict__["name"]) for cls in found.__mro__ if "name" in cls.__dict__]

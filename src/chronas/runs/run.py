@@ -18,6 +18,7 @@ from typing import Literal
 import torch
 from filelock import FileLock, Timeout
 
+from chronas.arguments import path_of
 from chronas.data import Dataset, Images, Normalisation, limited_dataset, load_dataset, split
 from chronas.devices import DEVICES, Device, OfflineConfig, OfflineDevice, make_device
 from chronas.errors import MismatchError, NotRegisteredError, UsageError
@@ -94,6 +95,7 @@ class Run:
             MismatchError: the table belongs to another space, size, device or cost.
             ChronasError: the data or the settings of the search are not usable.
         """
+        folder = path_of(folder, "folder")
         if folder.exists() and not folder.is_dir():
             raise UsageError(f"{folder} is a file, a run needs a folder: choose another --out")
         if (folder / "run.json").exists():
@@ -177,6 +179,7 @@ class Run:
             DataError: there is no run, or its `run.json` is damaged.
             NotRegisteredError: the run has a user's own objects that are neither given nor registered.
         """
+        folder = path_of(folder, "folder")
         facts = read_as(folder / "run.json", SCHEMA, Facts, oldest=1)
         given = parts or RunParts()
         for kind, registry in REGISTRIES.items():

@@ -7,6 +7,9 @@ from typing import Any
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from chronas.arguments import LARGEST_SEED
+
+LARGEST_WEIGHT = 1e6
 DEFAULT_SEARCHER = "bayesian"  # found the best networks on NAS-Bench-201: results/truth-nasbench201.md
 LIMITS = {"latency_ms": "limit_ms", "energy_mj": "limit_energy_mj", "peak_memory_mib": "limit_peak_memory_mib"}
 WEIGHTS = {"latency_ms": "latency_weight", "energy_mj": "energy_weight", "peak_memory_mib": "peak_memory_weight"}
@@ -48,12 +51,15 @@ class RunSettings(BaseModel):
     latency_weight: float = Field(
         default=0.0,
         ge=0,
+        le=LARGEST_WEIGHT,
         description="weight of (latency / median latency of the space) relative to the task's loss; black-box searches "
         "count it relative to the share of wrong images",
     )
-    energy_weight: float = Field(default=0.0, ge=0, description="the same for energy, which is then measured too")
+    energy_weight: float = Field(
+        default=0.0, ge=0, le=LARGEST_WEIGHT, description="the same for energy, which is then measured too"
+    )
     peak_memory_weight: float = Field(
-        default=0.0, ge=0, description="the same for peak memory, which is then measured too"
+        default=0.0, ge=0, le=LARGEST_WEIGHT, description="the same for peak memory, which is then measured too"
     )
     front: int | None = Field(
         default=None, ge=2, le=64, description="also find this many networks from fast to accurate, in the same search"
@@ -62,7 +68,7 @@ class RunSettings(BaseModel):
         default=False,
         description="compare: search without latency, a random network of equal cost, random search in equal time",
     )
-    seed: int = Field(default=0, ge=0, description="seed of everything random")
+    seed: int = Field(default=0, ge=0, le=LARGEST_SEED, description="seed of everything random")
     threads: int = Field(
         default=1, ge=1, le=1024, description="CPU threads of search and training; results differ in the last digits"
     )

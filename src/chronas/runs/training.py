@@ -11,6 +11,7 @@ import onnxruntime
 import torch
 from torch import nn
 
+from chronas.arguments import path_of, whole
 from chronas.data import Dataset, Normalisation, split
 from chronas.errors import DataError, MismatchError
 from chronas.files import read_as, write_json
@@ -155,6 +156,7 @@ def _begin(
 
 def read_trained(folder: Path, space: Space | None = None) -> Trained:
     """Read the result of `train_network` from a folder; `space` and errors are those of `read_architecture`."""
+    folder = path_of(folder, "folder")
     architecture, size = read_architecture(folder / "architecture.json", space)
     result = read_as(folder / "result.json", RESULT_SCHEMA, Result)
     return Trained(**asdict(result), role=folder.name, architecture=architecture, size=size)
@@ -186,6 +188,7 @@ def read_architecture(path: Path, space: Space | None = None) -> tuple[Architect
         ParseError: the text is not an architecture of the space.
         NotRegisteredError: this program does not have its space.
     """
+    path = path_of(path)
     described = read_as(path, ARCHITECTURE_SCHEMA, Described, oldest=1)
     found = space_of_file(str(path), described.space, described.space_source, space)
     return found.parse(described.architecture), described.size
@@ -254,6 +257,7 @@ def export_network(
         UsageError: the network has no ONNX form.
         DataError: the exported network's outputs differ from PyTorch's, or a file cannot be written.
     """
+    batch = whole(batch, "batch", 1, 4096)
     weights, onnx = (folder / name for name in EXPORTED[:2])
     save_state(weights, network.state_dict(), dict(content or {}))
     metadata = None if preprocessing is None else preprocessing.metadata()

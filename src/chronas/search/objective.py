@@ -15,7 +15,6 @@ from __future__ import annotations
 import functools
 import inspect
 import itertools
-import math
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -26,8 +25,9 @@ import torch
 from pydantic import BaseModel, ConfigDict, Field
 from torch import Tensor
 
+from chronas.arguments import checked
 from chronas.data import Images, Normalisation, every_batch
-from chronas.errors import DataError, UsageError
+from chronas.errors import DataError, UsageError, excerpt
 from chronas.files import fingerprint
 from chronas.search.relaxation import Relaxation
 from chronas.spaces import Architecture
@@ -214,7 +214,8 @@ class Score:
     """The score of one architecture.
 
     Attributes:
-        accuracy: validation accuracy in percent, or another score where higher is better.
+        accuracy: validation accuracy in percent, or another score where higher is better; not finite if the
+            evaluation failed.
         train_loss: loss of its own training; None without such training.
         validation_loss: mean cross-entropy in nats; None if unknown.
     """
@@ -270,15 +271,22 @@ class FunctionEvaluator(Evaluator):
         return evaluator_identity(self._evaluate)
 
     def evaluate(self, architectures: Sequence[Architecture], progress: Steps = unheard) -> list[Score]:
-        """Call the function once for all architectures.
+        """Call the function once for all architectures; nan or an infinite number says that one failed.
 
         Raises:
-            DataError: it returns the wrong number of values, or one that is not finite.
+            DataError: it returns the wrong number of values, or something that is no number.
         """
-        values = [float(value) for value in self._evaluate(architectures)]
-        if len(values) != len(architectures) or not all(map(math.isfinite, values)):
+        given = self._evaluate(architectures)
+        try:
+            values = [float(value) for value in given]
+        except (TypeError, ValueError) as error:
             raise DataError(
-                f"the evaluator should give {len(architectures)} finite numbers, one for each architecture, "
+                f"the evaluator should give {len(architectures)} numbers, one for each architecture, got "
+                f"{excerpt(repr(given))}: correct it and search again"
+            ) from error
+        if len(values) != len(architectures):
+            raise DataError(
+                f"the evaluator should give {len(architectures)} numbers, one for each architecture, "
                 f"got {values[:4]}{' ...' if len(values) > 4 else ''} ({len(values)}): correct it and search again"
             )
         progress(len(architectures), "")
@@ -306,8 +314,16 @@ def accuracy_of(logits: Callable[[Tensor], Tensor], images: Images, normalisatio
 class TableEvaluator:
     """Known accuracies, such as NAS-Bench-201's, as a `ScoreFunction`."""
 
+    @checked
     def __init__(self, accuracies: Mapping[str, float]) -> None:
-        """Store the accuracies in percent, by the architectures' text."""
+        """Store the accuracies in percent, by the architectures' text.
+
+        Raises:
+            DataError: one is outside 0..100.
+        """
+        wrong = [f"{value} for {text}" for text, value in accuracies.items() if not 0 <= value <= 100]
+        if wrong:
+            raise DataError(f"accuracies should be percent from 0 to 100, got {wrong[0]}")
         self._accuracies = dict(accuracies)
 
     def __call__(self, architectures: Sequence[Architecture]) -> list[float]:

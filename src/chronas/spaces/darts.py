@@ -10,6 +10,7 @@ from __future__ import annotations
 import ast
 from typing import TYPE_CHECKING
 
+from chronas.arguments import require_kind
 from chronas.errors import ParseError, excerpt, unknown_name
 from chronas.spaces.space import Architecture, Choice, Decision, Group, NetworkSize, Space
 from chronas.spaces.topologies import Cell, CellTopology
@@ -109,6 +110,7 @@ class Darts(Space):
         Raises:
             ParseError: no Genotype, a wrong number of pairs, an unknown operation, or an input that does not exist.
         """
+        require_kind(text, "an architecture's text", str)
         fields = _fields(text)
         choices: list[Choice] = [None] * len(self.decisions)
         for cell in self.topology.cells:

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from chronas.arguments import require_kind
 from chronas.errors import ParseError, excerpt
 from chronas.spaces.space import Architecture, Decision, Group, NetworkSize, Space
 from chronas.spaces.topologies import LayerTopology
@@ -60,6 +61,7 @@ class FBNet(Space):
         Raises:
             ParseError: the text is not a list of 22 numbers 0..8.
         """
+        require_kind(text, "an architecture's text", str)
         numbers = text.strip()
         if numbers.startswith("[") and numbers.endswith("]"):
             numbers = numbers[1:-1]

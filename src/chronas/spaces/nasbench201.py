@@ -22,6 +22,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from chronas.arguments import require_kind
 from chronas.errors import ParseError, UsageError, excerpt, unknown_name
 from chronas.spaces.operations import NOTHING
 from chronas.spaces.space import Architecture, Choice, Decision, Group, NetworkSize, Space
@@ -150,6 +151,7 @@ class NasBench201(Space):
         Raises:
             ParseError: the text does not list three nodes with every edge once, or has an unknown operation.
         """
+        require_kind(text, "an architecture's text", str)
         nodes = text.strip().split("+") if len(text) <= LONGEST_TEXT else []
         if len(nodes) != STATES - 1:
             raise ParseError(f"expected three nodes like {EXAMPLE}, got {excerpt(text)}")
@@ -190,8 +192,8 @@ class NasBench201(Space):
         Raises:
             UsageError: the index is not within 0..15624.
         """
-        if not 0 <= index < len(self._official):
-            raise UsageError(f"NAS-Bench-201 has the indices 0..{len(self._official) - 1}, got {index}")
+        if not isinstance(index, int | np.integer) or isinstance(index, bool) or not 0 <= index < len(self._official):
+            raise UsageError(f"NAS-Bench-201 has the indices 0..{len(self._official) - 1}, got {index!r}")
         return Architecture(self, self._official[index])
 
     @functools.cached_property

@@ -16,11 +16,12 @@ import math
 from abc import ABC, abstractmethod
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Annotated
 
 import numpy as np
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, model_validator
 
+from chronas.arguments import whole
 from chronas.errors import UsageError
 from chronas.progress import Displayed
 from chronas.spaces.operations import NOTHING
@@ -230,11 +231,15 @@ class Space(ABC):
         Raises:
             UsageError: the wrong number of choices, an option that does not exist, or a group with too few or many.
         """
+        if not isinstance(choices, Sequence) or isinstance(choices, str):
+            raise UsageError(f"choices should be one number for each decision, got {choices!r}")
         if len(choices) != len(self.decisions):
             raise UsageError(f"{self.name} has {len(self.decisions)} decisions, got {len(choices)} choices")
         for decision, choice in zip(self.decisions, choices, strict=True):
-            if choice is not None and not 0 <= choice < len(decision.options):
-                raise UsageError(f"decision {decision.name} has options 0..{len(decision.options) - 1}, got {choice}")
+            if choice is not None and not (
+                isinstance(choice, int | np.integer) and 0 <= choice < len(decision.options)
+            ):
+                raise UsageError(f"decision {decision.name} has options 0..{len(decision.options) - 1}, got {choice!r}")
         for group in self.groups:
             kept = sum(choices[d] is not None for d in group.decisions)
             if kept != group.keep:
@@ -250,6 +255,7 @@ class Space(ABC):
         Raises:
             UsageError: more architectures are asked for than the space has.
         """
+        count, seed = whole(count, "count"), whole(seed, "seed")
         if count + len(exclude) > self.cardinality:
             asked = count + len(exclude)
             raise UsageError(f"{self.name} has {self.cardinality} architectures, asked for {asked}: ask for fewer")
@@ -318,6 +324,10 @@ class Space(ABC):
 # The size of a network: the properties that a space leaves open and that the task and its data fix.
 
 
+MOST_PIXELS = 64 * 1024 * 1024  # values of one image in all channels; a network needs many times their memory
+Extent = Annotated[int, Field(ge=1, le=65_536)]
+
+
 class NetworkScale(BaseModel):
     """The part of a network's size that does not depend on its data."""
 
@@ -346,14 +356,20 @@ class NetworkScale(BaseModel):
 class NetworkSize(NetworkScale):
     """The size at which an architecture is built; `space.sizes` has published sizes by name."""
 
-    input_shape: tuple[int, int, int] = Field(description="channels, height, width of one image, in pixels")
-    outputs: int = Field(ge=2, description="number of outputs, for classification the number of classes")
+    input_shape: tuple[Extent, Extent, Extent] = Field(description="channels, height, width of one image, in pixels")
+    outputs: int = Field(ge=2, le=1_000_000, description="number of outputs, for classification the number of classes")
     width: int = Field(ge=1, le=1024, description="channels of the first cells (C), or of the stem")
     depth: int = Field(
         ge=1,
         le=200,
         description="number of cells (nasbench201: cells in each stage; chains of layers: repetitions of each block)",
     )
+
+    @model_validator(mode="after")
+    def _check_extent(self) -> NetworkSize:
+        if math.prod(self.input_shape) > MOST_PIXELS:
+            raise ValueError(f"an image should have at most {MOST_PIXELS:,} values, got {self.input_shape}")
+        return self
 
     def __str__(self) -> str:
         shape = "x".join(map(str, self.input_shape))

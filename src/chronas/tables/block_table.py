@@ -19,6 +19,7 @@ import polars as pl
 from numpy.typing import NDArray
 from pydantic import TypeAdapter
 
+from chronas.arguments import path_of
 from chronas.errors import DataError, ParseError, UsageError, excerpt, unknown_name
 from chronas.files import upgraded, write_bytes
 from chronas.names import checked_name
@@ -221,6 +222,7 @@ class BlockTable:
         Raises:
             DataError: the disk is full or the folder cannot be written.
         """
+        path = path_of(path)
         buffer = io.BytesIO()
         origin = json.dumps(asdict(self.origin))
         self.frame.write_parquet(buffer, metadata={BLOCKS_KEY: origin, "chronas.sha256": _checksum(self.frame, origin)})
@@ -252,6 +254,7 @@ class BlockTable:
         Raises:
             DataError: the file is missing, damaged or not a table of blocks.
         """
+        path = path_of(path)
         frame, metadata = read_parquet(path)
         origin_text = metadata.get(BLOCKS_KEY, metadata.get(EARLIER_KEY))
         if origin_text is None:

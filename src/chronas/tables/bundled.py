@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from chronas.arguments import path_of
 from chronas.errors import UsageError, excerpt
 from chronas.tables.table import is_table
 
@@ -29,6 +30,7 @@ def table_path(path: Path) -> Path:
     Raises:
         UsageError: the path is a plain word that is neither.
     """
+    path = path_of(path)
     if path.exists() or path.parent != Path() or path.suffix:
         return path
     shipped = shipped_files()
@@ -44,6 +46,7 @@ def table_files(path: Path) -> list[Path]:
     Raises:
         UsageError: the folder has no table, or the path is a plain word that names no table.
     """
+    path = path_of(path)
     if not path.is_dir():
         return [table_path(path)]
     files = [file for file in sorted(path.glob("*.parquet")) if is_table(file)]
@@ -58,6 +61,7 @@ def journal_beside(table: Path) -> Path:
     Raises:
         UsageError: the table would overwrite its journal.
     """
+    table = path_of(table)
     journal = table.with_suffix(".sqlite")
     if journal == table:
         raise UsageError(f"the table {table} would overwrite its journal: give a name that ends in .parquet")

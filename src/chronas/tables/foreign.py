@@ -19,6 +19,7 @@ from typing import Any
 
 import polars as pl
 
+from chronas.arguments import checked, path_of
 from chronas.errors import ChronasError, DataError, UsageError, excerpt
 from chronas.names import file_name
 from chronas.reading import LARGEST, read_within
@@ -145,6 +146,7 @@ class ForeignTable:
         )
 
 
+@checked
 def read_foreign(path: Path, space: Space, columns: Sequence[ForeignColumn] = ()) -> ForeignTable:
     """Read a CSV or a Parquet file, see `read_frame`.
 
@@ -158,6 +160,7 @@ def read_foreign(path: Path, space: Space, columns: Sequence[ForeignColumn] = ()
             the space or whose text and index differ, or has one twice with different costs.
         UsageError: two columns are the same cost of one device, or the file lacks a column.
     """
+    path = path_of(path)
     content = read_within(path, LARGEST["table"])
     frame = read_frame(path)
     names = [name for name, kind in frame.schema.items() if kind.is_numeric() and name not in INDICES]
@@ -247,6 +250,7 @@ def _check(values: pl.Series, column: ForeignColumn) -> None:
         raise DataError(f"{column.name} is {numbers[0]} for all {len(numbers)} architectures: it holds no information")
 
 
+@checked
 def read_accuracies(path: Path, space: Space) -> pl.DataFrame:
     """A frame of `architecture` and all other numeric columns, as Float64 with null for missing values.
 
@@ -261,6 +265,7 @@ def read_accuracies(path: Path, space: Space) -> pl.DataFrame:
         DataError: the file is missing or damaged, has no architectures, has one twice, has one that is not in the
             space, has no numbers, or has an accuracy outside 0..100.
     """
+    path = path_of(path)
     frame = read_frame(path)
     names = [name for name, kind in frame.schema.items() if kind.is_numeric() and name not in (*TEXTS, *INDICES)]
     if not names:

@@ -24,6 +24,7 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
+from chronas.arguments import path_of
 from chronas.errors import DataError, excerpt, unknown_name
 from chronas.spaces import LayerTopology, NetworkSize, make_space
 from chronas.tables.block_table import BlockOrigin, BlockTable
@@ -132,6 +133,7 @@ class HwNasBench:
         Raises:
             DataError: the file is missing, damaged, of another layout, or would run code.
         """
+        path = path_of(path)
         content = read_pickle(path)
         try:
             halves = _mapping(content, "the file", ("nasbench201", "fbnet"))

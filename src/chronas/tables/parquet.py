@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 import polars as pl
 
+from chronas.arguments import path_of
 from chronas.errors import DataError, MissingExtraError
 from chronas.reading import LARGEST, read_within, readable, require_file
 
@@ -23,6 +24,7 @@ def read_parquet(path: Path) -> tuple[pl.DataFrame, dict[str, str]]:
     Raises:
         DataError: the file is missing, truncated or not a Parquet file.
     """
+    path = path_of(path)
     content = read_within(path, LARGEST["table"])
     with readable(path, "Parquet file", "make it again or use a copy"):
         require_fitting(pl.scan_parquet(io.BytesIO(content)), path)
@@ -42,6 +44,7 @@ def require_fitting(lazy: pl.LazyFrame, path: Path) -> None:
 
 def has_metadata(path: Path, key: str) -> bool:
     """Whether a file is a Parquet file whose metadata has a key."""
+    path = path_of(path)
     try:
         require_file(path, LARGEST["table"])
         with readable(path, "Parquet file", ""):

@@ -17,6 +17,7 @@ from collections.abc import Sequence
 import numpy as np
 import polars as pl
 
+from chronas.arguments import checked
 from chronas.errors import MismatchError, ParseError, UsageError, excerpt, unknown_name
 from chronas.pareto import non_dominated
 from chronas.spaces import Architecture, Space
@@ -40,6 +41,7 @@ class Query:
         joined: names of the joined columns.
     """
 
+    @checked
     def __init__(
         self,
         tables: Sequence[CostTable],
@@ -84,6 +86,7 @@ class Query:
         self._numbers = {text: number for number, text in enumerate(rows["architecture"])}
         self._told = {self.column(name): True for name in maximise} | {self.column(name): False for name in minimise}
 
+    @checked
     def records(self, architecture: Architecture | str) -> list[CostRecord]:
         """All costs of an architecture, in the order of tables.
 
@@ -94,6 +97,7 @@ class Query:
         row = self._row(architecture)
         return [column.answer(row) for column in self._columns]
 
+    @checked
     def at(self, index: int) -> Architecture:
         """The architecture of an official index.
 
@@ -102,6 +106,7 @@ class Query:
         """
         return self.space.from_index(index)
 
+    @checked
     def isomorphic(self, architecture: Architecture | str) -> list[Architecture]:
         """The architectures in the tables that compute the same function; each has its own costs.
 
@@ -112,6 +117,7 @@ class Query:
         every = map(self.space.parse, self.frame["architecture"])
         return [one for one in every if one.canonical() == wanted]
 
+    @checked
     def of(self, architectures: Sequence[Architecture]) -> pl.DataFrame:
         """The rows of `frame` for these architectures, in their order.
 
@@ -120,6 +126,7 @@ class Query:
         """
         return self.frame[[self._row(one) for one in architectures]]
 
+    @checked
     def where(self, conditions: Sequence[str], frame: pl.DataFrame | None = None) -> pl.DataFrame:
         """The rows that satisfy all conditions; a row without a value satisfies none.
 
@@ -137,6 +144,7 @@ class Query:
             frame = frame.filter(_compared(pl.col(self.column(name)), sign, number))
         return frame
 
+    @checked
     def pareto(self, names: Sequence[str], frame: pl.DataFrame | None = None) -> pl.DataFrame:
         """The rows that no other row beats in all of these columns, each in its better direction, see `direction`.
 
@@ -171,6 +179,7 @@ class Query:
         """The joined columns that are accuracies in percent."""
         return list(filter(is_accuracy, self.joined))
 
+    @checked
     def column(self, name: str) -> str:
         """The full name of a numeric column.
 

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import polars as pl
 
+from chronas.arguments import path_of
 from chronas.errors import DataError
 from chronas.reading import read_csv
 from chronas.tables.parquet import read_parquet
@@ -33,6 +34,7 @@ def read_frame(path: Path) -> pl.DataFrame:
         DataError: the file is missing, damaged or empty, or a column has numbers like 1,234 alone, which may be
             thousands or decimals.
     """
+    path = path_of(path)
     if path.suffix.lower() in (".csv", ".tsv", ".txt"):
         columns = read_csv(path)
         frame = pl.DataFrame([_series(path, name, cells) for name, cells in columns.items()])

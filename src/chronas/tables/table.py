@@ -18,6 +18,7 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
+from chronas.arguments import checked, path_of
 from chronas.errors import ChronasError, DataError, MismatchError
 from chronas.files import write_bytes
 from chronas.progress import Displayed
@@ -88,6 +89,7 @@ class CostTable(Displayed):
         self._space = space
 
     @classmethod
+    @checked
     def from_journal(cls, path: Path, space: Space | None = None) -> CostTable:
         """The table of a campaign, with the networks that have all rounds of the plan.
 
@@ -98,6 +100,7 @@ class CostTable(Displayed):
         Raises:
             DataError: the journal is missing or damaged, or no network has all rounds yet.
         """
+        path = path_of(path)
         from chronas.measurement import read_journal  # imports torch, which reading and querying tables do not need
 
         state = read_journal(path)
@@ -126,6 +129,7 @@ class CostTable(Displayed):
         return cls(frame, provenance, space)
 
     @classmethod
+    @checked
     def from_rows(
         cls,
         space: Space,
@@ -152,6 +156,7 @@ class CostTable(Displayed):
         return cls.from_values(frame, provenance, space)
 
     @classmethod
+    @checked
     def from_values(cls, frame: pl.DataFrame, provenance: Provenance, space: Space | None = None) -> CostTable:
         """A table of known costs, each as one round without an interval; other columns stay unchanged.
 
@@ -189,6 +194,7 @@ class CostTable(Displayed):
             DataError: the file is missing, truncated, damaged, not a Parquet file, or has no provenance.
             MismatchError: the table is of another space than the given one.
         """
+        path = path_of(path)
         frame, metadata = read_parquet(path)
         if any(key.startswith("chronas.blocks/") for key in metadata):
             raise DataError(f"{path} has costs of blocks: give the table of whole networks that was measured beside it")
@@ -211,6 +217,7 @@ class CostTable(Displayed):
         Raises:
             DataError: the disk is full or the folder cannot be written; an older file stays as it was.
         """
+        path = path_of(path)
         buffer = io.BytesIO()
         provenance = self.provenance.to_json()
         metadata = {PROVENANCE_KEY: provenance, CHECKSUM_KEY: _checksum(self, provenance, self.frame.columns)}
@@ -254,6 +261,7 @@ class CostTable(Displayed):
         """The spread of the reference network's latency during the campaign, in percent; None if unknown."""
         return self.provenance.drift_percent
 
+    @checked
     def of(self, cost: str) -> CostTable:
         """The table with another column as its cost; networks without a value are left out.
 

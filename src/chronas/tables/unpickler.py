@@ -18,6 +18,7 @@ from typing import Any
 
 import numpy as np
 
+from chronas.arguments import path_of
 from chronas.errors import DataError
 from chronas.reading import LARGEST, read_within, readable
 from chronas.tables.pickle_bounds import require_bounded
@@ -32,6 +33,7 @@ def read_pickle(path: Path) -> Any:
     Raises:
         DataError: the file is missing, truncated or not a pickle, or has anything but plain values and arrays.
     """
+    path = path_of(path)
     content = read_within(path, LARGEST["pickle"])
     try:
         with readable(path, "pickle of plain values", "get it again"):

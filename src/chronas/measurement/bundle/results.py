@@ -14,6 +14,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
+from chronas.arguments import path_of
 from chronas.errors import DataError, MismatchError, ParseError, UsageError, reason
 from chronas.files import upgraded
 from chronas.measurement.bundle.runner.lines import RESULTS_SCHEMA, unsealed
@@ -77,7 +78,7 @@ class Results:
             DataError: the file is missing, damaged or not a file of results, or a required line is missing.
             MismatchError: it has lines of several runs, or a manifest of another bundle is in the same folder.
         """
-        self._path = path
+        self._path = path = path_of(path)
         numbered = list(_lines(path))
         headers = [content for _, content in numbered if "schema" in content]
         if len(headers) > 1:
@@ -199,6 +200,7 @@ def read_manifest(path: Path) -> Manifest:
     Raises:
         DataError: the file is missing, damaged or not a manifest.
     """
+    path = path_of(path)
     content = read_within(path, LARGEST["json"])
     with readable(path, "manifest of a bundle", "copy it again"):
         return Manifest.model_validate(upgraded(parse_json(content)))

@@ -91,7 +91,7 @@ class BayesianResult(BlackBoxResult):
     """All trained networks, the regression's predictions for others, and further training for a front."""
 
     def __init__(self, found: BlackBoxResult, searcher: Bayesian, task: Task) -> None:
-        super().__init__(found.history, found.trials, found.evaluator)
+        super().__init__(found.history, found.trials, found.evaluator, found.failed)
         self._searcher, self._task = searcher, task
 
     def candidates(self, limits: Mapping[str, float]) -> Iterator[Trial]:

@@ -52,7 +52,9 @@ def read_trials(path: Path, space: Space) -> list[Trial]:
     """
     try:
         content = read_json(path, SCHEMA, oldest=1)
-        rows = [*content.get("known", []), *content["history"]]
+        rows = [
+            row for row in [*content.get("known", []), *content["history"]] if row["validation_accuracy"] is not None
+        ]
         return [
             Trial(
                 space.parse(row["mode"]),
@@ -80,6 +82,7 @@ class BlackBoxResult(SearchResult):
     Attributes:
         trials: trials, best first; `quality` is the search's estimate of the accuracy in percent.
         evaluator: the source of their scores.
+        failed: the architectures whose evaluation failed, in their order.
     """
 
     def __init__(
@@ -87,8 +90,10 @@ class BlackBoxResult(SearchResult):
         history: list[dict[str, Any]],
         trials: Sequence[Trial],
         evaluator: Evaluator,
+        failed: Sequence[Architecture] = (),
     ) -> None:
         self.history = history
+        self.failed = list(failed)
         self.trials = list(trials)
         self.evaluator = evaluator
 
@@ -173,7 +178,8 @@ class BlackBoxSearcher(Searcher):
                 batch = _after(proposals, evaluated)
         finally:
             evaluator.close()
-        ranked = self._ranked(feasible, log.trials)
+        log.require_success()
+        ranked = self._ranked(feasible, [trial for trial in log.trials if trial.architecture not in log.failed])
         if not ranked:
             raise feasible.out_of_reach()
         log.save()
@@ -181,7 +187,7 @@ class BlackBoxSearcher(Searcher):
         best = [
             replace(trial, quality=quality, origin=self.name) for trial, quality in zip(ranked, qualities, strict=True)
         ]
-        return BlackBoxResult(log.history, best, evaluator)
+        return BlackBoxResult(log.history, best, evaluator, log.failed)
 
 
 def _after(proposals: Proposals, evaluated: list[Trial]) -> list[Trial]:
@@ -197,7 +203,8 @@ class TrialLog:
 
     Attributes:
         history: a row for each evaluation; `search.json` has all of them.
-        trials: the trials that this search has reached so far.
+        trials: the trials that this search has reached so far; a failed one has the lowest score before it.
+        failed: the architectures of failed trials.
     """
 
     def __init__(
@@ -218,6 +225,7 @@ class TrialLog:
         """
         self.history: list[dict[str, Any]] = []
         self.trials: list[Trial] = []
+        self.failed: list[Architecture] = []
         self._path = task.folder / FILE
         self._config, self._evaluator, self._objective = config, evaluator, objective
         self._identity, self._known, self._progress = identity, known, progress
@@ -272,7 +280,7 @@ class TrialLog:
                 "epoch": len(self.history) + 1,
                 "train_loss": each.train_loss,
                 "validation_loss": each.validation_loss,
-                "validation_accuracy": each.accuracy,
+                "validation_accuracy": each.accuracy if math.isfinite(each.accuracy) else None,
                 **{f"expected_{name}": value for name, value in candidate.costs.items()},
                 "skip_connections": skip_connections(candidate.architecture),
                 "mode": str(candidate.architecture),
@@ -291,9 +299,24 @@ class TrialLog:
 
     def _note(self, candidate: Trial, row: Mapping[str, Any]) -> None:
         accuracy = row["validation_accuracy"]
+        if accuracy is None:
+            self._notify(self._done(), f"failed: {candidate.architecture}")
+            self.failed.append(candidate.architecture)
+            accuracy = min((trial.score for trial in self.trials), default=0.0)
         penalty = self._objective.cost_penalty(candidate.costs)
         value = 1.0 - accuracy / 100.0 + penalty
         self.trials.append(replace(candidate, score=accuracy, value=value, penalty=penalty, losses=_losses(row)))
+
+    def require_success(self) -> None:
+        """Raise `DataError` if every evaluation failed."""
+        if self.failed and len(self.failed) == len(self.trials):
+            raise DataError(
+                f"the evaluator gave no finite number for any of {len(self.failed)} architectures, at first not for "
+                f"{self.failed[0]}: correct it, and search again in a new folder"
+            )
+
+    def _done(self) -> int:
+        return self._evaluator.preparation + len(self.history) * self._evaluator.steps
 
     def _notify(self, done: int, note: str) -> None:
         each = self._evaluator.steps * self._config.architectures
