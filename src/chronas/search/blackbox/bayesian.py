@@ -113,9 +113,10 @@ class BayesianResult(BlackBoxResult):
         objective = self._task.objective.model_copy(update={"limits": dict(limits)})
         task = replace(self._task, objective=objective)
         feasible = FeasibleSet(task, np.random.default_rng([task.seed, STREAM]))
-        feasible.known([each.architecture for each in self.trials])
+        known = [*(each.architecture for each in self.trials), *self.failed]
+        feasible.known(known)
         surrogate = Surrogate(task.space, task.size, self.trials, self._searcher.config.weights)
-        drawn = _drawn(feasible, OTHERS, {graph(each.architecture) for each in self.trials})
+        drawn = _drawn(feasible, OTHERS, set(map(graph, known)))
         if none_yet and not drawn:
             raise feasible.out_of_reach()
         penalties = [feasible.penalty(each) for each in drawn]
