@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import io
+import zipfile
 from pathlib import Path
 from typing import Any
 
@@ -45,20 +47,72 @@ def test_images_and_labels_alone_are_split(tmp_path: Path) -> None:
     [
         (
             {"images": IMAGES},
-            "must hold the arrays x_train, y_train, x_test, y_test or images, labels, it holds images",
+            "must hold the arrays x_train, y_train or train_images, train_labels or images, labels, it holds images",
         ),
-        ({"images": IMAGES / 255, "labels": LABELS}, "must be uint8"),
+        ({"images": IMAGES / 100, "labels": LABELS}, "must be uint8"),
+        ({"images": IMAGES.astype(float) - 3, "labels": LABELS}, "from -3 to"),
+        (
+            {"images": IMAGES[:, :3, :, :3].transpose(0, 1, 2, 3), "labels": LABELS},
+            "may be .N, C, H, W. or .N, H, W, C.",
+        ),
+        ({"x_train": IMAGES, "y_train": LABELS, "x_test": IMAGES}, "x_test without the array that belongs to it"),
         ({"images": IMAGES[..., :2], "labels": LABELS}, "must be uint8"),
-        ({"images": IMAGES, "labels": LABELS / 2}, "must be integers"),
+        ({"images": IMAGES, "labels": LABELS / 2}, "must be integers .N. or one-hot"),
         ({"images": IMAGES, "labels": LABELS[:5]}, "one an image"),
         ({"images": IMAGES[:0], "labels": LABELS[:0]}, "empty"),
         ({"images": IMAGES, "labels": LABELS * 0}, "at least two classes"),
-        ({"images": IMAGES, "labels": LABELS * 2}, "no training image of class 1"),
+        ({"x_train": IMAGES, "y_train": LABELS, "x_test": IMAGES, "y_test": LABELS + 1}, "label 3, which the training"),
     ],
 )
 def test_wrong_arrays_are_refused(tmp_path: Path, arrays: dict[str, np.ndarray], message: str) -> None:
     with pytest.raises(DataError, match=message):
         load_dataset(save(tmp_path, **arrays), test_share=0.5)
+
+
+@pytest.mark.parametrize(
+    ("images", "labels", "names"),
+    [
+        (IMAGES, LABELS + 1, ("1", "2", "3")),
+        (IMAGES, LABELS - 1, ("-1", "0", "1")),
+        (IMAGES, LABELS * 1_000_000_000, ("0", "1000000000", "2000000000")),
+        (IMAGES, np.eye(3, dtype=np.uint8)[LABELS], ("0", "1", "2")),
+        (IMAGES, LABELS.astype(">i8"), ("0", "1", "2")),
+        ((IMAGES / 255).astype(np.float32), LABELS, ("0", "1", "2")),
+        (IMAGES.astype(np.int64), LABELS, ("0", "1", "2")),
+        (np.asfortranarray(IMAGES), LABELS, ("0", "1", "2")),
+    ],
+    ids=["from 1", "from -1", "far apart", "one-hot", "big-endian", "floats", "integers", "fortran"],
+)
+def test_what_is_plainly_meant_is_read(
+    tmp_path: Path, images: np.ndarray, labels: np.ndarray, names: tuple[str, ...]
+) -> None:
+    dataset = load_dataset(save(tmp_path, images=images, labels=labels), test_share=0.25)
+    plain = load_dataset(save(tmp_path, images=IMAGES, labels=LABELS), test_share=0.25)
+    assert dataset.class_names == names
+    assert dataset.train.checksum() == plain.train.checksum()
+
+
+def test_medmnist_is_read_with_its_validation_images(tmp_path: Path) -> None:
+    parts = {"train": slice(0, 6), "val": slice(6, 9), "test": slice(9, 12)}
+    arrays = {f"{part}_images": IMAGES[rows] for part, rows in parts.items()}
+    arrays |= {f"{part}_labels": LABELS[rows, None] for part, rows in parts.items()}
+    dataset = load_dataset(save(tmp_path, **arrays))
+    assert dataset.validation is not None
+    assert (len(dataset.train), len(dataset.validation), len(dataset.test)) == (6, 3, 3)
+    assert "the validation images choose the checkpoints of trainings" in dataset.notes
+    assert np.array_equal(dataset.validation.pixels[0, 0].numpy(), IMAGES[6, :, :, 0])
+
+
+def test_an_archive_that_unpacks_to_too_much_is_refused(tmp_path: Path) -> None:
+    path = tmp_path / "bomb.npz"
+    header = io.BytesIO()
+    np.lib.format.write_array_header_1_0(
+        header, {"descr": "|u1", "fortran_order": False, "shape": (10**7, 100, 100, 3)}
+    )
+    with zipfile.ZipFile(path, "w") as archive:
+        archive.writestr("images.npy", header.getvalue())
+    with pytest.raises(DataError, match="unpacks to 279 GiB, at most 16 are read"):
+        load_dataset(str(path))
 
 
 def test_pickled_objects_are_refused(tmp_path: Path) -> None:

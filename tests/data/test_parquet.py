@@ -41,7 +41,7 @@ def test_cifar10_is_read_as_it_lies_there_and_has_the_statistics_that_darts_uses
     dataset = load_dataset(str(shared_data / "cifar10"), progress=lambda _, done, total, __: seen.append((done, total)))
     assert (len(dataset.train), len(dataset.test), dataset.shape) == (50000, 10000, (3, 32, 32))
     assert dataset.test.labels.bincount().tolist() == [1000] * 10
-    assert (50000, 50000) in seen
+    assert (60000, 60000) in seen
     raw = polars.read_parquet(shared_data / "cifar10" / "test.parquet")[77, "img"]["bytes"]
     expected = np.asarray(Image.open(io.BytesIO(raw)))
     assert np.array_equal(dataset.test.pixels[77].numpy().transpose(1, 2, 0), expected)
@@ -74,13 +74,12 @@ def test_without_a_test_file_a_part_is_set_apart(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("train", "message"),
     [
-        (frame([0, 1], image="photo"), "column img or image, it has photo, label"),
-        (frame([0, 1], label="y"), "column label or fine_label"),
+        (frame([0, 1], image="photo"), "column img or image or .*, it has photo, label"),
+        (frame([0, 1], label="y"), "column label or labels"),
         (frame([0, 1])[:0], "no rows"),
         (frame([0, None]), "lacks 1 values"),
-        (frame(["cat", "dog"]), "must hold integers, got String"),
-        (polars.DataFrame({"img": [b"x", b"y"], "label": [0, 1]}), "must be a struct with binary"),
-        (frame([0, -1]), "got -1 to 0"),
+        (frame([0.5, 1.5]), "must hold integers or texts, got Float64"),
+        (polars.DataFrame({"img": ["x", "y"], "label": [0, 1]}), "must be binary, or a struct with binary"),
         (frame([0, 0, 0, 0]), "at least two classes"),
         (
             polars.DataFrame({"img": [{"bytes": b"junk"}] * 2, "label": [0, 1]}),
@@ -93,8 +92,59 @@ def test_a_wrong_table_is_refused(tmp_path: Path, train: polars.DataFrame, messa
         load_dataset(write(tmp_path, train=train), test_share=0.5)
 
 
+@pytest.mark.parametrize(
+    ("layout", "counts"),
+    [
+        (("default/train/0000", "default/test/0000"), (6, None, 2)),
+        (("train/part", "test/part"), (6, None, 2)),
+        (("data/train-00000-of-00001", "data/validation-00000-of-00001"), (5, 2, 1)),
+        (("data/train-00000-of-00001", "data/val-0", "data/test-0"), (6, 2, 2)),
+        (("Training", "Testing"), (6, None, 2)),
+    ],
+    ids=["converted by the hub", "split folders", "validation", "all three", "long names"],
+)
+def test_layouts_of_the_hub_are_read(
+    tmp_path: Path, layout: tuple[str, ...], counts: tuple[int, int | None, int]
+) -> None:
+    for number, name in enumerate(layout):
+        path = tmp_path / f"{name}.parquet"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        frame([0, 1] * 3 if number == 0 else [0, 1], "image", "labels").write_parquet(path)
+    dataset = load_dataset(str(tmp_path), test_share=0.34)
+    validation = None if dataset.validation is None else len(dataset.validation)
+    expected = (4, counts[1], 2) if counts[2] == 1 else counts
+    assert (len(dataset.train), validation, len(dataset.test)) == expected
+    assert ("the validation images choose the checkpoints of trainings" in dataset.notes) is (validation is not None)
+
+
+def test_several_configurations_are_told_apart(tmp_path: Path) -> None:
+    for name in ("large", "small"):
+        write(tmp_path / name / "train", part=frame([0, 1]))
+    with pytest.raises(DataError, match=r"several configurations \(large, small\): give one of these folders"):
+        load_dataset(str(tmp_path))
+
+
+def test_labels_may_be_texts_and_images_plain_bytes(tmp_path: Path) -> None:
+    rows = polars.DataFrame({"image": [picture(n) for n in range(4)], "label": ["dog", "cat", "dog", "cat"]})
+    dataset = load_dataset(write(tmp_path, train=rows), test_share=0.5)
+    assert dataset.class_names == ("cat", "dog")
+
+
+@pytest.mark.parametrize("names", [[1, None], ["a", ""], ["a", "b\x1b[2J"], ["x" * 200, "b"]])
+def test_class_names_that_cannot_be_are_refused_when_the_data_is_read(tmp_path: Path, names: list[Any]) -> None:
+    metadata = {"huggingface": json.dumps({"info": {"features": {"label": {"names": names}}}})}
+    frame([0, 1] * 3).write_parquet(tmp_path / "train.parquet", metadata=metadata)
+    with pytest.raises(DataError, match="a class"):
+        load_dataset(str(tmp_path))
+
+
+def test_metadata_that_is_too_deep_is_no_fault(tmp_path: Path) -> None:
+    frame([0, 1] * 6).write_parquet(tmp_path / "train.parquet", metadata={"huggingface": "[" * 200_000})
+    assert load_dataset(str(tmp_path)).class_names == ("0", "1")
+
+
 def test_a_test_label_that_training_lacks_is_refused(tmp_path: Path) -> None:
-    with pytest.raises(DataError, match="test image has label 2"):
+    with pytest.raises(DataError, match="label 2, which the training images lack"):
         load_dataset(write(tmp_path, train=frame([0, 1]), test=frame([2])))
 
 

@@ -225,7 +225,9 @@ def train(
         module = architecture
     _require_logits(module, dataset)
     normalisation = Normalisation.of(dataset.train)
-    images, validation = split(dataset.train, validation_share, seed=seed)
+    images, validation = dataset.train, dataset.validation
+    if validation is None:
+        images, validation = split(dataset.train, validation_share, seed=seed)
     with shown_progress(progress) as shown, _temporary(folder) as checkpoints:
         training = train_network(
             module, images, validation, normalisation, chosen, folder=checkpoints, seed=seed, progress=shown

@@ -181,6 +181,12 @@ COMMANDS = {
         "ReportOptions",
         "Write report.html of a run folder again, from its content.",
     ),
+    "data show": Command(
+        "what a data set holds, and what is left out",
+        "data:show",
+        "DataOptions",
+        "Read a data set as a run would, and show its splits, classes, sizes, and what is left out and why.",
+    ),
     "table list": Command(
         "the tables that come with chronas; every command takes their names instead of a file",
         "table:list_tables",

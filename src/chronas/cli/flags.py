@@ -52,7 +52,16 @@ class RetargetOptions(RunOptions):
     )
 
     HIDDEN: ClassVar[tuple[str, ...]] = (
-        *("space", "searcher", "data", "data_limit", "search_images", "search_validation_share", "validation_share"),
+        *(
+            "space",
+            "searcher",
+            "data",
+            "data_limit",
+            "image_size",
+            "search_images",
+            "search_validation_share",
+            "validation_share",
+        ),
         *("seed", "preset"),
     )
 
@@ -191,7 +200,8 @@ class TrainOptions(StepOptions):
         default=None, description="text form: Genotype(normal=[...], ...) or |nor_conv_3x3~0|+|..."
     )
     space: str = Field(default="darts", description="search space of the architecture")
-    data: str = Field(default="digits", description="digits, cifar10, cifar100, a folder or an .npz file")
+    data: str = Field(default="digits", description="digits, cifar10, cifar100, a folder of images, or an .npz file")
+    image_size: int | None = Field(default=None, ge=4, le=1024, description="pixels of a side to scale images to")
     recipe: str = Field(default="digits-small", description="training settings; --recipe.* changes them")
     out: Path = Field(default=Path("trained"), description="folder of the training")
     validation_share: float = Field(default=0.1, gt=0, lt=0.9, description="share that only chooses the checkpoint")
@@ -206,6 +216,19 @@ class ExportOptions(StepOptions):
     )
     out: Path = Field(default=Path("exported"), description="folder to write to")
     batch: int = Field(default=1, ge=1, le=4096, description="static batch of the ONNX file")
+
+
+# ---- data
+
+
+class DataOptions(Options):
+    """Flags of `chronas data show`."""
+
+    POSITIONAL: ClassVar[tuple[str, ...]] = ("data",)
+
+    data: str = Field(description="a folder of images or Parquet files, an .npz file, digits, cifar10 or cifar100")
+    image_size: int | None = Field(default=None, ge=4, le=1024, description="pixels of a side to scale images to")
+    sheet: Path | None = Field(default=None, description="PNG file to write: some images of each class")
 
 
 # ---- tables

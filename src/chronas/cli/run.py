@@ -144,6 +144,8 @@ def retarget(call: Call[RetargetOptions]) -> int:
 def finish(own: Run, *, as_json: bool) -> int:
     """Execute a run to its end and show the result; returns 1 if the limit is missed."""
     note(f"run folder: {own.folder}")
+    for text in own.data_facts.notes:
+        note(text)
     with resumable(f"chronas resume {shlex.quote(str(own.folder))}"), progress_display() as progress:
         found = execute(own, progress)
     show_answer(own, found, as_json=as_json)

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from chronas.cli.flags import ExportOptions, TrainOptions
 from chronas.cli.options import Call, Groups
-from chronas.cli.output import resumable, write, write_json, write_table
+from chronas.cli.output import note, resumable, write, write_json, write_table
 from chronas.cli.steps import check_new, run_of
 from chronas.data import load_dataset
 from chronas.errors import UsageError
@@ -59,7 +59,9 @@ def _train(call: Call[TrainOptions], text: str, group: ProcessGroup) -> None:
     options = call.options
     _check_folder(options.out)
     architecture = make_space(options.space).parse(text)
-    data = load_dataset(options.data)
+    data = load_dataset(options.data, image_size=options.image_size)
+    for text in data.notes if group.first else ():
+        note(text)
     size = NetworkScale.model_validate(call.groups["size"]).for_data(data.shape, data.classes)
     with resumable("the same command"), _progress_of(group) as progress:
         train_architecture(

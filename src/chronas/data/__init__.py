@@ -13,6 +13,7 @@ from chronas.registry import lazily
 
 if TYPE_CHECKING:
     from chronas.data.datasets import DATASETS, limited_dataset, load_dataset
+    from chronas.data.describe import ClassCounts, class_counts, contact_sheet, largest_share
     from chronas.data.images import Dataset, Images, Normalisation, limited, read_torch, split
     from chronas.data.loader import Augment, Batches, every_batch
 
@@ -20,10 +21,14 @@ __all__ = [
     "DATASETS",
     "Augment",
     "Batches",
+    "ClassCounts",
     "Dataset",
     "Images",
     "Normalisation",
+    "class_counts",
+    "contact_sheet",
     "every_batch",
+    "largest_share",
     "limited",
     "limited_dataset",
     "load_dataset",
@@ -34,6 +39,7 @@ __all__ = [
 __getattr__ = lazily(
     __name__,
     {
+        "describe": "ClassCounts class_counts contact_sheet largest_share",
         "datasets": "DATASETS limited_dataset load_dataset",
         "images": "Dataset Images Normalisation limited split read_torch",
         "loader": "Augment Batches every_batch",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -9,10 +10,11 @@ import torch
 from sklearn.datasets import load_digits
 from torch.utils.data import Dataset as TorchDataset
 
-from chronas.arguments import checked, seed_of, whole
+from chronas.arguments import checked, path_of, seed_of, whole
 from chronas.data.archive import read_archive
-from chronas.data.folder import decode, read_folder
-from chronas.data.images import Dataset, Images, RawDataset, limited, read_torch, split
+from chronas.data.decoding import decode, resized
+from chronas.data.folder import read_folder
+from chronas.data.images import Dataset, Images, RawDataset, equal_images, limited, read_torch, split
 from chronas.data.parquet import find, read_parquet
 from chronas.errors import DataError, MissingExtraError, unknown_name
 from chronas.progress import Progress, silent
@@ -36,21 +38,23 @@ def load_dataset(
     test: TorchDataset[Any] | None = None,
     test_share: float = 0.2,
     limit: int | None = None,
+    image_size: int | None = None,
     seed: int = 0,
     progress: Progress = silent,
 ) -> Dataset:
     """Load a data set and set its test images apart.
 
     Args:
-        source: a name in `DATASETS`; a folder with `train*.parquet` and `test*.parquet` as Hugging Face lays them out;
-            a folder with one folder of images for each class, optionally below `train/` and `test/`; or an .npz file
-            with `x_train`, `y_train`, `x_test`, `y_test` or `images`, `labels`; or, from Python, a `Dataset`, or a
+        source: a name in `DATASETS`; a folder of images, see `data.folder`; a folder of Parquet files, see
+            `data.parquet`; an .npz file, see `data.archive`; or, from Python, a `Dataset`, or a
             `torch.utils.data.Dataset` of images and labels, which is read once into memory (see `read_torch`).
         test: the test images of a `torch.utils.data.Dataset`.
         test_share: share of the images set apart for testing if the source has no test split; the same images in every
             run.
         limit: largest number of training images to keep, in equal proportions of the classes as before; None keeps all.
             All test images are kept.
+        image_size: pixels of a side: the shorter side of each image is scaled to it, and the middle square is kept.
+            None: images of one size stay as they are.
         seed: selects the training images that `limit` keeps.
         progress: called with the step "read" or "decode".
 
@@ -61,20 +65,38 @@ def load_dataset(
     """
     limit = None if limit is None else whole(limit, "limit", 1)
     seed = seed_of(seed)
+    side = None if image_size is None else whole(image_size, "image_size", 4, 1024)
     if isinstance(source, Dataset):
-        return limited_dataset(source, limit, seed)
+        return limited_dataset(_resized(source, side), limit, seed)
     if isinstance(source, TorchDataset):
         found, name = read_torch(source, test, progress=progress), type(source).__name__
     else:
         source = str(source)
         entry = DATASETS.get(source)
         if isinstance(entry, Dataset):
-            return limited_dataset(entry, limit, seed)
-        found, name = _read(source, progress) if entry is None else entry(progress), source
-    train, kept = found.train, found.test
+            return limited_dataset(_resized(entry, side), limit, seed)
+        found, name = _read(source, progress, side) if entry is None else entry(progress), source
+    train, kept, notes = found.train, found.test, list(found.notes)
     if kept is None:
         train, kept = split(train, test_share, seed=TEST_SEED)
-    return limited_dataset(Dataset(name, train, kept, found.class_names), limit, seed)
+        notes.append(f"there is no test split: {test_share:.0%} of the training images are set apart for testing")
+    shared = equal_images(train, kept)
+    if shared:
+        notes.append(f"{shared} of {len(kept)} test images are also among the training images")
+    dataset = Dataset(name, train, kept, found.class_names, found.validation, tuple(notes))
+    return limited_dataset(_resized(dataset, side), limit, seed)
+
+
+def _resized(dataset: Dataset, side: int | None) -> Dataset:
+    """The data set with square images of a side, or unchanged."""
+    if side is None or dataset.shape[1:] == (side, side):
+        return dataset
+    given = (dataset.train, dataset.test, dataset.validation)
+    train, test, validation = (
+        None if images is None else Images(resized(images.pixels, side), images.labels) for images in given
+    )
+    assert train is not None and test is not None
+    return replace(dataset, train=train, test=test, validation=validation)
 
 
 def limited_dataset(dataset: Dataset, limit: int | None, seed: int = 0) -> Dataset:
@@ -85,15 +107,16 @@ def limited_dataset(dataset: Dataset, limit: int | None, seed: int = 0) -> Datas
     """
     if limit is None or limit >= len(dataset.train):
         return dataset
-    return Dataset(dataset.name, limited(dataset.train, limit, seed=seed), dataset.test, dataset.class_names)
+    return replace(dataset, train=limited(dataset.train, limit, seed=seed))
 
 
-def _read(source: str, progress: Progress) -> RawDataset:
-    path = Path(source)
-    if source and path.is_dir():
-        return read_parquet(path, progress) if find(path, "train") else read_folder(path, progress)
+def _read(source: str, progress: Progress, side: int | None) -> RawDataset:
+    path = path_of(source, "the data set")
+    if path.is_dir():
+        read = read_parquet if find(path) else read_folder
+        return read(path, progress, side=side)
     if path.is_file():
-        return read_archive(path, progress)
+        return read_archive(path, progress, side=side)
     if len(path.parts) > 1 or path.suffix:
         raise DataError(f"there is no data set {source}: give a folder, an .npz file or one of {', '.join(DATASETS)}")
     raise unknown_name("data set", source, DATASETS)
@@ -146,7 +169,7 @@ def _download(repository: str, image: str, label: str, progress: Progress) -> Ra
 def _images(part: Any, image: str, label: str, progress: Progress) -> Images:
     rows = list(part[image])
     names = [f"{image} of row {number}" for number in range(len(rows))]
-    pixels = decode(names, [row["bytes"] for row in rows], progress)
+    pixels = decode(names, [row["bytes"] for row in rows], progress).pixels
     return Images(pixels, torch.tensor(list(part[label]), dtype=torch.int64))
 
 

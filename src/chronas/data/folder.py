@@ -1,132 +1,244 @@
-"""Reads a folder of images, one folder for each class, optionally below `train/` and `test/`.
+"""Lists the images of a folder: one folder for each class, or names with labels in a `metadata.csv`; and its splits.
 
-Pillow decodes the images (JPEG, PNG, ...) once into one uint8 tensor; 50,000 CIFAR images take 3 to 4 s. If all images
-are grey they keep one channel; otherwise all become RGB. An alpha channel is dropped.
+photos/cat/1.jpg                    classes are folders; some images are set apart for testing
+photos/train/cat/1.jpg, test/...    splits are folders: train, val and test, or names like Training and Testing
+photos/train/metadata.csv           labels are in a file beside the images: file_name, label (as Hugging Face's)
 """
 
 from __future__ import annotations
 
-import io
-import struct
-import warnings
-import zlib
+import os
 from collections import Counter
-from collections.abc import Sequence
-from pathlib import Path
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path, PurePosixPath
 
-import numpy as np
 import torch
-from numpy.typing import NDArray
-from PIL import Image
-from torch import Tensor
 
+from chronas.data.decoding import SUFFIXES, decode, divided
 from chronas.data.images import Images, RawDataset
-from chronas.errors import DataError
+from chronas.errors import DataError, excerpt
+from chronas.names import checked_name
 from chronas.progress import Progress, silent
+from chronas.reading import read_csv
 
-MODES = {"1": "L", "L": "L", "LA": "L", "P": "RGB", "RGB": "RGB", "RGBA": "RGB", "CMYK": "RGB", "YCbCr": "RGB"}
-UNREADABLE = (OSError, SyntaxError, ValueError, EOFError, struct.error, zlib.error, Image.DecompressionBombError)
-EVERY = 500  # images between two calls of `progress`
+SPLITS = {
+    **dict.fromkeys(("train", "training"), "train"),
+    **dict.fromkeys(("val", "valid", "validation", "dev"), "validation"),
+    **dict.fromkeys(("test", "testing"), "test"),
+}
+METADATA = "metadata.csv"
+FILE_COLUMNS = ("file_name", "filename", "file", "image", "path")
+LABEL_COLUMNS = ("label", "labels", "class", "category", "target")
+MOST_FILES = 2_000_000
+LEAST_SHOWN = 3
 
 
-def decode(names: Sequence[str], sources: Sequence[bytes | Path], progress: Progress = silent) -> Tensor:
-    """Decode images of one size.
+def split_of(name: str) -> str | None:
+    """The part that a folder's or file's name stands for: "train", "validation" or "test"; None for other names."""
+    return SPLITS.get(name.lower())
+
+
+@dataclass
+class Listing:
+    """The labelled images of a source, before they are decoded.
+
+    Attributes:
+        parts: part -> image files and their class, by part: "train", "validation", "test".
+        class_names: the classes of the training images, sorted.
+        notes: sentences about what is left out, and how parts are used.
+    """
+
+    parts: dict[str, list[tuple[Path, str]]] = field(default_factory=dict)
+    class_names: tuple[str, ...] = ()
+    notes: list[str] = field(default_factory=list)
+
+
+@dataclass
+class _Found:
+    """Files below a folder, by their path in it; and what is left out, by reason."""
+
+    images: dict[PurePosixPath, Path] = field(default_factory=dict)
+    metadata: dict[PurePosixPath, Path] = field(default_factory=dict)
+    folders: set[PurePosixPath] = field(default_factory=set)
+    left_out: Counter[str] = field(default_factory=Counter)
+
+
+def read_folder(folder: Path, progress: Progress = silent, *, side: int | None = None) -> RawDataset:
+    """Read the images of a folder.
 
     Args:
-        names: name of each image in error messages.
-        sources: the encoded bytes of each image, or its file.
+        folder: the folder.
         progress: called with the step "decode".
-
-    Returns:
-        uint8 [N, C, H, W] with C 1 or 3.
+        side: as for `decode`.
 
     Raises:
-        DataError: there are no images, one is unreadable (its name is given), pixels have 16 bits, or sizes differ.
+        DataError: as `list_folder`; or an image cannot be read.
     """
-    if not sources:
-        raise DataError("there are no images to decode: check the folder or file")
-    arrays = []
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # Pillow's warnings are about metadata, not pixels
-        for done, (name, source) in enumerate(zip(names, sources, strict=True)):
-            arrays.append(_decode_one(name, source))
-            if done % EVERY == 0 or done + 1 == len(sources):
-                progress("decode", done + 1, len(sources), "")
-    sizes = Counter(array.shape[:2] for array in arrays)
-    if len(sizes) > 1:
-        raise DataError(_mixed(sizes, names, arrays))
-    channels = max(array.shape[2] for array in arrays)
-    height, width = arrays[0].shape[:2]
-    pixels = np.empty((len(arrays), channels, height, width), dtype=np.uint8)
-    for row, array in enumerate(arrays):
-        pixels[row] = array.transpose(2, 0, 1)
-    return torch.from_numpy(pixels)
+    listing = list_folder(folder)
+    numbers = {name: number for number, name in enumerate(listing.class_names)}
+    paths = {part: [path for path, _ in items] for part, items in listing.parts.items()}
+    every = [path for part in paths.values() for path in part]
+    decoded = decode([str(path) for path in every], every, progress, side=side)
+    pixels = divided(decoded.pixels, {part: len(files) for part, files in paths.items()})
+    images = {
+        part: Images(pixels[part], torch.tensor([numbers[name] for _, name in items], dtype=torch.int64))
+        for part, items in listing.parts.items()
+    }
+    notes = (*listing.notes, *decoded.notes)
+    return RawDataset(images["train"], images.get("test"), listing.class_names, images.get("validation"), notes)
 
 
-def _decode_one(name: str, source: bytes | Path) -> NDArray[np.uint8]:
-    """One image as [H, W, C], C 1 or 3."""
-    try:
-        with Image.open(io.BytesIO(source) if isinstance(source, bytes) else source) as image:
-            if image.mode not in MODES:
-                raise DataError(f"image {name} has mode {image.mode}: convert it to 8-bit grey or RGB first")
-            wanted = MODES[image.mode]
-            array = np.asarray(image if image.mode == wanted else image.convert(wanted))
-    except UNREADABLE as error:
-        raise DataError(f"image {name} cannot be read ({error}): replace or remove it") from error
-    return array.reshape(*array.shape[:2], -1)
-
-
-def _mixed(sizes: Counter[tuple[int, ...]], names: Sequence[str], arrays: Sequence[NDArray[np.uint8]]) -> str:
-    """The message for images of several sizes: the most frequent ones, and one image that differs."""
-    common = sizes.most_common()
-    counts = ", ".join(f"{count} of {height}x{width}" for (height, width), count in common[:4])
-    more = f" and {len(common) - 4} more sizes" if len(common) > 4 else ""
-    odd = next(name for name, array in zip(names, arrays, strict=True) if array.shape[:2] == common[-1][0])
-    return f"all images must have one size, got {counts}{more} (height x width; see {odd}): resize them first"
-
-
-SUFFIXES = (".bmp", ".jpeg", ".jpg", ".pgm", ".png", ".ppm", ".tif", ".tiff", ".webp")
-
-
-def read_folder(folder: Path, progress: Progress) -> RawDataset:
-    """Read images that are sorted into folders named after their classes; other files are ignored.
+def list_folder(folder: Path) -> Listing:
+    """List the images of a folder with their classes and parts.
 
     Raises:
-        DataError: fewer than two classes, a class without images, a test class that training lacks, an image that
-            cannot be read, or images of several sizes.
+        DataError: there are fewer than two classes, a class without images, a class that training lacks, a name that is
+            not UTF-8, or a `metadata.csv` that does not fit its folder.
     """
-    parted = bool(_folders(folder / "train"))
-    train = folder / "train" if parted else folder
-    names = [path.name for path in _folders(train)]
+    found = _walk(folder)
+    listing = Listing()
+    tops = sorted({path.parts[0] for path in found.folders})
+    parts = {name: part for name in tops if (part := split_of(name)) is not None}
+    parted = any(part == "train" and _is_split(found, name) for name, part in parts.items())
+    if PurePosixPath(METADATA) in found.metadata:
+        _by_metadata(found, PurePosixPath(), None, listing)
+    elif parted:
+        for name, part in sorted(parts.items(), key=lambda each: list(dict.fromkeys(SPLITS.values())).index(each[1])):
+            if PurePosixPath(name) / METADATA in found.metadata:
+                _by_metadata(found, PurePosixPath(name), part, listing)
+            else:
+                _by_folders(folder, found, PurePosixPath(name), part, listing)
+        unread = [name for name in tops if name not in parts]
+        if unread:
+            listing.notes.append(f"not read, as they are no split: {', '.join(unread[:LEAST_SHOWN])}")
+    else:
+        _by_folders(folder, found, PurePosixPath(), "train", listing)
+    listing.notes += [f"left out: {count} {what}" for what, count in sorted(found.left_out.items())]
+    _say_parts(listing)
+    return listing
+
+
+def _walk(folder: Path) -> _Found:
+    """All visible files and folders; linked folders are entered once."""
+    found, seen = _Found(), set()
+    for root, names, files in os.walk(folder, followlinks=True):
+        real = os.path.realpath(root)
+        if real in seen:
+            names.clear()
+            continue
+        seen.add(real)
+        inside = PurePosixPath(Path(root).relative_to(folder).as_posix())
+        hidden = [name for name in names if _is_hidden(name)]
+        if hidden:
+            found.left_out["hidden folders"] += len(hidden)
+        names[:] = sorted(name for name in names if name not in hidden)
+        found.folders |= {inside / name for name in names}
+        for name in sorted(files):
+            _sort_in(found, inside / name, Path(root) / name)
+        if len(found.images) > MOST_FILES:
+            raise DataError(f"{folder} has over {MOST_FILES:,} images, more than are held in memory")
+    return found
+
+
+def _is_hidden(name: str) -> bool:
+    return name.startswith(".") or name == "__MACOSX"
+
+
+def _sort_in(found: _Found, inside: PurePosixPath, path: Path) -> None:
+    suffix = inside.suffix.lower()
+    if _is_hidden(inside.name):
+        found.left_out["hidden files"] += 1
+    elif suffix in SUFFIXES:
+        found.images[inside] = path
+    elif inside.name.lower() == METADATA:
+        found.metadata[inside.with_name(METADATA)] = path
+    else:
+        found.left_out[f"files that end in {suffix}" if suffix else "files without an ending"] += 1
+
+
+def _is_split(found: _Found, name: str) -> bool:
+    """Whether a folder holds folders or a `metadata.csv`, so that it is no class."""
+    inside = PurePosixPath(name)
+    return inside / METADATA in found.metadata or any(path.parent == inside for path in found.folders)
+
+
+def _by_folders(folder: Path, found: _Found, inside: PurePosixPath, part: str, listing: Listing) -> None:
+    """Add the images below a folder whose folders are classes."""
+    depth = len(inside.parts)
+    names = sorted(path.name for path in found.folders if path.parent == inside)
+    below = {path: file for path, file in found.images.items() if path.is_relative_to(inside)}
+    flat = [path for path in below if len(path.parts) == depth + 1]
+    if part == "train":
+        _check_classes(folder / inside, names, len(flat))
+        listing.class_names = tuple(names)
+    elif not names and flat:
+        listing.notes.append(
+            f"{inside} has {len(flat)} images that lie in no folder of a class: they have no labels and are not read"
+        )
+        return
+    elif not below:
+        raise DataError(f"{folder / inside} holds no images: a split must not be empty")
+    items = listing.parts.setdefault(part, [])
+    for name in names:
+        if name not in listing.class_names:
+            known = ", ".join(listing.class_names)
+            raise DataError(f"{folder / inside / name} is a class that the training images lack; they have {known}")
+        inner = inside / name
+        mine = sorted((file, name) for path, file in below.items() if path.is_relative_to(inner))
+        if not mine:
+            endings = ", ".join(SUFFIXES)
+            raise DataError(f"{folder / inside / name} holds no image ({endings}): add some or remove the folder")
+        items += mine
+    if flat:
+        found.left_out[f"images that lie in no class folder of {inside if depth else folder.name}"] += len(flat)
+
+
+def _check_classes(folder: Path, names: Sequence[str], flat: int) -> None:
+    for name in names:
+        checked_name(name, "class")
     if len(names) < 2:
         got = f"one ({names[0]})" if names else "none"
-        raise DataError(f"{train} must hold one folder of images for each of at least two classes, got {got}")
-    test = folder / "test"
-    tested = parted and test.is_dir()
-    return RawDataset(
-        _read_part(train, names, progress), _read_part(test, names, progress) if tested else None, tuple(names)
-    )
+        beside = f"; {flat} images lie in it directly, which have no labels without a {METADATA}" if flat else ""
+        raise DataError(f"{folder} must hold one folder of images for each of at least two classes, got {got}{beside}")
 
 
-def _folders(folder: Path) -> list[Path]:
-    """The visible folders in a folder, sorted; empty if the folder does not exist."""
-    if not folder.is_dir():
-        return []
-    return sorted(path for path in folder.iterdir() if path.is_dir() and not path.name.startswith("."))
+def _by_metadata(found: _Found, inside: PurePosixPath, part: str | None, listing: Listing) -> None:
+    """Add the images that a `metadata.csv` lists; without a part, it says or paths say which part an image is of."""
+    path = found.metadata[inside / METADATA]
+    columns = read_csv(path)
+    files, labels = _column(path, columns, FILE_COLUMNS), _column(path, columns, LABEL_COLUMNS)
+    splits = columns.get("split", [""] * len(files))
+    for file, label, split in zip(files, labels, splits, strict=True):
+        place = inside / PurePosixPath(file.replace("\\", "/"))
+        if place not in found.images:
+            raise DataError(f"{path} names {excerpt(file)}, which is no image in its folder: correct or remove the row")
+        checked_name(label, "class")
+        first = place.parts[0] if len(place.parts) > 1 else ""
+        mine = part or split_of(split) or split_of(first) or "train"
+        listing.parts.setdefault(mine, []).append((found.images[place], label))
+    names = {label for _, label in listing.parts.get("train", [])}
+    if len(names) < 2:
+        raise DataError(f"{path} should give at least two classes of training images, got {', '.join(names) or 'none'}")
+    listing.class_names = tuple(sorted(names, key=lambda name: (int(name), "") if name.isdecimal() else (-1, name)))
+    for each, items in listing.parts.items():
+        unknown = [label for _, label in items if label not in names]
+        if unknown:
+            raise DataError(f"{path}: {each} images have the class {unknown[0]}, which the training images lack")
+    listed = sum(map(len, listing.parts.values()))
+    unlisted = sum(path.is_relative_to(inside) for path in found.images) - (listed if part is None else len(files))
+    if unlisted > 0:
+        found.left_out[f"images that {inside / METADATA} does not list"] += unlisted
 
 
-def _read_part(folder: Path, names: Sequence[str], progress: Progress) -> Images:
-    files: list[Path] = []
-    labels: list[int] = []
-    for child in _folders(folder):
-        if child.name not in names:
-            raise DataError(f"{child} is a class that the training images lack; they have {', '.join(names)}")
-        found = sorted(path for path in child.rglob("*") if path.suffix.lower() in SUFFIXES)
-        if not found:
-            raise DataError(f"{child} holds no image ({', '.join(SUFFIXES)}): add some or remove the folder")
-        files.extend(found)
-        labels.extend([names.index(child.name)] * len(found))
-    if not files:
-        raise DataError(f"{folder} holds no images: a split must not be empty")
-    pixels = decode([str(file) for file in files], files, progress)
-    return Images(pixels, torch.tensor(labels, dtype=torch.int64))
+def _column(path: Path, columns: Mapping[str, list[str]], names: Sequence[str]) -> list[str]:
+    known = {name.lower(): name for name in columns}
+    name = next((known[name] for name in names if name in known), None)
+    if name is None:
+        raise DataError(f"{path} should have a column {' or '.join(names)}, got {', '.join(columns)}: rename one")
+    return columns[name]
+
+
+def _say_parts(listing: Listing) -> None:
+    if "validation" in listing.parts:
+        listing.notes.append("the validation images choose the checkpoints of trainings")

@@ -22,6 +22,7 @@ from chronas.progress import Progress, silent
 from chronas.spaces import NetworkSize
 
 LEVELS = 256  # values of an 8-bit pixel
+MOST_CLASSES = 100_000
 
 
 @dataclass(frozen=True, eq=False)
@@ -79,19 +80,25 @@ class Dataset:
         train: images for search, training and model selection.
         test: images that are used once, at the end.
         class_names: the name of each class, by its number.
+        validation: images that choose the checkpoints of trainings; None: a share of the training images does.
+        notes: sentences about how the source was read: what was left out or changed.
     """
 
     name: str
     train: Images
     test: Images
     class_names: tuple[str, ...]
+    validation: Images | None = None
+    notes: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         if self.classes < 2:
             raise DataError(f"{self.name} must have at least two classes, got {self.classes}: {self.class_names}")
-        if self.train.shape != self.test.shape:
-            raise DataError(f"{self.name} has training images {self.train.shape} but test images {self.test.shape}")
-        for part, images in (("training", self.train), ("test", self.test)):
+        for part, images in (("training", self.train), ("test", self.test), ("validation", self.validation)):
+            if images is None:
+                continue
+            if images.shape != self.train.shape:
+                raise DataError(f"{self.name} has training images {self.train.shape} but {part} images {images.shape}")
             low, high = int(images.labels.min()), int(images.labels.max())
             if low < 0 or high >= self.classes:
                 wrong = low if low < 0 else high
@@ -157,18 +164,30 @@ class Normalisation:
         return pixels.float().mul_(scale.float().view(-1, 1, 1)).sub_(shift.float().view(-1, 1, 1))
 
 
-def numbered_classes(labels: Tensor) -> tuple[str, ...]:
-    """The names "0", "1", ... of the classes of training labels [N].
+def numbered_classes(train: Tensor, *others: Tensor) -> tuple[tuple[str, ...], list[Tensor]]:
+    """Classes of labels that are any whole numbers: each different training label is a class, in their order.
+
+    Args:
+        train: int64 [N], labels of the training images.
+        others: labels of other images, whose classes must be among those.
+
+    Returns:
+        The classes' names, which are the labels as texts; and the labels as numbers of classes 0, 1, ..., in order.
 
     Raises:
-        DataError: a label is negative, or not below the number of images, so that a class has no image.
+        DataError: a label of other images is none of the training images, or there are more than `MOST_CLASSES`.
     """
-    low, high = int(labels.min()), int(labels.max())
-    if low < 0 or high >= len(labels):
+    values = torch.unique(train)
+    if len(values) > MOST_CLASSES:
         raise DataError(
-            f"labels should number the classes 0, 1, 2, ... without gaps, got {low} to {high} for {len(labels)} images"
+            f"labels have {len(values):,} different values, more than classes can have: they are no classes"
         )
-    return tuple(map(str, range(high + 1)))
+    for labels in others:
+        strange = labels[~torch.isin(labels, values)]
+        if len(strange):
+            known = ", ".join(map(str, values[:5].tolist())) + (", ..." if len(values) > 5 else "")
+            raise DataError(f"an image has label {int(strange[0])}, which the training images lack: they have {known}")
+    return tuple(map(str, values.tolist())), [torch.searchsorted(values, labels) for labels in (train, *others)]
 
 
 def stratified_order(labels: Tensor, seed: int) -> NDArray[np.int64]:
@@ -216,6 +235,18 @@ def limited(images: Images, limit: int, *, seed: int) -> Images:
     return images.subset(order[:limit].sort().values)
 
 
+def equal_images(first: Images, second: Images) -> int:
+    """The number of images of `second` that are also in `first`, pixel by pixel."""
+    if first.shape != second.shape:
+        return 0
+    known = {_digest(image) for image in first.pixels}
+    return sum(_digest(image) in known for image in second.pixels)
+
+
+def _digest(image: Tensor) -> bytes:
+    return hashlib.blake2b(np.ascontiguousarray(image.numpy()).data, digest_size=16).digest()
+
+
 @dataclass(frozen=True)
 class RawDataset:
     """The content of an image source, before the test split is made and checked.
@@ -224,11 +255,15 @@ class RawDataset:
         train: the training images, or all images if the source has no test split.
         test: the source's own test split, or None.
         class_names: the name of each class, by its number.
+        validation: the source's own validation split, or None.
+        notes: sentences about how it was read.
     """
 
     train: Images
     test: Images | None
     class_names: tuple[str, ...]
+    validation: Images | None = None
+    notes: tuple[str, ...] = ()
 
 
 # ----
@@ -257,11 +292,15 @@ def read_torch(
     parts = [
         None if each is None else _images(each, what, progress) for each, what in ((train, "train"), (test, "test"))
     ]
-    assert parts[0] is not None
+    first, second = parts
+    assert first is not None
     names = class_names or tuple(map(str, getattr(train, "classes", ())))
     if not names:
-        names = numbered_classes(parts[0].labels)
-    return RawDataset(parts[0], parts[1], names)
+        others = [] if second is None else [second.labels]
+        names, labels = numbered_classes(first.labels, *others)
+        first = Images(first.pixels, labels[0])
+        second = None if second is None else Images(second.pixels, labels[1])
+    return RawDataset(first, second, names)
 
 
 def _images(dataset: TorchDataset[Any], what: str, progress: Progress) -> Images:
@@ -280,6 +319,8 @@ def _images(dataset: TorchDataset[Any], what: str, progress: Progress) -> Images
             )
         pixels.append(_pixels(image, number, what))
         labels.append(int(label))
+        if abs(labels[-1]) >= 2**62:
+            raise DataError(f"the label of item {number} of the {what} dataset is no class's number: {labels[-1]}")
         if pixels[-1].shape != pixels[0].shape:
             raise DataError(
                 f"images should be of one size, but item {number} of the {what} dataset is {tuple(pixels[-1].shape)} "

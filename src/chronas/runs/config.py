@@ -163,6 +163,8 @@ class DataFacts:
 
     Attributes:
         given: checksums of images that were given as an object; empty if the name identifies them.
+        validation: number of images of the data's own validation split; 0 without one.
+        notes: sentences about how the data was read.
     """
 
     name: str
@@ -171,6 +173,8 @@ class DataFacts:
     train: int
     test: int
     given: str = ""
+    validation: int = 0
+    notes: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)

@@ -19,7 +19,7 @@ import torch
 from filelock import FileLock, Timeout
 
 from chronas.arguments import path_of
-from chronas.data import Dataset, Images, Normalisation, limited_dataset, load_dataset, split
+from chronas.data import Dataset, Images, Normalisation, load_dataset, split
 from chronas.devices import DEVICES, Device, OfflineConfig, OfflineDevice, make_device
 from chronas.errors import MismatchError, NotRegisteredError, UsageError
 from chronas.files import read_as, sha256, write_json
@@ -235,8 +235,18 @@ class Run:
     def data(self) -> Dataset:
         """The data set, decoded."""
         if self.parts.data is not None:
-            return limited_dataset(self.parts.data, self.config.data_limit, self.config.seed)
-        return load_dataset(self.config.data, limit=self.config.data_limit, seed=self.config.seed)
+            return load_dataset(
+                self.parts.data,
+                limit=self.config.data_limit,
+                image_size=self.config.image_size,
+                seed=self.config.seed,
+            )
+        return load_dataset(
+            self.config.data,
+            limit=self.config.data_limit,
+            image_size=self.config.image_size,
+            seed=self.config.seed,
+        )
 
     @functools.cached_property
     def normalisation(self) -> Normalisation:
@@ -245,7 +255,12 @@ class Run:
 
     @functools.cached_property
     def training_split(self) -> tuple[Images, Images]:
-        """Training images: (for gradient steps, for choosing the best checkpoint)."""
+        """Training images for gradient steps, and images for choosing the best checkpoint.
+
+        The data's own validation split does the latter, if there is one.
+        """
+        if self.data.validation is not None:
+            return self.data.train, self.data.validation
         return split(self.data.train, self.config.validation_share, seed=self.config.seed)
 
     @functools.cached_property
@@ -269,7 +284,9 @@ class Run:
     def _facts_of_data(self) -> DataFacts:
         data = self.data
         given = "" if self.parts.data is None else f"{data.train.checksum()} {data.test.checksum()}"
-        return DataFacts(data.name, data.shape, data.classes, len(data.train), len(data.test), given)
+        validation = 0 if data.validation is None else len(data.validation)
+        counts = (len(data.train), len(data.test))
+        return DataFacts(data.name, data.shape, data.classes, *counts, given, validation, data.notes)
 
     def _require_same_data(self) -> None:
         """Check that given images are those with which the run was begun.

@@ -24,7 +24,14 @@ class RunSettings(BaseModel):
     device: str = Field(default="onnxruntime-cpu", description="device to measure and to search for")
     searcher: str = Field(default=DEFAULT_SEARCHER, description="search algorithm")
     predictor: str = Field(default="lpm", description="latency predictor; must be differentiable for gradient search")
-    data: str = Field(default="digits", description="digits, cifar10, cifar100, a folder or an .npz file")
+    data: str = Field(default="digits", description="digits, cifar10, cifar100, a folder of images, or an .npz file")
+    image_size: int | None = Field(
+        default=None,
+        ge=4,
+        le=1024,
+        description="pixels of a side: images are scaled to it and the middle square is kept; by default images of one "
+        "size stay as they are",
+    )
     data_limit: int | None = Field(default=None, ge=20, description="training images to use (stratified)")
     search_images: int | None = Field(
         default=None, ge=20, description="training images that the search uses; all but those for checkpoints"

@@ -15,7 +15,7 @@ from chronas.predictors import PredictorReport
 from chronas.progress import Progress, silent
 from chronas.records import NetworkOnBoth, Role, SearchedDevice, TrainedNetwork, TrialRecord, TwoDevices, amounts_text
 from chronas.reports import Report, SearchSummary, Verdict, verdict_on
-from chronas.runs.config import RunConfig
+from chronas.runs.config import DataFacts, RunConfig
 from chronas.runs.cost_model import read_report
 from chronas.runs.front import FILE as FRONT
 from chronas.runs.front import read_front
@@ -111,6 +111,12 @@ def unfinished(run: Run) -> Verdict:
     return Verdict(met=None, text=f"The run is not finished; go on with: chronas resume {quote(str(run.folder))}")
 
 
+def _data_text(facts: DataFacts) -> str:
+    validation = f", {facts.validation} validation" if facts.validation else ""
+    text = f"{facts.name}: {facts.train} training{validation} and {facts.test} test images"
+    return ". ".join([text, *(f"{note[:1].upper()}{note[1:]}" for note in facts.notes)])
+
+
 def asked(run: Run) -> dict[str, str]:
     """The user's request, label -> value."""
     config, facts, device = run.config, run.data_facts, run.config.device
@@ -118,7 +124,7 @@ def asked(run: Run) -> dict[str, str]:
         device = f"{described(run.facts.device)}, not on this machine"
     weights = {cost_word(cost): f"{weight:g}" for cost, weight in config.weights.items()}
     return {
-        "data": f"{facts.name}: {facts.train} training and {facts.test} test images",
+        "data": _data_text(facts),
         "space": config.space,
         "network": str(run.size),
         "device": device,

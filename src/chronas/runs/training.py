@@ -114,7 +114,9 @@ def train_architecture(
     preprocessing = Preprocessing(normalisation.mean, normalisation.std, data.class_names)
     _begin(folder / "architecture.json", architecture, size, preprocessing, group)
     network = build(architecture, size, seed=seed, auxiliary=recipe.auxiliary_weight > 0)
-    images, validation = split(data.train, validation_share, seed=seed)
+    images, validation = data.train, data.validation
+    if validation is None:
+        images, validation = split(data.train, validation_share, seed=seed)
     training = train(
         network,
         images,

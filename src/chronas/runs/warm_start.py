@@ -30,6 +30,7 @@ FIELDS = (  # fields of a config that a run with a warm start cannot change, bec
     "searcher",
     "data",
     "data_limit",
+    "image_size",
     "search_images",
     "search_validation_share",
     "validation_share",
