@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from chronas.errors import DataError, UsageError
+from chronas.errors import ChronasError, DataError, UsageError
 from chronas.reading import DEEPEST, parse_json, read_csv, read_within, readable
 
 JSON = st.recursive(
@@ -56,9 +56,15 @@ def test_a_file_is_read_only_if_it_is_plain_and_small_enough(tmp_path: Path) -> 
     with pytest.raises(DataError, match="has 0 MiB, and at most 0 are read"):
         read_within(file, 4)
     os.mkfifo(tmp_path / "pipe")
-    places = {"pipe": "no plain", "/dev/zero": "no plain", "": "Is a directory", "b": "No such", "a\0b": "null"}
+    places = {
+        "pipe": "no plain",
+        "/dev/zero": "no plain",
+        "": "Is a directory",
+        "b": "No such",
+        "a\0b": "should be a path",
+    }
     for name, message in places.items():
-        with pytest.raises(DataError, match=message):
+        with pytest.raises(ChronasError, match=message):
             read_within(tmp_path / name, 5)
 
 

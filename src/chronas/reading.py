@@ -116,9 +116,8 @@ def readable(path: object, kind: str, advice: str) -> Iterator[None]:
         raise DataError(f"cannot read {path}: {error.strerror or error}") from error
     except BaseException as error:  # polars' panics are no `Exception`
         text = "it needs more memory than there is" if isinstance(error, MemoryError) else reason(error)
-        raise DataError(
-            f"{path} is damaged, cut off or no {kind} ({text or type(error).__name__}): {advice}"
-        ) from error
+        what = "damaged" if hasattr(error, "errors") else f"damaged, cut off or no {kind}"  # pydantic read it whole
+        raise DataError(f"{path} is {what} ({text or type(error).__name__}): {advice}") from error
 
 
 def read_csv(path: Path) -> dict[str, list[str]]:

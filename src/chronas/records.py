@@ -148,6 +148,45 @@ class TrialRecord:
 
 
 @checked(frozen=True, config=STRICT)
+class Confusion:
+    """What a network says about the test images of each class.
+
+    Attributes:
+        class_names: the K classes.
+        counts: counts[i][j] images of class i were named class j; K x K.
+    """
+
+    class_names: tuple[str, ...]
+    counts: list[list[int]]
+
+    @property
+    def images(self) -> list[int]:
+        """The number of test images of each class."""
+        return [sum(row) for row in self.counts]
+
+    @property
+    def accuracy_percent(self) -> float:
+        """The share of images that were named rightly, in percent."""
+        return 100.0 * sum(row[k] for k, row in enumerate(self.counts)) / sum(self.images)
+
+    @property
+    def class_accuracies_percent(self) -> list[float | None]:
+        """The accuracy on the images of each class, in percent; None for a class without test images."""
+        return [100.0 * row[k] / total if (total := sum(row)) else None for k, row in enumerate(self.counts)]
+
+    @property
+    def balanced_accuracy_percent(self) -> float:
+        """The mean accuracy of the classes, in percent: what guessing cannot raise by naming frequent classes."""
+        known = [accuracy for accuracy in self.class_accuracies_percent if accuracy is not None]
+        return sum(known) / len(known)
+
+    @property
+    def largest_class_percent(self) -> float:
+        """The share of the largest class, in percent: the accuracy of always naming it."""
+        return 100.0 * max(self.images) / sum(self.images)
+
+
+@checked(frozen=True, config=STRICT)
 class TrainedNetwork:
     """One network that was trained and measured.
 
@@ -161,6 +200,8 @@ class TrainedNetwork:
         macs: per image.
         parameters: number of weights, without an auxiliary head.
         training_s: time that training from scratch took.
+        confusion: what it says about each class; None for networks of earlier versions.
+        still_learning: whether its training ended while its loss was still falling fast.
     """
 
     name: str
@@ -173,6 +214,8 @@ class TrainedNetwork:
     macs: int
     parameters: int
     training_s: float
+    confusion: Confusion | None = None
+    still_learning: bool = False
 
     @property
     def latency(self) -> Estimate:

@@ -23,7 +23,7 @@ def refused_before_anything_is_written(folder: Path, expected: str, **changes: o
     [
         ({"data": "nowhere"}, "unknown data set 'nowhere'"),
         ({"data": "nowhere/at-all"}, "there is no data set nowhere/at-all"),
-        ({"data": ""}, "unknown data set ''"),
+        ({"data": ""}, "the data set should be a path"),
         ({"data_limit": 25}, "too few for a split"),
         ({"validation_share": 0.001}, "too few for a split"),
         (

@@ -46,7 +46,10 @@ def test_a_run_that_has_only_begun_has_a_report_that_says_how_to_go_on(tmp_path:
     assert report.verdict.text == f"The run is not finished; go on with: chronas resume '{run.folder}'"
     assert (report.networks, report.searches, report.predictor, report.found) == ([], [], None, None)
     assert report.files == {}
-    assert report.asked["data"] == "digits: 200 training and 359 test images"
+    assert report.asked["data"] == (
+        "digits: 200 training and 359 test images. There is no test split: 20% of the training images are set apart "
+        "for testing"
+    )
     assert (run.folder / "report.html").read_text().startswith("<!DOCTYPE html>")
 
 

@@ -24,7 +24,7 @@ from chronas.measurement import Plan
 from chronas.networks import Preprocessing, build, write_source
 from chronas.predictors import Predictor
 from chronas.progress import Displayed, Progress
-from chronas.records import Estimate, TrainedNetwork, Trial
+from chronas.records import Confusion, Estimate, TrainedNetwork, Trial
 from chronas.runs import (
     Run,
     RunParts,
@@ -38,7 +38,7 @@ from chronas.runs import (
 from chronas.search import ScoreFunction, Searcher
 from chronas.spaces import Architecture, NetworkSize, Space
 from chronas.tables import CostTable
-from chronas.training import Recipe, evaluate, make_recipe
+from chronas.training import Recipe, confusion_matrix, make_recipe
 from chronas.training import train as train_network
 
 
@@ -155,6 +155,7 @@ class TrainedModel(Displayed):
     Attributes:
         network: the network in eval mode.
         accuracy_percent: on the test images, which were used once, at the end.
+        confusion: what it says about the test images of each class, with the balanced accuracy.
         validation_accuracy_percent: validation accuracy of the kept epoch.
         history: one row for each epoch.
         preprocessing: scaling of pixels, and names of the classes.
@@ -171,6 +172,7 @@ class TrainedModel(Displayed):
     input_shape: tuple[int, int, int]
     architecture: Architecture | None = None
     size: NetworkSize | None = None
+    confusion: Confusion | None = None
 
     def export(self, folder: str | Path, *, batch: int = 1) -> list[Path]:
         """Write weights and a checked ONNX file, and for an architecture a readable `model.py`."""
@@ -233,15 +235,17 @@ def train(
             module, images, validation, normalisation, chosen, folder=checkpoints, seed=seed, progress=shown
         )
     module.eval()
+    matrix = confusion_matrix(module, dataset.test, normalisation, dataset.classes)
     return TrainedModel(
         network=module,
-        accuracy_percent=evaluate(module, dataset.test, normalisation),
+        accuracy_percent=100.0 * (int(matrix.trace()) / len(dataset.test)),
         validation_accuracy_percent=training.best_validation_accuracy,
         history=pl.DataFrame(training.history, infer_schema_length=None),
         preprocessing=Preprocessing(normalisation.mean, normalisation.std, dataset.class_names),
         input_shape=dataset.shape,
         architecture=architecture if isinstance(architecture, Architecture) else None,
         size=built,
+        confusion=Confusion(dataset.class_names, matrix.tolist()),
     )
 
 

@@ -158,6 +158,7 @@ def show_answer(own: Run, found: Report, *, as_json: bool) -> None:
         {
             "network": network.name,
             "accuracy_percent": network.accuracy_percent,
+            "balanced_accuracy_percent": None if (by := network.confusion) is None else by.balanced_accuracy_percent,
             **flat_costs(network.costs),
             "parameters": network.parameters,
             "macs": network.macs,
@@ -169,17 +170,24 @@ def show_answer(own: Run, found: Report, *, as_json: bool) -> None:
     path = str(own.folder / "report.html")
     if as_json:
         beside = {} if found.two is None else {"devices": asdict(found.two)}
-        verdict = {"verdict": found.verdict.text, "met": found.verdict.met}
+        verdict = {
+            "verdict": found.verdict.text,
+            "met": found.verdict.met,
+            "warnings": list(found.verdict.warnings),
+            "largest_class_percent": next(
+                (each.confusion.largest_class_percent for each in found.networks if each.confusion is not None), None
+            ),
+        }
         write_json({**verdict, "networks": rows, **beside, "report": path})
         return
-    columns = ("network", "accuracy %", *costs, "parameters", "MACs")
+    columns = ("network", "accuracy %", "balanced %", *costs, "parameters", "MACs")
     if rows:
         write_table(columns, [list(row.values())[:-1] for row in rows])
         write("")
     if found.two is not None:
         write_table(TWO_COLUMNS, two_rows(found.two))
         write("\n".join(["", *two_words(found.two), ""]))
-    write(f"{found.verdict.text}\nreport: {path}")
+    write("\n".join([found.verdict.text, *found.verdict.warnings, f"report: {path}"]))
 
 
 def flat_costs(costs: Mapping[str, Estimate]) -> dict[str, float | None]:

@@ -133,6 +133,8 @@ def show_trained(networks: list[Trained], *, as_json: bool) -> None:
         {
             "network": network.role,
             "accuracy_percent": network.accuracy_percent,
+            "balanced_accuracy_percent": None if (by := network.by_class) is None else by.balanced_accuracy_percent,
+            "largest_class_percent": None if by is None else by.largest_class_percent,
             "validation_accuracy_percent": network.validation_accuracy_percent,
             "parameters": network.parameters,
             "macs": network.macs,
@@ -144,7 +146,16 @@ def show_trained(networks: list[Trained], *, as_json: bool) -> None:
     if as_json:
         write_json(rows)
     else:
-        columns = ("network", "accuracy %", "validation %", "parameters", "MACs", "seconds")
+        columns = (
+            "network",
+            "accuracy %",
+            "balanced %",
+            "largest class %",
+            "validation %",
+            "parameters",
+            "MACs",
+            "seconds",
+        )
         write_table(columns, [list(row.values())[:-1] for row in rows])
 
 

@@ -19,10 +19,12 @@ class Verdict:
     Attributes:
         met: whether the limit is met; None without a limit.
         text: the sentence, with its numbers.
+        warnings: reasons not to trust the network yet, each with what to do.
     """
 
     met: bool | None
     text: str
+    warnings: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, config=STRICT)

@@ -16,7 +16,7 @@ from markupsafe import Markup
 from plotly.offline import get_plotlyjs
 
 from chronas.files import write_text
-from chronas.records import Front, TrainedNetwork, TwoDevices
+from chronas.records import Confusion, Front, TrainedNetwork, TwoDevices
 from chronas.reports import sentences
 from chronas.reports.data import Report, SearchSummary
 from chronas.reports.draw import draw
@@ -45,6 +45,7 @@ def render(name: str, content: dict[str, Any]) -> str:
 
 
 SHOWN = 8  # candidates of a choice
+MATRIX = 20  # classes of a confusion matrix that is shown
 
 
 @dataclass(frozen=True)
@@ -90,6 +91,7 @@ def _content(report: Report, space: Space | None) -> dict[str, Any]:
         "origin": "" if answer is None else MARKS[answer.role].label,
         "tiles": [] if answer is None else tiles(report, answer),
         "cells": {network.name: drawings(space or network.space, network.architecture) for network in report.networks},
+        "classes": None if answer is None or answer.confusion is None else classes_content(answer.confusion),
         "two": None if report.two is None else two_content(report.two, space),
         "facts": {} if answer is None else facts(answer),
         "plane": plane(report.networks, report.limits.get("latency_ms")) if report.networks else None,
@@ -124,11 +126,43 @@ def two_content(two: TwoDevices, space: Space | None) -> dict[str, Any]:
     }
 
 
+def classes_content(confusion: Confusion) -> dict[str, Any]:
+    """The accuracy on each class and, for few classes, the confusion matrix."""
+    names, accuracies = confusion.class_names, confusion.class_accuracies_percent
+    rows = [
+        [name, str(images), "no test images" if accuracy is None else f"{accuracy:.1f} %", _mistaken(confusion, number)]
+        for number, (name, images, accuracy) in enumerate(zip(names, confusion.images, accuracies, strict=True))
+    ]
+    worst = sorted(range(len(names)), key=lambda k: (accuracies[k] is None, accuracies[k] or 0.0))
+    few = len(names) <= MATRIX
+    shown = rows if few else [rows[k] for k in worst[:MATRIX]]
+    caption = "Accuracy on each class" if few else f"The {MATRIX} classes of lowest accuracy"
+    counts = [[name, *map(str, row)] for name, row in zip(names, confusion.counts, strict=True)]
+    return {
+        "words": f"The mean accuracy over classes (balanced accuracy) is {confusion.balanced_accuracy_percent:.2f} %. "
+        f"Always naming the largest class would be right in {confusion.largest_class_percent:.2f} %.",
+        "accuracies": Table(caption, ("class", "test images", "accuracy", "most often taken for"), shown),
+        "matrix": Table("Test images of each class, by what they were named", ("class", *names), counts)
+        if few
+        else None,
+    }
+
+
+def _mistaken(confusion: Confusion, number: int) -> str:
+    """The class that a class is most often taken for."""
+    row = [count if other != number else 0 for other, count in enumerate(confusion.counts[number])]
+    most = max(row)
+    return f"{confusion.class_names[row.index(most)]} ({most})" if most else "none"
+
+
 def tiles(report: Report, answer: TrainedNetwork) -> list[Tile]:
     """Accuracy and costs of the found network, and its comparison with every other network."""
-    images = "" if report.test_images is None else f"on {report.test_images:,} images not seen before"
+    notes = [] if report.test_images is None else [f"on {report.test_images:,} images not seen before"]
+    if answer.confusion is not None:
+        notes.append(f"balanced {answer.confusion.balanced_accuracy_percent:.2f} %")
+        notes.append(f"largest class {answer.confusion.largest_class_percent:.1f} %")
     found = [
-        Tile("Test accuracy", f"{answer.accuracy_percent:.2f} %", images),
+        Tile("Test accuracy", f"{answer.accuracy_percent:.2f} %", ", ".join(notes)),
         *(cost_tile(answer, cost, report.limits.get(cost)) for cost in answer.costs),
     ]
     others = [
@@ -150,6 +184,9 @@ def cost_tile(network: TrainedNetwork, cost: str, limit: float | None) -> Tile:
     inside = "" if limit is None else f", limit {sentences.cost_text(cost, limit)}"
     label = {"measured": "Measured", "table": "The table's", "predicted": "Predicted"}[network.source]
     interval = sentences.cost_interval_text(cost, found)
+    if found.median is not None and found.p95 is not None:
+        single = (sentences.number_text(value) for value in (found.median, found.p95))
+        inside += "; single runs {}, p95 {}".format(*single)
     return Tile(f"{label} {cost_word(cost)}", sentences.cost_text(cost, found.value), f"{interval}{inside}")
 
 

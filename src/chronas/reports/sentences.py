@@ -87,10 +87,21 @@ def verdict_on(
     found: str,
     limits: Mapping[str, float] | None = None,
     test_images: int | None = None,
+    *,
+    statistic: str = "",
+    epochs: int | None = None,
 ) -> Verdict:
     """The verdict on the network named `found`: limits, accuracy and costs, compared with the other networks.
 
-    A limit is met if the upper end of the cost's interval is within it; limits are by cost, in its unit.
+    A limit is met if the upper end of the cost's interval is within it.
+
+    Args:
+        networks: all trained networks.
+        found: the name of one of them.
+        limits: limits by cost, in its unit.
+        test_images: number of test images; None if unknown.
+        statistic: the statistic of a round that latencies are medians of: "minimum" or "median".
+        epochs: epochs of the training, for advice.
     """
     network = next(n for n in networks if n.name == found)
     limits = limits or {}
@@ -103,10 +114,11 @@ def verdict_on(
     ]
     start = " and ".join(limited) if limited else "Found"
     costs = [
-        f"{cost_text(cost, each.value)} (95 % interval {cost_interval_text(cost, each)})"
+        f"{cost_text(cost, each.value)} ({', '.join([*_statistic_words(each, statistic), _interval(cost, each)])})"
         for cost, each in network.costs.items()
     ]
-    parts = [f"{start[0].upper()}{start[1:]}: {network.accuracy_percent:.2f} % test accuracy at {' and '.join(costs)}"]
+    accuracy = f"{network.accuracy_percent:.2f} % test accuracy{_beside_accuracy(network)}"
+    parts = [f"{start[0].upper()}{start[1:]}: {accuracy} at {' and '.join(costs)}"]
     parts += [SOURCE_WORDS[network.source]] if network.source in SOURCE_WORDS else []
     for role in ("weight-0", "random-search"):
         for other in networks:
@@ -115,7 +127,59 @@ def verdict_on(
                     f"{compare_latency(network, other)} {ROLE_WORDS[role]} "
                     f"and {compare_accuracy(network, other, test_images)}"
                 )
-    return Verdict(not missed if limits else None, "; ".join(parts) + ".")
+    warnings = tuple(warnings_about(network, test_images, epochs))
+    return Verdict(not missed if limits else None, "; ".join(parts) + ".", warnings)
+
+
+def _interval(cost: str, found: Estimate) -> str:
+    return f"95 % interval {cost_interval_text(cost, found)}"
+
+
+def _statistic_words(found: Estimate, statistic: str) -> list[str]:
+    """The statistic of a latency, which limits are on, and what single runs take: their median and 95th percentile."""
+    words = {"minimum": ["fastest run of a round"], "median": ["median run of a round"]}.get(statistic, [])
+    if found.median is None or found.p95 is None:
+        return []
+    return [*words, f"single runs {number_text(found.median)}, 95 % of them below {number_text(found.p95)}"]
+
+
+def _beside_accuracy(network: TrainedNetwork) -> str:
+    """What accuracy must be compared with: guessing, and the mean over classes."""
+    known = network.confusion
+    if known is None:
+        return ""
+    return (
+        f" (balanced {known.balanced_accuracy_percent:.2f} %; always naming the largest class gives "
+        f"{known.largest_class_percent:.2f} %)"
+    )
+
+
+def warnings_about(network: TrainedNetwork, test_images: int | None, epochs: int | None) -> list[str]:
+    """Reasons not to trust a network yet, each with what to do; empty if there are none.
+
+    It hardly guesses if it gains less than a tenth of what guessing leaves, or less than chance on the test images. It
+    names one class if its balanced accuracy is that of guessing among K classes.
+    """
+    found, known = [], network.confusion
+    more = f"train longer (--recipe.epochs, now {epochs})" if epochs else "train longer (--recipe.epochs)"
+    if known is not None:
+        guess, accuracy = known.largest_class_percent, network.accuracy_percent
+        images = test_images or sum(known.images)
+        chance = 100 * NORMAL_975 * math.sqrt(guess / 100 * (1 - guess / 100) / images)
+        even = 100 / len(known.class_names)
+        if accuracy - guess <= max(chance, (100 - guess) / 10):
+            found.append(
+                f"This is hardly better than guessing: always naming the largest class is right in {guess:.1f} %. "
+                f"{more[0].upper()}{more[1:]}, give more images of each class, or a larger network (--size.width)."
+            )
+        elif known.balanced_accuracy_percent <= even + (100 - even) / 10:
+            found.append(
+                f"It names nearly every image alike: its mean accuracy over classes is "
+                f"{known.balanced_accuracy_percent:.1f} %. Give more images of the rare classes."
+            )
+    if network.still_learning:
+        found.append(f"Its training ended while its loss was still falling: {more}.")
+    return found
 
 
 def predictor_words(predictor: PredictorReport) -> list[str]:

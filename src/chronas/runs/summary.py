@@ -73,7 +73,18 @@ def summarise(run: Run) -> Report:
     found = name_of(run.role, run.config) if any(network.role == run.role for network in networks) else None
     table = CostTable.load(run.folder / "costs.parquet", run.space) if (run.folder / "costs.parquet").exists() else None
     images = run.data_facts.test
-    verdict = unfinished(run) if found is None else verdict_on(networks, found, run.config.limits, images)
+    verdict = (
+        unfinished(run)
+        if found is None
+        else verdict_on(
+            networks,
+            found,
+            run.config.limits,
+            images,
+            statistic=run.config.plan.statistic,
+            epochs=run.config.recipe.epochs,
+        )
+    )
     return Report(
         title=f"{run.space.name} on {run.data_facts.name} for {facts.device.get('name', run.config.device)}",
         created=facts.created,
@@ -211,6 +222,8 @@ def trained_networks(run: Run) -> list[TrainedNetwork]:
                     macs=each.macs,
                     parameters=each.parameters,
                     training_s=each.training_s,
+                    confusion=each.by_class,
+                    still_learning=each.still_learning,
                 )
             )
     return networks

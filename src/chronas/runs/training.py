@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import onnxruntime
@@ -17,34 +18,51 @@ from chronas.errors import DataError, MismatchError
 from chronas.files import read_as, write_json
 from chronas.networks import Preprocessing, build, count, save_state, write_onnx, write_source
 from chronas.progress import Progress, silent
+from chronas.records import Confusion
 from chronas.runs.run import Run
 from chronas.spaces import Architecture, NetworkSize, Space, space_of_file, space_source
-from chronas.training import BEST, SINGLE_PROCESS, ProcessGroup, Recipe, evaluate, load_best, train
+from chronas.training import BEST, SINGLE_PROCESS, ProcessGroup, Recipe, confusion_matrix, load_best, train
 
 ARCHITECTURE_SCHEMA = "chronas.architecture/2"
 RESULT_SCHEMA = "chronas.result/1"
 EXPORTED = ("model.safetensors", "model.onnx", "model.py", "architecture.json")
+MOST_CLASSES = 200  # of a confusion matrix that is kept
+LEARNT = 0.05  # nats; a training loss below is next to nothing
 TOLERANCE = 1e-4  # relative difference allowed between PyTorch and the exported ONNX file
 
 
 @dataclass(frozen=True)
 class Result:
-    """The result of training one architecture. Accuracies in percent; the test split was used once, after training."""
+    """The result of training one architecture. Accuracies in percent; the test split was used once, after training.
+
+    Attributes:
+        confusion: the number of test images of each class (rows) that were named each class; None in earlier
+            versions and with over `MOST_CLASSES` classes.
+        still_learning: see `still_learning`.
+    """
 
     accuracy_percent: float
     validation_accuracy_percent: float
     macs: int
     parameters: int
     training_s: float
+    confusion: list[list[int]] | None = None
+    still_learning: bool = False
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Trained(Result):
     """A result with its architecture, size and folder name, which in a run is the role."""
 
     role: str
     architecture: Architecture
     size: NetworkSize
+    class_names: tuple[str, ...] = ()
+
+    @property
+    def by_class(self) -> Confusion | None:
+        """The confusion matrix with the names of its classes; None if it is not known."""
+        return None if self.confusion is None else Confusion(self.class_names, self.confusion)
 
 
 @dataclass(frozen=True)
@@ -130,16 +148,32 @@ def train_architecture(
     )
     assert training.best_validation_accuracy is not None  # because there are validation images
     counts = count(network, size.input_shape)
+    matrix = confusion_matrix(network, data.test, normalisation, data.classes, group=group)
     result = Result(
-        accuracy_percent=evaluate(network, data.test, normalisation, group=group),
+        accuracy_percent=100.0 * (int(matrix.trace()) / len(data.test)),
         validation_accuracy_percent=training.best_validation_accuracy,
         macs=counts.macs,
         parameters=counts.parameters,
         training_s=sum(row["seconds"] for row in training.history),
+        confusion=matrix.tolist() if data.classes <= MOST_CLASSES else None,
+        still_learning=still_learning(training.history),
     )
     if group.first:
         write_architecture(folder / "architecture.json", architecture, size, preprocessing)  # old ones lack the last
         write_json(folder / "result.json", RESULT_SCHEMA, asdict(result))
+
+
+def still_learning(history: Sequence[Mapping[str, Any]]) -> bool:
+    """Whether a training ended too early: its loss fell by over a tenth from the last but one fifth to the last fifth.
+
+    The bound is ours. A training whose learning rate falls to zero in enough epochs is flat at its end.
+    """
+    losses = [row["train_loss"] for row in history]
+    fifth = max(1, len(losses) // 5)
+    if len(losses) < 2 * fifth:
+        return True
+    before, last = losses[-2 * fifth : -fifth], losses[-fifth:]
+    return bool(sum(last) < 0.9 * sum(before) and sum(last) > LEARNT * fifth)
 
 
 def _begin(
@@ -161,7 +195,9 @@ def read_trained(folder: Path, space: Space | None = None) -> Trained:
     folder = path_of(folder, "folder")
     architecture, size = read_architecture(folder / "architecture.json", space)
     result = read_as(folder / "result.json", RESULT_SCHEMA, Result)
-    return Trained(**asdict(result), role=folder.name, architecture=architecture, size=size)
+    known = read_preprocessing(folder / "architecture.json")
+    names = () if known is None else known.class_names
+    return Trained(**asdict(result), role=folder.name, architecture=architecture, size=size, class_names=names)
 
 
 def write_architecture(

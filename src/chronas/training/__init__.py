@@ -21,7 +21,7 @@ if TYPE_CHECKING:
         synced_batch_norm,
     )
     from chronas.training.recipe import Recipe, make_recipe
-    from chronas.training.trainer import AccuracyAndLoss, Training, accuracy_and_loss, evaluate, train
+    from chronas.training.trainer import AccuracyAndLoss, Training, accuracy_and_loss, confusion_matrix, evaluate, train
 
 __all__ = [
     "SINGLE_PROCESS",
@@ -34,6 +34,7 @@ __all__ = [
     "AccuracyAndLoss",
     "evaluate",
     "accuracy_and_loss",
+    "confusion_matrix",
     "launched_group",
     "load_best",
     "make_recipe",
@@ -46,7 +47,7 @@ __getattr__ = lazily(
     __name__,
     {
         "checkpoints": "BEST load_best",
-        "trainer": "AccuracyAndLoss evaluate accuracy_and_loss Training train",
+        "trainer": "AccuracyAndLoss evaluate accuracy_and_loss confusion_matrix Training train",
         "process_group": "LAUNCHED SINGLE_PROCESS ProcessGroup launched_group normalised synced_batch_norm",
         "recipe": "Recipe make_recipe",
     },

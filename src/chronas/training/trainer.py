@@ -271,8 +271,39 @@ def accuracy_and_loss(
     Raises:
         DataError: the network gives NaN or infinite logits.
     """
+    correct, loss = 0, 0.0
+    for logits, labels in _outputs(network, images, normalisation, batch, group):
+        correct += int((logits.argmax(dim=1) == labels).sum())
+        loss += float(functional.cross_entropy(logits, labels, reduction="sum"))
+    total = group.total(torch.tensor([correct, loss], dtype=torch.float64)) / len(images)
+    return AccuracyAndLoss(100.0 * float(total[0]), float(total[1]))
+
+
+def confusion_matrix(
+    network: nn.Module,
+    images: Images,
+    normalisation: Normalisation,
+    classes: int,
+    *,
+    batch: int = 500,
+    group: ProcessGroup = SINGLE_PROCESS,
+) -> Tensor:
+    """The number of images of each class (rows) that a network names each class (columns): int64 [classes, classes].
+
+    Arguments and errors are those of `accuracy_and_loss`.
+    """
+    counts = torch.zeros(classes * classes, dtype=torch.float64)
+    for logits, labels in _outputs(network, images, normalisation, batch, group):
+        counts += torch.bincount(labels * classes + logits.argmax(dim=1), minlength=classes * classes)
+    return group.total(counts).round().long().view(classes, classes)
+
+
+def _outputs(
+    network: nn.Module, images: Images, normalisation: Normalisation, batch: int, group: ProcessGroup
+) -> Iterator[tuple[Tensor, Tensor]]:
+    """Logits and labels of this process's batches, by the network in eval mode; its own mode does not change."""
     device = next(network.parameters()).device
-    mode, correct, loss = network.training, 0, 0.0
+    mode = network.training
     network.eval()
     try:
         with torch.inference_mode():
@@ -282,10 +313,6 @@ def accuracy_and_loss(
                     raise DataError(
                         "the network gives NaN or infinite logits: train it again with a lower learning rate"
                     )
-                logits = logits.cpu()
-                correct += int((logits.argmax(dim=1) == labels).sum())
-                loss += float(functional.cross_entropy(logits, labels, reduction="sum"))
+                yield logits.cpu(), labels
     finally:
         network.train(mode)
-    total = group.total(torch.tensor([correct, loss], dtype=torch.float64)) / len(images)
-    return AccuracyAndLoss(100.0 * float(total[0]), float(total[1]))

@@ -1,0 +1,22 @@
+"""Whether a training ended too early, by its losses."""
+
+from __future__ import annotations
+
+import pytest
+
+from chronas.runs.training import still_learning
+
+
+@pytest.mark.parametrize(
+    ("losses", "early"),
+    [
+        ([2.3, 2.0, 1.7, 1.4, 1.1, 0.8], True),
+        ([2.3, 1.0, 0.5, 0.42, 0.41, 0.40, 0.40, 0.40, 0.40, 0.40], False),
+        ([2.3, 0.5, 0.1, 0.06, 0.03, 0.01], False),
+        ([2.3], True),
+        ([2.3, 2.29, 2.28, 2.28, 2.28], False),
+    ],
+    ids=["falling", "flat", "learnt", "one epoch", "learns nothing"],
+)
+def test_the_last_fifth_is_compared_with_the_one_before(losses: list[float], early: bool) -> None:  # noqa: FBT001
+    assert still_learning([{"train_loss": loss} for loss in losses]) is early
