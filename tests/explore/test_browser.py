@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import http.client
 from pathlib import Path
 from typing import TYPE_CHECKING
+from urllib.parse import urlsplit
 
 import numpy as np
 import onnxruntime
+import pytest
 import torch
 
 from chronas.networks import build
@@ -106,3 +109,21 @@ def test_downloads_arrive_and_run(page: Page, folder: Path) -> None:
         page.get_by_role("button", name="Download Python").click()
     arriving.value.save_as(folder / "model.py")
     assert str(architecture) in (folder / "model.py").read_text()
+
+
+@pytest.mark.parametrize("path", ["/", "/_stcore/health", "/_stcore/stream"])
+@pytest.mark.parametrize(
+    ("host", "answered"),
+    [("evil.example", False), ("evil.example:{port}", False), ("localhost:{port}", True), ("127.0.0.1:{port}", True)],
+)
+def test_a_foreign_host_is_refused(url: str, path: str, host: str, answered: bool) -> None:
+    address = urlsplit(url)
+    connection = http.client.HTTPConnection(address.hostname or "", address.port or 0, timeout=30)
+    headers = {"Host": host.format(port=address.port)}
+    if path.endswith("stream"):
+        key = {"Sec-WebSocket-Key": "dGhlIHNhbXBsZSBub25jZQ==", "Sec-WebSocket-Version": "13"}
+        headers |= {"Upgrade": "websocket", "Connection": "Upgrade", **key}
+    connection.request("GET", path, headers=headers)
+    status = connection.getresponse().status
+    connection.close()
+    assert (status in (200, 101)) is answered, status

@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from chronas.errors import MissingExtraError, UsageError
 from chronas.explore import Settings, serve
 from chronas.explore.server import (
+    allowed_hosts,
     free_port,
     is_loopback,
     read_arguments,
@@ -61,3 +62,9 @@ def test_without_streamlit_one_line_says_what_to_install(monkeypatch: pytest.Mon
     monkeypatch.setitem(sys.modules, "streamlit.web", None)
     with pytest.raises(MissingExtraError, match=r"needs streamlit: pip install 'chronas\[explore\]'"):
         serve(Settings(), (), None, print)
+
+
+def test_only_names_of_this_machine_are_answered_unless_all_are_let_in() -> None:
+    assert allowed_hosts("127.0.0.1") == ["127.0.0.1", "localhost", "[::1]"]
+    assert "board.local" in allowed_hosts("board.local") and "*" not in allowed_hosts("board.local")
+    assert allowed_hosts("0.0.0.0") == ["*"]

@@ -21,6 +21,7 @@ from chronas.errors import MissingExtraError, UsageError
 
 SCRIPT = Path(__file__).parent / "served" / "app.py"
 LOOPBACK = "127.0.0.1"
+ANY_ADDRESS = ("0.0.0.0", "::")  # noqa: S104 - compared with, not listened at
 NO_STREAMLIT = "the explorer's page needs streamlit: pip install 'chronas[explore]'"
 
 
@@ -50,7 +51,11 @@ def serve(
         UsageError: the address or port cannot be listened at.
     """
     try:
+        from starlette.middleware import Middleware
+        from starlette.middleware.trustedhost import TrustedHostMiddleware
+        from streamlit.starlette import App
         from streamlit.web import bootstrap
+        from streamlit.web.server.starlette import UvicornRunner
     except ImportError as error:
         raise MissingExtraError(NO_STREAMLIT) from error
     port = free_port(settings.host, settings.port)
@@ -60,9 +65,21 @@ def serve(
     announce(f"http://{settings.host}:{port}")
     options = streamlit_options(settings, port)
     bootstrap.load_config_options(options)
-    arguments = write_arguments(files, accuracies)
-    with contextlib.redirect_stdout(sys.stderr):  # writing to a closed pipe would keep it from ending
-        bootstrap.run(str(SCRIPT), is_hello=False, args=arguments, flag_options=options)
+    sys.argv = [str(SCRIPT), *write_arguments(files, accuracies)]  # the script reads them
+    hosts = Middleware(TrustedHostMiddleware, allowed_hosts=allowed_hosts(settings.host), www_redirect=False)
+    # Writing to a closed pipe would keep it from ending. Ctrl-C ends it, which is no error.
+    with contextlib.redirect_stdout(sys.stderr), contextlib.suppress(KeyboardInterrupt):
+        UvicornRunner(App(SCRIPT, middleware=[hosts])).run()
+
+
+def allowed_hosts(host: str) -> list[str]:
+    """The names in a request's Host header that are answered; another name may lead here by a changed DNS entry.
+
+    With `host` 0.0.0.0 or ::, which let other machines in by any of this machine's addresses, every name is answered.
+    """
+    if host in ANY_ADDRESS:
+        return ["*"]
+    return list(dict.fromkeys([host, "localhost", LOOPBACK, "[::1]"]))
 
 
 def streamlit_options(settings: Settings, port: int) -> dict[str, Any]:
