@@ -149,7 +149,7 @@ class TrialRecord:
 
 @checked(frozen=True, config=STRICT)
 class Confusion:
-    """What a network says about the test images of each class.
+    """The classes that a network names for the test images of each class.
 
     Attributes:
         class_names: the K classes.

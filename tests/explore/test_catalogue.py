@@ -109,7 +109,7 @@ def test_without_accuracies_size_stands_in_and_says_so(tmp_path: Path) -> None:
     goals = collection.goals(limited)
     assert list(goals) == ["Parameters, the more the better", *others]
     size, parameters = goals["Parameters, the more the better"], collection.costs["Parameters"]
-    assert size.maximise and "no file of accuracies" in size.hint and not parameters.maximise
+    assert size.maximise and "no accuracies are known" in size.hint and not parameters.maximise
     assert (size.values <= parameters.values).all() and (size.values < parameters.values).any()
     known = write_accuracies(tmp_path / "b.parquet", accuracies(60))
     assert list(only_collection([table], known).goals(limited)) == ["Accuracy", *others]

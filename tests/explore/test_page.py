@@ -97,7 +97,8 @@ def test_without_accuracies_size_or_a_second_cost_is_weighed(
 ) -> None:
     app = page(monkeypatch, files)
     assert app.selectbox[2].value == "Parameters, the more the better"
-    assert "no file of accuracies was given" in shown(app) and "of images rightly" not in shown(app)
+    assert "No accuracies are known of these networks, so none can be called best" in shown(app)
+    assert "the best network" not in shown(app) and "of images rightly" not in shown(app)
     app.selectbox[2].set_value("Time on *chip* [B](http://b), simulated")
     assert "Of 40 more it is not known." in shown(app.run())
     app.selectbox[1].set_value("Multiplications")

@@ -14,7 +14,15 @@ import pytest
 
 from chronas.cli.main import main
 from chronas.spaces import make_space
-from chronas.tables import BlockTable, CostTable, is_block_table, shipped_files, shipped_tables
+from chronas.tables import (
+    BlockTable,
+    CostTable,
+    is_block_table,
+    read_accuracies,
+    shipped_accuracies,
+    shipped_files,
+    shipped_tables,
+)
 
 Capture = pytest.CaptureFixture[str]
 DOCS = Path(__file__).parents[2] / "docs" / "tables.md"
@@ -23,6 +31,14 @@ CELLS = [f"nasbench201-cifar10-{device}" for device in DEVICES]
 BLOCKS = [f"fbnet-cifar100-{device}" for device in DEVICES]
 NETWORKS = [f"{name}-networks" for name in BLOCKS]
 LARGEST_BYTES = 3_000_000
+PUBLISHED = [
+    f"nasbench201-cifar10-{device}"
+    for device in (
+        *("raspi4", "pixel3", "eyeriss", "fpga", "edgegpu", "edgetpu"),
+        *("1080ti-1", "1080ti-32", "1080ti-256", "titanx-1", "titanx-32", "titanx-256"),
+        *("silver-4114", "silver-4210r", "gold-6240", "samsung-a50", "samsung-s7", "essential-ph-1"),
+    )
+]
 
 
 def load(name: str) -> CostTable:
@@ -31,10 +47,11 @@ def load(name: str) -> CostTable:
 
 def test_what_ships_is_what_the_docs_say() -> None:
     files = shipped_files()
-    assert sorted(files) == sorted([*CELLS, *BLOCKS, *NETWORKS])
-    assert sum(path.stat().st_size for path in files.values()) <= LARGEST_BYTES
+    assert sorted(files) == sorted([*CELLS, *BLOCKS, *NETWORKS, *PUBLISHED])
+    folder = files[CELLS[0]].parent
+    assert sum(path.stat().st_size for path in folder.rglob("*.parquet")) <= LARGEST_BYTES
     told = dict(re.findall(r"^\| `([a-z0-9-]+)` \| ([0-9,]+) ", DOCS.read_text(encoding="utf-8"), re.MULTILINE))
-    rows = {name: len(load(name)) for name in (*CELLS, *NETWORKS)}
+    rows = {name: len(load(name)) for name in (*CELLS, *NETWORKS, *PUBLISHED)}
     rows |= {name: len(BlockTable.load(files[name]).frame) for name in BLOCKS}
     assert {name: int(count.replace(",", "")) for name, count in told.items()} == rows
     assert rows["nasbench201-cifar10-onnxruntime-cpu"] == 15_625
@@ -115,7 +132,39 @@ def test_all_are_listed(capsys: Capture) -> None:
     listed = {one["name"]: one for one in json.loads(capsys.readouterr().out)}
     assert list(listed) == list(shipped_files())
     assert listed[CELLS[1]]["networks"] == 15_625 and listed[BLOCKS[0]]["networks"] == "any, by blocks"
-    assert {Path(path).stem for path in shipped_tables()} == {*CELLS, *NETWORKS}
+    assert set(shipped_tables()) == {shipped_files()[name] for name in (*CELLS, *NETWORKS, *PUBLISHED)}
+
+
+@pytest.mark.parametrize("name", PUBLISHED)
+def test_published_costs_are_those_of_their_authors(name: str, shared_data: Path) -> None:
+    table = load(name)
+    assert table.provenance.size == make_space("nasbench201").sizes["cifar10"]
+    assert "arXiv 2103.10584, MIT" in table.provenance.source and "arXiv 2106.08630, MIT" in table.provenance.source
+    device = name.removeprefix("nasbench201-cifar10-")
+    helped = pl.read_parquet(shared_data / "nasbench201" / "latency_help.parquet")
+    benched = pl.read_parquet(shared_data / "nasbench201" / "hw_nas_bench.parquet")
+    column = f"cifar10_{device}_latency_ms"
+    frame, column = (benched, column) if column in benched.columns else (helped, f"{device.replace('-', '_')}_ms")
+    wanted = dict(frame.select("arch_str", column).drop_nulls().iter_rows())
+    assert len(table) == len(wanted) and table.frame["architecture"][0] in wanted
+    found = dict(zip(table.frame["architecture"], table.costs(), strict=True))
+    assert all(abs(found[text] / cost - 1) < 1e-6 for text, cost in wanted.items())
+
+
+def test_accuracies_of_cells_come_with_chronas(shared_data: Path, capsys: Capture) -> None:
+    space = make_space("nasbench201")
+    known = read_accuracies(shipped_accuracies()["nasbench201"], space)
+    source = pl.read_parquet(shared_data / "nasbench201" / "accuracy.parquet").sort("arch_idx")
+    assert len(known) == 15_625
+    both = known.join(source, left_on="architecture", right_on="arch_str", suffix="_source")
+    for column in ("cifar10_val_acc_200", "cifar100_test_acc_200_nb201v10", "cifar10_val_acc_12"):
+        assert (both[column] - both[f"{column}_source"]).abs().max() <= 0.00501
+    words = ["nasbench201-cifar10-raspi4", "--accuracies", "nasbench201", "--where", "raspi4.latency_ms <= 10"]
+    assert main(["table", "query", *words, "--sort", "cifar10_val_acc_200", "--rows", "1", "--json"]) == 0
+    best = json.loads(capsys.readouterr().out)["architectures"][0]
+    assert best["cifar10_val_acc_200"] > 88
+    assert main(["table", "query", "nasbench201-cifar10-raspi4", "--accuracies", "nowhere"]) == 2
+    assert "nor accuracies that come with chronas: these are of nasbench201" in capsys.readouterr().err
 
 
 def test_one_measurement_stands_for_cells_that_are_one_graph_and_eager_measures_each() -> None:

@@ -21,6 +21,7 @@ from chronas.tables import (
     CostRecord,
     CostTable,
     Query,
+    accuracies_path,
     block_records,
     is_block_table,
     parse_condition,
@@ -72,7 +73,7 @@ def load_query(
     tables = [CostTable.load(file) for file in files]
     if not tables:
         raise UsageError("there is no table to ask: give at least one")
-    joined = None if accuracies is None else read_accuracies(accuracies, tables[0].space)
+    joined = None if accuracies is None else read_accuracies(accuracies_path(accuracies), tables[0].space)
     return Query(tables, joined, **directions), tables[0].provenance.size
 
 

@@ -22,9 +22,11 @@ from chronas.spaces import Architecture, NetworkSize, Space, live_codes
 from chronas.tables import (
     COST_COLUMNS,
     CostTable,
+    accuracies_path,
     is_accuracy,
     is_block_table,
     read_accuracies,
+    shipped_accuracies,
     shipped_tables,
     table_files,
 )
@@ -123,7 +125,7 @@ def load_catalogue(files: tuple[Path, ...] = (), accuracies: Path | None = None)
 
     Args:
         files: tables that chronas wrote, folders of them, and names of bundled tables.
-        accuracies: a file for `read_accuracies`.
+        accuracies: a file for `read_accuracies`, or the name of bundled ones; None: the bundled ones of each space.
 
     Raises:
         DataError: a file is missing or damaged, or a row is not an architecture of its space.
@@ -145,10 +147,29 @@ def load_catalogue(files: tuple[Path, ...] = (), accuracies: Path | None = None)
     for path, table in [*own.items(), *sorted(others, key=lambda known: -len(known[1]))]:
         groups.setdefault((table.provenance.space, table.provenance.size), {})[path] = table
     spaces = dict.fromkeys(next(iter(tables.values())).space for tables in groups.values())
-    known = {} if accuracies is None else accuracies_by_space(accuracies, list(spaces))
-    collections = [collect(tables, known.get(space)) for (space, _), tables in groups.items()]
+    if accuracies is None:
+        bundled = shipped_accuracies()
+        known = {each.name: read_accuracies(bundled[each.name], each) for each in spaces if each.name in bundled}
+        collections = [
+            collect(tables, _of_size(known.get(space), size, tables)) for (space, size), tables in groups.items()
+        ]
+    else:
+        known = accuracies_by_space(accuracies_path(accuracies), list(spaces))
+        collections = [collect(tables, known.get(space)) for (space, _), tables in groups.items()]
     titles = distinct([one.title for one in collections], [str(one.size) for one in collections])
     return dict(zip(titles, collections, strict=True))
+
+
+def _of_size(
+    accuracies: pl.DataFrame | None, size: NetworkSize, tables: Mapping[Path, CostTable]
+) -> pl.DataFrame | None:
+    """The bundled accuracies for networks of a size: columns begin with the name of a published size of the space."""
+    if accuracies is None:
+        return None
+    sizes = next(iter(tables.values())).space.sizes
+    names = [name for name, published in sizes.items() if published == size]
+    columns = [column for column in accuracies.columns[1:] if any(column.startswith(f"{name}_") for name in names)]
+    return accuracies.select("architecture", *columns) if columns else None
 
 
 def accuracies_by_space(path: Path, spaces: Sequence[Space]) -> dict[str, pl.DataFrame]:
@@ -178,18 +199,23 @@ def collect(tables: Mapping[Path, CostTable], accuracies: pl.DataFrame | None) -
     Raises:
         DataError: a row is not an architecture of the space.
     """
-    parsed = {path: table.architectures() for path, table in tables.items()}
-    architectures = list(dict.fromkeys(architecture for rows in parsed.values() for architecture in rows))
+    first = next(iter(tables.values()))
+    texts = dict.fromkeys(text for table in tables.values() for text in table.frame["architecture"])
+    parsed = dict(zip(texts, first.parsed(list(texts)), strict=True))  # tables share most of them
+    architectures = list(dict.fromkeys(parsed.values()))
     rows = {str(architecture): number for number, architecture in enumerate(architectures)}
+    places = {text: rows[str(architecture)] for text, architecture in parsed.items()}
     names = distinct(
         [device_name(table.provenance.device) for table in tables.values()], [path.stem for path in tables]
     )
     quantities = [
         quantity
-        for (path, table), name in zip(tables.items(), names, strict=True)
-        for quantity in measured(table, name, np.array([rows[str(a)] for a in parsed[path]]), len(rows))
+        for table, name in zip(tables.values(), names, strict=True)
+        for quantity in measured(
+            table, name, np.array([places[text] for text in table.frame["architecture"]]), len(rows)
+        )
     ]
-    table = next(iter(tables.values()))
+    table = first
     quantities += computed(table.space, table.provenance.size, architectures)
     found = [] if accuracies is None else accurate(accuracies, rows)
     return Collection(
@@ -317,7 +343,7 @@ ACCURACY_HINT = "How many of 100 images the trained network names rightly. It co
 SIZE = "Parameters, the more the better"
 SIZE_HINT = (
     "Numbers that training has to find and that the answer depends on, in millions. A rough guess at which network "
-    "will be accurate, because no file of accuracies was given (--accuracies): of networks built alike, larger ones "
+    "will be accurate, where no accuracies are known (--accuracies): of networks built alike, larger ones "
     "tend to be."
 )
 FAMILY = re.compile(r" \(family \d+, model \d+\)$")

@@ -51,8 +51,8 @@ def show(catalogue: Mapping[str, Collection]) -> None:
         )
         return
     limit = limit_slider(plane)
-    best = plane.best(limit)
-    st.html(tradeoff.answer(plane, limit, best))
+    best = plane.best(limit) if collection.accuracies else None  # nothing is best where accuracies are unknown
+    st.html(tradeoff.answer(plane, limit, best) if collection.accuracies else tradeoff.unknown_quality(plane, limit))
     picked = looked_at(collection, best)
     row = None if picked is None else collection.rows.get(str(picked))
     left, right = st.columns([3, 2], gap="large")
@@ -87,7 +87,7 @@ def choices(catalogue: Mapping[str, Collection]) -> tuple[Collection, Quantity, 
             "What to make best",
             list(goals),
             on_change=forget,
-            help="Accuracy, where a file of accuracies was given (`--accuracies`), else size; or a second cost.",
+            help="Accuracy, where accuracies are known (`--accuracies`), else size; or a second cost.",
         )
         st.html(f"<p class=soft>{escape(collection.costs[cost].hint)}</p><p class=soft>{escape(goals[goal].hint)}</p>")
     return collection, collection.costs[cost], goals[goal]
@@ -139,7 +139,8 @@ def draw_plane(collection: Collection, plane: Plane, limit: float, best: int | N
 
 def draw_network(collection: Collection, picked: Architecture | None, *, picked_by_hand: bool) -> None:
     """Draw the shown network: its cell and its files."""
-    st.subheader("The network you picked" if picked_by_hand else "The best within your limit", anchor=False)
+    title = "The best within your limit" if picked is not None else "No network is picked"
+    st.subheader("The network you picked" if picked_by_hand else title, anchor=False)
     if picked_by_hand:
         st.button("Back to the best within the limit", on_click=forget)
     if picked is not None:

@@ -18,6 +18,7 @@ from typing import Any
 from pydantic import BaseModel, ConfigDict, Field
 
 from chronas.errors import MissingExtraError, UsageError
+from chronas.explore.catalogue import load_catalogue
 
 SCRIPT = Path(__file__).parent / "served" / "app.py"
 LOOPBACK = "127.0.0.1"
@@ -62,6 +63,7 @@ def serve(
     if not is_loopback(settings.host):
         sys.stderr.write(f"everyone who can reach {settings.host} can see the page; there is no password\n")
     importlib.import_module("chronas.explore.page")  # imports streamlit and plotly before the first view
+    load_catalogue(files, accuracies)  # keeps it for the first view; what is wrong with a file is said here
     announce(f"http://{settings.host}:{port}")
     options = streamlit_options(settings, port)
     bootstrap.load_config_options(options)

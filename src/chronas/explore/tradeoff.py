@@ -236,6 +236,17 @@ def answer(plane: Plane, limit: float, best: int | None) -> str:
     return paragraph("answer", found) + paragraph("soft", f"{best_at_any_cost(plane, best)} {counted(plane, limit)}")
 
 
+def unknown_quality(plane: Plane, limit: float) -> str:
+    """The number of networks within the limit, where no accuracies are known."""
+    within = len(plane.within(limit))
+    asked = f"{amount(plane.cost, limit)} ({escape(lower(plane.cost.label))})"
+    found = (
+        f"<strong>{within:,} networks</strong> stay within {asked}." if within else f"No network stays within {asked}."
+    )
+    advice = "No accuracies are known of these networks, so none can be called best: give a file by --accuracies."
+    return paragraph("answer", found) + paragraph("soft", f"{advice} {counted(plane, limit)}")
+
+
 def lower(label: str) -> str:
     """A label for the middle of a sentence."""
     return label[0].lower() + label[1:]

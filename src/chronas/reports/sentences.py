@@ -144,7 +144,7 @@ def _statistic_words(found: Estimate, statistic: str) -> list[str]:
 
 
 def _beside_accuracy(network: TrainedNetwork) -> str:
-    """What accuracy must be compared with: guessing, and the mean over classes."""
+    """The numbers to compare an accuracy with: guessing, and the mean over classes."""
     known = network.confusion
     if known is None:
         return ""

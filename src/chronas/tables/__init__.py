@@ -16,7 +16,15 @@ from chronas.registry import lazily
 if TYPE_CHECKING:
     from chronas.tables.block_table import BlockTable, is_block_table
     from chronas.tables.blocks import BlockCosts, BlockNetworks, added_up, as_block_table
-    from chronas.tables.bundled import journal_beside, shipped_files, shipped_tables, table_files, table_path
+    from chronas.tables.bundled import (
+        accuracies_path,
+        journal_beside,
+        shipped_accuracies,
+        shipped_files,
+        shipped_tables,
+        table_files,
+        table_path,
+    )
     from chronas.tables.comparison import Agreement, Best, Comparison, RankAgreement, compare, rank_agreement
     from chronas.tables.cost_record import CostRecord, block_records
     from chronas.tables.deduplicate import expanded, representatives
@@ -50,6 +58,7 @@ __all__ = [
     "Query",
     "RankAgreement",
     "Repeatability",
+    "accuracies_path",
     "added_up",
     "analytical_table",
     "as_block_table",
@@ -66,6 +75,7 @@ __all__ = [
     "read_foreign",
     "remeasured",
     "representatives",
+    "shipped_accuracies",
     "shipped_files",
     "shipped_tables",
     "table_files",
@@ -78,7 +88,8 @@ __getattr__ = lazily(
     {
         "block_table": "BlockTable is_block_table",
         "blocks": "BlockCosts BlockNetworks added_up as_block_table",
-        "bundled": "shipped_files shipped_tables table_files table_path journal_beside",
+        "bundled": "accuracies_path journal_beside shipped_accuracies shipped_files shipped_tables table_files "
+        "table_path",
         "comparison": "Agreement Best Comparison RankAgreement compare rank_agreement",
         "cost_record": "CostRecord block_records",
         "foreign": "ForeignColumn ForeignTable read_accuracies read_foreign",

@@ -9,14 +9,47 @@ from pathlib import Path
 
 from chronas.arguments import path_of
 from chronas.errors import UsageError, excerpt
+from chronas.tables.published import devices_in
 from chronas.tables.table import is_table
 
 FOLDER = Path(__file__).parent / "shipped"
+PUBLISHED = "-published"  # ending of the names of files of published costs
 
 
 def shipped_files() -> dict[str, Path]:
-    """The bundled tables of networks and of blocks, by name; empty if chronas was installed without them."""
-    return {file.stem: file for file in sorted(FOLDER.glob("*.parquet"))}
+    """The bundled tables of networks and of blocks, by name; empty if chronas was installed without them.
+
+    The path of a table of published costs is the file's, followed by the device: see `published`.
+    """
+    found: dict[str, Path] = {}
+    for file in sorted(FOLDER.glob("*.parquet")):
+        if file.stem.endswith(PUBLISHED):
+            name = file.stem.removesuffix(PUBLISHED)
+            found |= {f"{name}-{device}": file / device for device in devices_in(file)}
+        else:
+            found[file.stem] = file
+    return found
+
+
+def accuracies_path(path: Path) -> Path:
+    """The file for a path: the path itself or, if it does not exist, the bundled accuracies of that space.
+
+    Raises:
+        UsageError: the path is a plain word that is neither.
+    """
+    path = path_of(path)
+    if path.exists() or path.parent != Path() or path.suffix:
+        return path
+    shipped = shipped_accuracies()
+    if path.name not in shipped:
+        names = ", ".join(shipped) or "none"
+        raise UsageError(f"no file {excerpt(str(path))}, nor accuracies that come with chronas: these are of {names}")
+    return shipped[path.name]
+
+
+def shipped_accuracies() -> dict[str, Path]:
+    """The bundled accuracies, by the name of the space."""
+    return {file.stem: file for file in sorted((FOLDER / "accuracies").glob("*.parquet"))}
 
 
 def shipped_tables() -> list[Path]:

@@ -40,6 +40,7 @@ from chronas.tables.provenance import (
     load_text,
     with_estimates,
 )
+from chronas.tables.published import device_frame, is_published
 from chronas.units import LATENCY
 
 if TYPE_CHECKING:
@@ -184,7 +185,7 @@ class CostTable(Displayed):
 
     @classmethod
     def load(cls, path: Path, space: Space | None = None) -> CostTable:
-        """Read a table that `save` wrote.
+        """Read a table that `save` wrote, or one device of a file of published costs (`file / "raspi4"`).
 
         Args:
             path: path of the file.
@@ -195,18 +196,21 @@ class CostTable(Displayed):
             MismatchError: the table is of another space than the given one.
         """
         path = path_of(path)
+        if is_published(path.parent):
+            known, provenance = device_frame(path.parent, path.name)
+            return cls.from_values(known, provenance, space)
         frame, metadata = read_parquet(path)
         if any(key.startswith("chronas.blocks/") for key in metadata):
             raise DataError(f"{path} has costs of blocks: give the table of whole networks that was measured beside it")
-        provenance = metadata.get(PROVENANCE_KEY, metadata.get(EARLIER_KEY))
-        if provenance is None:
+        text = metadata.get(PROVENANCE_KEY, metadata.get(EARLIER_KEY))
+        if text is None:
             raise DataError(f"{path} has no provenance ({PROVENANCE_KEY}): it is no table of chronas, import it first")
         try:
             with readable(path, "table of costs", "use a copy or make it again"):
-                table = cls(frame.rename(RENAMED_COLUMNS, strict=False), Provenance.from_json(provenance), space)
+                table = cls(frame.rename(RENAMED_COLUMNS, strict=False), Provenance.from_json(text), space)
         except DataError as error:
             raise DataError(f"{path} is damaged: {error}") from error
-        if metadata.get(CHECKSUM_KEY) != _checksum(table, provenance, frame.columns):
+        if metadata.get(CHECKSUM_KEY) != _checksum(table, text, frame.columns):
             raise DataError(f"{path} is damaged: its numbers do not match their checksum; use a copy or make it again")
         table.check_some_architectures()
         return table
@@ -297,14 +301,18 @@ class CostTable(Displayed):
         return self.frame.select(other.alias(MEASURED_AS)).to_series()
 
     def architectures(self) -> list[Architecture]:
-        """The architectures, parsed, in the order of rows.
+        """The architectures, parsed, in the order of rows; raises as `parsed`."""
+        return self.parsed(self.frame["architecture"].to_list())
+
+    def parsed(self, texts: Sequence[str]) -> list[Architecture]:
+        """Architectures of the table's space from texts.
 
         Raises:
             DataError: a text is not an architecture of the table's space.
         """
         space = self.space
         try:
-            return [space.parse(text) for text in self.frame["architecture"]]
+            return [space.parse(text) for text in texts]
         except ChronasError as error:
             raise DataError(f"a row of the table is no architecture of {space.name}: {error}") from error
 
@@ -396,7 +404,7 @@ class CostTable(Displayed):
 
 def is_table(path: Path) -> bool:
     """Whether a file is a Parquet file with the provenance of a table; `CostTable.load` finds errors in it."""
-    return has_metadata(path, PROVENANCE_KEY) or has_metadata(path, EARLIER_KEY)
+    return has_metadata(path, PROVENANCE_KEY) or has_metadata(path, EARLIER_KEY) or is_published(path.parent)
 
 
 def _checksum(table: CostTable, provenance: str, columns: Sequence[str]) -> str:
