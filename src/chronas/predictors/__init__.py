@@ -13,6 +13,7 @@ from chronas.registry import Registry, lazily
 
 if TYPE_CHECKING:
     from chronas.predictors.adaptive import AdaptiveMeasurement, Step, measure_until
+    from chronas.predictors.complete import CompleteTable
     from chronas.predictors.evaluation import CurvePoint, PredictorReport, Scores, fit_and_report
     from chronas.predictors.few_samples import Choose, fit_on_samples, relative_width
     from chronas.predictors.linear import Lookup, Macs
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
 __all__ = [
     "PREDICTORS",
     "Choose",
+    "CompleteTable",
     "CurvePoint",
     "AdaptiveMeasurement",
     "Lookup",
@@ -46,6 +48,7 @@ __getattr__ = lazily(
     __name__,
     {
         "adaptive": "AdaptiveMeasurement Step measure_until",
+        "complete": "CompleteTable",
         "evaluation": "CurvePoint PredictorReport Scores fit_and_report",
         "few_samples": "Choose fit_on_samples relative_width",
         "linear": "Lookup Macs",

@@ -21,6 +21,7 @@ from scipy.sparse.csgraph import connected_components
 
 from chronas.errors import DataError, UsageError
 from chronas.files import PREDICTOR_REPORT, upgraded
+from chronas.predictors.complete import CompleteTable
 from chronas.predictors.predictor import NORMAL_90, Prediction, Predictor, make_predictor
 from chronas.spaces import Architecture
 from chronas.tables import CostTable, Repeatability
@@ -111,6 +112,7 @@ def learning_curve(
 
 
 BASELINES = ("macs", "lookup")
+MANY = 5000  # networks above which one fold is scored, not each: its score is certain, and a fit takes long
 DEGENERATE_SHARE = 0.1  # of the table's median; on a Raspberry Pi 4, cheaper NAS-Bench-201 cells were folded away
 FEWEST_JUDGED = 5  # smallest number of networks for scoring a learning curve
 LATER = ("cost", "samples", "curve")  # fields that reports of chronas 0.1.0 lack
@@ -199,7 +201,7 @@ def fit_and_report(
         predictor: a name in `PREDICTORS`, a class, or a predictor, whose config is used.
         table: a table of one space, size and device.
         config: an instance of the predictor's own `Config` class; None means its defaults.
-        folds: number of parts of the k-fold cross-validation.
+        folds: number of parts of the k-fold cross-validation; with over `MANY` networks one part is scored alone.
         seed: seed of the folds and the fits.
 
     Returns:
@@ -215,16 +217,29 @@ def fit_and_report(
     learner = make_predictor(predictor, space, size, config)
     architectures, measured = table.architectures(), table.costs()
     _require_enough(learner, len(architectures), folds)
-    codes, fold = space.encode(architectures), assign_folds(architectures, folds, seed)
+    codes = space.encode(architectures)
     learner.fit(codes, measured, seed=seed, cost=table.provenance.cost)
-    held_out = _out_of_fold(learner, codes, measured, fold, seed)
+    texts = [str(architecture) for architecture in architectures]
+    if isinstance(learner, CompleteTable):
+        return learner, report_on(table, texts, measured, learner, learner.predict(codes), {})
+    fold = assign_folds(architectures, folds, seed)
+    scored = np.arange(len(fold)) if len(fold) <= MANY else np.flatnonzero(fold == 0)
+    held_out = _out_of_fold(learner, codes, measured, fold, scored, seed)
     others = {}
     for baseline in BASELINES:
         other = make_predictor(baseline, space, size)
         if len(architectures) >= needed_for_folds(other.minimum, folds):
-            others[baseline] = _out_of_fold(other, codes, measured, fold, seed).mean
-    texts = [str(architecture) for architecture in architectures]
-    report = report_on(table, texts, measured, learner, held_out, others, folds=folds)
+            others[baseline] = _out_of_fold(other, codes, measured, fold, scored, seed).mean
+    report = report_on(
+        table,
+        [texts[row] for row in scored],
+        measured[scored],
+        learner,
+        held_out,
+        others,
+        folds=folds if len(scored) == len(fold) else 0,
+        samples=None if len(scored) == len(fold) else len(fold) - len(scored),
+    )
     judged = np.flatnonzero((fold == 0) & ~_degenerate(table, measured))
     rows = np.random.default_rng(seed).permutation(np.flatnonzero(fold != 0))
     return learner, replace(report, curve=curve_of(learner, codes, measured, rows, judged, seed))
@@ -339,13 +354,15 @@ def _out_of_fold(
     codes: NDArray[np.float32],
     measured: NDArray[np.float64],
     fold: NDArray[np.int64],
+    scored: NDArray[np.int64],
     seed: int,
 ) -> Prediction:
+    """Predictions for the scored rows, which are whole folds, each by a fit on the other folds."""
     mean, std = np.empty(len(codes)), np.empty(len(codes))
-    for number in np.unique(fold):
+    for number in np.unique(fold[scored]):
         out = fold == number
         learner = predictor.clone()
         learner.fit(codes[~out], measured[~out], seed=seed)
         prediction = learner.predict(codes[out])
         mean[out], std[out] = prediction.mean, prediction.std
-    return Prediction(mean, std)
+    return Prediction(mean[scored], std[scored])

@@ -28,8 +28,16 @@ from chronas.errors import DataError, MismatchError, NotRegisteredError, UsageEr
 from chronas.files import PREDICTOR_TENSORS, upgraded
 from chronas.networks import load_state, save_state
 from chronas.predictors import PREDICTORS
+from chronas.predictors.rows import (
+    EQUIVALENCES,
+    Equivalence,
+    check_costs,
+    check_duplicates,
+    represented,
+    shared_equivalence,
+)
 from chronas.progress import Displayed
-from chronas.registry import import_path
+from chronas.registry import import_path, imported
 from chronas.spaces import NetworkSize, Space, space_of_file, space_source
 from chronas.units import LATENCY, unit_of
 
@@ -43,8 +51,8 @@ Shape = tuple[int | str, ...]
 Part = TypeVar("Part")
 Result = TypeVar("Result")
 SCHEMA = "chronas.predictor/2"
+COMPLETE = "complete-table"  # name of the predictor of complete tables, which nobody chooses
 EARLIER_SCHEMA = "chronas.predictor/1"  # has other names for keys and tensors; still accepted
-MAX_DISAGREEMENT = 2.0  # costs of one architecture that differ by more than this factor are not noise
 FEW = 2000  # networks up to which a fit has small steps
 PART = 8192  # networks predicted at once: they fit the caches, and need few turns of the interpreter
 NORMAL_90 = 1.6448536269514722  # half-width of a 90 % interval of a normal distribution, in standard deviations
@@ -74,11 +82,13 @@ class Predictor(Displayed, ABC):
         Config: class of its settings.
         differentiable: whether `cost` has a gradient, as gradient-based searches need.
         minimum: smallest number of networks for a fit; 2 by default.
+        generalises: whether it predicts architectures that it was not fitted on.
         precision: number format of `predict`.
         space: space of the encodings.
         size: size of all networks.
         config: its settings.
         learned: name of the cost that it was fitted on, which ends in the unit: "latency_ms".
+        equivalence: the equivalence of architectures that the fitted costs share, see `shared_equivalence`.
         report: report on unseen networks, if it was fitted with one.
     """
 
@@ -86,6 +96,7 @@ class Predictor(Displayed, ABC):
     Config: ClassVar[type[BaseModel]]
     differentiable: ClassVar[bool] = True
     minimum: ClassVar[int] = 2
+    generalises: ClassVar[bool] = True
     precision: ClassVar[torch.dtype] = torch.float64
 
     def __init__(self, space: Space, size: NetworkSize, config: BaseModel | None = None) -> None:
@@ -96,6 +107,7 @@ class Predictor(Displayed, ABC):
         self.size = size
         self.config = config
         self.learned = LATENCY
+        self.equivalence: Equivalence = ""
         self.report: PredictorReport | None = None
         self._state: dict[str, Tensor] = {}
 
@@ -134,12 +146,14 @@ class Predictor(Displayed, ABC):
         reason = self.unavailable()
         if reason is not None:
             raise UsageError(f"predictor {self.name} cannot be fitted: {reason}")
-        inputs = self._checked(codes)
+        self._checked(codes)
         costs = np.asarray(costs, dtype=np.float64)
-        _check_costs(costs, len(inputs), unit)
+        check_costs(costs, len(codes), unit)
         if len(costs) < self.minimum:
             raise DataError(f"{self.name} needs at least {self.minimum} networks, got {len(costs)}: measure more")
-        _check_duplicates(codes, costs, unit)
+        check_duplicates(codes, costs, unit)
+        self.equivalence = shared_equivalence(self.space, codes, costs) if self.generalises else ""
+        inputs = self._checked(represented(self.space, codes, self.equivalence))
         with one_thread() if len(costs) <= FEW else nullcontext():
             state = self._fit(inputs.to(torch.float64, copy=True), torch.tensor(costs), seed)
         self.learned = cost
@@ -160,7 +174,8 @@ class Predictor(Displayed, ABC):
 
         def both(part: NDArray[np.float32]) -> tuple[Tensor, Tensor]:
             with torch.no_grad():
-                return self._mean_and_std(self._checked(part).to(self.precision), state)
+                codes = represented(self.space, part, self.equivalence)
+                return self._mean_and_std(self._checked(codes).to(self.precision), state)
 
         parts = _side_by_side(both, [codes[first : first + PART] for first in range(0, len(codes), PART)])
         mean, std = (torch.cat(each).double().numpy() for each in zip(*parts, strict=True))
@@ -176,6 +191,9 @@ class Predictor(Displayed, ABC):
         if not self.differentiable:
             raise UsageError(f"predictor {self.name} is not differentiable: choose another to search by gradient")
         self._check_width(tuple(codes.shape))
+        if self.equivalence:
+            forms = represented(self.space, codes.detach().cpu().float().numpy(), self.equivalence)
+            codes = torch.from_numpy(forms).to(codes) + (codes - codes.detach())  # with the gradient of the given codes
         return self._mean(codes, self._fitted(codes))
 
     @property
@@ -205,6 +223,7 @@ class Predictor(Displayed, ABC):
             "size": self.size.model_dump(mode="json"),
             "config": self.config.model_dump(mode="json"),
             "cost": self.learned,
+            "equivalence": self.equivalence,
         }
         save_state(path, self._state, content)
 
@@ -237,6 +256,9 @@ class Predictor(Displayed, ABC):
         if not all(bool(torch.isfinite(tensor).all()) for tensor in tensors.values()):
             raise DataError(f"{path} holds numbers that are not finite: fit and save it again")
         predictor.learned = content.get("cost", LATENCY)  # files of chronas 0.1.0 have no other
+        predictor.equivalence = content.get("equivalence", "")
+        if predictor.equivalence not in ("", *EQUIVALENCES):
+            raise DataError(f"{path} has the unknown equivalence {predictor.equivalence!r}: fit and save it again")
         try:
             unit_of(predictor.learned)
         except UsageError as error:
@@ -314,33 +336,6 @@ def _fits(tensors: State, shapes: Mapping[str, Shape]) -> bool:
     )
 
 
-def _check_costs(costs: NDArray[np.float64], count: int, unit: str) -> None:
-    if costs.shape != (count,):
-        raise MismatchError(f"expected one cost for each of {count} encodings, got {list(costs.shape)}")
-    bad = np.flatnonzero(~(np.isfinite(costs) & (costs > 0)))
-    if len(bad):
-        raise DataError(
-            f"costs must be positive numbers in {unit}, got {costs[bad[0]]} for network {bad[0]}: measure again"
-        )
-    if count > 1 and costs.min() == costs.max():
-        raise DataError(f"all {count} costs are {costs[0]:g} {unit}: nothing to learn; check the device that gave them")
-
-
-def _check_duplicates(codes: NDArray[np.float32], costs: NDArray[np.float64], unit: str) -> None:
-    _, group = np.unique(codes, axis=0, return_inverse=True)
-    if not group.any():
-        raise DataError(f"all {len(codes)} networks are one architecture: measure different ones")
-    lowest = np.full(group.max() + 1, np.inf)
-    highest = np.zeros(group.max() + 1)
-    np.minimum.at(lowest, group, costs)
-    np.maximum.at(highest, group, costs)
-    worst = int(np.argmax(highest / lowest))
-    if highest[worst] > MAX_DISAGREEMENT * lowest[worst]:
-        rows = ", ".join(map(str, np.flatnonzero(group == worst)))
-        both = f"{lowest[worst]:g} and {highest[worst]:g} {unit}"
-        raise DataError(f"networks {rows} are one architecture but cost {both}: keep one, or measure it again")
-
-
 # ----
 # Predictors by name, and loading of saved ones.
 
@@ -391,6 +386,8 @@ def load_predictor(path: Path, space: Space | None = None, predictor: type[Predi
     name = content.get("predictor")
     if not isinstance(name, str):
         raise DataError(f"{path} should hold one of the predictors {', '.join(PREDICTORS)}: fit and save one again")
+    if predictor is None and name == COMPLETE:
+        predictor = imported("chronas.predictors.complete:CompleteTable")
     if predictor is None and name not in PREDICTORS:
         made_by = f" (class {content['class']})" if content.get("class") else ""
         raise NotRegisteredError(

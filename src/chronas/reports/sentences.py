@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 
-from chronas.predictors import PredictorReport, Scores
+from chronas.predictors import CompleteTable, PredictorReport, Scores
 from chronas.records import Estimate, NetworkOnBoth, TrainedNetwork, TwoDevices
 from chronas.reports.data import Verdict
 from chronas.units import cost_word, duration_text, unit_of
@@ -185,6 +185,8 @@ def warnings_about(network: TrainedNetwork, test_images: int | None, epochs: int
 def predictor_words(predictor: PredictorReport) -> list[str]:
     """The meaning of a predictor's scores, each compared with a suitable reference."""
     scores = predictor.scores
+    if predictor.predictor == CompleteTable.name:
+        return ["The table has every architecture, so nothing is predicted: each cost is the table's own."]
     sentences = [
         ranking_words(scores.kendall, predictor.repeatability.kendall),
         *baseline_words(scores.kendall, predictor.baselines),

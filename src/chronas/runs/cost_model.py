@@ -5,9 +5,10 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any, cast
 
+from chronas.errors import MismatchError
 from chronas.files import PREDICTOR_REPORT, read_as, upgraded, write_json
 from chronas.measurement import run_campaign
-from chronas.predictors import Predictor, PredictorReport, fit_and_report, load_predictor
+from chronas.predictors import CompleteTable, Predictor, PredictorReport, fit_and_report, load_predictor
 from chronas.progress import Progress, silent
 from chronas.runs.run import Run
 from chronas.tables import CostTable
@@ -44,16 +45,33 @@ def fit(run: Run, table: CostTable, progress: Progress = silent) -> tuple[Predic
     cost = table.provenance.cost
     folder = predictor_folder(run, cost)
     if not all((folder / name).exists() for name in ("predictor.safetensors", "report.json")):
-        progress("fit", 0, 1, f"{run.config.predictor} on {cost} of {len(table)} networks")
+        name = "nothing, the table has every architecture" if _knows_all(run, table) else run.config.predictor
+        progress("fit", 0, 1, f"{name}; {cost} of {len(table)} networks")
         with run.timed("fit" if cost == LATENCY else f"fit {cost}"):
-            predictor, report = fit_and_report(
-                run.predictor, table, config=run.config.predictor_config, seed=run.config.seed
-            )
+            if _knows_all(run, table):
+                predictor, report = fit_and_report(CompleteTable, table)
+            else:
+                predictor, report = fit_and_report(
+                    run.predictor, table, config=run.config.predictor_config, seed=run.config.seed
+                )
         predictor.save(folder / "predictor.safetensors")
         write_json(folder / "report.json", REPORT_SCHEMA, report.to_json())
         progress("fit", 1, 1, f"Kendall {report.scores.kendall:.2f}, error {report.scores.mape_percent:.1f} %")
     report = read_report(folder)
-    return load_predictor(folder / "predictor.safetensors", run.space, run.predictor), report
+    return _loaded(run, folder / "predictor.safetensors"), report
+
+
+def _knows_all(run: Run, table: CostTable) -> bool:
+    """Whether the table has every architecture, so that nothing needs to be predicted; gradients need a predictor."""
+    return run.space.listable and len(table) == run.space.cardinality and not run.searcher.differentiable
+
+
+def _loaded(run: Run, path: Path) -> Predictor:
+    """A predictor of the run; a complete table is one whatever the run's predictor is."""
+    try:
+        return load_predictor(path, run.space, run.predictor)
+    except MismatchError:
+        return load_predictor(path, run.space, CompleteTable)
 
 
 def read_report(folder: Path) -> PredictorReport:
@@ -77,7 +95,7 @@ def saved_predictors(run: Run) -> dict[str, Predictor]:
         DataError: a predictor is missing or damaged.
     """
     return {
-        cost: load_predictor(predictor_folder(run, cost) / "predictor.safetensors", run.space, run.predictor)
+        cost: _loaded(run, predictor_folder(run, cost) / "predictor.safetensors")
         for cost in (LATENCY, *run.config.costs)
     }
 
