@@ -1,13 +1,20 @@
-"""Files that are whole or absent: atomic writes, checksums, and JSON with a schema version."""
+"""Files that are whole or absent: atomic writes, commits of several files, checksums, JSON with a schema."""
 
 from __future__ import annotations
 
+import glob
 import hashlib
 import json
 import os
+import platform
+import re
+import shutil
 import tempfile
-from collections.abc import Callable, Mapping
+import zlib
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
+from types import TracebackType
 from typing import Any, TypeVar
 
 from pydantic import TypeAdapter
@@ -16,6 +23,7 @@ from chronas.arguments import path_of
 from chronas.errors import DataError
 from chronas.reading import LARGEST, parse_json, read_within, readable
 
+COMMIT_SCHEMA = "chronas.commit/1"
 COPY = "use a copy, or move it away and run the same again"
 Content = TypeVar("Content")
 
@@ -30,7 +38,8 @@ def write_bytes(path: Path, content: bytes) -> None:
     temporary = None
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        with tempfile.NamedTemporaryFile(dir=path.parent, prefix=f".{path.name}.", delete=False) as file:
+        clear_temporaries(path.parent, path.name)
+        with tempfile.NamedTemporaryFile(dir=path.parent, prefix=temporary_prefix(path.name), delete=False) as file:
             temporary = Path(file.name)
             file.write(content)
             file.flush()
@@ -127,6 +136,125 @@ def fingerprint(content: Any) -> str:
     """A content hash (16 hexadecimal digits) of JSON data; the order of keys does not matter."""
     text = json.dumps(content, sort_keys=True, separators=(",", ":"), allow_nan=False)
     return hashlib.sha256(text.encode()).hexdigest()[:16]
+
+
+TEMPORARY = re.compile(r"\..+\.(?P<host>[0-9a-f]{8})-(?P<pid>\d+)-\w+")
+
+
+def temporary_prefix(name: str) -> str:
+    """The beginning of the name of a temporary file or folder that will be renamed to `name`, with its owner."""
+    return f".{name}.{_host()}-{os.getpid()}-"
+
+
+def clear_temporaries(folder: Path, name: str) -> None:
+    """Remove temporary files and folders for `name` whose process on this machine has ended."""
+    escaped = glob.escape(name)
+    for path in (*folder.glob(f".{escaped}.*-*-*"), *folder.glob(f"..{escaped}.*-*-*")):  # or of a staged file
+        found = TEMPORARY.fullmatch(path.name)
+        if found is not None and found["host"] == _host() and not _is_alive(int(found["pid"])):
+            shutil.rmtree(path, ignore_errors=True) if path.is_dir() else path.unlink(missing_ok=True)
+
+
+def _host() -> str:
+    return f"{zlib.crc32(platform.node().encode()):08x}"
+
+
+def _is_alive(pid: int) -> bool:
+    import psutil  # only where something was left
+
+    return bool(psutil.pid_exists(pid))
+
+
+@contextmanager
+def whole_folder(folder: Path) -> Iterator[Path]:
+    """A folder to fill, which becomes `folder` by one rename at the end; after an error nothing is left.
+
+    Raises:
+        DataError: it cannot be written, or something else has appeared at `folder`.
+    """
+    temporary = None
+    try:
+        folder.parent.mkdir(parents=True, exist_ok=True)
+        clear_temporaries(folder.parent, folder.name)
+        temporary = Path(tempfile.mkdtemp(dir=folder.parent, prefix=temporary_prefix(folder.name)))
+        temporary.chmod(0o755)
+        yield temporary
+        temporary.rename(folder)  # an empty folder is replaced
+    except OSError as error:
+        raise DataError(f"cannot write {folder}: {error.strerror}; choose another folder") from error
+    finally:
+        if temporary is not None:
+            shutil.rmtree(temporary, ignore_errors=True)
+
+
+class Commit:
+    """Several files that are written together: all of them, also if the process is killed in between.
+
+    with Commit(out) as commit:
+        table.save(commit.staged(out))
+        blocks.save(commit.staged(other))
+
+    Files are staged beside their places. At the end a list of them is written, they are renamed, and the list is
+    removed. `finish_commit` goes on after a kill.
+    """
+
+    def __init__(self, first: Path) -> None:
+        self._list = _list_of(first)
+        self._staged: dict[Path, Path] = {}
+
+    def __enter__(self) -> Commit:
+        return self
+
+    def staged(self, path: Path) -> Path:
+        """The place to write the content of a file to."""
+        folder = path.parent
+        folder.mkdir(parents=True, exist_ok=True)
+        clear_temporaries(folder, path.name)
+        self._staged[path] = folder / f"{temporary_prefix(path.name)}staged"
+        return self._staged[path]
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        if error is None:
+            names = {str(path): temporary.name for path, temporary in self._staged.items()}
+            write_json(self._list, COMMIT_SCHEMA, {"files": names})
+            _rename(self._list, names)
+        for temporary in self._staged.values():
+            temporary.unlink(missing_ok=True)
+
+
+def finish_commit(first: Path) -> bool:
+    """Finish a commit that was killed after all its files were staged; whether there was one.
+
+    Raises:
+        DataError: its list is damaged.
+    """
+    path = _list_of(first)
+    if not path.exists():
+        return False
+    names = read_json(path, COMMIT_SCHEMA)["files"]
+    with readable(path, "list of files to write", "remove it"):
+        for file, name in names.items():
+            if Path(name).name != name or TEMPORARY.fullmatch(name) is None or Path(file).is_dir():
+                raise ValueError(f"it names {name}")
+    _rename(path, names)
+    return True
+
+
+def _list_of(first: Path) -> Path:
+    return first.with_name(f".{first.name}.commit")
+
+
+def _rename(path: Path, names: Mapping[str, str]) -> None:
+    try:
+        for file, name in names.items():
+            temporary = Path(file).with_name(name)
+            if temporary.exists():  # it may be renamed already
+                temporary.replace(file)
+        path.unlink()
+    except OSError as error:
+        raise DataError(f"cannot write {error.filename}: {error.strerror}; run the same again") from error
 
 
 # ----

@@ -17,6 +17,7 @@ import pytest
 
 from chronas.cli.flags import RetargetOptions
 from chronas.cli.main import main
+from chronas.files import temporary_prefix
 from chronas.networks import load_state
 from chronas.runs import FIELDS, Run, RunSettings, execute, read_choice
 from chronas.search.blackbox.bayesian import BayesianConfig
@@ -304,10 +305,11 @@ def test_a_front_alone_gives_another_device_its_part(finished: Run, tmp_path: Pa
 
 def test_a_run_killed_while_it_took_along_what_it_needs_can_be_begun_again(finished: Run, tmp_path: Path) -> None:
     out = tmp_path / "run"
-    (out / "reused").mkdir(parents=True)
-    (out / "reused" / "costs.parquet").write_bytes(b"half a tab")
+    begun = tmp_path / f"{temporary_prefix('run').replace(f'-{os.getpid()}-', '-999999-')}abc"  # its process is gone
+    (begun / "reused").mkdir(parents=True)
+    (begun / "reused" / "costs.parquet").write_bytes(b"half a tab")
     assert reuse(finished, out) == 0
-    assert (out / "report.html").exists()
+    assert (out / "report.html").exists() and not begun.exists()
     mine = tmp_path / "mine"
     mine.mkdir()
     (mine / "notes.txt").write_text("keep")

@@ -42,6 +42,7 @@ def fit(call: Call[FitOptions]) -> int:
     table = CostTable.load(path)
     table = table if options.cost is None else table.of(options.cost)
     name, config = _predictor(options), _with_sources(call.groups["predictor"], path.resolve(), options)
+    note(f"fitting {name} to {len(table)} networks")
     if options.samples is None:
         if "--choose" in call.flags:
             raise UsageError("--choose selects samples: give --samples, or leave it out")

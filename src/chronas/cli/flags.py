@@ -205,6 +205,12 @@ class TrainOptions(StepOptions):
     recipe: str = Field(default="digits-small", description="training settings; --recipe.* changes them")
     out: Path = Field(default=Path("trained"), description="folder of the training")
     validation_share: float = Field(default=0.1, gt=0, lt=0.9, description="share that only chooses the checkpoint")
+    threads: int = Field(
+        default=1,
+        ge=1,
+        le=1024,
+        description="CPU threads; more than free cores are slower; results differ in last digits",
+    )
     seed: int = Field(default=0, ge=0, le=LARGEST_SEED, description="of weights, split, order and augmentation")
 
 

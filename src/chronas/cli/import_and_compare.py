@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
-import tempfile
 from dataclasses import asdict
 from pathlib import Path
 
@@ -13,7 +11,8 @@ from chronas.cli.output import note, write, write_json, write_table
 from chronas.cli.query import load_query
 from chronas.cli.steps import check_new, published_size
 from chronas.cli.table import show_table
-from chronas.errors import DataError, UsageError
+from chronas.errors import UsageError
+from chronas.files import Commit, finish_commit, whole_folder
 from chronas.measurement import Results
 from chronas.reports import write_comparison
 from chronas.spaces import make_space
@@ -37,14 +36,9 @@ def import_file(call: Call[ImportFileOptions]) -> int:
     size = published_size(space, options.dataset)
     plain = read_foreign(options.file, space, [ForeignColumn.parse(text) for text in options.columns])
     tables = plain.tables(space, size, options.source)
-    try:
-        options.out.parent.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryDirectory(dir=options.out.parent, prefix=f".{options.out.name}.") as temporary:
-            for device, table in tables.items():
-                table.save(Path(temporary) / "tables" / f"{device}.parquet")
-            shutil.move(Path(temporary) / "tables", options.out)
-    except OSError as error:
-        raise DataError(f"cannot write {options.out}: {error.strerror}; choose another folder") from error
+    with whole_folder(options.out) as unfinished:
+        for device, table in tables.items():
+            table.save(unfinished / f"{device}.parquet")
     if plain.left_out:
         note(f"not read, because their unit is unknown (--columns): {', '.join(plain.left_out)}")
     rows = [
@@ -64,13 +58,8 @@ def import_hw_nas_bench(call: Call[ImportHwNasBenchOptions]) -> int:
     options = call.options
     check_new(options.out)
     bench = HwNasBench.read(options.pickle)
-    try:
-        options.out.parent.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryDirectory(dir=options.out.parent, prefix=f".{options.out.name}.") as temporary:
-            rows = write_folder(bench, Path(temporary) / "tables")
-            shutil.move(Path(temporary) / "tables", options.out)
-    except OSError as error:
-        raise DataError(f"cannot write {options.out}: {error.strerror}; choose another folder") from error
+    with whole_folder(options.out) as unfinished:
+        rows = write_folder(bench, unfinished)
     if options.json_answer:
         write_json(
             [{"file": f"{options.out / name}", "rows": count, "missing": missing} for name, count, missing in rows]
@@ -104,13 +93,20 @@ def write_folder(bench: HwNasBench, folder: Path) -> list[tuple[str, int, str | 
 def import_bundle(call: Call[ImportBundleOptions]) -> int:
     """Create a table and a journal from the results of a bundle."""
     options = call.options
-    check_new(options.out)
+    finished = finish_commit(options.out)
+    if not finished:
+        check_new(options.out)
     path = options.results / "results.jsonl" if options.results.is_dir() else options.results
     journal = journal_beside(options.out)
     results = Results(path)
-    results.write_journal(journal)
-    table = CostTable.from_journal(journal).from_source(SOURCE)
-    table.save(options.out)
+    if finished:
+        table = CostTable.load(options.out)
+    else:
+        check_new(journal)
+        with Commit(options.out) as commit:
+            results.write_journal(commit.staged(journal))
+            table = CostTable.from_journal(commit.staged(journal)).from_source(SOURCE)
+            table.save(commit.staged(options.out))
     left_out = len(results.manifest.networks) - len(table)
     if left_out:
         note(f"{left_out} of {len(table) + left_out} networks lack rounds yet and are left out")

@@ -12,6 +12,7 @@ from chronas.cli.steps import check_new, find_costs, published_size, run_of, siz
 from chronas.cli.table import show_table
 from chronas.devices import DEVICES, CpuConfig, device_class, device_like, make_device
 from chronas.errors import UsageError
+from chronas.files import Commit, finish_commit
 from chronas.measurement import Plan, read_journal, write_bundle
 from chronas.predictors import AdaptiveMeasurement, Lookup, make_predictor, measure_until, predictor_class
 from chronas.progress import progress_display
@@ -160,7 +161,9 @@ def lookup_groups_of(options: LookupOptions) -> Groups:
 def lookup(call: Call[LookupOptions]) -> int:
     """Measure, then show the costs of blocks and the accuracy of their sums."""
     options = call.options
-    check_new(options.out, options.save_blocks, options.save_predictor)
+    finished = finish_commit(options.out)
+    if not finished:
+        check_new(options.out, options.save_blocks, options.save_predictor)
     space, journal = make_space(options.space), journal_beside(options.out)
     size = size_of(call, space)
     networks = BlockNetworks.of(space, size)
@@ -168,11 +171,14 @@ def lookup(call: Call[LookupOptions]) -> int:
     single = networks.architectures
     asked = [*single, *space.sample(options.networks, options.seed, exclude=frozenset(single))]
     blocks, table = added_up(find_costs(call, device, size, asked, journal), networks)
-    table.save(options.out)
-    if options.save_blocks is not None:
-        as_block_table(table, networks, options.dataset or next(iter(space.sizes))).save(options.save_blocks)
-    if options.save_predictor is not None:
-        Lookup.of_blocks(table).save(options.save_predictor)
+    if not finished:
+        with Commit(options.out) as commit:
+            table.save(commit.staged(options.out))
+            if options.save_blocks is not None:
+                dataset = options.dataset or next(iter(space.sizes))
+                as_block_table(table, networks, dataset).save(commit.staged(options.save_blocks))
+            if options.save_predictor is not None:
+                Lookup.of_blocks(table).save(commit.staged(options.save_predictor))
     rows = _rows(space, networks, blocks)
     if options.json_answer:
         write_json({"path": str(options.out), "plain_ms": blocks.base, "blocks": rows, **dict(table.describe())})

@@ -33,6 +33,7 @@ from chronas.runs import (
     search_front,
 )
 from chronas.search import searcher_class
+from chronas.spaces import NetworkScale
 from chronas.tables import CostTable, table_path
 from chronas.training import launched_group
 from chronas.units import LATENCY
@@ -43,9 +44,11 @@ def groups_of(options: SearchOptions) -> Groups:
     names = chosen_names(options)
     if "device" in names or options.table is None:
         return groups_of_config(make_preset(options.preset, names))
-    device, config = device_of(CostTable.load(table_path(options.table)))
-    base = make_preset(options.preset, {**names, "device": device})
-    return groups_of_config(base.model_copy(update={"device_config": config}))
+    table = CostTable.load(table_path(options.table))
+    device, config = device_of(table)
+    base = make_preset(options.preset, {"space": table.provenance.space, **names, "device": device})
+    size = NetworkScale.model_validate(table.provenance.size.model_dump(include={"width", "depth", "stem"}))
+    return groups_of_config(base.model_copy(update={"device_config": config, "size": size}))
 
 
 def search(call: Call[SearchOptions]) -> int:

@@ -7,12 +7,15 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+import torch
+
 from chronas.cli.flags import ExportOptions, TrainOptions
 from chronas.cli.options import Call, Groups
 from chronas.cli.output import note, resumable, write, write_json, write_table
 from chronas.cli.steps import check_new, run_of
 from chronas.data import load_dataset
 from chronas.errors import UsageError
+from chronas.files import whole_folder
 from chronas.progress import Progress, progress_display, silent
 from chronas.runs import (
     EXPORTED,
@@ -27,7 +30,7 @@ from chronas.runs import (
     train_network,
 )
 from chronas.runs import export as export_trained
-from chronas.spaces import Architecture, NetworkScale, make_space
+from chronas.spaces import Architecture, NetworkScale, Space, make_space
 from chronas.training import LAUNCHED, ProcessGroup, Recipe, launched_group, make_recipe
 
 OURS = {"architecture.json", "training", "result.json"}
@@ -59,6 +62,7 @@ def _train(call: Call[TrainOptions], text: str, group: ProcessGroup) -> None:
     options = call.options
     _check_folder(options.out)
     architecture = make_space(options.space).parse(text)
+    torch.set_num_threads(options.threads)
     data = load_dataset(options.data, image_size=options.image_size)
     for text in data.notes if group.first else ():
         note(text)
@@ -159,11 +163,21 @@ def show_trained(networks: list[Trained], *, as_json: bool) -> None:
         write_table(columns, [list(row.values())[:-1] for row in rows])
 
 
+def _exported(network: Path, options: ExportOptions, space: Space | None = None) -> list[Path]:
+    """Export a trained network to `--out`, which is written whole or not at all."""
+    check_new(options.out)
+    with whole_folder(options.out) as unfinished:
+        paths = export_trained(network, unfinished, batch=options.batch, space=space)
+    return [options.out / path.relative_to(unfinished) for path in paths]
+
+
 def export(call: Call[ExportOptions]) -> int:
     """Export, then list the files."""
     options = call.options
-    own = run_of(call, "export")
-    if own is not None:
+    own = run_of(call, "export", {"--batch", "--out"})
+    if own is not None and {"--batch", "--out"} & call.flags:
+        paths = _exported(own.folder / "networks" / own.role, options, own.space)
+    elif own is not None:
         with own.working():
             if options.again:
                 own.set_aside(*EXPORTED)
@@ -171,8 +185,7 @@ def export(call: Call[ExportOptions]) -> int:
     else:
         if options.network is None:
             raise UsageError("--network is needed: a folder that `chronas train` wrote, or give a run folder")
-        check_new(options.out)
-        paths = export_trained(options.network, options.out, batch=options.batch)
+        paths = _exported(options.network, options)
     if options.json_answer:
         write_json([str(path) for path in paths])
     else:

@@ -14,7 +14,7 @@ from chronas.registry import Registry, lazily
 if TYPE_CHECKING:
     from chronas.predictors.adaptive import AdaptiveMeasurement, Step, measure_until
     from chronas.predictors.complete import CompleteTable
-    from chronas.predictors.evaluation import CurvePoint, PredictorReport, Scores, fit_and_report
+    from chronas.predictors.evaluation import CurvePoint, PredictorReport, Scores, fit_and_report, needed_for_folds
     from chronas.predictors.few_samples import Choose, fit_on_samples, relative_width
     from chronas.predictors.linear import Lookup, Macs
     from chronas.predictors.predictor import Prediction, Predictor, load_predictor, make_predictor, predictor_class
@@ -40,6 +40,7 @@ __all__ = [
     "load_predictor",
     "make_predictor",
     "measure_until",
+    "needed_for_folds",
     "predictor_class",
     "relative_width",
 ]
@@ -49,7 +50,7 @@ __getattr__ = lazily(
     {
         "adaptive": "AdaptiveMeasurement Step measure_until",
         "complete": "CompleteTable",
-        "evaluation": "CurvePoint PredictorReport Scores fit_and_report",
+        "evaluation": "CurvePoint PredictorReport Scores fit_and_report needed_for_folds",
         "few_samples": "Choose fit_on_samples relative_width",
         "linear": "Lookup Macs",
         "predictor": "Prediction Predictor load_predictor make_predictor predictor_class",

@@ -22,9 +22,9 @@ from chronas.arguments import path_of
 from chronas.data import Dataset, Images, Normalisation, load_dataset, split
 from chronas.devices import DEVICES, Device, OfflineConfig, OfflineDevice, make_device
 from chronas.errors import MismatchError, NotRegisteredError, UsageError
-from chronas.files import read_as, sha256, write_json
+from chronas.files import read_as, sha256, whole_folder, write_json
 from chronas.measurement import make_meter
-from chronas.predictors import PREDICTORS, Predictor, predictor_class
+from chronas.predictors import PREDICTORS, Predictor, needed_for_folds, predictor_class
 from chronas.progress import Progress, silent
 from chronas.registry import import_path
 from chronas.runs.config import DataFacts, Facts, RunConfig, RunParts, Timings, differences, require_usable, versions
@@ -38,6 +38,7 @@ from chronas.units import LATENCY, cost_word
 SCHEMA = "chronas.run/2"
 DATA_SCHEMA = "chronas.data/1"
 TIMINGS_SCHEMA = "chronas.timings/1"
+FOLDS = 5  # of a predictor's report
 KEPT_S = 5.0  # least time between two writes of a step's time
 REGISTRIES = {"space": SPACES, "device": DEVICES, "searcher": SEARCHERS, "predictor": PREDICTORS}
 
@@ -111,24 +112,25 @@ class Run:
             if run.facts.reused != (None if source is None else sha256(warm_start_file_of(source))):
                 raise UsageError(f"{folder} holds a run that reuses another one; choose another --out")
             return run
-        begun = {REUSED} if source is not None else set()  # left by a process that was killed while copying
-        if folder.exists() and any(path.name not in begun for path in folder.iterdir()):
+        if folder.exists() and any(folder.iterdir()):
             raise UsageError(f"{folder} is not empty and holds no run; choose another --out")
         run = cls(folder, config, command, parts)
         run._check(table)
-        reused = None
         if source is not None:
             require_again(source, config)
             run.searcher.require_warm_start(run.task("again", ObjectiveConfig(), {}, warm_start_file_of(source)))
-            reused = take_along(source, folder)
         created = datetime.now(UTC).isoformat(timespec="seconds")
         sources = {kind: import_path(each) for kind in REGISTRIES if (each := getattr(run.parts, kind)) is not None}
-        facts = Facts(
-            command, created, versions(), run.device.fingerprint(), config.model_dump(mode="json"), reused, sources
-        )
-        write_json(folder / "run.json", SCHEMA, asdict(facts))
-        write_json(folder / "data.json", DATA_SCHEMA, asdict(run.data_facts))
-        run._take(table)
+        known = run.data_facts
+        with whole_folder(folder) as unfinished:
+            reused = None if source is None else take_along(source, unfinished)
+            facts = Facts(
+                command, created, versions(), run.device.fingerprint(), config.model_dump(mode="json"), reused, sources
+            )
+            write_json(unfinished / "run.json", SCHEMA, asdict(facts))
+            write_json(unfinished / "data.json", DATA_SCHEMA, asdict(known))
+            if table is not None:
+                table.save(unfinished / "costs.parquet")
         return run
 
     def _check(self, table: CostTable | None) -> None:
@@ -139,6 +141,11 @@ class Run:
             raise UsageError(f"predictor {predictor.name} cannot be fitted: {reason}")
         for cost in [*self.config.objective.asked, *([LATENCY] if self.config.front is not None else [])]:
             require_usable(predictor, type(searcher), cost_word(cost))
+        needed = needed_for_folds(predictor.minimum, FOLDS)
+        if table is None and self.config.networks < needed:
+            raise UsageError(
+                f"predictor {predictor.name} needs {needed} measured networks, got --networks {self.config.networks}"
+            )
         _ = self.size, self.search_split  # these fail if the data does not fit
         if not self.recorded:
             for cost in self.config.costs:

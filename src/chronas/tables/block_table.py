@@ -86,7 +86,7 @@ class BlockOrigin:
 
     space: str
     dataset: str
-    devices: Mapping[str, Mapping[str, str | int | float]]
+    devices: Mapping[str, Mapping[str, bool | str | int | float]]
     source: str
     created: str = ""
     version: str = ""

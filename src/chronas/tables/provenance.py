@@ -157,7 +157,7 @@ class Provenance:
 
     space: str
     size: NetworkSize
-    device: Mapping[str, str | int | float]
+    device: Mapping[str, bool | str | int | float]
     plan: Mapping[str, Any] = field(default_factory=dict)
     cost: str = "latency_ms"
     created: str = ""
