@@ -214,7 +214,7 @@ def test_a_manifest_comes_back_as_it_was(plan: Plan, measured: Path, place: Path
 @pytest.mark.parametrize("content", ["", "[]", '{"schema": "chronas.bundle/9"}', "{}"], ids=range(4))
 def test_a_damaged_manifest_is_refused(content: str, tmp_path: Path) -> None:
     (tmp_path / "manifest.json").write_text(content)
-    with pytest.raises(DataError, match="no manifest of a bundle"):
+    with pytest.raises(DataError, match="no manifest of a bundle|is damaged"):
         read_manifest(tmp_path / "manifest.json")
     with pytest.raises(DataError, match="cannot read"):
         read_manifest(tmp_path / "none.json")

@@ -288,4 +288,4 @@ def _inode(path: Path) -> int | None:
 
 def _damaged(path: Path, why: str) -> DataError:
     advice = f"nothing was changed; measure into another journal, or try `sqlite3 {path.name} .recover` on a copy"
-    return DataError(f"{path} is damaged or no chronas journal ({why}): {advice}")
+    return DataError(f"{path} is damaged or no chronas journal ({' '.join(why.split())}): {advice}")

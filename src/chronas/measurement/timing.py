@@ -17,7 +17,6 @@ import numpy as np
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 from scipy.special import stdtrit
 
-from chronas.arguments import LARGEST_SEED
 from chronas.errors import UsageError
 from chronas.records import Estimate
 from chronas.units import COST_UNITS, LATENCY
@@ -56,7 +55,7 @@ class Plan(BaseModel):
     )
     interval_percent: float = Field(default=3.0, gt=0, description="wanted half-width of the interval, in percent")
     block: int = Field(default=100, ge=1, le=10000, description="networks that are in memory at one time")
-    seed: int = Field(default=0, ge=0, le=LARGEST_SEED, description="seed of the order of networks in a round")
+    seed: int = Field(default=0, ge=0, description="seed of the order of networks in a round")
 
     @model_validator(mode="after")
     def _ordered(self) -> Plan:

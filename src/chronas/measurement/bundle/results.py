@@ -16,7 +16,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from chronas.arguments import path_of
 from chronas.errors import DataError, MismatchError, ParseError, UsageError, reason
-from chronas.files import upgraded
+from chronas.files import clear_temporaries, temporary_prefix, upgraded
 from chronas.measurement.bundle.runner.lines import RESULTS_SCHEMA, unsealed
 from chronas.measurement.bundle.write import Manifest
 from chronas.measurement.journal import Journal
@@ -167,7 +167,8 @@ class Results:
         texts = [network.architecture for network in self.manifest.networks]
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
-            with tempfile.TemporaryDirectory(dir=path.parent, prefix=f".{path.name}.") as folder:
+            clear_temporaries(path.parent, path.name)
+            with tempfile.TemporaryDirectory(dir=path.parent, prefix=temporary_prefix(path.name)) as folder:
                 unfinished = Path(folder) / path.name
                 with Journal(unfinished, self._header()) as journal:
                     journal.ask(texts)

@@ -10,8 +10,6 @@ from __future__ import annotations
 
 import hashlib
 import re
-import shutil
-import tempfile
 from collections.abc import Sequence
 from datetime import UTC, datetime
 from importlib import resources
@@ -22,8 +20,8 @@ from pydantic import BaseModel, ConfigDict, Field
 from scipy.special import stdtrit
 
 from chronas import __version__
-from chronas.errors import DataError, UsageError
-from chronas.files import sha256, write_text
+from chronas.errors import UsageError
+from chronas.files import sha256, whole_folder, write_text
 from chronas.measurement.bundle.external_weights import ExternalWeights
 from chronas.measurement.bundle.runner.run import BUNDLE_SCHEMA
 from chronas.measurement.state import reference_of
@@ -128,37 +126,28 @@ def write_bundle(
     if len(spaces) != 1:
         raise UsageError(f"a bundle has architectures of one space, got {len(architectures)} of {sorted(spaces)}")
     (space,) = spaces.values()
-    try:
-        folder.parent.mkdir(parents=True, exist_ok=True)
-        unfinished = Path(tempfile.mkdtemp(dir=folder.parent, prefix=f".{folder.name}."))
-        try:
-            writer = _Writer(unfinished, size, batch)
-            distinct = list(dict.fromkeys(architectures))
-            networks = []
-            for number, architecture in enumerate(distinct):
-                networks.append(writer.add(architecture, f"{number:05d}"))
-                progress("bundle", number + 1, len(distinct), "writing networks")
-            manifest = Manifest(
-                schema=BUNDLE_SCHEMA,
-                version=__version__,
-                created=datetime.now(UTC).isoformat(timespec="seconds"),
-                space=space.name,
-                size=size,
-                plan=plan,
-                quantiles=tuple(float(stdtrit(n, (1 + CONFIDENCE) / 2)) for n in range(1, plan.max_rounds)),
-                threads=threads,
-                batch=batch,
-                reference=writer.add(reference_of(space), "reference"),
-                weights=writer.weights(),
-                networks=tuple(networks),
-            )
-            writer.finish(manifest)
-            unfinished.chmod(0o755)
-            unfinished.rename(folder)
-        finally:
-            shutil.rmtree(unfinished, ignore_errors=True)
-    except OSError as error:
-        raise DataError(f"cannot write {folder}: {error.strerror}; free space or choose another folder") from error
+    with whole_folder(folder) as unfinished:
+        writer = _Writer(unfinished, size, batch)
+        distinct = list(dict.fromkeys(architectures))
+        networks = []
+        for number, architecture in enumerate(distinct):
+            networks.append(writer.add(architecture, f"{number:05d}"))
+            progress("bundle", number + 1, len(distinct), "writing networks")
+        manifest = Manifest(
+            schema=BUNDLE_SCHEMA,
+            version=__version__,
+            created=datetime.now(UTC).isoformat(timespec="seconds"),
+            space=space.name,
+            size=size,
+            plan=plan,
+            quantiles=tuple(float(stdtrit(n, (1 + CONFIDENCE) / 2)) for n in range(1, plan.max_rounds)),
+            threads=threads,
+            batch=batch,
+            reference=writer.add(reference_of(space), "reference"),
+            weights=writer.weights(),
+            networks=tuple(networks),
+        )
+        writer.finish(manifest)
     return manifest
 
 
