@@ -249,20 +249,23 @@ def compared_table(search: SearchSummary) -> Table | None:
     """The best candidates of a search's choice; None if there was nothing to choose."""
     if len(search.compared) < 2:
         return None
-    costs = list(search.compared[0].costs)
-    columns = ("candidate", "place in the search", "accuracy by the supernet", "mean rank")
+    shown = search.compared[:SHOWN]
+    costs = list(shown[0].costs)
+    scored = any(each.score is not None for each in shown)  # without a supernet, none has an accuracy
+    columns = ("candidate", "place in the search", *(["accuracy by the supernet"] if scored else []), "mean rank")
     rows = [
         [
-            "chosen" if number == 0 else each.architecture,
+            "chosen" if number == 0 else str(number + 1),
             str(each.place),
-            "none" if each.score is None else f"{each.score:.2f} %",
+            *(["none" if each.score is None else f"{each.score:.2f} %"] if scored else []),
             f"{each.rank:.1f}",
             *(sentences.cost_text(cost, each.costs[cost]) for cost in costs),
+            each.architecture,  # last, as it is long
         ]
-        for number, each in enumerate(search.compared[:SHOWN])
+        for number, each in enumerate(shown)
     ]
     caption = f"{search.name}: the best {len(rows)} of {len(search.compared)} candidates, before any was measured"
-    return Table(caption, (*columns, *(f"predicted {cost_word(cost)}" for cost in costs)), rows)
+    return Table(caption, (*columns, *(f"predicted {cost_word(cost)}" for cost in costs), "architecture"), rows)
 
 
 def network_row(network: TrainedNetwork) -> list[str]:
