@@ -14,7 +14,7 @@ SCRIPT = Path(__file__).parents[1] / "benchmarks" / "robustness.py"
 
 @pytest.mark.parametrize(
     "part",
-    [["--mutations", "60", "--hostile", "34", "--kills", "0"], ["--mutations", "0", "--hostile", "0", "--kills", "6"]],
+    [["--mutations", "60", "--hostile", "34", "--kills", "0"], ["--mutations", "0", "--hostile", "0", "--kills", "2"]],
     ids=["files", "kills"],
 )
 def test_nothing_ends_in_another_way_than_it_should(part: list[str]) -> None:
