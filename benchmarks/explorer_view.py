@@ -3,8 +3,8 @@
     python benchmarks/explorer_view.py --views 5
 
 Bar: <= 2.5 s. The table is made up: every cell of NAS-Bench-201 with a latency and an accuracy. Chromium has no GPU
-here, so WebGL is drawn by the CPU. Each browser opens the page twice, and has never seen it the first time; a view ends when
-the answer, the cell and the whole plane are there. Prints a table and, last, one line of JSON.
+here, so WebGL is drawn by the CPU. Each browser opens the page twice, and has never seen it the first time; a view ends
+when the answer, the cell and the whole plane are there. Prints a table and, last, one line of JSON.
 """
 
 from __future__ import annotations

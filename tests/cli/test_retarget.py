@@ -55,7 +55,7 @@ def finished(tmp_path_factory: pytest.TempPathFactory) -> Run:
 @pytest.fixture
 def copied(finished: Run, tmp_path: Path) -> Run:
     """A copy of it, to change at will."""
-    shutil.copytree(finished.folder, tmp_path / "copy")
+    shutil.copytree(finished.folder, tmp_path / "copy", ignore=shutil.ignore_patterns(".*.*-*-*", "*-shm", "*-wal"))
     return Run.open(tmp_path / "copy")
 
 
@@ -165,7 +165,7 @@ def test_the_same_command_goes_on_with_the_run_and_another_source_does_not(
 
 def test_a_run_killed_in_its_search_goes_on_to_the_same_bits(again: Again, finished: Run, tmp_path: Path) -> None:
     run, _, _ = again
-    shutil.copytree(finished.folder, tmp_path / "source")
+    shutil.copytree(finished.folder, tmp_path / "source", ignore=shutil.ignore_patterns(".*.*-*-*", "*-shm", "*-wal"))
     words = ["retarget", str(tmp_path / "source"), *OTHER, "--out", str(tmp_path / "run")]
     command = [sys.executable, "-m", "chronas", *words]
     environment = {**os.environ, "OMP_NUM_THREADS": "1"}

@@ -10,7 +10,7 @@ import onnxruntime
 import pytest
 import torch
 
-from chronas.errors import DataError, LimitMissedError, MismatchError, OutOfReachError, UsageError
+from chronas.errors import DataError, LimitMissedError, MismatchError, UsageError
 from chronas.measurement import Plan
 from chronas.networks import build
 from chronas.runs import Run, execute, measure, read_choice, read_trained, show
@@ -188,7 +188,7 @@ def test_a_limit_is_kept_by_what_is_measured(finished: Run, tmp_path: Path) -> N
 
 def test_a_limit_below_anything_says_what_is_reachable(tmp_path: Path) -> None:
     run = Run.create(tmp_path / "run", tiny_config(latency_weight=0.0, limit_ms=1e-6, baseline=False), command="x")
-    with pytest.raises(OutOfReachError, match=r"nearest .* predicted at \d"):
+    with pytest.raises(LimitMissedError, match=r"the fastest of 20 networks .* takes \d"):
         execute(run)
 
 

@@ -5,9 +5,12 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any, cast
 
-from chronas.errors import MismatchError
+import numpy as np
+
+from chronas.errors import LimitMissedError, MismatchError
 from chronas.files import PREDICTOR_REPORT, read_as, upgraded, write_json
-from chronas.measurement import run_campaign
+from chronas.measurement import read_journal, run_campaign
+from chronas.networks import space_counts
 from chronas.predictors import CompleteTable, Predictor, PredictorReport, fit_and_report, load_predictor
 from chronas.progress import Progress, silent
 from chronas.runs.run import Run
@@ -15,6 +18,38 @@ from chronas.tables import CostTable
 
 REPORT_SCHEMA = "chronas.predictor-report/2"
 LATENCY = "latency_ms"
+DRAWN, FIRST = 2000, 20  # random networks, and the cheapest of them that are measured first
+FAR = 1.25  # times the limit; two rounds of a busy machine can be slow by less
+
+
+def look_first(run: Run, progress: Progress = silent) -> None:
+    """Measure a few of the cheapest networks, before any other work, if there is a limit on the latency.
+
+    Raises:
+        LimitMissedError: all of them are far above the limit; the message names the flags that change that.
+    """
+    limit_ms = run.config.limits.get(LATENCY)
+    if limit_ms is None or run.recorded or (run.folder / "costs.parquet").exists():
+        return
+    drawn = run.space.sample(min(DRAWN, run.space.cardinality), run.config.seed)
+    connected = [each for each in drawn if each.connected()]
+    macs = space_counts(run.space, run.size).macs(run.space.encode(connected))
+    cheapest = [connected[row] for row in np.argsort(macs, kind="stable")[:FIRST]]
+    plan = run.config.plan.model_copy(update={"rounds": 2, "max_rounds": 2})
+    journal = run.folder / "feasible.sqlite"
+
+    def shown(_: str, done: int, total: int, note: str) -> None:
+        progress("look first", done, total, note)
+
+    run_campaign(run.device, run.size, cheapest, plan, journal, shown)
+    nearest_ms = min(each.value for each in read_journal(journal).latencies().values())
+    if nearest_ms > FAR * limit_ms:
+        raise LimitMissedError(
+            f"a limit of {limit_ms:g} ms is out of reach: the fastest of {len(cheapest)} networks with the fewest "
+            f"operations takes {nearest_ms:.3g} ms. Give a smaller network (--size.width, now {run.size.width}; "
+            f"--size.depth, now {run.size.depth}), smaller images (--image-size, now {run.size.input_shape[-1]}), "
+            f"another stem (--size.stem) or a higher --limit-ms, and another --out"
+        )
 
 
 def measure(run: Run, progress: Progress = silent) -> CostTable:

@@ -12,7 +12,7 @@ from collections.abc import Mapping
 from chronas.errors import LimitMissedError
 from chronas.progress import Progress, silent
 from chronas.reports import Report, write_page
-from chronas.runs.cost_model import fit_all, measure
+from chronas.runs.cost_model import fit_all, look_first, measure
 from chronas.runs.front import search_front
 from chronas.runs.network_costs import costs_of
 from chronas.runs.run import Run
@@ -34,9 +34,10 @@ def execute(run: Run, progress: Progress = silent) -> Report:
         ChronasError: anything that the user can fix; finished steps stay.
     """
     with run.working():
-        table = measure(run, progress)
-        predictors = fit_all(run, table, progress)
         try:
+            look_first(run, progress)
+            table = measure(run, progress)
+            predictors = fit_all(run, table, progress)
             networks = find(run, Finder(run, predictors, table, progress))
         except LimitMissedError as missed:
             write_missed(run, missed)
