@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import argparse
 import difflib
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from types import NoneType, UnionType
 from typing import Any, ClassVar, Generic, Literal, NoReturn, TypeVar, Union, get_args, get_origin
@@ -17,18 +17,11 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from pydantic.fields import FieldInfo
 from pydantic_core import PydanticUndefined
 
+from chronas.cli.words import KINDS, split_names, without_groups
 from chronas.errors import UsageError, excerpt, problem, unknown_name
 from chronas.registry import imported
 
 MOST_DIGITS = 15
-KINDS = {  # fields that take a name -> where the names are
-    "preset": "chronas.runs:PRESETS",
-    "space": "chronas.spaces:SPACES",
-    "device": "chronas.devices:DEVICES",
-    "searcher": "chronas.search:SEARCHERS",
-    "predictor": "chronas.predictors:PREDICTORS",
-    "recipe": "chronas.training:RECIPES",
-}
 
 
 class Options(BaseModel):
@@ -114,11 +107,11 @@ def read(
         UsageError: a flag is unknown or missing, or a value does not fit.
     """
     try:
-        words = list(_split_names(words))
+        words = list(split_names(words))
         if groups_of is None:
             groups = Groups()
         else:
-            values, _ = _values(_parser(model, Groups(), prog), [*_without_groups(words)])
+            values, _ = _values(_parser(model, Groups(), prog), [*without_groups(words)])
             groups = groups_of(_validated(model, values))
         values, unknown = _values(_parser(model, groups, prog), words)
         if unknown:
@@ -137,7 +130,7 @@ def groups_for_help(model: type[Options], words: Sequence[str], prog: str, group
     Raises:
         UsageError: a value among the words does not fit.
     """
-    values, _ = _values(_parser(model, Groups(), prog), [*_without_groups(list(_split_names(words)))])
+    values, _ = _values(_parser(model, Groups(), prog), [*without_groups(list(split_names(words)))])
     return groups_of(_validated(model, values, allow_missing=True))
 
 
@@ -303,35 +296,6 @@ def _flag(model: type[Options], name: str) -> str:
 
 
 # ---- words become values
-
-
-def _split_names(words: Sequence[str]) -> Iterator[str]:
-    """The words with - instead of _ in flags, and `--device NAME:VALUE` as `--device NAME --device.NAME VALUE`."""
-    before = ""
-    for word in words:
-        flag, equals, value = word.partition("=")
-        if flag.startswith("--"):
-            flag = flag.replace("_", "-")
-            word = flag + equals + value
-        kind = (flag if equals else before).removeprefix("--")
-        name, colon, setting = (value if equals else word).partition(":")
-        if colon and kind in KINDS and name in imported(KINDS[kind]):
-            yield f"--{kind}={name}" if equals else name
-            yield f"--{kind}.{name}={setting}"
-        else:
-            yield word
-        before = word
-
-
-def _without_groups(words: Sequence[str]) -> Iterator[str]:
-    """The words without settings of groups; each such setting is assumed to have one value."""
-    skip = False
-    for word in words:
-        flag, equals, _ = word.partition("=")
-        grouped = flag.startswith("--") and "." in flag
-        if not grouped and not (skip and not word.startswith("--")):
-            yield word
-        skip = grouped and not equals
 
 
 def _values(parser: Parser, words: Sequence[str]) -> tuple[dict[str, Any], list[str]]:

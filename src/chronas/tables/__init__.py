@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from chronas.tables.blocks import BlockCosts, BlockNetworks, added_up, as_block_table
     from chronas.tables.bundled import (
         accuracies_path,
+        is_table,
         journal_beside,
         shipped_accuracies,
         shipped_files,
@@ -36,7 +37,7 @@ if TYPE_CHECKING:
     from chronas.tables.query import Query, parse_condition
     from chronas.tables.remeasure import analytical_table, remeasured
     from chronas.tables.spreadsheet import is_accuracy
-    from chronas.tables.table import CostTable, is_table
+    from chronas.tables.table import CostTable
 
 __all__ = [
     "Additivity",
@@ -88,8 +89,8 @@ __getattr__ = lazily(
     {
         "block_table": "BlockTable is_block_table",
         "blocks": "BlockCosts BlockNetworks added_up as_block_table",
-        "bundled": "accuracies_path journal_beside shipped_accuracies shipped_files shipped_tables table_files "
-        "table_path",
+        "bundled": "accuracies_path is_table journal_beside shipped_accuracies shipped_files shipped_tables "
+        "table_files table_path",
         "comparison": "Agreement Best Comparison RankAgreement compare rank_agreement",
         "cost_record": "CostRecord block_records",
         "foreign": "ForeignColumn ForeignTable read_accuracies read_foreign",
@@ -101,6 +102,6 @@ __getattr__ = lazily(
         "deduplicate": "expanded representatives",
         "remeasure": "analytical_table remeasured",
         "spreadsheet": "is_accuracy",
-        "table": "CostTable is_table",
+        "table": "CostTable",
     },
 )

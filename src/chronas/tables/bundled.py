@@ -9,8 +9,9 @@ from pathlib import Path
 
 from chronas.arguments import path_of
 from chronas.errors import UsageError, excerpt
-from chronas.tables.published import devices_in
-from chronas.tables.table import is_table
+from chronas.tables.parquet import has_metadata
+from chronas.tables.published import devices_in, is_published
+from chronas.tables.table import EARLIER_KEY, PROVENANCE_KEY
 
 FOLDER = Path(__file__).parent / "shipped"
 PUBLISHED = "-published"  # ending of the names of files of published costs
@@ -99,3 +100,8 @@ def journal_beside(table: Path) -> Path:
     if journal == table:
         raise UsageError(f"the table {table} would overwrite its journal: give a name that ends in .parquet")
     return journal
+
+
+def is_table(path: Path) -> bool:
+    """Whether a file is a Parquet file with the provenance of a table; `CostTable.load` finds errors in it."""
+    return has_metadata(path, PROVENANCE_KEY) or has_metadata(path, EARLIER_KEY) or is_published(path.parent)

@@ -1,14 +1,8 @@
-"""The cost table: one row for each architecture, in a Parquet file with its provenance in the file's metadata.
-
-The file also has a checksum of the columns in `COLUMNS`, of the columns of other costs, and of the provenance, because
-a Parquet file can stay readable after a bit has flipped.
-"""
+"""The cost table: one row for each architecture, in a Parquet file with its provenance in the file's metadata."""
 
 from __future__ import annotations
 
-import hashlib
 import io
-import json
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -24,16 +18,15 @@ from chronas.files import write_bytes
 from chronas.progress import Displayed
 from chronas.reading import readable
 from chronas.spaces import SPACES, Architecture, NetworkSize, Space, space_of_file, space_source
-from chronas.tables.parquet import has_metadata, read_parquet, to_pandas
+from chronas.tables.checksum import checksum
+from chronas.tables.parquet import read_parquet, to_pandas
 from chronas.tables.provenance import (
     COLUMNS,
     COST_COLUMNS,
-    ROUNDS,
     Provenance,
     Repeatability,
     check_columns,
     check_numbers,
-    cost_columns,
     cost_text,
     device_text,
     interval_text,
@@ -210,7 +203,9 @@ class CostTable(Displayed):
                 table = cls(frame.rename(RENAMED_COLUMNS, strict=False), Provenance.from_json(text), space)
         except DataError as error:
             raise DataError(f"{path} is damaged: {error}") from error
-        if metadata.get(CHECKSUM_KEY) != _checksum(table, text, frame.columns):
+        if metadata.get(CHECKSUM_KEY) != checksum(
+            table.frame, text, frame.columns, table.provenance.cost, table.others()
+        ):
             raise DataError(f"{path} is damaged: its numbers do not match their checksum; use a copy or make it again")
         table.check_some_architectures()
         return table
@@ -224,7 +219,10 @@ class CostTable(Displayed):
         path = path_of(path)
         buffer = io.BytesIO()
         provenance = self.provenance.to_json()
-        metadata = {PROVENANCE_KEY: provenance, CHECKSUM_KEY: _checksum(self, provenance, self.frame.columns)}
+        metadata = {
+            PROVENANCE_KEY: provenance,
+            CHECKSUM_KEY: checksum(self.frame, provenance, self.frame.columns, self.provenance.cost, self.others()),
+        }
         self.frame.write_parquet(buffer, metadata=metadata)
         write_bytes(path, buffer.getvalue())
 
@@ -400,28 +398,3 @@ class CostTable(Displayed):
             *([("sums of blocks", str(provenance.additivity))] if provenance.additivity else []),
             *((f"check {number}", str(check)) for number, check in enumerate(provenance.checks, 1)),
         ]
-
-
-def is_table(path: Path) -> bool:
-    """Whether a file is a Parquet file with the provenance of a table; `CostTable.load` finds errors in it."""
-    return has_metadata(path, PROVENANCE_KEY) or has_metadata(path, EARLIER_KEY) or is_published(path.parent)
-
-
-def _checksum(table: CostTable, provenance: str, columns: Sequence[str]) -> str:
-    """SHA-256 of the provenance, of the columns in `COLUMNS` and of other costs, with the columns' names."""
-    frame = table.frame
-    in_file = dict(zip(frame.columns, columns, strict=True))
-    digest = hashlib.sha256("\n".join([provenance, *frame["architecture"]]).encode())
-    for name, dtype in COLUMNS.items():
-        if dtype == pl.Float64() and name in frame.columns:
-            digest.update(frame[name].to_numpy().tobytes())
-    if ROUNDS in frame.columns:
-        digest.update(frame[ROUNDS].list.len().to_numpy().tobytes())
-        digest.update(frame[ROUNDS].explode().to_numpy().tobytes())
-    known = cost_columns(frame)
-    for name in (*known, *(cost for cost in table.others() if cost not in known)):
-        values: list[float | None] | list[list[float] | None] = frame[name].to_list()
-        digest.update(json.dumps([in_file[name], values]).encode())
-    if not {table.provenance.cost} & {*COLUMNS, *known}:
-        digest.update(frame[table.provenance.cost].to_numpy().tobytes())
-    return digest.hexdigest()
