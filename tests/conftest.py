@@ -13,6 +13,7 @@ os.environ.setdefault("OMP_NUM_THREADS", "1")  # of torch, here and in the proce
 import pytest
 import torch
 from filelock import FileLock
+from hypothesis import HealthCheck, settings
 
 from chronas.devices.hardware import usable_cores
 from chronas.runs import Run, execute
@@ -21,6 +22,8 @@ from tiny_run import tiny_config
 if TYPE_CHECKING:
     from playwright.sync_api import Browser
 
+settings.register_profile("busy machine", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("busy machine")
 SHARED = Path(__file__).resolve().parents[2] / "shared" / "data"
 
 

@@ -313,6 +313,7 @@ def test_more_networks_can_be_asked_for_later_and_fewer_leave_the_rest(tmp_path:
 def test_progress_has_a_rate_and_ends_at_the_total(tmp_path: Path) -> None:
     told: list[tuple[str, int, int, str]] = []
     measure(tmp_path / "journal.sqlite", progress=lambda *step: told.append(step))
+    told = [each for each in told if not each[3].startswith("waiting")]  # for a test that times beside this one
     measured = [(done, total) for step, done, total, _ in told if step == "measure"]
     assert [done for done, _ in measured] == list(range(1, len(measured) + 1))
     assert measured[0][1] == 30 and measured[-1][0] == measured[-1][1] > 30
