@@ -56,8 +56,6 @@ def require_file(path: Path, largest: int) -> None:
             )
     except OSError as error:
         raise DataError(f"cannot read {path}: {error.strerror or error}") from error
-    except ValueError as error:  # a NUL in the path
-        raise DataError(f"cannot read {str(path)!r}: {error}") from error
 
 
 def read_within(path: Path, largest: int) -> bytes:

@@ -62,9 +62,8 @@ def read_archive(path: Path, progress: Progress = silent, *, side: int | None = 
         part: Images(each if side is None else resized(each, side), by_part[part]) for part, each in pixels.items()
     }
     progress("read", len(images["train"]), len(images["train"]), path.name)
-    notes = ["the validation images choose the checkpoints of trainings"] if "validation" in images else []
     unread = sorted(arrays.keys() - {name for names in found.values() for name in names})
-    notes += [f"not read: the arrays {', '.join(unread)}"] if unread else []
+    notes = [f"not read: the arrays {', '.join(unread)}"] if unread else []
     return RawDataset(images["train"], images.get("test"), names, images.get("validation"), tuple(notes))
 
 

@@ -77,6 +77,8 @@ def load_dataset(
             return limited_dataset(_resized(entry, side), limit, seed)
         found, name = _read(source, progress, side) if entry is None else entry(progress), source
     train, kept, notes = found.train, found.test, list(found.notes)
+    if found.validation is not None:
+        notes.append("the validation images choose the checkpoints of trainings")
     if kept is None:
         train, kept = split(train, test_share, seed=TEST_SEED)
         notes.append(f"there is no test split: {test_share:.0%} of the training images are set apart for testing")

@@ -46,7 +46,7 @@ class Listing:
     Attributes:
         parts: part -> image files and their class, by part: "train", "validation", "test".
         class_names: the classes of the training images, sorted.
-        notes: sentences about what is left out, and how parts are used.
+        notes: sentences about what is left out.
     """
 
     parts: dict[str, list[tuple[Path, str]]] = field(default_factory=dict)
@@ -115,7 +115,6 @@ def list_folder(folder: Path) -> Listing:
     else:
         _by_folders(folder, found, PurePosixPath(), "train", listing)
     listing.notes += [f"left out: {count} {what}" for what, count in sorted(found.left_out.items())]
-    _say_parts(listing)
     return listing
 
 
@@ -237,8 +236,3 @@ def _column(path: Path, columns: Mapping[str, list[str]], names: Sequence[str]) 
     if name is None:
         raise DataError(f"{path} should have a column {' or '.join(names)}, got {', '.join(columns)}: rename one")
     return columns[name]
-
-
-def _say_parts(listing: Listing) -> None:
-    if "validation" in listing.parts:
-        listing.notes.append("the validation images choose the checkpoints of trainings")

@@ -89,9 +89,8 @@ def read_parquet(folder: Path, progress: Progress = silent, *, side: int | None 
     pixels = divided(decoded.pixels, {part: len(images) for part, images in encoded.items()})
     classes, numbers = _classes(files["train"][0], label, labels)
     images = {part: Images(pixels[part], numbers[part]) for part in files}
-    notes = ["the validation images choose the checkpoints of trainings"] if "validation" in images else []
     found = (images["train"], images.get("test"), classes, images.get("validation"))
-    return RawDataset(*found, (*notes, *decoded.notes))
+    return RawDataset(*found, tuple(decoded.notes))
 
 
 def _classes(file: Path, label: str, labels: dict[str, list[Any]]) -> tuple[tuple[str, ...], dict[str, torch.Tensor]]:

@@ -38,14 +38,7 @@ def accuracies_path(path: Path) -> Path:
     Raises:
         UsageError: the path is a plain word that is neither.
     """
-    path = path_of(path)
-    if path.exists() or path.parent != Path() or path.suffix:
-        return path
-    shipped = shipped_accuracies()
-    if path.name not in shipped:
-        names = ", ".join(shipped) or "none"
-        raise UsageError(f"no file {excerpt(str(path))}, nor accuracies that come with chronas: these are of {names}")
-    return shipped[path.name]
+    return _file_or_shipped(path, shipped_accuracies(), "accuracies that come with chronas: these are of")
 
 
 def shipped_accuracies() -> dict[str, Path]:
@@ -64,13 +57,16 @@ def table_path(path: Path) -> Path:
     Raises:
         UsageError: the path is a plain word that is neither.
     """
+    return _file_or_shipped(path, shipped_files(), "a table that comes with chronas: these are")
+
+
+def _file_or_shipped(path: Path, shipped: dict[str, Path], what: str) -> Path:
     path = path_of(path)
     if path.exists() or path.parent != Path() or path.suffix:
         return path
-    shipped = shipped_files()
     if path.name not in shipped:
         names = ", ".join(shipped) or "none"
-        raise UsageError(f"no file {excerpt(str(path))}, nor a table that comes with chronas: these are {names}")
+        raise UsageError(f"no file {excerpt(str(path))}, nor {what} {names}")
     return shipped[path.name]
 
 
