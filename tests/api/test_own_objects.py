@@ -302,7 +302,29 @@ def test_a_torch_data_set_is_taken_as_data(data: chronas.Dataset) -> None:
     assert model.history.height == 1
 
 
+def archive(folder: Path, data: chronas.Dataset) -> Path:
+    arrays = {"x_train": data.train.pixels.numpy()[:, 0], "y_train": data.train.labels.numpy()}
+    np.savez(folder / "mine.npz", **arrays)
+    return folder / "mine.npz"
+
+
+def test_a_path_is_taken_as_data_by_a_training(data: chronas.Dataset, tmp_path: Path) -> None:
+    file = archive(tmp_path, data)
+    trained = [chronas.train(small(), source, recipe=ONE_EPOCH, progress=False) for source in (file, str(file))]
+    assert all(each.history.height == 1 for each in trained)
+
+
 # ---- runs
+
+
+def test_a_run_takes_a_path_as_data_and_can_be_opened_again(data: chronas.Dataset, tmp_path: Path) -> None:
+    file = archive(tmp_path, data)
+    settings: dict[str, Any] = {"networks": 30, "baseline": False, "progress": False, "recipe": ONE_EPOCH}
+    chronas.run(
+        file, tmp_path / "run", space="nasbench201", device="simulated", searcher="random", evaluate=few_operations,
+        **settings,
+    )  # fmt: skip
+    assert Run.open(tmp_path / "run").config.data == str(file)
 
 
 def test_a_run_takes_own_space_device_data_predictor_and_evaluator(data: chronas.Dataset, tmp_path: Path) -> None:

@@ -69,7 +69,7 @@ class FinishedRun(Displayed):
 
 @checked
 def run(
-    data: Dataset | str | TorchDataset[Any] | None = None,
+    data: Dataset | str | Path | TorchDataset[Any] | None = None,
     out: str | Path = "runs/mine",
     *,
     preset: str = "digits-cpu",
@@ -115,7 +115,7 @@ def _parts(
     device: str | Device | None,
     searcher: str | Searcher | type[Searcher] | None,
     predictor: str | type[Predictor] | None,
-    data: Dataset | str | TorchDataset[Any] | None,
+    data: Dataset | str | Path | TorchDataset[Any] | None,
     evaluate: ScoreFunction | None,
     preset: str,
 ) -> tuple[RunParts, dict[str, str], dict[str, Any]]:
@@ -136,8 +136,8 @@ def _parts(
     if predictor is not None and not isinstance(predictor, str):
         parts = replace(parts, predictor=predictor)
         configs |= {"predictor": predictor.name, "predictor_config": predictor.Config()}
-    if isinstance(data, str):
-        configs["data"] = data
+    if isinstance(data, str | Path):
+        configs["data"] = str(data)
     elif data is not None:
         loaded = load_data(data, progress=False)
         parts, configs["data"] = replace(parts, data=loaded), loaded.name
@@ -190,7 +190,7 @@ class TrainedModel(Displayed):
 @checked
 def train(
     network: nn.Module | Architecture | Trial,
-    data: Dataset | str | TorchDataset[Any],
+    data: Dataset | str | Path | TorchDataset[Any],
     *,
     size: NetworkSize | None = None,
     recipe: str | Recipe = "cifar10-cpu",

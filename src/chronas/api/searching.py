@@ -103,7 +103,7 @@ class Found(Displayed):
 @checked
 def search(
     space: str | Space,
-    data: Dataset | str | TorchDataset[Any] | None = None,
+    data: Dataset | str | Path | TorchDataset[Any] | None = None,
     *,
     size: NetworkSize | None = None,
     evaluate: ScoreFunction | str | None = None,
