@@ -62,6 +62,7 @@ def test_a_file_is_read_only_if_it_is_plain_and_small_enough(tmp_path: Path) -> 
         "": "Is a directory",
         "b": "No such",
         "a\0b": "should be a path",
+        "caf\udce9": "should be a path in UTF-8",
     }
     for name, message in places.items():
         with pytest.raises(ChronasError, match=message):

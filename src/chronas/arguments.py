@@ -41,13 +41,15 @@ def path_of(value: Any, name: str = "path") -> Path:
     """A path from a text or a path.
 
     Raises:
-        UsageError: it is neither, or is empty or has a NUL.
+        UsageError: it is neither, is empty, or has a NUL or bytes that are no UTF-8, which libraries below refuse.
     """
     if not isinstance(value, str | os.PathLike) or not isinstance(os.fspath(value), str):
         raise UsageError(f"{name} should be a path, got {type(value).__name__}: {excerpt(repr(value))}")
     text = str(os.fspath(value))
     if not text or "\0" in text:
         raise UsageError(f"{name} should be a path, got {excerpt(text)}")
+    if any("\ud800" <= sign <= "\udfff" for sign in text):  # so Python writes such bytes
+        raise UsageError(f"{name} should be a path in UTF-8, got {excerpt(text)}: rename it")
     return Path(text)
 
 

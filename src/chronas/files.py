@@ -243,7 +243,7 @@ def finish_commit(first: Path) -> bool:
 
 
 def _list_of(first: Path) -> Path:
-    return first.with_name(f".{first.name}.commit")
+    return first.parent / f".{first.name}.commit"
 
 
 def _rename(path: Path, names: Mapping[str, str]) -> None:

@@ -191,6 +191,7 @@ CALLS: dict[str, Callable[[], object]] = {
     ),
     "load_dataset empty": lambda: load_dataset(""),
     "load_dataset nul": lambda: load_dataset("a\0b"),
+    "load_dataset surrogate": lambda: load_dataset("caf\udce9"),
     "dataset empty": lambda: load_dataset(Items(0)),
     "dataset label": lambda: load_dataset(Items(40, "cat")),
     "dataset label none": lambda: load_dataset(Items(40, 1.5)),

@@ -17,7 +17,7 @@ from chronas.cli.main import main
 LINES = 420
 VALUES = (
     *("nan", "inf", "-inf", "1e308", "1e999", "-1", "0", "99999999999999999999999", "x", "", "\0", "../x"),
-    *("é" * 300, "None", "true", "[1]", "０", "-", "\x1b[2J", "=1+1", "a b", "1,5", "1e-400", "\ud800"),
+    *("é" * 300, "None", "true", "[1]", "０", "-", "\x1b[2J", "=1+1", "a b", "1,5", "1e-400", "\ud800", "\udce9", "."),
 )
 LONG_WORK = {  # functions that begin hours of work -> their modules in chronas.cli
     "run": ("finish",),
@@ -89,6 +89,9 @@ EXPLAINED = [
     (["measure", "check", TABLE], "comes with chronas and was not measured here"),
     (["measure", "run", "--size.input-shape", "1", "100000", "100000"], "--size.input-shape: input should be less"),
     (["measure", "run", "--size.input-shape", "60", "5000", "5000"], "size: an image should have at most"),
+    (["run", "--out", "caf\udce9"], "--out should be a path in UTF-8, got 'caf\\udce9': rename it"),
+    (["measure", "lookup", "--out="], "--out should be a path, got ''"),
+    (["measure", "lookup", "--out", "."], ". exists; choose another --out"),
     (["run", "--data", "text.txt"], "text.txt is no .npz archive of arrays: give one, a folder of images, or a name"),
     (["measure", "run", "--device", 'command:a "b'], "quot"),
 ]

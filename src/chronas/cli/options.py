@@ -10,6 +10,7 @@ import argparse
 import difflib
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from pathlib import Path
 from types import NoneType, UnionType
 from typing import Any, ClassVar, Generic, Literal, NoReturn, TypeVar, Union, get_args, get_origin
 
@@ -17,6 +18,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from pydantic.fields import FieldInfo
 from pydantic_core import PydanticUndefined
 
+from chronas.arguments import path_of
 from chronas.cli.words import KINDS, split_names, without_groups
 from chronas.errors import UsageError, excerpt, problem, unknown_name
 from chronas.registry import imported
@@ -312,6 +314,7 @@ def _validated(model: type[Model], values: Mapping[str, Any], *, allow_missing: 
         if name in values and not (name in model.POSITIONAL and values[name] == []):  # [] where none is given
             named[str(info.validation_alias or name)] = _converted(values[name], info)
     _require_moderate(model, values)
+    _require_paths(model, values)
     try:
         return model.model_validate(named)
     except ValidationError as error:
@@ -340,6 +343,13 @@ def _require_moderate(model: type[BaseModel], values: Mapping[str, Any], group: 
                 if sum(map(str.isdigit, str(text))) > MOST_DIGITS:
                     flag = _spelled(f"{group}.{name}") if group else _flag(model, name)  # type: ignore[arg-type]
                     raise UsageError(f"{flag}: should have at most {MOST_DIGITS} digits, got {excerpt(str(text))}")
+
+
+def _require_paths(model: type[Model], values: Mapping[str, Any]) -> None:
+    for name, info in model.model_fields.items():
+        if name in values and _kind(info.annotation)[0] is Path:
+            for text in values[name] if isinstance(values[name], list) else [values[name]]:
+                path_of(text, _flag(model, name))
 
 
 def _converted(text: Any, info: FieldInfo) -> Any:

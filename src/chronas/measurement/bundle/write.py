@@ -121,7 +121,7 @@ def write_bundle(
         DataError: the folder cannot be written.
     """
     if folder.exists():
-        raise UsageError(f"{folder} exists; choose another --bundle, nothing is overwritten")
+        raise UsageError(f"{folder} exists; choose another --out, nothing is overwritten")
     spaces = {architecture.space.name: architecture.space for architecture in architectures}
     if len(spaces) != 1:
         raise UsageError(f"a bundle has architectures of one space, got {len(architectures)} of {sorted(spaces)}")
