@@ -87,10 +87,10 @@ def test_a_cost_that_was_measured_on_the_same_graph_says_on_which(tmp_path: Path
 
 def test_a_size_is_no_share_of_images(tmp_path: Path) -> None:
     collection = only_collection([write_table(tmp_path / "a.parquet", [2.0, 4.0, 8.0])])
-    size = collection.goals("Time on a board, simulated")["Parameters, the more the better"]
+    size = collection.goals("Time on a board, simulated")["Parameters that reach the answer, the more the better"]
     grown = replace(size, values=np.array([1.0, 2.0, 3.0]))
     text = words(answer(plane_of(collection.costs["Time on a board, simulated"], grown), 5.0, 1)).replace(" .", ".")
-    assert "the best network has 2.00 million (parameters, the more the better) and takes 4.00 ms" in text
+    assert "has 2.00 million (parameters that reach the answer, the more the better) and takes 4.00 ms" in text
     assert "The best of all has 3.00 million, 50.0 % more, and takes 2.00 times as much" in text
 
 

@@ -107,8 +107,8 @@ def test_without_accuracies_size_stands_in_and_says_so(tmp_path: Path) -> None:
     collection = only_collection([table])
     limited, *others = collection.costs
     goals = collection.goals(limited)
-    assert list(goals) == ["Parameters, the more the better", *others]
-    size, parameters = goals["Parameters, the more the better"], collection.costs["Parameters"]
+    assert list(goals) == ["Parameters that reach the answer, the more the better", *others]
+    size, parameters = goals["Parameters that reach the answer, the more the better"], collection.costs["Parameters"]
     assert size.maximise and "no accuracies are known" in size.hint and not parameters.maximise
     assert (size.values <= parameters.values).all() and (size.values < parameters.values).any()
     known = write_accuracies(tmp_path / "b.parquet", accuracies(60))

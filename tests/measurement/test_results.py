@@ -174,6 +174,18 @@ def test_a_header_of_another_schema_is_refused(whole: list[str], place: Path) ->
         read(place, [changed(whole[0], device=GONE), *whole[1:]])
 
 
+@pytest.mark.parametrize(
+    ("text", "message"), [(NETWORKS[0], "has the network .* twice"), ("x", "has a network that is none of")]
+)
+def test_a_manifest_with_a_network_twice_or_none_is_refused(
+    text: object, message: str, whole: list[str], place: Path
+) -> None:
+    manifest = json.loads(whole[0])["manifest"]
+    manifest["networks"][1]["architecture"] = str(text)
+    with pytest.raises(DataError, match=message):
+        read(place, [changed(whole[0], manifest=manifest), *whole[1:]])
+
+
 def test_a_missing_file_is_refused(tmp_path: Path) -> None:
     with pytest.raises(DataError, match=r"cannot read .*name the results\.jsonl of a bundle"):
         Results(tmp_path / "results.jsonl")

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+import re
 import shutil
 from pathlib import Path
 
@@ -129,6 +130,14 @@ def test_candidates_that_missed_are_among_the_notes(copied: Run) -> None:
 def test_a_damaged_file_is_named(name: str, content: bytes, copied: Run) -> None:
     (copied.folder / name).write_bytes(content)
     with pytest.raises(DataError, match=name):
+        summarise(Run.open(copied.folder))
+
+
+@pytest.mark.parametrize("number", ["NaN", "Infinity", "1e999"])
+def test_a_report_of_the_predictor_that_is_not_finite_is_refused(number: str, copied: Run) -> None:
+    path = copied.folder / "predictor" / "report.json"
+    path.write_text(re.sub(r'"kendall": [^,}]*', f'"kendall": {number}', path.read_text()))
+    with pytest.raises(DataError, match="report.json is not valid JSON .*number"):
         summarise(Run.open(copied.folder))
 
 

@@ -336,11 +336,14 @@ COST_WORDS = {
         "Multiplications",
         "Multiplications (MACs) for one image, in millions. Often taken for the time, which it only hints at.",
     ),
-    "parameters_m": CostWords("Parameters", "Numbers that training has to find, in millions."),
+    "parameters_m": CostWords(
+        "Parameters",
+        "All numbers that training has to find, in millions; also those that the answer does not depend on.",
+    ),
 }
 UNITS = COST_UNITS | {"macs_m": "million", "parameters_m": "million"}
 ACCURACY_HINT = "How many of 100 images the trained network names rightly. It comes from the file of accuracies."
-SIZE = "Parameters, the more the better"
+SIZE = "Parameters that reach the answer, the more the better"
 SIZE_HINT = (
     "Numbers that training has to find and that the answer depends on, in millions. A rough guess at which network "
     "will be accurate, where no accuracies are known (--accuracies): of networks built alike, larger ones "
