@@ -90,8 +90,33 @@ def test_another_evaluator_does_not_take_over_a_journal(make_task: MakeTask) -> 
     make_searcher("random", FEW).search(task)
     table = TableEvaluator({str(each): 1.0 for each in task.space.every()})
     for other in (None, table, lambda architectures: [1.0] * len(architectures)):
-        with pytest.raises(MismatchError, match="evaluate = function count_convolutions"):
+        with pytest.raises(MismatchError, match="function count_convolutions"):
             make_searcher("random", FEW).search(replace(task, evaluate=other))
+
+
+def test_a_corrected_evaluator_goes_on_when_told_so(make_task: MakeTask) -> None:
+    def fails_late(architectures: Sequence[Architecture]) -> list[float]:
+        asked.extend(map(str, architectures))
+        if len(asked) > 7:
+            raise ValueError("a fault of the user")
+        return count_convolutions(architectures)
+
+    def corrected(architectures: Sequence[Architecture]) -> list[float]:
+        asked.extend(map(str, architectures))
+        return count_convolutions(architectures)
+
+    asked: list[str] = []
+    searcher = make_searcher("evolution", searcher_class("evolution").Config(architectures=12))
+    task = replace(make_task("nasbench201"), evaluate=fails_late)
+    with pytest.raises(ValueError, match="a fault of the user"):
+        searcher.search(task)
+    scored = asked[:-1]
+    asked.clear()
+    with pytest.raises(MismatchError, match="give keep_scores=True to go on"):
+        searcher.search(replace(task, evaluate=corrected))
+    found = searcher.search(replace(task, evaluate=corrected, keep_scores=True))
+    assert scored and set(scored).isdisjoint(asked) and [row["mode"] for row in found.history] == scored + asked
+    assert searcher.search(replace(task, evaluate=corrected)).history == found.history
 
 
 def test_evaluators_are_known_by_what_they_say_of_themselves() -> None:
@@ -167,7 +192,7 @@ def test_a_function_is_known_again_in_another_process() -> None:
 def test_a_function_that_was_changed_does_not_go_on_with_its_old_answers(make_task: MakeTask) -> None:
     task = make_task("nasbench201")
     make_searcher("random", FEW).search(replace(task, evaluate=lambda cells: [float(len(str(cell))) for cell in cells]))
-    with pytest.raises(MismatchError, match="evaluate = function .*<lambda>"):
+    with pytest.raises(MismatchError, match="another evaluator .function .*<lambda>"):
         make_searcher("random", FEW).search(
             replace(task, evaluate=lambda cells: [-float(len(str(cell))) for cell in cells])
         )

@@ -116,6 +116,7 @@ def search(
     validation_share: float = 0.5,
     seed: int = 0,
     folder: str | Path | None = None,
+    keep_scores: bool = False,
     progress: bool | Progress = True,
     **settings: Any,
 ) -> Found:
@@ -137,6 +138,7 @@ def search(
         validation_share: share of the training images for comparing architectures.
         seed: seed of everything random.
         folder: folder for the state of the search, so that the same call resumes it; None: a temporary folder.
+        keep_scores: whether to go on with the scores in `folder` though `evaluate` has changed since.
         progress: whether to show progress, or a function to call.
         settings: fields of the searcher's config, such as `epochs=20`.
 
@@ -167,6 +169,7 @@ def search(
         objective=objective,
         seed=seed,
         evaluate=EVALUATORS[evaluate] if isinstance(evaluate, str) else evaluate,
+        keep_scores=keep_scores,
     )
     if folder is None:  # it lasts as long as the task, which the answer holds
         weakref.finalize(task, shutil.rmtree, kept, ignore_errors=True)

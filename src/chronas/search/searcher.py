@@ -64,6 +64,7 @@ class Task:
         seed: seed of everything random.
         evaluate: scores architectures, for searchers that use it: a user's function, a table, or the evaluator of
             another search; None: the searcher's own.
+        keep_scores: whether to go on with the scores of a search in the folder whose evaluator was another.
         warm_start: file of another search with shared weights or trained networks to start from, with the same space,
             images and trained size; None for a cold start.
         group: processes that search together, each with its part of every batch; the result equals that of one process
@@ -78,6 +79,7 @@ class Task:
     objective: ObjectiveConfig = field(default_factory=ObjectiveConfig)
     seed: int = 0
     evaluate: ScoreFunction | None = None
+    keep_scores: bool = False
     warm_start: Path | None = None
     group: ProcessGroup = SINGLE_PROCESS
 

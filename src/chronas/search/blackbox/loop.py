@@ -18,7 +18,7 @@ from typing import Any
 import numpy as np
 from pydantic import Field
 
-from chronas.errors import DataError, OutOfReachError
+from chronas.errors import DataError, MismatchError, OutOfReachError
 from chronas.files import read_json, write_json
 from chronas.pareto import non_dominated
 from chronas.progress import Progress, silent
@@ -176,6 +176,10 @@ class BlackBoxSearcher(Searcher):
         try:
             while batch and (evaluated := log.evaluate(batch)) is not None:
                 batch = _after(proposals, evaluated)
+        except BaseException:
+            if log.history:
+                log.save()  # what a user's function had scored before it failed
+            raise
         finally:
             evaluator.close()
         log.require_success()
@@ -196,6 +200,17 @@ def _after(proposals: Proposals, evaluated: list[Trial]) -> list[Trial]:
         return proposals.send(evaluated)
     except StopIteration:
         return []
+
+
+def _require_same(saved: dict[str, Any], task: Task, identity: dict[str, Any], path: Path) -> None:
+    """Refuse the journal of another search; only its evaluator may be another, if the task keeps scores."""
+    other = task.evaluate is not None and saved.get("evaluate") not in (None, identity["evaluate"])
+    if other and not task.keep_scores:
+        raise MismatchError(
+            f"{path} has scores of another evaluator ({saved['evaluate']}; now {identity['evaluate']}): search in a "
+            "new folder, or give keep_scores=True to go on with them, as after a correction that changes no score"
+        )
+    check_same({**saved, "evaluate": identity["evaluate"]} if other else saved, identity, path)
 
 
 class TrialLog:
@@ -232,7 +247,7 @@ class TrialLog:
         self._saved_s = time.perf_counter()
         if self._path.exists():
             saved = read_json(self._path, SCHEMA, oldest=1)
-            check_same(saved["identity"], identity, self._path)
+            _require_same(saved["identity"], task, identity, self._path)
             self.history = saved["history"]
 
     def evaluate(self, batch: Sequence[Trial]) -> list[Trial] | None:
