@@ -1,11 +1,11 @@
-"""Damaged and hostile files for every reader, kills at every file event of steps, and four processes on one journal.
+"""Damaged and hostile files for every reader, kills of every step, and four processes on one journal.
 
     python benchmarks/robustness.py --mutations 500 --kills 200 --hostile 100
 
-Each file is read in a process of its own, which may take 10 s and 1 GiB a file. A step is killed at a random one of
-its file events, run again to its end, and compared with one that was left alone. Bars: nothing ends in another error
-than chronas's own (exit 70), hangs, takes too much memory, or cannot be resumed; no row is lost or changed. Prints what
-went wrong and, last, one line of JSON.
+Each file is read in a process of its own, which may take 10 s and 1 GiB a file. A step is killed at one of its file
+events or at a random time (`kills.py`), run again to its end, and compared with one that was left alone. Bars: nothing
+ends in another error than chronas's own (exit 70), hangs, takes too much memory, or cannot be resumed; no row is lost
+or changed. Prints what went wrong and, last, one line of JSON.
 """
 
 from __future__ import annotations
@@ -31,6 +31,7 @@ from typing import Any
 
 import numpy as np
 import polars as pl
+from kills import four_processes, kills
 from PIL import Image
 
 from chronas.data import load_dataset
@@ -307,138 +308,6 @@ HOSTILE: dict[str, tuple[str, Callable[[Path, int], object]]] = {
     "zeros": ("table", lambda path, size: path.write_bytes(bytes(size))),
 }
 
-# ---- kills: a step is ended at one of its file events, and the same command is run again
-
-KILLED = """
-import os, sys
-last, folder = int(sys.argv[1]), sys.argv[2]
-seen = 0
-def trace(event, arguments):
-    global seen
-    ours = ("open", "os.rename", "os.remove", "os.mkdir", "sqlite3.connect", "shutil.rmtree")
-    if event in ours and folder in str(arguments):
-        seen += 1
-        if seen == last:
-            os._exit(9)
-from chronas.cli.main import main
-sys.addaudithook(trace)
-code = main(sys.argv[3:])
-sys.stderr.write(f"events {seen}")
-sys.exit(code)
-"""
-SMALL = ("--device", "simulated", "--networks", "12", "--plan.rounds", "2", "--plan.max-rounds", "2")
-STEPS: dict[str, list[str]] = {  # {out} is the step's place, {sound} has sound files
-    "measure run": ["measure", "run", "--space", "nasbench201", *SMALL, "--out", "{out}/costs.parquet"],
-    "measure lookup": [
-        *("measure", "lookup", *SMALL, "--size.width", "4", "--out", "{out}/costs.parquet"),
-        *("--save-blocks", "{out}/blocks.parquet", "--save-predictor", "{out}/sums.safetensors"),
-    ],
-    "table import csv": ["table", "import", "csv", "{sound}/costs.csv", "--out", "{out}/tables"],
-    "fit": ["fit", "--table", "{sound}/table.parquet", "--predictor", "lookup", "--out", "{out}/p.safetensors"],
-    "table query": ["table", "query", "{sound}/table.parquet", "--out", "{out}/costs.csv"],
-    "measure bundle": [
-        *(
-            "measure",
-            "bundle",
-            "--space",
-            "nasbench201",
-            "--networks",
-            "3",
-            "--size.width",
-            "4",
-            "--out",
-            "{out}/bundle",
-        ),
-    ],
-}
-DIFFER = {"run.json", "timings.json", "report.html"}  # hold times
-
-
-def kills(sound: Path, folder: Path, count: int, generator: random.Random) -> Iterator[tuple[str, str]]:
-    """(what, outcome) of steps that were killed and run again."""
-    alone, events = {}, {}
-    for number in range(count):
-        name = list(STEPS)[number % len(STEPS)]
-        if name not in alone:
-            place = folder / "alone" / name.replace(" ", "-")
-            place.mkdir(parents=True)
-            answer = step(name, sound, place, 0)
-            if answer.returncode:
-                raise SystemExit(f"{name} itself fails: {answer.stderr}")
-            events[name] = int(answer.stderr.rpartition("events ")[2])
-            alone[name] = content(place)
-        out = folder / f"killed-{number}"
-        out.mkdir()
-        last = generator.randint(1, events[name])
-        first = step(name, sound, out, last)
-        before = rows_of(out)
-        again = step(name, sound, out, 0)
-        yield f"{name} at event {last} of {events[name]}", verdict(first, again, out, alone[name], before)
-        shutil.rmtree(out)
-
-
-def step(name: str, sound: Path, out: Path, last: int) -> subprocess.CompletedProcess[str]:
-    """One command, killed at its `last` file event (0: not)."""
-    words = [word.format(out=out, sound=sound) for word in STEPS[name]]
-    command = [sys.executable, "-c", KILLED, str(last), str(out), *words]
-    return subprocess.run(command, check=False, capture_output=True, text=True, timeout=300)
-
-
-def content(out: Path) -> dict[str, Any]:
-    """The files of a step; tables by their rows, as files hold the time of their making."""
-    found: dict[str, Any] = {}
-    for path in sorted(out.rglob("*")):
-        name = path.relative_to(out).as_posix()
-        if path.suffix == ".parquet":
-            frame = pl.read_parquet(path)
-            found[name] = frame.rows()
-        elif path.suffix == ".sqlite":
-            found[name] = _rounds(path)
-        elif path.is_file() and not name.endswith((".lock", "-wal", "-shm", "manifest.json")):
-            found[name] = path.stat().st_size
-    return found
-
-
-def rows_of(out: Path) -> Any:
-    """The rounds in a journal; None without one."""
-    journal = out / "costs.sqlite"
-    return _rounds(journal)[0] if journal.exists() else None
-
-
-def verdict(
-    first: subprocess.CompletedProcess[str],
-    again: subprocess.CompletedProcess[str],
-    out: Path,
-    wanted: dict[str, Any],
-    before: Any,
-) -> str:
-    """The outcome of a step that was killed and run again."""
-    done = first.returncode == 0 or (again.returncode == 2 and "nothing is overwritten" in again.stderr)
-    if again.returncode and not done:
-        return f"not resumable: {again.stderr.strip()[-200:]}"
-    found = content(out)
-    if before is not None and not all(
-        dict(rounds).items() <= dict(dict(rows_of(out))[text]).items() for text, rounds in before
-    ):
-        return "rows lost"
-    return "finished" if found == wanted else f"differs: {sorted(set(found) ^ set(wanted)) or 'content'}"
-
-
-def four_processes(folder: Path) -> Iterator[tuple[str, str]]:
-    """Four processes begin one journal at once: one writes it, the others say so."""
-    words = [word.format(out=folder, sound=folder) for word in STEPS["measure run"]]
-    running = [
-        subprocess.Popen(
-            [sys.executable, "-m", "chronas", *words], stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True
-        )
-        for _ in range(4)
-    ]
-    ends = [(process.communicate()[1], process.returncode) for process in running]
-    good = all(code == 0 or (code == 2 and ("another process" in error or "exists" in error)) for error, code in ends)
-    whole = len(CostTable.load(folder / "costs.parquet")) == 12
-    yield "four processes", "finished" if good and whole else f"went wrong: {ends}"
-
-
 GOOD = {"read", "refused", "finished"}
 
 
@@ -455,7 +324,7 @@ def campaign(mutation_count: int, kill_count: int, hostile_count: int, seed: int
         parts: dict[str, Iterator[tuple[str, str]]] = {
             "mutations": mutations(sound, folder, mutation_count, random.Random(seed)),
             "hostile": hostile(folder, hostile_count, random.Random(seed)),
-            "kills": kills(sound, folder, kill_count, random.Random(seed)) if kill_count else iter(()),
+            "kills": kills(folder, kill_count, random.Random(seed)),
             "processes": four_processes(shared) if kill_count else iter(()),
         }
         for part, outcomes in parts.items():

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from chronas.errors import DataError
-from chronas.files import Commit, finish_commit, whole_folder, write_text
+from chronas.files import Commit, finish_commit, other_names, temporary_prefix, whole_folder, write_text
 
 KILLED = """
 import os, sys
@@ -108,3 +108,16 @@ def test_temporary_files_of_others_that_are_alive_stay(tmp_path: Path) -> None:
     (tmp_path / ".a.mine").write_text("a user's")
     write_text(tmp_path / "a", "2")
     assert len(list(tmp_path.iterdir())) == 3
+
+
+def test_what_is_left_of_a_killed_write_is_not_a_users_file(tmp_path: Path) -> None:
+    process = subprocess.Popen([sys.executable, "-c", "import sys; sys.stdin.read()"], stdin=subprocess.PIPE)
+    host = temporary_prefix("a").split(".")[2].partition("-")[0]
+    for name, pid in (("ended", 2**22 + 1), ("alive", process.pid)):
+        (tmp_path / f".a.{host}-{pid}-{name}").touch()
+    (tmp_path / "a").touch()
+    assert other_names(tmp_path, ["a"]) == []
+    assert sorted(path.name for path in tmp_path.iterdir()) == [f".a.{host}-{process.pid}-alive", "a"]
+    (tmp_path / ".a.mine").touch()
+    assert other_names(tmp_path, ["a"]) == [".a.mine"]
+    process.communicate()

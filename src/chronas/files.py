@@ -11,7 +11,7 @@ import re
 import shutil
 import tempfile
 import zlib
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from types import TracebackType
@@ -153,6 +153,15 @@ def clear_temporaries(folder: Path, name: str) -> None:
         found = TEMPORARY.fullmatch(path.name)
         if found is not None and found["host"] == _host() and not _is_alive(int(found["pid"])):
             shutil.rmtree(path, ignore_errors=True) if path.is_dir() else path.unlink(missing_ok=True)
+
+
+def other_names(folder: Path, names: Iterable[str]) -> list[str]:
+    """What a folder holds besides these names and their temporary files; those of ended processes are removed."""
+    for name in names:
+        clear_temporaries(folder, name)
+    own = tuple(f".{name}." for name in names)
+    found = sorted({path.name for path in folder.iterdir()} - set(names))
+    return [name for name in found if not (name.startswith(own) and TEMPORARY.fullmatch(name))]
 
 
 def _host() -> str:

@@ -35,13 +35,20 @@ class Pace:
 
     def left(self, step: str, done: int, total: int) -> str:
         """Time left, such as `2 min 05 s left`; empty if it cannot be estimated yet or the step is done."""
+        left_s = self.left_s(step, done, total)
+        return f"{duration_text(left_s)} left" if left_s is not None and done < total else ""
+
+    def left_s(self, step: str, done: int, total: int) -> float | None:
+        """Time left in seconds; None if it cannot be estimated yet."""
         now = time.monotonic()
         began, first = self._began.setdefault(step, (now, done))
         if done < first:
             began, first = self._began[step] = (now, done)
-        if not first < done < total:
-            return ""
-        return f"{duration_text((now - began) / (done - first) * (total - done))} left"
+        return (now - began) / (done - first) * max(0, total - done) if first < done else None
+
+    def spent_s(self, step: str) -> float:
+        """Seconds since the first report of a step."""
+        return time.monotonic() - self._began[step][0]
 
 
 class ProgressLines:

@@ -15,7 +15,7 @@ from chronas.cli.output import note, resumable, write, write_json, write_table
 from chronas.cli.steps import check_new, run_of
 from chronas.data import load_dataset
 from chronas.errors import UsageError
-from chronas.files import whole_folder
+from chronas.files import other_names, whole_folder
 from chronas.progress import Progress, progress_display, silent
 from chronas.runs import (
     EXPORTED,
@@ -93,7 +93,7 @@ def _progress_of(group: ProcessGroup) -> Iterator[Progress]:
 
 def _check_folder(folder: Path) -> None:
     """Refuse a file, and a folder with other content than a training."""
-    if folder.exists() and (not folder.is_dir() or {path.name for path in folder.iterdir()} - OURS):
+    if folder.exists() and (not folder.is_dir() or other_names(folder, OURS)):
         raise UsageError(f"{folder} exists and holds no training: choose another --out, nothing is overwritten")
 
 

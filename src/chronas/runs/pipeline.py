@@ -13,6 +13,7 @@ from chronas.errors import LimitMissedError
 from chronas.progress import Progress, silent
 from chronas.reports import Report, write_page
 from chronas.runs.cost_model import fit_all, look_first, measure
+from chronas.runs.forecast import Forecast
 from chronas.runs.front import search_front
 from chronas.runs.network_costs import costs_of
 from chronas.runs.run import Run
@@ -34,21 +35,24 @@ def execute(run: Run, progress: Progress = silent) -> Report:
         ChronasError: anything that the user can fix; finished steps stay.
     """
     with run.working():
+        forecast = Forecast(run, progress)
         try:
             look_first(run, progress)
-            table = measure(run, progress)
-            predictors = fit_all(run, table, progress)
-            networks = find(run, Finder(run, predictors, table, progress))
+            table = measure(run, forecast)
+            predictors = fit_all(run, table, forecast)
+            forecast.try_training(table)
+            networks = find(run, Finder(run, predictors, table, forecast))
         except LimitMissedError as missed:
             write_missed(run, missed)
             show(run)
             raise
         if run.config.front is not None:
-            search_front(run, predictors, table, progress)
+            search_front(run, predictors, table, forecast)
         for role, architecture in networks.items():
-            train_network(run, role, architecture, progress)
+            train_network(run, role, architecture, forecast)
         export_own(run)
         measure_found(run, networks, progress)
+        forecast.finished()
         return show(run)
 
 
