@@ -15,9 +15,11 @@ from chronas.registry import lazily
 
 if TYPE_CHECKING:
     from chronas.api import (
+        Comparison,
         FinishedRun,
         Found,
         TrainedModel,
+        compare,
         count,
         device,
         export,
@@ -48,6 +50,7 @@ __version__ = "0.1.0"
 __all__ = [
     "Architecture",
     "ChronasError",
+    "Comparison",
     "Cost",
     "CostTable",
     "Dataset",
@@ -70,6 +73,7 @@ __all__ = [
     "TrainedModel",
     "Trial",
     "__version__",
+    "compare",
     "count",
     "device",
     "export",
@@ -89,8 +93,8 @@ __all__ = [
 _found = lazily(
     __name__,
     {
-        "api": "FinishedRun Found TrainedModel count device export fit load_data load_table measure register run space "
-        "train",
+        "api": "Comparison FinishedRun Found TrainedModel compare count device export fit load_data load_table measure "
+        "register run space train",
         "data": "Dataset",
         "devices": "Device",
         "errors": "ChronasError",

@@ -176,6 +176,7 @@ HTML = {  # class -> function that makes the HTML of an object
     "Found": "chronas.reports.notebook:found_html",
     "TrainedModel": "chronas.reports.notebook:trained_html",
     "FinishedRun": "chronas.reports.notebook:run_html",
+    "Comparison": "chronas.reports.notebook:comparison_html",
 }
 
 

@@ -28,6 +28,7 @@ LARGEST = {  # bytes of a file
     "table": 2048 * MIB,
     "pickle": 256 * MIB,  # HW-NAS-Bench's has about 20 MiB
     "weights": 8192 * MIB,
+    "onnx": 2048 * MIB,  # the largest message of protobuf
     "image": 256 * MIB,
     "csv": 256 * MIB,
     "journal": 16384 * MIB,

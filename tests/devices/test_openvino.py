@@ -25,8 +25,7 @@ def compiled(architecture: Architecture, config: CpuConfig) -> Any:
     device = make_device("openvino-cpu", config)
     assert isinstance(device, OpenVinoCpu)
     model = Model.of(architecture, SIZE)
-    network, images = model.module(), model.inputs(config.batch)
-    model = device.core.read_model(model=onnx_model(network, images, config.dtype), weights=b"")
+    model = device.core.read_model(model=onnx_model(model, config.batch, config.dtype), weights=b"")
     return device.core.compile_model(model, "CPU", settings(config))
 
 

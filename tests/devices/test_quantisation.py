@@ -23,8 +23,7 @@ SPACES_OF_CELLS = ["darts", "nasbench201"]
 
 def models(space: str, batch: int = 2) -> tuple[bytes, bytes]:
     model = Model.of(make_space(space).sample(1, seed=3)[0], SIZE)
-    network, images = model.module(), model.inputs(batch)
-    return onnx_model(network, images, "float32"), onnx_model(network, images, "int8")
+    return onnx_model(model, batch, "float32"), onnx_model(model, batch, "int8")
 
 
 def kinds(model: onnx.ModelProto) -> collections.Counter[str]:

@@ -11,15 +11,19 @@ found = chronas.search("nasbench201", data, size=size, costs={"latency_ms": late
 
 from __future__ import annotations
 
+from chronas.api.comparing import Compared, Comparison, compare
 from chronas.api.measuring import count, fit, measure
 from chronas.api.objects import device, load_data, load_table, register, space
 from chronas.api.running import FinishedRun, TrainedModel, export, run, train
 from chronas.api.searching import Found, search
 
 __all__ = [
+    "Compared",
+    "Comparison",
     "FinishedRun",
     "Found",
     "TrainedModel",
+    "compare",
     "count",
     "device",
     "export",

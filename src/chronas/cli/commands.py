@@ -95,6 +95,15 @@ COMMANDS = {
         {**SIZE, **DEVICE, **PLAN},
         "groups_of",
     ),
+    "measure net": Command(
+        "measure networks of your own side by side: ONNX files, modules, what chronas found",
+        "net:measure",
+        "NetOptions",
+        "Measure networks of your own side by side: latency with its interval, MACs, parameters, and accuracy.\n\n"
+        "All are timed in each round, in a new random order, on each device. FILE.py:FUNCTION runs that Python file.",
+        {**DEVICE, **PLAN},
+        "groups_of",
+    ),
     "measure lookup": Command(
         "measure each block of a chain of layers, and the accuracy of their sums",
         "measure:lookup",

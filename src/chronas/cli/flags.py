@@ -104,6 +104,30 @@ class MeasureOptions(StepOptions):
     out: Path = Field(default=Path("costs.parquet"), description=JOURNAL)
 
 
+class NetOptions(Options):
+    """Flags of `chronas measure net`."""
+
+    POSITIONAL: ClassVar[tuple[str, ...]] = ("networks",)
+
+    networks: tuple[str, ...] = Field(
+        min_length=1,
+        description=".onnx files, FILE.py:FUNCTION (the function makes a torch.nn.Module), or folders of chronas run, "
+        "train or export",
+    )
+    device: tuple[str, ...] = Field(
+        default=("onnxruntime-cpu",), min_length=1, description="devices to measure; --device.* is for all of them"
+    )
+    input_shape: tuple[int, ...] = Field(
+        default=(), description="shape of one example, such as 3 224 224; for modules, and open sizes of ONNX files"
+    )
+    data: str | None = Field(default=None, description="a data set; the accuracy on its test images is shown too")
+    mean: tuple[float, ...] = Field(
+        default=(), description="with --data: subtracted from each channel of pixels in 0..1, unless the file says it"
+    )
+    std: tuple[float, ...] = Field(default=(), description="with --data: divisor of each channel after that")
+    out: Path | None = Field(default=None, description="CSV file to write")
+
+
 class BundleOptions(Options):
     """Flags of `chronas measure bundle`."""
 

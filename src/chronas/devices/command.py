@@ -34,7 +34,6 @@ from chronas.devices.device import Device, Fingerprint, Runner
 from chronas.devices.model import Model
 from chronas.errors import DeviceError, excerpt
 from chronas.files import sha256
-from chronas.networks import onnx_bytes
 
 END_S = 10.0
 
@@ -173,7 +172,7 @@ class Command(Device):
 
     def _prepare(self, model: Model) -> Runner:
         """The network's ONNX file for the command; raises as `Device.prepare`."""
-        content = onnx_bytes(model.module(), model.input_shape, batch=self.config.batch)
+        content = model.onnx(self.config.batch)
         return _CommandRunner(self._words, content, (self.config.batch, *model.input_shape), self.config.timeout_s)
 
     def _describe(self) -> dict[str, str]:

@@ -26,6 +26,8 @@ from chronas.spaces import Architecture, NetworkSize
 if TYPE_CHECKING:
     from torch import nn
 
+    from chronas.networks import OnnxNetwork
+
 Fingerprint = dict[str, str | int | float]
 Dtype = Literal["float32", "bfloat16", "int8"]
 
@@ -160,21 +162,22 @@ class Device(ABC):
 
     def prepare(
         self,
-        network: Architecture | nn.Module,
-        shape: NetworkSize | tuple[int, ...],
+        network: Architecture | nn.Module | OnnxNetwork,
+        shape: NetworkSize | tuple[int, ...] | None = None,
         *,
         weights: Path | None = None,
     ) -> Runner:
         """Make a network ready to run.
 
         Args:
-            network: an architecture, which is built, or a user's own module, which is not changed.
-            shape: the size of an architecture; for a module, the shape of one example, such as (3, 224, 224).
+            network: an architecture, which is built, or a user's own module or ONNX file, which is not changed.
+            shape: the size of an architecture; for a module, the shape of one example, such as (3, 224, 224); an ONNX
+                file has its own.
             weights: for an architecture: a file of `networks.save_state`, or None for the random weights of seed 0.
 
         Raises:
             UsageError: the shape does not fit the network.
-            DeviceError: the network's output is not finite.
+            DeviceError: the network's output is not finite, or the device takes no ONNX files.
             DataError: the weights are damaged or belong to another network.
         """
         return self._prepare(Model.of(network, shape, weights))

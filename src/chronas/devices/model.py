@@ -1,22 +1,22 @@
-"""A network in the form that devices take: an architecture in a size, or any module of the user."""
+"""A network in the form that devices take: an architecture in a size, or any module or ONNX file of the user."""
 
 from __future__ import annotations
 
 import functools
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from chronas.errors import DataError, UsageError
+from chronas.errors import DataError, DeviceError, UsageError
 from chronas.spaces import Architecture, NetworkSize
 
 if TYPE_CHECKING:
     from torch import nn
 
-    from chronas.networks import Workload
+    from chronas.networks import OnnxNetwork, Workload
 
 
 @dataclass(frozen=True, eq=False)
@@ -30,6 +30,7 @@ class Model:
         size: size of the architecture.
         weights: a file of `networks.save_state` for the architecture, None for the random weights of seed 0.
         given: the user's own module.
+        file: the user's own ONNX file.
     """
 
     name: str
@@ -38,27 +39,39 @@ class Model:
     size: NetworkSize | None = None
     weights: Path | None = None
     given: nn.Module | None = None
+    file: OnnxNetwork | None = None
 
     @classmethod
     def of(
-        cls, network: Architecture | nn.Module, shape: NetworkSize | tuple[int, ...], weights: Path | None = None
+        cls,
+        network: Architecture | nn.Module | OnnxNetwork,
+        shape: NetworkSize | tuple[int, ...] | None = None,
+        weights: Path | None = None,
     ) -> Model:
-        """The model of an architecture or of a module.
+        """The model of an architecture, a module or an ONNX file.
 
         Args:
             network: the network to run.
-            shape: an architecture's size; a module's input shape for one example, without the batch.
+            shape: an architecture's size; a module's input shape for one example, without the batch; an ONNX file has
+                its own.
             weights: for an architecture, as the attribute.
 
         Raises:
             UsageError: the shape does not fit the network.
         """
+        from chronas.networks import OnnxNetwork
+
+        if isinstance(network, OnnxNetwork):
+            if shape is not None or weights is not None:
+                raise UsageError(f"{network.name} has its own shape and weights: give none")
+            return cls(network.name, network.input_shape, file=network)
         if isinstance(network, Architecture):
             if not isinstance(shape, NetworkSize):
                 raise UsageError(f"an architecture is built in a NetworkSize, got {shape!r}")
             return cls(f"{network.space.name}|{network}", shape.input_shape, network, shape, weights)
         if (
-            isinstance(shape, NetworkSize)
+            shape is None
+            or isinstance(shape, NetworkSize)
             or weights is not None
             or not all(isinstance(n, int) and n > 0 for n in shape)
         ):
@@ -73,11 +86,17 @@ class Model:
 
         Raises:
             DataError: the file of weights is damaged, or belongs to another network.
+            DeviceError: it is an ONNX file, which only some devices run.
         """
         import copy
 
         from chronas.networks import build, load_state
 
+        if self.file is not None:
+            raise DeviceError(
+                f"this device takes networks of PyTorch, not the ONNX file {self.name}: take onnxruntime-cpu or "
+                "openvino-cpu, or give the function that makes the network, FILE.py:FUNCTION"
+            )
         if self.given is not None:
             return copy.deepcopy(self.given).eval().requires_grad_(requires_grad=False)
         assert self.architecture is not None and self.size is not None
@@ -100,6 +119,10 @@ class Model:
         """
         return (batch, self.size.outputs) if self.size is not None else (batch, *self._own_output)
 
+    def checked_shape(self, batch: int) -> tuple[int, ...] | None:
+        """The output shape that a runner checks; None for an ONNX file, which may have several outputs of any kind."""
+        return None if self.file is not None else self.output_shape(batch)
+
     @functools.cached_property
     def _own_output(self) -> tuple[int, ...]:
         import torch
@@ -113,6 +136,26 @@ class Model:
         if not isinstance(output, torch.Tensor) or output.shape[:1] != (1,):
             raise UsageError(f"a network should give one tensor with the batch first, got {type(output).__name__}")
         return tuple(output.shape[1:])
+
+    def onnx(self, batch: int) -> bytes:
+        """The network as an ONNX file in float32 for a batch; the user's own file is in what it is in.
+
+        Raises:
+            UsageError: it has no ONNX form, or the file takes another batch.
+        """
+        from chronas.networks import onnx_bytes
+
+        return (
+            self.file.fixed(batch)
+            if self.file is not None
+            else onnx_bytes(self.module(), self.input_shape, batch=batch)
+        )
+
+    def feeds(self, batch: int) -> dict[str, NDArray[Any]]:
+        """The inputs of `onnx(batch)` by name, always the same; raises as it does."""
+        from chronas.networks.onnx import INPUT_NAME
+
+        return self.file.feeds(batch) if self.file is not None else {INPUT_NAME: self.inputs(batch)}
 
     def inputs(self, batch: int) -> NDArray[np.float32]:
         """Normal noise [B, C, H, W], always the same: the content of images does not affect latency."""

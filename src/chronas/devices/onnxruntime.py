@@ -19,6 +19,7 @@ from __future__ import annotations
 
 import tempfile
 from abc import abstractmethod
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, ClassVar, cast
 
@@ -27,47 +28,45 @@ import onnx
 import onnxruntime
 import torch
 from numpy.typing import NDArray
-from onnxruntime.capi.onnxruntime_pybind11_state import EPFail, Fail
+from onnxruntime.capi.onnxruntime_pybind11_state import EPFail, Fail, InvalidArgument, InvalidGraph, NotImplemented
 from pydantic import BaseModel, Field
-from torch import nn
 
 from chronas.devices.device import Dtype, Fingerprint, Runner
 from chronas.devices.eager import NvidiaConfig, NvidiaGpu
 from chronas.devices.host import HostCpu, HostTimedRunner, cpu_fingerprint
 from chronas.devices.model import Model
 from chronas.errors import DeviceError, reason
-from chronas.networks import onnx_bytes
 
 QUANTISED = ("Conv", "Gemm")
 
 
-def onnx_model(network: nn.Module, images: NDArray[np.float32], dtype: Dtype) -> bytes:
+def onnx_model(model: Model, batch: int, dtype: Dtype) -> bytes:
     """A network as an ONNX model with float32 input and output, quantised for int8.
 
     Args:
-        network: as for `onnx_bytes`.
-        images: the batch for timing [B, C, H, W]; the model has its shape.
+        model: the network; an ONNX file that is quantised already stays as it is.
+        batch: number of examples in a run.
         dtype: number format of the computation; for bfloat16 the model is in float32 and the runtime converts it.
 
     Raises:
-        UsageError: as `onnx_bytes`.
+        UsageError: as `Model.onnx`.
     """
-    batch, channels, height, width = images.shape
-    model = onnx_bytes(network, (channels, height, width), batch=batch)
-    return _quantised(model, images) if dtype == "int8" else model
+    content = model.onnx(batch)
+    quantised = model.file is not None and model.file.quantised
+    return _quantised(content, model.feeds(batch)) if dtype == "int8" and not quantised else content
 
 
 class _Batch:
-    """The data for calibration: one batch, under the name of the model's input."""
+    """The data for calibration: one batch, by names of inputs."""
 
-    def __init__(self, name: str, images: NDArray[np.float32]) -> None:
-        self.batches = [{name: images}]
+    def __init__(self, feeds: Mapping[str, NDArray[Any]]) -> None:
+        self.batches = [dict(feeds)]
 
-    def get_next(self) -> dict[str, NDArray[np.float32]] | None:
+    def get_next(self) -> dict[str, NDArray[Any]] | None:
         return self.batches.pop() if self.batches else None
 
 
-def _quantised(model: bytes, images: NDArray[np.float32]) -> bytes:
+def _quantised(model: bytes, feeds: Mapping[str, NDArray[Any]]) -> bytes:
     from onnxruntime.quantization import QuantFormat, QuantType, quantize_static
     from onnxruntime.quantization.quant_utils import add_pre_process_metadata
 
@@ -78,7 +77,7 @@ def _quantised(model: bytes, images: NDArray[np.float32]) -> bytes:
         quantize_static(
             proto,
             path,
-            _Batch(proto.graph.input[0].name, images),
+            _Batch(feeds),
             quant_format=QuantFormat.QDQ,
             op_types_to_quantize=[*QUANTISED],
             per_channel=True,
@@ -90,6 +89,7 @@ def _quantised(model: bytes, images: NDArray[np.float32]) -> bytes:
 
 
 PROVIDER = "CPUExecutionProvider"
+REFUSALS = (EPFail, Fail, InvalidArgument, InvalidGraph, NotImplemented)  # of a file that it cannot run
 ERRORS_ONLY = 3
 
 
@@ -113,11 +113,20 @@ class OnnxRuntimeCpu(HostCpu):
         return cpu_fingerprint(self.name, "onnxruntime", onnxruntime.__version__, self.config)
 
     def _prepare(self, model: Model) -> Runner:
-        """A session for the network's ONNX form; raises as `Device.prepare`."""
-        images = model.inputs(self.config.batch)
-        content = onnx_model(model.module(), images, self.config.dtype)
-        session = onnxruntime.InferenceSession(content, session_options(self.config.threads), providers=[PROVIDER])
-        return _SessionRunner(session, images, model.output_shape(self.config.batch))
+        """A session for the network's ONNX form; raises as `Device.prepare`.
+
+        Raises:
+            DeviceError: ONNX Runtime does not run the user's own file.
+        """
+        batch = self.config.batch
+        content = onnx_model(model, batch, self.config.dtype)
+        try:
+            session = onnxruntime.InferenceSession(content, session_options(self.config.threads), providers=[PROVIDER])
+        except REFUSALS as error:
+            if model.file is None:
+                raise
+            raise DeviceError(f"ONNX Runtime does not run {model.name} ({reason(error)}): export it again") from error
+        return _SessionRunner(session, model.feeds(batch), model.checked_shape(batch))
 
 
 def session_options(threads: int) -> onnxruntime.SessionOptions:
@@ -138,16 +147,17 @@ def session_options(threads: int) -> onnxruntime.SessionOptions:
 
 
 class _SessionRunner(HostTimedRunner):
-    """A session, its input, and the shape that the model declares."""
+    """A session and its inputs, of which it takes those that it has: parts that nothing reads are dropped."""
 
     def __init__(
-        self, session: onnxruntime.InferenceSession, images: NDArray[np.float32], expected: tuple[int, ...]
+        self,
+        session: onnxruntime.InferenceSession,
+        feeds: Mapping[str, NDArray[Any]],
+        expected: tuple[int, ...] | None,
     ) -> None:
-        super().__init__(images, expected)
-        (declared,) = session.get_inputs()
-        self.input_shape = tuple(declared.shape)
+        super().__init__(next(iter(feeds.values())), expected)
         self.session: onnxruntime.InferenceSession | None = session
-        self.feed = {declared.name: images}
+        self.feed = {declared.name: feeds[declared.name] for declared in session.get_inputs()}
 
     def _run(self) -> object:
         assert self.session is not None, "a closed runner is not used"
@@ -216,9 +226,9 @@ class OnnxRuntimeGpu(NvidiaGpu):
         Raises:
             DeviceError: ONNX Runtime cannot load the provider, or would run a step of the network on the CPU.
         """
-        images = model.inputs(self.config.batch)
-        session = self._session(onnx_model(model.module(), images, "float32"))
-        return _BoundRunner(session, images, model.output_shape(self.config.batch), self.config.gpu)
+        batch = self.config.batch
+        session = self._session(onnx_model(model, batch, "float32"))
+        return _BoundRunner(session, model.feeds(batch), model.checked_shape(batch), self.config.gpu)
 
     def _session(self, model: bytes) -> onnxruntime.InferenceSession:
         options = session_options(1)
@@ -267,18 +277,23 @@ class OnnxRuntimeTensorrt(OnnxRuntimeGpu):
 
 
 class _BoundRunner(HostTimedRunner):
-    """A session whose input and output are on the GPU."""
+    """A session whose inputs and outputs are on the GPU."""
 
     def __init__(
-        self, session: onnxruntime.InferenceSession, images: NDArray[np.float32], expected: tuple[int, ...], gpu: int
+        self,
+        session: onnxruntime.InferenceSession,
+        feeds: Mapping[str, NDArray[Any]],
+        expected: tuple[int, ...] | None,
+        gpu: int,
     ) -> None:
-        super().__init__(images, expected)
-        (declared,), (output,) = session.get_inputs(), session.get_outputs()
-        self.input_shape = tuple(declared.shape)
+        super().__init__(next(iter(feeds.values())), expected)
         self.session: Any = session
         self.binding: Any = session.io_binding()
-        self.binding.bind_ortvalue_input(declared.name, onnxruntime.OrtValue.ortvalue_from_numpy(images, "cuda", gpu))
-        self.binding.bind_output(output.name, "cuda", gpu)
+        for declared in session.get_inputs():
+            value = onnxruntime.OrtValue.ortvalue_from_numpy(feeds[declared.name], "cuda", gpu)
+            self.binding.bind_ortvalue_input(declared.name, value)
+        for output in session.get_outputs():
+            self.binding.bind_output(output.name, "cuda", gpu)
 
     def _run(self) -> object:
         self.session.run_with_iobinding(self.binding)

@@ -13,6 +13,7 @@ from __future__ import annotations
 import importlib.metadata
 import importlib.util
 import sys
+from collections.abc import Mapping
 from types import ModuleType
 from typing import Any, cast
 
@@ -23,7 +24,7 @@ from chronas.devices.device import CpuConfig, Fingerprint, Runner
 from chronas.devices.host import HostCpu, HostTimedRunner, cpu_fingerprint
 from chronas.devices.model import Model
 from chronas.devices.onnxruntime import onnx_model
-from chronas.errors import DeviceError
+from chronas.errors import DeviceError, reason
 
 PACKAGE = "openvino"
 TELEMETRY = "openvino_telemetry"
@@ -64,11 +65,18 @@ class OpenVinoCpu(HostCpu):
 
     def _prepare(self, model: Model) -> Runner:
         """A compiled model; raises as `Device.prepare`."""
-        images = model.inputs(self.config.batch)
-        read = self.core.read_model(model=onnx_model(model.module(), images, self.config.dtype), weights=b"")
-        compiled = self.core.compile_model(read, "CPU", settings(self.config))
-        tensor = self.openvino.Tensor(images, shared_memory=True)
-        return _RequestRunner(compiled, tensor, images, model.output_shape(self.config.batch))
+        batch = self.config.batch
+        content = onnx_model(model, batch, self.config.dtype)
+        try:
+            read = self.core.read_model(model=content, weights=b"")
+            compiled = self.core.compile_model(read, "CPU", settings(self.config))
+        except RuntimeError as error:
+            if model.file is None:
+                raise
+            raise DeviceError(f"OpenVINO does not run {model.name} ({reason(error)}): export it again") from error
+        feeds = model.feeds(batch)
+        tensors = {name: self.openvino.Tensor(values, shared_memory=True) for name, values in feeds.items()}
+        return _RequestRunner(compiled, tensors, feeds, model.checked_shape(batch))
 
 
 def settings(config: CpuConfig) -> dict[str, object]:
@@ -100,18 +108,23 @@ def without_telemetry() -> ModuleType:
 
 
 class _RequestRunner(HostTimedRunner):
-    """A compiled model's request, with the images as its input and the shape that the model declares.
+    """A compiled model's request with its inputs.
 
     OpenVINO precomputes parts that do not depend on the images, so the model of a disconnected cell has no input.
     """
 
-    def __init__(self, compiled: Any, tensor: Any, images: NDArray[np.float32], expected: tuple[int, ...]) -> None:
-        super().__init__(images, expected)
-        self.input_shape = tuple(compiled.input(0).shape) if compiled.inputs else images.shape
-        self.images = images  # the tensor shares their memory
+    def __init__(
+        self,
+        compiled: Any,
+        tensors: Mapping[str, Any],
+        feeds: Mapping[str, NDArray[Any]],
+        expected: tuple[int, ...] | None,
+    ) -> None:
+        super().__init__(next(iter(feeds.values())), expected)
+        self.feeds = feeds  # the tensors share their memory
         self.request = compiled.create_infer_request()
-        if compiled.inputs:
-            self.request.set_input_tensor(tensor)
+        for declared in compiled.inputs:
+            self.request.set_tensor(declared, tensors[next(iter(declared.names & tensors.keys()))])
 
     def _run(self) -> object:
         self.request.infer()

@@ -14,10 +14,11 @@ from chronas.registry import lazily
 if TYPE_CHECKING:
     from chronas.measurement.bundle.results import Results, read_manifest
     from chronas.measurement.bundle.write import Manifest, write_bundle
-    from chronas.measurement.campaign import run_campaign, time_network
+    from chronas.measurement.campaign import run_campaign
     from chronas.measurement.journal import Journal, read_journal
     from chronas.measurement.meter import COSTS, Meter, Reading, make_meter
     from chronas.measurement.sensors import SENSORS, Sensor, sensor_class
+    from chronas.measurement.side_by_side import time_network, time_networks
     from chronas.measurement.state import CampaignState, Header, Readings, ReferenceRound
     from chronas.measurement.timing import Plan, Statistic, in_round, stored_plan, summarise
 
@@ -45,6 +46,7 @@ __all__ = [
     "stored_plan",
     "summarise",
     "time_network",
+    "time_networks",
     "write_bundle",
 ]
 
@@ -53,9 +55,10 @@ __getattr__ = lazily(
     {
         "bundle.results": "Results read_manifest",
         "bundle.write": "Manifest write_bundle",
-        "campaign": "run_campaign time_network",
+        "campaign": "run_campaign",
         "journal": "Journal read_journal",
         "meter": "COSTS Meter Reading make_meter",
+        "side_by_side": "time_network time_networks",
         "state": "Readings CampaignState Header ReferenceRound",
         "sensors": "SENSORS Sensor sensor_class",
         "timing": "Plan Statistic in_round stored_plan summarise",

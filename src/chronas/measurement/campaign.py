@@ -10,12 +10,10 @@ Costs other than latency are measured once all latencies are known, also in roun
 
 from __future__ import annotations
 
-import functools
 import time
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import nullcontext
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -25,13 +23,9 @@ from chronas.errors import UsageError
 from chronas.measurement.journal import Journal, read_journal
 from chronas.measurement.meter import Meter, make_meter
 from chronas.measurement.state import ROUNDS, Header, ReferenceRound
-from chronas.measurement.timing import Plan, summarise
+from chronas.measurement.timing import Plan
 from chronas.progress import Progress, silent
-from chronas.records import Estimate
 from chronas.spaces import Architecture, NetworkSize
-
-if TYPE_CHECKING:
-    from torch import nn
 
 STREAM = 1  # separate from the random orders of the latency rounds
 
@@ -286,35 +280,3 @@ def timed_round(
         start_s = device.now_s()
         samples_ms = runner.round(index, *runs)
         return start_s, device.now_s(), samples_ms, priority
-
-
-def time_network(
-    device: Device, network: nn.Module, input_shape: tuple[int, ...], plan: Plan, progress: Progress = silent
-) -> Estimate:
-    """The latency of a user's own network, in rounds until its interval is narrow enough.
-
-    Args:
-        device: the device to measure on.
-        network: any module that returns one tensor.
-        input_shape: shape of one example, such as (3, 224, 224).
-        plan: rounds, repeats, and the wanted width of the interval; there is no reference network.
-        progress: called after each round ("measure").
-
-    Raises:
-        UsageError: the network does not fit the input shape.
-        DeviceError: the device cannot run it, or its output is not finite.
-    """
-    rounds: list[list[float]] = []
-    runner = device.prepare(network, input_shape)
-    try:
-        while len(rounds) < plan.max_rounds:
-            notify = functools.partial(progress, "measure", len(rounds), plan.rounds)
-            rounds.append(timed_round(device, plan, runner, len(rounds), (plan.warmup, plan.repeats), notify)[2])
-            progress("measure", min(len(rounds), plan.rounds), plan.rounds, f"round {len(rounds)}")
-            if len(rounds) >= plan.rounds:
-                found = summarise(rounds, plan.statistic)
-                if found.half_width_percent <= plan.interval_percent:
-                    break
-    finally:
-        runner.close()
-    return summarise(rounds, plan.statistic)

@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from chronas.networks.graph import UntraceableError, wiring
     from chronas.networks.layers import ChainNetwork, ChainPlan, LayerPlan, make_block
     from chronas.networks.onnx import onnx_bytes, write_onnx
+    from chronas.networks.onnx_file import OnnxCounts, OnnxNetwork, read_onnx
     from chronas.networks.operations import (
         OPERATIONS,
         DilatedConv,
@@ -58,6 +59,8 @@ __all__ = [
     "LayerPlan",
     "Network",
     "NetworkPlan",
+    "OnnxCounts",
+    "OnnxNetwork",
     "OpSpec",
     "ReLUConvBN",
     "SeparableConv",
@@ -74,6 +77,7 @@ __all__ = [
     "model_source",
     "onnx_bytes",
     "plan",
+    "read_onnx",
     "save_state",
     "set_drop_path",
     "space_work",
@@ -94,6 +98,7 @@ __getattr__ = lazily(
         "graph": "UntraceableError wiring",
         "layers": "ChainNetwork ChainPlan LayerPlan make_block",
         "onnx": "onnx_bytes write_onnx",
+        "onnx_file": "OnnxCounts OnnxNetwork read_onnx",
         "operations": "OPERATIONS DilatedConv OpSpec ReLUConvBN SeparableConv Zero make_operation",
         "source": "model_source write_source",
     },

@@ -88,6 +88,12 @@ def run_html(finished: Any) -> str:
     return f"<p><b>{escape(finished.verdict)}</b></p>{_rows(('network', 'accuracy', *costs), rows)}<p>{report}</p>"
 
 
+def comparison_html(comparison: Any) -> str:
+    """A row for each network on each device."""
+    columns, rows = comparison.columns()
+    return _rows(columns, [["-" if cell is None else cell for cell in row] for row in rows])
+
+
 def _pairs(pairs: Iterable[tuple[str, str]]) -> str:
     rows = "".join(f"<tr><th>{escape(name)}</th><td>{escape(text)}</td></tr>" for name, text in pairs)
     return f"<table>{rows}</table>"

@@ -15,6 +15,8 @@ if TYPE_CHECKING:
     from chronas.runs.config import RunConfig, RunParts, search_costs
     from chronas.runs.cost_model import fit, fit_all, measure, predictor_folder
     from chronas.runs.front import read_front, search_front
+    from chronas.runs.given_accuracy import confusion_of, scaling_words
+    from chronas.runs.given_networks import GivenNetwork, as_given, read_network
     from chronas.runs.network_costs import NetworkCosts, costs_of, device_of
     from chronas.runs.pipeline import execute, find, measure_found, show
     from chronas.runs.presets import make_preset, preset_summaries, searcher_settings
@@ -42,6 +44,7 @@ __all__ = [
     "DEVICES_FILE",
     "EXPORTED",
     "FIELDS",
+    "GivenNetwork",
     "LIMITS",
     "PRESETS",
     "Chosen",
@@ -52,9 +55,11 @@ __all__ = [
     "RunParts",
     "RunSettings",
     "Trained",
+    "as_given",
     "check_onnx",
     "compare_devices",
     "config_again",
+    "confusion_of",
     "costs_of",
     "device_of",
     "execute",
@@ -73,6 +78,8 @@ __all__ = [
     "predictor_folder",
     "read_architecture",
     "read_choice",
+    "read_network",
+    "scaling_words",
     "read_choices",
     "read_devices",
     "read_front",
@@ -93,6 +100,8 @@ __getattr__ = lazily(
         "config": "search_costs RunConfig RunParts",
         "cost_model": "fit fit_all measure predictor_folder",
         "summary": "DEVICES_FILE compare_devices read_devices",
+        "given_accuracy": "confusion_of scaling_words",
+        "given_networks": "GivenNetwork as_given read_network",
         "front": "read_front search_front",
         "selection": "help_searches Chosen Finder read_choice read_choices",
         "network_costs": "NetworkCosts costs_of device_of",

@@ -302,7 +302,8 @@ def _outputs(
     network: nn.Module, images: Images, normalisation: Normalisation, batch: int, group: ProcessGroup
 ) -> Iterator[tuple[Tensor, Tensor]]:
     """Logits and labels of this process's batches, by the network in eval mode; its own mode does not change."""
-    device = next(network.parameters()).device
+    first = next(network.parameters(), None)
+    device = torch.device("cpu") if first is None else first.device
     mode = network.training
     network.eval()
     try:
