@@ -91,3 +91,42 @@ def test_the_generator_decides_and_torch_stays_untouched() -> None:
     assert not torch.equal(run(augment, pixels, 5), run(augment, pixels, 6))
     assert torch.equal(torch.random.get_rng_state(), before)
     assert torch.equal(pixels, kept)
+
+
+def ramp(count: int = 200) -> torch.Tensor:
+    """Images whose pixels rise from left to right by 4."""
+    return (4 * torch.arange(60, dtype=torch.uint8)).expand(count, 3, 40, 60).contiguous()
+
+
+def test_a_random_crop_is_a_part_of_its_image_scaled_up() -> None:
+    plain = Normalisation((0.0,) * 3, (1.0 / 255,) * 3)
+    shown = run(Augment(crop_scale=0.25), ramp(), normalisation=plain)
+    assert shown.shape == (200, 3, 40, 60)
+    torch.testing.assert_close(shown[:, :, 0], shown[:, :, 1], atol=0.01, rtol=0)  # no turn: rows stay equal
+    slopes = (shown[:, 0, 0, 50] - shown[:, 0, 0, 10]) / 40 / 4  # the share of the width that is seen
+    assert 0.25**0.5 * 0.86 < slopes.min() < 0.56 and 0.9 < slopes.max() <= 1.0
+    assert shown.min() >= 0 and shown.max() <= 4 * 59
+    firsts = shown[slopes < 0.6][:, 0, 0, 5]
+    assert firsts.min() < 30 and firsts.max() > 80  # parts lie at any place
+
+
+def test_a_turn_is_at_most_as_large_as_asked_and_keeps_the_scale() -> None:
+    plain = Normalisation((0.0,) * 3, (1.0 / 255,) * 3)
+    turned = run(Augment(rotation=30), ramp(), normalisation=plain)[:, 0, 15:25, 25:35]
+    along = (turned[:, :, -1] - turned[:, :, 0]).mean(dim=1) / 9 / 4  # cos of the turn
+    down = (turned[:, -1] - turned[:, 0]).mean(dim=1) / 9 / 4  # its sine
+    torch.testing.assert_close(along**2 + down**2, torch.ones(200), atol=0.02, rtol=0)
+    angles = torch.rad2deg(torch.atan2(down, along))
+    assert angles.abs().max() <= 31 and angles.min() < -25 and angles.max() > 25
+
+
+def test_colours_change_by_at_most_what_is_asked() -> None:
+    plain = Normalisation((0.0,) * 3, (1.0 / 255,) * 3)
+    grey = torch.full((300, 3, 4, 4), 100, dtype=torch.uint8)
+    changed = run(Augment(color_jitter=0.3), grey, normalisation=plain)
+    assert 69 < changed.min() < 75 and 125 < changed.max() < 131
+    torch.testing.assert_close(changed[:, 0], changed[:, 2], atol=0.01, rtol=0)  # grey stays grey
+    red = torch.zeros(300, 3, 4, 4, dtype=torch.uint8)
+    red[:, 0] = 200
+    changed = run(Augment(color_jitter=0.3), red, normalisation=plain)
+    assert changed.min() >= 0 and changed.max() <= 255 and changed[:, 1].std() > 1

@@ -20,8 +20,9 @@ from chronas.training import ProcessGroup, Recipe, launched_group, train
 SIZE = NetworkSize(input_shape=(1, 8, 8), outputs=10, width=4, depth=3)
 NEVER = 9  # more epochs than the training has
 RECIPE = Recipe(
-    epochs=2, batch=45, learning_rate=0.02, drop_path=0.4, crop_padding=1, flip=False, cutout=2, label_smoothing=0.05
-)
+    epochs=2, batch=45, learning_rate=0.02, drop_path=0.4, crop_padding=1, flip=False, cutout=2, label_smoothing=0.05,
+    warmup=0.1, ema=0.8, mixup=0.2,
+)  # fmt: skip
 
 
 class Double(Normalisation):

@@ -25,11 +25,14 @@ PUBLISHED = {
     "cutout": 16,
     "label_smoothing": 0.0,
 }
+OFF = {"optimizer": "sgd", "warmup": 0.0, "ema": 0.0, "mixup": 0.0} | {
+    "crop_scale": 1.0, "rotation": 0.0, "color_jitter": 0.0
+}  # fmt: skip
 
 
 @pytest.mark.parametrize(("name", "drop_path"), [("darts-cifar10", 0.2), ("pcdarts-cifar10", 0.3)])
 def test_the_papers_settings_are_exact(name: str, drop_path: float) -> None:
-    assert make_recipe(name).model_dump() == {**PUBLISHED, "drop_path": drop_path}
+    assert make_recipe(name).model_dump() == {**PUBLISHED, **OFF, "drop_path": drop_path}
 
 
 @pytest.mark.parametrize("name", RECIPES)
@@ -42,6 +45,13 @@ def test_every_recipe_round_trips_and_describes_its_fields(name: str) -> None:
 @pytest.mark.parametrize("name", ["cifar10-cpu", "digits-small"])
 def test_small_recipes_are_smaller(name: str) -> None:
     assert make_recipe(name).epochs < 600 / 10
+
+
+def test_the_learning_rate_rises_in_the_warm_up_and_falls_by_a_cosine_after_it() -> None:
+    recipe = Recipe(learning_rate=0.4, warmup=0.2)
+    rates = [recipe.learning_rate_at(done / 100) for done in range(100)]
+    assert 0 < rates[0] < 0.01 and rates[:21] == sorted(rates[:21]) and rates[20:] == sorted(rates[20:], reverse=True)
+    assert rates[20] == 0.4 and rates[60] == pytest.approx(0.2)
 
 
 def test_digits_are_not_mirrored() -> None:

@@ -10,7 +10,7 @@ import torch
 
 from chronas.data import Images, Normalisation, load_dataset, split
 from chronas.errors import DataError, DivergedError, MismatchError
-from chronas.networks import DropPath, Network, build, load_state
+from chronas.networks import DropPath, Network, build, load_state, save_state
 from chronas.spaces import NetworkSize, make_space
 from chronas.training import Recipe, Training, evaluate, load_best, make_recipe, train
 
@@ -24,6 +24,12 @@ TEXT = (
 )
 RECIPE = Recipe(
     epochs=3, batch=50, learning_rate=0.1, drop_path=0.3, crop_padding=1, flip=False, cutout=2, label_smoothing=0.05
+)
+
+
+TODAY = RECIPE.model_copy(
+    update={"optimizer": "adamw", "learning_rate": 0.002, "warmup": 0.2, "ema": 0.9, "mixup": 0.3}
+    | {"crop_scale": 0.5, "rotation": 10.0, "color_jitter": 0.2}
 )
 
 
@@ -75,18 +81,54 @@ def timeless(training: Training) -> list[dict[str, Any]]:
     return [{key: value for key, value in row.items() if key != "seconds"} for row in training.history]
 
 
+@pytest.mark.parametrize(("recipe", "prefix"), [(RECIPE, "momentum"), (TODAY, "exp_avg")], ids=["sgd", "today"])
 @pytest.mark.parametrize("kill_at", [2, 9])
-def test_a_killed_training_goes_on_to_the_same_bits(tmp_path: Path, parts: tuple[Images, Images], kill_at: int) -> None:
-    whole, training = run(tmp_path / "whole", parts)
+def test_a_killed_training_goes_on_to_the_same_bits(
+    tmp_path: Path, parts: tuple[Images, Images], kill_at: int, recipe: Recipe, prefix: str
+) -> None:
+    whole, training = run(tmp_path / "whole", parts, recipe)
     with pytest.raises(Killed):
-        run(tmp_path / "killed", parts, kill_at=kill_at)
+        run(tmp_path / "killed", parts, recipe, kill_at=kill_at)
     torch.rand(7)
-    resumed, resumed_training = run(tmp_path / "killed", parts)
-    assert any(name.startswith("momentum.auxiliary") for name in state(tmp_path / "whole", "last"))
+    resumed, resumed_training = run(tmp_path / "killed", parts, recipe)
+    assert any(name.startswith(f"{prefix}.auxiliary") for name in state(tmp_path / "whole", "last"))
     for name in ("last", "best"):
         assert same(state(tmp_path / "whole", name), state(tmp_path / "killed", name))
     assert same(dict(whole.state_dict()), dict(resumed.state_dict()))
     assert timeless(training) == timeless(resumed_training)
+
+
+def test_a_training_of_an_earlier_version_goes_on(tmp_path: Path, parts: tuple[Images, Images]) -> None:
+    run(tmp_path / "whole", parts)
+    with pytest.raises(Killed):
+        run(tmp_path / "older", parts, kill_at=9)
+    path = tmp_path / "older" / "last.safetensors"
+    tensors, content = load_state(path)
+    recipe = content["identity"]["recipe"]
+    for name in ("optimizer", "warmup", "ema", "mixup", "crop_scale", "rotation", "color_jitter"):
+        del recipe[name]
+    save_state(path, tensors, content)
+    run(tmp_path / "older", parts)
+    assert same(state(tmp_path / "whole", "best"), state(tmp_path / "older", "best"))
+
+
+def test_the_running_mean_is_what_is_judged_and_kept(tmp_path: Path, parts: tuple[Images, Images]) -> None:
+    trained, training = run(tmp_path / "mean", (parts[0], None), RECIPE.model_copy(update={"ema": 0.9}))
+    last = state(tmp_path / "mean", "last")
+    best = state(tmp_path / "mean", "best")
+    assert training.best_epoch == 3
+    for name, tensor in best.items():
+        assert torch.equal(tensor, last[f"average.module.{name}"])
+    assert not torch.equal(best["classifier.weight"], last["network.classifier.weight"])
+    assert same(dict(trained.state_dict()), best)
+
+
+def test_mixup_learns_from_pairs(tmp_path: Path, parts: tuple[Images, Images]) -> None:
+    plain, mixed = (
+        run(tmp_path / f"{alpha}", parts, RECIPE.model_copy(update={"mixup": alpha, "epochs": 1}))[1].history[0]
+        for alpha in (0.0, 1.0)
+    )
+    assert mixed["train_loss"] != plain["train_loss"] and mixed["train_accuracy"] < 100
 
 
 def test_a_seed_decides_and_torch_stays_untouched(tmp_path: Path, parts: tuple[Images, Images]) -> None:

@@ -12,10 +12,11 @@ from typing import TYPE_CHECKING
 from chronas.registry import lazily
 
 if TYPE_CHECKING:
+    from chronas.data.augment import Augment
     from chronas.data.datasets import DATASETS, limited_dataset, load_dataset
     from chronas.data.describe import ClassCounts, class_counts, contact_sheet, largest_share
     from chronas.data.images import Dataset, Images, Normalisation, limited, read_torch, split
-    from chronas.data.loader import Augment, Batches, every_batch
+    from chronas.data.loader import Batches, every_batch
 
 __all__ = [
     "DATASETS",
@@ -42,6 +43,7 @@ __getattr__ = lazily(
         "describe": "ClassCounts class_counts contact_sheet largest_share",
         "datasets": "DATASETS limited_dataset load_dataset",
         "images": "Dataset Images Normalisation limited split read_torch",
-        "loader": "Augment Batches every_batch",
+        "augment": "Augment",
+        "loader": "Batches every_batch",
     },
 )

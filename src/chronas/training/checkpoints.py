@@ -14,10 +14,17 @@ from torch import Tensor, nn
 
 from chronas.errors import DataError, MismatchError
 from chronas.networks import load_state, save_state
+from chronas.training.recipe import Recipe
 
 LAST, BEST = "last.safetensors", "best.safetensors"  # names of the files in the folder of a training
 SCHEMAS = {LAST: "chronas.training/1", BEST: "chronas.weights/1"}
-NETWORK, MOMENTUM = "network.", "momentum."
+NETWORK, AVERAGE = "network.", "average."
+STATE = {
+    "momentum_buffer": "momentum.",
+    "exp_avg": "exp_avg.",
+    "exp_avg_sq": "exp_avg_sq.",
+    "step": "step.",
+}  # prefixes
 AUXILIARY = "auxiliary"  # prefix of the parts that exist in training only
 
 
@@ -44,19 +51,25 @@ def save_last(
     folder: Path,
     network: nn.Module,
     optimiser: torch.optim.Optimizer,
+    average: nn.Module | None,
     identity: dict[str, Any],
     content: dict[str, Any],
 ) -> None:
-    """Write everything that resuming needs: weights, momentum, the training's identity, and `content` (JSON)."""
+    """Write what resuming needs: weights, their running mean, the optimiser's state, the identity, `content` (JSON)."""
     tensors = {NETWORK + name: tensor for name, tensor in network.state_dict().items()}
-    tensors |= {MOMENTUM + name: tensor for name, tensor in _momentum(network, optimiser)}
+    tensors |= {AVERAGE + name: tensor for name, tensor in (average.state_dict() if average else {}).items()}
+    tensors |= dict(_state(network, optimiser))
     save_state(folder / LAST, tensors, {"schema": SCHEMAS[LAST], "identity": identity, **content})
 
 
 def load_last(
-    folder: Path, network: nn.Module, optimiser: torch.optim.Optimizer, identity: dict[str, Any]
+    folder: Path,
+    network: nn.Module,
+    optimiser: torch.optim.Optimizer,
+    average: nn.Module | None,
+    identity: dict[str, Any],
 ) -> dict[str, Any] | None:
-    """Load the last weights and momentum and return the content; None before the first finished epoch.
+    """Load the last weights, their mean and the optimiser's state; the content, or None before the first epoch's end.
 
     Raises:
         DataError: the file is damaged.
@@ -67,12 +80,17 @@ def load_last(
         return None
     tensors, content = _load(path)
     _require_identity(path, identity, content["identity"])
-    weights = {name.removeprefix(NETWORK): tensor for name, tensor in tensors.items() if name.startswith(NETWORK)}
-    _require_same(path, network.state_dict(), weights)
-    network.load_state_dict(weights)
+    for prefix, module in ((NETWORK, network), (AVERAGE, average)):
+        if module is not None:
+            found = {name.removeprefix(prefix): tensor for name, tensor in tensors.items() if name.startswith(prefix)}
+            _require_same(path, module.state_dict(), found)
+            module.load_state_dict(found)
     for name, parameter in network.named_parameters():
-        if MOMENTUM + name in tensors:  # in the parameter's own memory format, so that the arithmetic stays the same
-            optimiser.state[parameter]["momentum_buffer"] = torch.empty_like(parameter).copy_(tensors[MOMENTUM + name])
+        for key, prefix in STATE.items():
+            if prefix + name in tensors:  # in the parameter's own memory format, so that the arithmetic stays the same
+                saved = tensors[prefix + name]
+                empty = torch.empty_like(parameter) if saved.shape == parameter.shape else torch.empty_like(saved)
+                optimiser.state[parameter][key] = empty.copy_(saved)
     return content
 
 
@@ -85,15 +103,17 @@ def _load(path: Path) -> tuple[dict[str, Tensor], dict[str, Any]]:
     return tensors, content
 
 
-def _momentum(network: nn.Module, optimiser: torch.optim.Optimizer) -> Iterator[tuple[str, Tensor]]:
-    """The momentum of each parameter that has had a gradient."""
+def _state(network: nn.Module, optimiser: torch.optim.Optimizer) -> Iterator[tuple[str, Tensor]]:
+    """The optimiser's tensors of each parameter that has had a gradient."""
     for name, parameter in network.named_parameters():
-        buffer = optimiser.state.get(parameter, {}).get("momentum_buffer")
-        if buffer is not None:
-            yield name, buffer
+        for key, tensor in optimiser.state.get(parameter, {}).items():
+            if tensor is not None:
+                yield STATE[key] + name, tensor
 
 
 def _require_identity(path: Path, expected: dict[str, Any], got: dict[str, Any]) -> None:
+    if isinstance(got.get("recipe"), dict):  # an earlier version had fewer settings, the others were off
+        got = {**got, "recipe": {**Recipe().model_dump(mode="json"), **got["recipe"]}}
     other = [key for key in expected if expected[key] != got.get(key)]
     if other:
         pairs = "; ".join(f"{key} {got.get(key)} instead of {expected[key]}" for key in other)

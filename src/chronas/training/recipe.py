@@ -8,15 +8,18 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
+from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
 from chronas.data import Augment
 from chronas.training import RECIPES
 
+WARMUP_FROM = 1e-3  # share of all steps whose learning rate the first step of a warm-up has
+
 
 class Recipe(BaseModel):
-    """Stochastic gradient descent with momentum, a cosine learning rate and DARTS's regularisation."""
+    """Gradient descent with a cosine learning rate, DARTS's regularisation, and what helps on small data."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
@@ -33,14 +36,30 @@ class Recipe(BaseModel):
     flip: bool = Field(default=True, description="mirror every second image, left to right")
     cutout: int = Field(default=16, ge=0, le=512, description="side of the square that is set to the mean, in pixels")
     label_smoothing: float = Field(default=0.0, ge=0, lt=1, description="share of the target spread over all classes")
+    optimizer: Literal["sgd", "adamw"] = Field(default="sgd", description="sgd with momentum, or AdamW")
+    warmup: float = Field(default=0.0, ge=0, lt=1, description="share of all steps in which the learning rate rises")
+    ema: float = Field(default=0.0, ge=0, lt=1, description="decay of the running mean of weights that is kept; 0: off")
+    mixup: float = Field(default=0.0, ge=0, description="alpha of mixup: images and labels in pairs; 0: off")
+    crop_scale: float = Field(
+        default=1.0,
+        gt=0,
+        le=1,
+        description="smallest share of the area of a random crop, which is scaled up again",
+    )
+    rotation: float = Field(default=0.0, ge=0, le=180, description="largest random turn of images, in degrees")
+    color_jitter: float = Field(
+        default=0.0, ge=0, lt=1, description="largest random change of brightness, contrast and saturation, as a share"
+    )
 
     def augment(self) -> Augment:
         """The random changes to training images."""
-        return Augment(crop_padding=self.crop_padding, flip=self.flip, cutout=self.cutout)
+        return Augment(**{name: getattr(self, name) for name in Augment.model_fields})
 
     def learning_rate_at(self, done: float) -> float:
         """The learning rate after a share `done` (0..1) of all steps."""
-        cosine = (1.0 + math.cos(math.pi * done)) / 2.0
+        if done < self.warmup:
+            return self.learning_rate * (done + WARMUP_FROM) / (self.warmup + WARMUP_FROM)
+        cosine = (1.0 + math.cos(math.pi * (done - self.warmup) / (1.0 - self.warmup))) / 2.0
         return self.final_learning_rate + (self.learning_rate - self.final_learning_rate) * cosine
 
 

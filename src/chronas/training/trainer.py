@@ -22,6 +22,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
+from torch.optim.swa_utils import AveragedModel
 
 from chronas.data import Batches, Images, Normalisation, every_batch
 from chronas.errors import DataError, DivergedError, UsageError
@@ -31,6 +32,8 @@ from chronas.progress import Progress, silent
 from chronas.training.checkpoints import load_best, load_last, save_best, save_last
 from chronas.training.process_group import SINGLE_PROCESS, ProcessGroup, synced_batch_norm
 from chronas.training.recipe import Recipe
+
+MIXUP = 2  # stream of the shares of mixup; the loader has 0 and 1
 
 
 @dataclass(frozen=True)
@@ -91,7 +94,8 @@ def train(
     batches = Batches(images, recipe.batch, normalisation, seed=seed, augment=recipe.augment())
     _require_shareable(len(images) // batches.steps_per_epoch, group)
     identity = _identity(network, images, validation, recipe, seed)
-    saved = load_last(folder, network, optimiser, identity)
+    average = running_mean(network, recipe.ema) if recipe.ema else None
+    saved = load_last(folder, network, optimiser, average, identity)
     history: list[dict[str, Any]] = saved["history"] if saved else []
     if saved:
         batches.restore(saved["batches"])
@@ -100,16 +104,18 @@ def train(
         for epoch in range(len(history), recipe.epochs):
             start_s = time.perf_counter()
             with _drawn_from(seed, epoch, parameters[0].device):
-                row = _epoch(network, optimiser, batches, recipe, epoch, progress, group, set_whole_batch)
+                row = _epoch(network, optimiser, average, batches, recipe, epoch, progress, group, set_whole_batch)
             row |= {"validation_accuracy": None, "validation_loss": None}
+            kept: nn.Module = network if average is None else average.module
             if validation is not None:
-                found = accuracy_and_loss(network, validation, normalisation, group=group)
+                found = accuracy_and_loss(kept, validation, normalisation, group=group)
                 row |= {"validation_accuracy": found.accuracy, "validation_loss": found.loss}
             history.append({**row, "seconds": time.perf_counter() - start_s})
             if group.first:
                 if _best(history, validation)["epoch"] == epoch + 1:
-                    save_best(folder, network, epoch + 1)
-                save_last(folder, network, optimiser, identity, {"history": history, "batches": batches.state()})
+                    save_best(folder, kept, epoch + 1)
+                content = {"history": history, "batches": batches.state()}
+                save_last(folder, network, optimiser, average, identity, content)
     group.wait()  # for the files of the first process
     load_best(network, folder)
     network.to(memory_format=torch.contiguous_format)  # type: ignore[call-overload]
@@ -117,7 +123,23 @@ def train(
     return Training(history, best["epoch"], best["validation_accuracy"])
 
 
-def _optimiser(parameters: list[nn.Parameter], recipe: Recipe) -> torch.optim.SGD:
+def running_mean(network: nn.Module, decay: float) -> AveragedModel:
+    """A copy of a network whose weights and buffers follow the network's by an exponential mean.
+
+    In the first steps the mean is over all steps so far, so that random weights do not stay in it.
+    """
+
+    def follow(mean: Tensor, now: Tensor, steps: Tensor | int) -> Tensor:
+        if not mean.is_floating_point():
+            return now
+        return mean.lerp(now, max(1.0 - decay, 1.0 / (1.0 + float(steps))))
+
+    return AveragedModel(network, avg_fn=follow, use_buffers=True)
+
+
+def _optimiser(parameters: list[nn.Parameter], recipe: Recipe) -> torch.optim.Optimizer:
+    if recipe.optimizer == "adamw":
+        return torch.optim.AdamW(parameters, recipe.learning_rate, weight_decay=recipe.weight_decay, foreach=True)
     return torch.optim.SGD(
         parameters, recipe.learning_rate, momentum=recipe.momentum, weight_decay=recipe.weight_decay, foreach=True
     )
@@ -133,7 +155,8 @@ def _require_shareable(batch: int, group: ProcessGroup) -> None:
 
 def _epoch(
     network: nn.Module,
-    optimiser: torch.optim.SGD,
+    optimiser: torch.optim.Optimizer,
+    average: AveragedModel | None,
     batches: Batches,
     recipe: Recipe,
     epoch: int,
@@ -150,7 +173,10 @@ def _epoch(
         optimiser.param_groups[0]["lr"] = recipe.learning_rate_at(step / total)
         pixels, labels = next(batches)
         set_whole_batch(len(labels))
-        loss, right, count = _step(network, optimiser, (pixels, labels), recipe, group)
+        share = mixed_share(recipe.mixup, batches.seed, step)
+        loss, right, count = _step(network, optimiser, (pixels, labels), share, recipe, group)
+        if average is not None:
+            average.update_parameters(network)
         if not np.isfinite(loss):
             where = f"in epoch {epoch + 1} of {recipe.epochs}; the checkpoint of the epoch before stays"
             advice = f"use a lower learning rate than {recipe.learning_rate:g}, and another folder"
@@ -166,20 +192,37 @@ def _epoch(
     }
 
 
+def mixed_share(alpha: float, seed: int, step: int) -> float:
+    """The share of an image in its mixture with another, for mixup (arXiv:1710.09412); 1 without it."""
+    return float(np.random.default_rng([seed, MIXUP, step]).beta(alpha, alpha)) if alpha else 1.0
+
+
 def _step(
-    network: nn.Module, optimiser: torch.optim.SGD, batch: tuple[Tensor, Tensor], recipe: Recipe, group: ProcessGroup
+    network: nn.Module,
+    optimiser: torch.optim.Optimizer,
+    batch: tuple[Tensor, Tensor],
+    share: float,
+    recipe: Recipe,
+    group: ProcessGroup,
 ) -> tuple[float, int, int]:
     """One optimiser step: loss (NaN if loss or gradient is not finite), number correct, and number of images."""
     parameters = optimiser.param_groups[0]["params"]
-    whole = len(batch[1])
-    pixels, labels = (tensor[group.part(whole)].to(parameters[0].device) for tensor in batch)
+    whole, others = len(batch[1]), batch[1].flip(0)
+    if share < 1.0:  # with the batch in reverse, which is in random order already
+        batch = batch[0].lerp(batch[0].flip(0), 1.0 - share), batch[1]
+    pixels, labels, others = (tensor[group.part(whole)].to(parameters[0].device) for tensor in (*batch, others))
     output = network(pixels.to(memory_format=torch.channels_last))
     logits, auxiliary = output if isinstance(output, tuple) else (output, None)
-    error = partial(functional.cross_entropy, label_smoothing=recipe.label_smoothing, reduction="sum")
-    loss = error(logits, labels) / whole
+    entropy = partial(functional.cross_entropy, label_smoothing=recipe.label_smoothing, reduction="sum")
+
+    def error(logits: Tensor) -> Tensor:
+        own = entropy(logits, labels) / whole
+        return own if share == 1.0 else share * own + (1.0 - share) * entropy(logits, others) / whole
+
+    loss = error(logits)
     descended = loss
     if auxiliary is not None:
-        extra = error(auxiliary, labels) / whole
+        extra = error(auxiliary)
         descended = loss + recipe.auxiliary_weight * extra
     optimiser.zero_grad(set_to_none=True)
     descended.backward()  # type: ignore[no-untyped-call]
