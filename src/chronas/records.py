@@ -187,6 +187,38 @@ class Confusion:
 
 
 @checked(frozen=True, config=STRICT)
+class GivenResult:
+    """A network that was measured and tested beside others.
+
+    Attributes:
+        name: its file or function, or that the run found it.
+        accuracy_percent: on the test images.
+        balanced_accuracy_percent: the mean accuracy of the classes.
+        latency: measured in the same rounds as the others.
+        macs: for one example; None if they are not known.
+        parameters: numbers in its weights.
+    """
+
+    name: str
+    accuracy_percent: Percent
+    balanced_accuracy_percent: Percent
+    latency: Estimate
+    macs: int | None
+    parameters: int
+
+
+@checked(frozen=True, config=STRICT)
+class BesideNetworks:
+    """The network that a run found, and networks of the user.
+
+    Attributes:
+        networks: the found one first.
+    """
+
+    networks: tuple[GivenResult, ...]
+
+
+@checked(frozen=True, config=STRICT)
 class TrainedNetwork:
     """One network that was trained and measured.
 

@@ -1,4 +1,4 @@
-"""`chronas measure net`: the table, the CSV file and JSON of networks side by side."""
+"""`chronas measure net` and `report --compare`: networks of the user side by side, and beside what a run found."""
 
 from __future__ import annotations
 
@@ -62,3 +62,55 @@ def test_what_cannot_be_measured_is_one_line(
     assert main(["measure", "net", *words]) == 2
     error = capsys.readouterr().err.splitlines()
     assert message in error[-1] and sum(line.startswith("chronas:") for line in error) == 1
+
+
+SOURCE = """
+from torch import nn
+
+def make():
+    return nn.Sequential(nn.Conv2d(1, 4, 3), nn.Flatten(), nn.Linear(144, 10))
+"""
+
+
+def test_a_report_shows_networks_beside_the_found_one_and_keeps_them(
+    copied: Run, tmp_path: Path, capsys: Capture
+) -> None:
+    (tmp_path / "mine.py").write_text(SOURCE)
+    words = ["report", str(copied.folder), "--json"]
+    compare = ["--compare", f"{tmp_path / 'mine.py'}:make", str(copied.folder / "networks" / "random")]
+    assert main([*words, *compare, "--input-shape", "1", "8", "8"]) == 0
+    answer = json.loads(capsys.readouterr().out)
+    own, mine, other = answer["beside"]
+    assert (own["name"], mine["name"], other["name"]) == ("found by this run", compare[1], compare[2])
+    by_network = {row["network"]: row["accuracy_percent"] for row in answer["networks"]}
+    assert own["accuracy_percent"] == pytest.approx(by_network["latency term"], abs=0.3)
+    assert other["accuracy_percent"] == pytest.approx(by_network["random, equal latency"], abs=0.3)
+    assert mine["parameters"] == 4 * 9 + 4 + 144 * 10 + 10 and mine["latency"]["low"] > 0
+    assert main(words) == 0
+    assert json.loads(capsys.readouterr().out)["beside"] == answer["beside"]
+    page = (copied.folder / "report.html").read_text()
+    assert "Beside your networks" in page and "mine.py:make" in page
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (["--compare", "there.onnx"], "cannot read there.onnx"),
+        (["--compare", "model.onnx"], "takes networks of PyTorch, not the ONNX file"),
+        (["--mean", "0.5"], "are for --compare"),
+    ],
+    ids=range(3),
+)
+def test_what_cannot_be_compared_leaves_the_report_as_it_was(
+    words: list[str], message: str, copied: Run, monkeypatch: pytest.MonkeyPatch, capsys: Capture
+) -> None:
+    monkeypatch.chdir(copied.folder)
+    assert main(["report", ".", *words]) == 2
+    assert message in capsys.readouterr().err
+    assert not (copied.folder / "beside.json").exists()
+
+
+def test_a_damaged_comparison_is_one_line(copied: Run, capsys: Capture) -> None:
+    (copied.folder / "beside.json").write_text('{"schema": "chronas.beside/1", "networks": [{"name": 3}]}')
+    assert main(["report", str(copied.folder)]) == 2
+    assert "beside.json is damaged" in capsys.readouterr().err

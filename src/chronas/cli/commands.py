@@ -185,10 +185,11 @@ COMMANDS = {
         "With a run folder, it exports the network of the run; --network exports any folder of `chronas train`.",
     ),
     "report": Command(
-        "write the page of a run",
+        "write the page of a run, with your own networks beside the found one",
         "run:report",
         "ReportOptions",
-        "Write report.html of a run folder again, from its content.",
+        "Write report.html of a run folder again, from its content.\n\n"
+        "--compare measures networks of your own beside the found one, on the run's device and test images.",
     ),
     "data show": Command(
         "what a data set holds, and what is left out",

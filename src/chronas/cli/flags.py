@@ -88,6 +88,14 @@ class ReportOptions(Options):
     POSITIONAL: ClassVar[tuple[str, ...]] = ("run",)
 
     run: Path = Field(description="folder of a run")
+    compare: tuple[str, ...] = Field(
+        default=(), description="networks to measure and test beside the found one, as for `chronas measure net`"
+    )
+    input_shape: tuple[int, ...] = Field(default=(), description="with --compare: shape of one example")
+    mean: tuple[float, ...] = Field(
+        default=(), description="with --compare: subtracted from each channel of pixels in 0..1, unless a file says it"
+    )
+    std: tuple[float, ...] = Field(default=(), description="with --compare: divisor of each channel after that")
 
 
 # ---- its steps

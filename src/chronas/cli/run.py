@@ -16,17 +16,19 @@ from chronas.errors import UsageError
 from chronas.predictors import predictor_class
 from chronas.progress import progress_display
 from chronas.records import Estimate
-from chronas.reports import TWO_COLUMNS, Report, two_rows, two_words
+from chronas.reports import BESIDE, BESIDE_COLUMNS, TWO_COLUMNS, Report, beside_rows, two_rows, two_words
 from chronas.runs import (
     FIELDS,
     Run,
     RunConfig,
     RunSettings,
+    compare_with,
     config_again,
     device_of,
     execute,
     limits_alone,
     make_preset,
+    read_network,
     show,
 )
 from chronas.tables import CostTable, table_path
@@ -85,8 +87,14 @@ def resume(call: Call[ResumeOptions]) -> int:
 
 
 def report(call: Call[ReportOptions]) -> int:
-    """Write the page and show its result."""
-    own = Run.open(call.options.run)
+    """Write the page and show its result; with `--compare`, measure networks beside the found one first."""
+    options, own = call.options, Run.open(call.options.run)
+    if not options.compare and (options.input_shape or options.mean or options.std):
+        raise UsageError("--input-shape, --mean and --std are for --compare: name the networks to compare")
+    if options.compare:
+        given = [read_network(source, options.input_shape or None) for source in options.compare]
+        with own.working(), progress_display() as progress:
+            compare_with(own, given, progress, mean=options.mean, std=options.std)
     show_answer(own, show(own), as_json=call.options.json_answer)
     return 0
 
@@ -169,7 +177,8 @@ def show_answer(own: Run, found: Report, *, as_json: bool) -> None:
     costs = [name for network in found.networks[:1] for cost in network.costs for name in cost_columns(cost)]
     path = str(own.folder / "report.html")
     if as_json:
-        beside = {} if found.two is None else {"devices": asdict(found.two)}
+        beside: dict[str, Any] = {} if found.two is None else {"devices": asdict(found.two)}
+        beside |= {"beside": [asdict(each) for each in found.beside]} if found.beside else {}
         verdict = {
             "verdict": found.verdict.text,
             "met": found.verdict.met,
@@ -183,6 +192,9 @@ def show_answer(own: Run, found: Report, *, as_json: bool) -> None:
     columns = ("network", "accuracy %", "balanced %", *costs, "parameters", "MACs")
     if rows:
         write_table(columns, [list(row.values())[:-1] for row in rows])
+        write("")
+    if found.beside:
+        write_table(BESIDE_COLUMNS, beside_rows(found.beside), f"{BESIDE}:")
         write("")
     if found.two is not None:
         write_table(TWO_COLUMNS, two_rows(found.two))

@@ -11,14 +11,27 @@ from chronas.reports.data import Report, SearchSummary, Verdict
 from chronas.reports.draw import cell_title, draw
 from chronas.reports.front import FRONT_COLUMNS, front_rows, front_words
 from chronas.reports.page import write_page
-from chronas.reports.sentences import TWO_COLUMNS, number_text, predictor_words, two_rows, two_words, verdict_on
+from chronas.reports.sentences import (
+    BESIDE,
+    BESIDE_COLUMNS,
+    TWO_COLUMNS,
+    beside_rows,
+    number_text,
+    predictor_words,
+    two_rows,
+    two_words,
+    verdict_on,
+)
 
 __all__ = [
+    "BESIDE",
+    "BESIDE_COLUMNS",
     "FRONT_COLUMNS",
     "TWO_COLUMNS",
     "Report",
     "SearchSummary",
     "Verdict",
+    "beside_rows",
     "cell_title",
     "comparison_figures",
     "draw",

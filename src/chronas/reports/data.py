@@ -9,7 +9,7 @@ from pydantic.dataclasses import dataclass
 
 from chronas.errors import DataError
 from chronas.predictors import PredictorReport
-from chronas.records import STRICT, Front, TrainedNetwork, TrialRecord, TwoDevices
+from chronas.records import STRICT, Front, GivenResult, TrainedNetwork, TrialRecord, TwoDevices
 
 
 @dataclass(frozen=True, config=STRICT)
@@ -71,6 +71,7 @@ class Report:
         versions: package -> version.
         two: comparison with another device, if the run reuses another run.
         front: the Pareto front, if it was asked for and found.
+        beside: the found network and the user's own, measured side by side; empty if none were given.
     """
 
     title: str
@@ -93,6 +94,7 @@ class Report:
     versions: dict[str, str]
     two: TwoDevices | None = None
     front: Front | None = None
+    beside: tuple[GivenResult, ...] = ()
 
     def answer(self) -> TrainedNetwork | None:
         """The found network, or None without one.

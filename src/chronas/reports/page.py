@@ -98,6 +98,7 @@ def _content(report: Report, space: Space | None) -> dict[str, Any]:
         "front": None if report.front is None else front_content(report.front),
         "networks": networks_table(report.networks),
         "costs": costs_table(report),
+        "beside": Table(sentences.BESIDE, sentences.BESIDE_COLUMNS, sentences.beside_rows(report.beside)),
         "compared": [table for search in report.searches if (table := compared_table(search)) is not None],
         "predictor": predictor_content(report),
         "curves": search_curves(report.searches, roles, report.limits),

@@ -6,7 +6,7 @@ import math
 from collections.abc import Mapping, Sequence
 
 from chronas.predictors import CompleteTable, PredictorReport, Scores
-from chronas.records import Estimate, NetworkOnBoth, TrainedNetwork, TwoDevices
+from chronas.records import Estimate, GivenResult, NetworkOnBoth, TrainedNetwork, TwoDevices
 from chronas.reports.data import Verdict
 from chronas.units import cost_word, duration_text, unit_of
 
@@ -327,4 +327,30 @@ def _time_words(two: TwoDevices) -> list[str]:
     return [
         f"The search for {two.devices[0].name}, which also trained, took {duration_text(first)}; the one for "
         f"{two.devices[1].name} took {duration_text(second)}."
+    ]
+
+
+# ---- networks of the user beside the found one
+
+BESIDE = "The found network beside yours, measured in the same rounds"
+BESIDE_COLUMNS = (
+    *("network", "test accuracy", "balanced", "latency", "95 % interval", "median of single runs", "p95"),
+    *("MACs", "parameters"),
+)
+
+
+def beside_rows(networks: Sequence[GivenResult]) -> list[list[str]]:
+    """A row for each network, fastest first."""
+    return [
+        [
+            each.name,
+            f"{each.accuracy_percent:.2f} %",
+            f"{each.balanced_accuracy_percent:.2f} %",
+            f"{number_text(each.latency.value)} ms",
+            interval_text(each.latency),
+            *("not known" if ms is None else f"{number_text(ms)} ms" for ms in (each.latency.median, each.latency.p95)),
+            "not known" if each.macs is None else count_text(each.macs),
+            count_text(each.parameters),
+        ]
+        for each in sorted(networks, key=lambda each: each.latency.value)
     ]

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 from chronas.registry import Registry, lazily
 
 if TYPE_CHECKING:
+    from chronas.runs.beside import compare_with
     from chronas.runs.config import RunConfig, RunParts, search_costs
     from chronas.runs.cost_model import fit, fit_all, measure, predictor_folder
     from chronas.runs.front import read_front, search_front
@@ -58,6 +59,7 @@ __all__ = [
     "as_given",
     "check_onnx",
     "compare_devices",
+    "compare_with",
     "config_again",
     "confusion_of",
     "costs_of",
@@ -97,6 +99,7 @@ __all__ = [
 __getattr__ = lazily(
     __name__,
     {
+        "beside": "compare_with",
         "config": "search_costs RunConfig RunParts",
         "cost_model": "fit fit_all measure predictor_folder",
         "summary": "DEVICES_FILE compare_devices read_devices",

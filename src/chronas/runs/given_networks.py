@@ -21,6 +21,7 @@ from chronas.arguments import path_of
 from chronas.errors import ChronasError, DataError, UsageError, reason
 from chronas.networks import Counts, OnnxCounts, OnnxNetwork, Preprocessing, build, count, load_state, read_onnx
 from chronas.runs.training import read_architecture, read_preprocessing
+from chronas.spaces import Space
 
 DESCRIPTION, EXPORTED, TRAINED = "architecture.json", "model.safetensors", "training/best.safetensors"
 KINDS = "an .onnx file, FILE.py:FUNCTION, or a folder of chronas run, train or export"
@@ -79,13 +80,14 @@ def as_given(
     return found if name is None else replace(found, name=name)
 
 
-def read_network(source: str, input_shape: tuple[int, ...] | None = None) -> GivenNetwork:
+def read_network(source: str, input_shape: tuple[int, ...] | None = None, space: Space | None = None) -> GivenNetwork:
     """Read a network.
 
     Args:
         source: `model.onnx`; `model.py:make`, whose function `make()` returns a module; or a folder of `chronas run`,
             `train` or `export`, or networks/NAME of a run. The Python file is run, no other file is.
         input_shape: shape of one example. A module needs it, and an ONNX file that leaves sizes besides the batch open.
+        space: space of a folder's architecture; None: the one of that name in `SPACES`.
 
     Raises:
         UsageError: it is of another kind, the function fails, or `input_shape` is missing.
@@ -96,7 +98,7 @@ def read_network(source: str, input_shape: tuple[int, ...] | None = None) -> Giv
         return _made(source, path_of(file), function, input_shape)
     path = path_of(source, "the network")
     if path.is_dir():
-        return _of_folder(source, path)
+        return _of_folder(source, path, space)
     if path.suffix.lower() == ".onnx":
         network = read_onnx(path, input_shape)
         return GivenNetwork(source, network, network.input_shape, network.preprocessing())
@@ -147,11 +149,11 @@ def _called(source: str, call: Callable[[], Any]) -> Any:
         raise UsageError(f"{source} ended with {type(error).__name__}: {reason(error)}") from error
 
 
-def _of_folder(source: str, folder: Path) -> GivenNetwork:
+def _of_folder(source: str, folder: Path, space: Space | None) -> GivenNetwork:
     weights = next((folder / name for name in (EXPORTED, TRAINED) if (folder / name).exists()), None)
     if weights is None or not (folder / DESCRIPTION).exists():
         raise DataError(f"{source} has no trained network ({DESCRIPTION} with {EXPORTED} or {TRAINED}): give {KINDS}")
-    architecture, size = read_architecture(folder / DESCRIPTION)
+    architecture, size = read_architecture(folder / DESCRIPTION, space)
     tensors, _ = load_state(weights)
     network = build(architecture, size)
     try:

@@ -15,6 +15,7 @@ from chronas.predictors import PredictorReport
 from chronas.progress import Progress, silent
 from chronas.records import NetworkOnBoth, Role, SearchedDevice, TrainedNetwork, TrialRecord, TwoDevices, amounts_text
 from chronas.reports import Report, SearchSummary, Verdict, verdict_on
+from chronas.runs.beside import read_beside
 from chronas.runs.config import DataFacts, RunConfig
 from chronas.runs.cost_model import read_report
 from chronas.runs.front import FILE as FRONT
@@ -106,6 +107,7 @@ def summarise(run: Run) -> Report:
         versions=facts.versions,
         two=read_devices(run),
         front=read_front(run) if (run.folder / FRONT).exists() else None,
+        beside=read_beside(run),
     )
 
 
