@@ -119,8 +119,8 @@ class NetOptions(Options):
 
     networks: tuple[str, ...] = Field(
         min_length=1,
-        description=".onnx files, FILE.py:FUNCTION (the function makes a torch.nn.Module), or folders of chronas run, "
-        "train or export",
+        description=".onnx and .pt2 files, FILE.py:FUNCTION (the function makes a torch.nn.Module), or folders of "
+        "chronas run, train or export",
     )
     device: tuple[str, ...] = Field(
         default=("onnxruntime-cpu",), min_length=1, description="devices to measure; --device.* is for all of them"

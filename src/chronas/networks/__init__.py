@@ -27,6 +27,7 @@ if TYPE_CHECKING:
         work_by_differences,
         workload,
     )
+    from chronas.networks.exported_program import read_exported
     from chronas.networks.graph import UntraceableError, wiring
     from chronas.networks.layers import ChainNetwork, ChainPlan, LayerPlan, make_block
     from chronas.networks.onnx import onnx_bytes, write_onnx
@@ -77,6 +78,7 @@ __all__ = [
     "model_source",
     "onnx_bytes",
     "plan",
+    "read_exported",
     "read_onnx",
     "save_state",
     "set_drop_path",
@@ -95,6 +97,7 @@ __getattr__ = lazily(
         "cells": "BlockPlan CellPlan DropPath Network NetworkPlan is_even set_drop_path",
         "counts": "Counts Layer SpaceCounts SpaceWork Work Workload count space_counts space_work "
         "work_by_differences workload",
+        "exported_program": "read_exported",
         "graph": "UntraceableError wiring",
         "layers": "ChainNetwork ChainPlan LayerPlan make_block",
         "onnx": "onnx_bytes write_onnx",

@@ -49,6 +49,7 @@ POOLINGS = (nn.AvgPool2d, nn.MaxPool2d, nn.AdaptiveAvgPool2d)
 PRODUCTS = frozenset(
     {"matmul", "bmm", "mm", "addmm", "baddbmm", "einsum", "linear", "scaled_dot_product_attention", "conv1d", "conv3d"}
     | {"conv_transpose1d", "conv_transpose2d", "conv_transpose3d"}
+    | {"conv2d", "convolution", "_convolution"}  # of torch.ops.aten; the functions are `CONVOLUTIONS`
 )
 
 
@@ -379,6 +380,8 @@ def _other(graph: Graph, node: fx.Node, name: str) -> Layer:
 
 
 def _name(node: fx.Node) -> str:
+    if isinstance(node.target, torch._ops.OpOverload):  # such as torch.ops.aten.linear.default
+        return node.target._opname
     return str(node.target) if isinstance(node.target, str) else getattr(node.target, "__name__", "")
 
 

@@ -1,4 +1,4 @@
-"""Networks that users bring: ONNX files, functions that make a module, and folders that chronas wrote.
+"""Networks that users bring: ONNX files, exported programs, functions that make a module, folders of chronas.
 
 given = read_network("model.onnx")
 given = read_network("model.py:make", input_shape=(3, 224, 224))
@@ -19,12 +19,22 @@ from torch import nn
 
 from chronas.arguments import path_of
 from chronas.errors import ChronasError, DataError, UsageError, reason
-from chronas.networks import Counts, OnnxCounts, OnnxNetwork, Preprocessing, build, count, load_state, read_onnx
+from chronas.networks import (
+    Counts,
+    OnnxCounts,
+    OnnxNetwork,
+    Preprocessing,
+    build,
+    count,
+    load_state,
+    read_exported,
+    read_onnx,
+)
 from chronas.runs.training import read_architecture, read_preprocessing
 from chronas.spaces import Space
 
 DESCRIPTION, EXPORTED, TRAINED = "architecture.json", "model.safetensors", "training/best.safetensors"
-KINDS = "an .onnx file, FILE.py:FUNCTION, or a folder of chronas run, train or export"
+KINDS = "an .onnx or .pt2 file, FILE.py:FUNCTION, or a folder of chronas run, train or export"
 WEIGHTS = (".pt", ".pth", ".safetensors", ".ckpt", ".bin", ".h5")
 
 
@@ -84,8 +94,9 @@ def read_network(source: str, input_shape: tuple[int, ...] | None = None, space:
     """Read a network.
 
     Args:
-        source: `model.onnx`; `model.py:make`, whose function `make()` returns a module; or a folder of `chronas run`,
-            `train` or `export`, or networks/NAME of a run. The Python file is run, no other file is.
+        source: `model.onnx`; `model.pt2` of `torch.export.save`; `model.py:make`, whose function `make()` returns a
+            module; or a folder of `chronas run`, `train` or `export`, or networks/NAME of a run. The Python file is
+            run, no other file is.
         input_shape: shape of one example. A module needs it, and an ONNX file that leaves sizes besides the batch open.
         space: space of a folder's architecture; None: the one of that name in `SPACES`.
 
@@ -102,6 +113,11 @@ def read_network(source: str, input_shape: tuple[int, ...] | None = None, space:
     if path.suffix.lower() == ".onnx":
         network = read_onnx(path, input_shape)
         return GivenNetwork(source, network, network.input_shape, network.preprocessing())
+    if path.suffix.lower() == ".pt2":
+        exported, shape = read_exported(path)
+        if input_shape not in (None, shape):
+            raise UsageError(f"{source} takes examples of {shape}, not of {input_shape}: leave the shape out")
+        return GivenNetwork(source, exported, shape)
     if path.suffix == ".py":
         raise UsageError(f"{source} needs the name of a function that makes the network: {source}:make")
     if path.suffix.lower() in WEIGHTS:
