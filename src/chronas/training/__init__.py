@@ -61,5 +61,6 @@ RECIPES = Registry(
         "nasbench201": "chronas.training.recipe:nasbench201",
         "cifar10-cpu": "chronas.training.recipe:cifar10_cpu",
         "digits-small": "chronas.training.recipe:digits_small",
+        "photos": "chronas.training.recipe:photos",
     },
 )
