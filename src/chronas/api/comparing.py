@@ -16,7 +16,7 @@ from chronas.api.objects import shown_progress
 from chronas.arguments import checked
 from chronas.data import Dataset, load_dataset
 from chronas.devices import Device, make_device
-from chronas.errors import ChronasError, DeviceError, UsageError
+from chronas.errors import ChronasError, DeviceError, UsageError, reason
 from chronas.measurement import Plan, time_networks
 from chronas.networks import OnnxNetwork
 from chronas.progress import Displayed, Progress
@@ -200,7 +200,7 @@ def _able(
     for device in devices:
         for each in given:
             try:
-                device.prepare(each.network, each.shape).close()
+                _try(device, each)
             except ChronasError as error:
                 refused[device.name, each.name] = str(error)
                 last = error
@@ -212,6 +212,20 @@ def _able(
         reasons = "; ".join(f"{name} on {device}: {why}" for (device, name), why in refused.items())
         raise DeviceError(f"no network can be measured: {reasons}")
     return able, refused
+
+
+def _try(device: Device, given: GivenNetwork) -> None:
+    """Run a network once; raises a `ChronasError` whatever goes wrong inside of it."""
+    try:
+        runner = device.prepare(given.network, given.shape)
+        try:
+            runner.round(0, 1, 1)
+        finally:
+            runner.close()
+    except ChronasError:
+        raise
+    except Exception as error:  # noqa: BLE001 - a user's network, and the runtimes below, may raise anything
+        raise DeviceError(f"{given.name} does not run ({type(error).__name__}: {reason(error)})") from error
 
 
 def _tested(

@@ -30,6 +30,8 @@ def measure(call: Call[NetOptions]) -> int:
     """Measure, then show the networks side by side."""
     options = call.options
     check_new(options.out)
+    if options.data is None and (options.mean or options.std):
+        raise UsageError("--mean and --std are for the accuracy: give --data as well")
     plan = Plan.model_validate(call.groups["plan"])
     devices = _devices(options.device, call.groups["device"])
     given = {source: as_given(source, options.input_shape or None) for source in options.networks}
@@ -48,7 +50,9 @@ def measure(call: Call[NetOptions]) -> int:
     _show(found, plan)
     if options.data is not None:
         scalings = {scaling_words(each, options.mean, options.std) for each in given.values()}
-        write(f"Accuracy is that of the data's test images; {'; '.join(sorted(scalings))}.")
+        dtype = getattr(call.groups["device"], "dtype", "float32")
+        beside = "" if dtype == "float32" else f" It is that of the network as given, not in {dtype}."
+        write(f"Accuracy is that of the data's test images; {'; '.join(sorted(scalings))}.{beside}")
     if options.out is not None:
         note(f"table: {options.out}")
     return 0

@@ -78,7 +78,7 @@ class Augment(BaseModel):
         count, _, height, width = images.shape
         area, ratio, turn, *place = torch.rand(5, count, generator=generator)
         side = (self.crop_scale + (1 - self.crop_scale) * area).sqrt()
-        most = MOST_STRETCH if self.crop_scale < 1 else 0.0
+        most = (-2 * side.log()).clamp(max=MOST_STRETCH)  # neither side may be longer than the image's
         stretch = torch.exp((2 * ratio - 1) * most).sqrt()
         shares = [(side * stretch).clamp(max=1), (side / stretch).clamp(max=1)]  # of width and height
         angle = torch.deg2rad((2 * turn - 1) * self.rotation)

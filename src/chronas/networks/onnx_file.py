@@ -23,14 +23,15 @@ from chronas.reading import LARGEST, parse_json, read_within, readable
 
 ADVICE = "export it again, or use a copy"
 WEIGHT_AT = {"Conv": 1, "ConvInteger": 1, "QLinearConv": 3, "ConvTranspose": 1}  # operator -> its input with weights
-PRODUCT_AT = {"MatMul": 1, "MatMulInteger": 1, "QLinearMatMul": 3, "Gemm": 1}
+PRODUCT_AT = {"MatMul": 1, "MatMulInteger": 1, "QLinearMatMul": 3, "Gemm": 1, "QGemm": 3}
+STANDARD = ("", "ai.onnx")  # domains whose operators are known; others' may multiply
 UNCOUNTED = frozenset(  # operators that multiply and are not counted here
     {"LSTM", "GRU", "RNN", "Einsum", "If", "Loop", "Scan", "Attention", "MultiHeadAttention", "DeformConv", "STFT"}
 )
 SCALES = {"QuantizeLinear": (1, 2), "DequantizeLinear": (1, 2), "QLinearConv": (1, 2, 4, 5, 6, 7)}
 NUMBERS = frozenset(  # types of weights; others are shapes and indices
     {TensorProto.FLOAT, TensorProto.FLOAT16, TensorProto.BFLOAT16, TensorProto.DOUBLE, TensorProto.INT8}
-    | {TensorProto.UINT8}
+    | {TensorProto.UINT8, TensorProto.INT4, TensorProto.UINT4, TensorProto.INT32}
 )
 
 
@@ -88,8 +89,8 @@ class OnnxNetwork:
         with readable(name, "ONNX file", ADVICE):
             declared = [_input(name, each) for each in proto.graph.input if each.name not in known]
         self.inputs = tuple(_with_shape(name, each, input_shape) for each in declared)
-        if not self.inputs:
-            raise DataError(f"{name} has no input: {ADVICE}")
+        if not self.inputs or not proto.graph.output:
+            raise DataError(f"{name} has no {'output' if self.inputs else 'input'}: {ADVICE}")
 
     def __repr__(self) -> str:
         return f"OnnxNetwork({self.name})"
@@ -101,8 +102,13 @@ class OnnxNetwork:
 
     @property
     def batch(self) -> int | None:
-        """The only batch that the file takes; None if it takes any."""
-        return next((each.shape[0] for each in self.inputs if each.shape and each.shape[0] is not None), None)
+        """The only batch that the file takes: the first size of its first input; None if it takes any."""
+        return self.inputs[0].shape[0] if self.inputs[0].shape else None
+
+    @property
+    def outputs(self) -> int:
+        """Number of its outputs."""
+        return len(self._proto.graph.output)
 
     @property
     def quantised(self) -> bool:
@@ -129,7 +135,11 @@ class OnnxNetwork:
             return None
         with readable(self.name, "ONNX file of chronas", ADVICE):
             values = {key: parse_json(found[key]) for key in ("mean", "std", "class_names")}
-            return Preprocessing(*(tuple(values[key]) for key in ("mean", "std", "class_names")))
+            channels = self.input_shape[0]
+            mean, std = (tuple(map(float, values[key])) for key in ("mean", "std"))
+            if len(mean) != channels or len(std) != channels or min(std) <= 0:
+                raise ValueError(f"mean and std are not for its {channels} channels")
+            return Preprocessing(mean, std, tuple(map(str, values["class_names"])))
 
     def counts(self) -> OnnxCounts:
         """MACs for one example, and parameters; the network is not run.
@@ -157,7 +167,7 @@ class OnnxNetwork:
         }
 
     def _full(self, each: OnnxInput, batch: int) -> tuple[int, ...]:
-        if each.shape and each.shape[0] not in (None, batch):
+        if each is self.inputs[0] and each.shape and each.shape[0] not in (None, batch):
             raise UsageError(
                 f"{self.name} takes a batch of {each.shape[0]} and no other: measure with --device.batch "
                 f"{each.shape[0]}, or export it with a dynamic batch"
@@ -172,7 +182,8 @@ class OnnxNetwork:
             for size, dimension in zip(shapes.get(each.name, ()), each.type.tensor_type.shape.dim, strict=False):
                 dimension.dim_value = size
         for each in proto.graph.output:
-            each.type.tensor_type.ClearField("shape")  # its open sizes follow from the inputs now
+            if each.type.HasField("tensor_type"):
+                each.type.tensor_type.ClearField("shape")  # its open sizes follow from the inputs now
         del proto.graph.value_info[:]
         return proto
 
@@ -239,7 +250,8 @@ def _macs(proto: onnx.ModelProto) -> Iterator[int]:
     """The MACs of each operator that multiplies, for the whole batch; raises `KeyError` where they are unknown."""
     shapes = _shapes(proto)
     for node in proto.graph.node:
-        if node.op_type in UNCOUNTED:
+        known = node.op_type in WEIGHT_AT or node.op_type in PRODUCT_AT or node.domain in STANDARD
+        if node.op_type in UNCOUNTED or not known:
             raise KeyError(node.op_type)
         if node.op_type in WEIGHT_AT:
             weight = shapes[node.input[WEIGHT_AT[node.op_type]]]

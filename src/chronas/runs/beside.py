@@ -49,8 +49,7 @@ def compare_with(
     confusions = []
     for number, each in enumerate(networks):
         progress("test", number, len(networks), each.name)
-        scaling = {} if each.preprocessing is not None else {"mean": mean, "std": std}
-        confusions.append(confusion_of(each, _images(run, each), **scaling))
+        confusions.append(confusion_of(each, _images(run, each), mean=mean, std=std))
     progress("test", len(networks), len(networks), "")
     timed = time_networks([(run.device, each.network, each.shape) for each in networks], run.config.plan, progress)
     results = []

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from chronas.data import Dataset, Normalisation
-from chronas.errors import DataError, UsageError, reason
+from chronas.errors import ChronasError, DataError, UsageError, reason
 from chronas.networks import OnnxNetwork, Preprocessing
 from chronas.records import Confusion
 from chronas.runs.given_networks import GivenNetwork
@@ -31,12 +31,12 @@ def confusion_of(
     Args:
         given: the network; outputs [B, classes].
         data: images of the network's input shape.
-        mean: subtracted from each channel; empty: 0.
-        std: divisor of each channel after that; empty: 1.
+        mean: subtracted from each channel, if the file does not say it; empty: 0.
+        std: divisor of each channel after that, if the file does not say it; empty: 1.
 
     Raises:
-        UsageError: the network takes other images or gives other classes than the data's, or `mean` and `std` are given
-            twice or have other lengths than the channels.
+        UsageError: the network takes other images or gives other classes than the data's, or `mean` and `std` have
+            other lengths than the channels.
         DataError: the network gives numbers that are not finite.
     """
     if given.input_shape != data.shape:
@@ -48,7 +48,13 @@ def confusion_of(
     if outputs != (data.classes,):
         got = " x ".join(map(str, outputs))
         raise UsageError(f"{given.name} gives {got} numbers for an image, but the data has {data.classes} classes")
-    matrix = confusion_matrix(module, data.test, _normalisation(given, data, mean, std), data.classes, batch=BATCH)
+    scaling = _normalisation(given, data, mean, std)
+    try:
+        matrix = confusion_matrix(module, data.test, scaling, data.classes, batch=BATCH)
+    except ChronasError:
+        raise
+    except Exception as error:  # noqa: BLE001 - a user's network may raise anything
+        raise UsageError(f"{given.name} does not take a batch of images: {reason(error)}") from error
     return Confusion(data.class_names, matrix[:, order].tolist())
 
 
@@ -65,10 +71,8 @@ def _words(shape: Sequence[int]) -> str:
 
 def _normalisation(given: GivenNetwork, data: Dataset, mean: Sequence[float], std: Sequence[float]) -> Normalisation:
     known, channels = given.preprocessing, data.shape[0]
-    if known is not None and (mean or std):
-        raise UsageError(f"{given.name} says how its pixels are scaled: give no mean and std")
     if known is not None:
-        return Normalisation(tuple(known.mean), tuple(known.std))
+        mean, std = known.mean, known.std
     for name, values in (("mean", mean), ("std", std)):
         if values and len(values) != channels:
             raise UsageError(f"{name} needs a number for each of {channels} channels, got {len(values)}")
@@ -97,7 +101,9 @@ def _outputs(name: str, module: nn.Module, shape: tuple[int, ...]) -> tuple[int,
     try:
         with torch.inference_mode():
             output = module(torch.zeros(1, *shape))
-    except (RuntimeError, ValueError, IndexError, TypeError) as error:
+    except ChronasError:
+        raise
+    except Exception as error:  # noqa: BLE001 - a user's network may raise anything
         raise UsageError(f"{name} does not take an input of shape {shape}: {reason(error)}") from error
     finally:
         module.train(training)
@@ -112,8 +118,10 @@ class _Sessions(nn.Module):
     def __init__(self, network: OnnxNetwork) -> None:
         super().__init__()
         (first, *others) = network.inputs
-        if others or first.dtype != np.float32:
-            raise UsageError(f"{network.name} should have one input of float32 numbers to be tested on images")
+        if others or first.dtype != np.float32 or network.outputs != 1:
+            raise UsageError(
+                f"{network.name} should have one input of float32 numbers and one output to be tested on images"
+            )
         self._network, self._name = network, first.name
         self._batch = network.batch or BATCH
         try:
@@ -127,6 +135,11 @@ class _Sessions(nn.Module):
             part = images[at : at + self._batch]
             filled = torch.zeros(self._batch, *part.shape[1:])
             filled[: len(part)] = part
-            outputs = self._session.run(None, {self._name: filled.numpy()})
-            found.append(torch.from_numpy(np.array(outputs[0], dtype=np.float32))[: len(part)])
+            output = np.array(self._session.run(None, {self._name: filled.numpy()})[0], dtype=np.float32)
+            if len(output) != self._batch:
+                raise UsageError(
+                    f"{self._network.name} gives {len(output)} outputs for {self._batch} images, though its batch is "
+                    "open: export it again, with all its reshapes by the batch"
+                )
+            found.append(torch.from_numpy(output)[: len(part)])
         return torch.cat(found)

@@ -10,15 +10,18 @@ from __future__ import annotations
 
 import importlib.util
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+import torch
 from torch import nn
 
 from chronas.arguments import path_of
 from chronas.errors import ChronasError, DataError, UsageError, reason
+from chronas.files import fingerprint
 from chronas.networks import (
     Counts,
     OnnxCounts,
@@ -79,7 +82,7 @@ def as_given(
         name: name to show; None: the file, or the module's class.
     """
     if isinstance(network, GivenNetwork):
-        return network
+        return network if name is None else replace(network, name=name)
     if isinstance(network, OnnxNetwork):
         return GivenNetwork(name or network.name, network, network.input_shape, network.preprocessing())
     if isinstance(network, nn.Module):
@@ -132,22 +135,21 @@ def _made(source: str, path: Path, function: str, input_shape: tuple[int, ...] |
         raise UsageError(f"{source} needs the shape of one example, such as --input-shape 3 224 224")
     if not path.is_file():
         raise DataError(f"there is no file {path}: name the one whose function makes the network")
-    network = _called(source, _function(path, function))
+    with torch.random.fork_rng(devices=[]), _own_modules(path.parent.resolve()):
+        torch.manual_seed(0)  # the same random weights each time
+        network = _called(source, _function(path, function))
     if not isinstance(network, nn.Module):
         raise UsageError(f"{source} should return a torch.nn.Module, got {type(network).__name__}")
     return GivenNetwork(source, network, input_shape)
 
 
 def _function(path: Path, name: str) -> Callable[[], Any]:
-    """A function of a user's Python file, which may import what is beside it."""
-    spec = importlib.util.spec_from_file_location(f"_given_{path.stem}", path)
+    """A function of a user's Python file."""
+    spec = importlib.util.spec_from_file_location(f"_given_{fingerprint(str(path.resolve()))}", path)
     assert spec is not None and spec.loader is not None  # because the file ends in .py
     module = importlib.util.module_from_spec(spec)
-    sys.path.insert(0, str(path.parent.resolve()))
-    try:
-        _called(str(path), lambda: spec.loader.exec_module(module))  # type: ignore[union-attr]
-    finally:
-        sys.path.remove(str(path.parent.resolve()))
+    sys.modules[spec.name] = module  # dataclasses look their module up
+    _called(str(path), lambda: spec.loader.exec_module(module))  # type: ignore[union-attr]
     found = getattr(module, name, None)
     if not callable(found):
         able = ", ".join(key for key, each in vars(module).items() if callable(each) and key[0] != "_")
@@ -156,12 +158,27 @@ def _function(path: Path, name: str) -> Callable[[], Any]:
     return made
 
 
+@contextmanager
+def _own_modules(folder: Path) -> Iterator[None]:
+    """Let a file import what is beside it, and forget that: another folder may have its own `layers.py`."""
+    before = set(sys.modules)
+    sys.path.insert(0, str(folder))
+    try:
+        yield
+    finally:
+        sys.path.remove(str(folder))
+        for name in set(sys.modules) - before:
+            file = getattr(sys.modules[name], "__file__", None)
+            if file is not None and Path(file).resolve().is_relative_to(folder) and not name.startswith("_given_"):
+                del sys.modules[name]
+
+
 def _called(source: str, call: Callable[[], Any]) -> Any:
     try:
         return call()
     except ChronasError:
         raise
-    except Exception as error:  # noqa: BLE001 - the user's code may raise anything
+    except (Exception, SystemExit) as error:  # noqa: BLE001 - the user's code may raise anything
         raise UsageError(f"{source} ended with {type(error).__name__}: {reason(error)}") from error
 
 

@@ -353,6 +353,10 @@ def _outputs(
         with torch.inference_mode():
             for pixels, labels in islice(every_batch(images, batch, normalisation), group.rank, None, group.size):
                 logits = network(pixels.to(device, memory_format=torch.channels_last))
+                if len(logits) != len(labels):
+                    raise UsageError(
+                        f"the network gives {len(logits)} outputs for {len(labels)} images: give one for each"
+                    )
                 if not logits.isfinite().all():
                     raise DataError(
                         "the network gives NaN or infinite logits: train it again with a lower learning rate"
