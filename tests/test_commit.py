@@ -97,7 +97,7 @@ def test_a_folder_that_something_else_made_meanwhile_is_not_overwritten(tmp_path
 
 @pytest.mark.parametrize("names", [{"/etc/passwd": "x"}, {"a": "../x"}, {"a": "b"}, 3])
 def test_a_list_of_files_that_was_changed_is_refused(names: object, tmp_path: Path) -> None:
-    (tmp_path / ".a.commit").write_text(json.dumps({"schema": "chronas.commit/1", "files": names}))
+    (tmp_path / ".a.commit").write_text(json.dumps({"schema": "chronas.commit/2", "files": names}))
     with pytest.raises(DataError, match="list of files to write"):
         finish_commit(tmp_path / "a")
 

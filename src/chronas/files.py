@@ -23,7 +23,7 @@ from chronas.arguments import path_of
 from chronas.errors import DataError
 from chronas.reading import LARGEST, parse_json, read_within, readable
 
-COMMIT_SCHEMA = "chronas.commit/1"
+COMMIT_SCHEMA = "chronas.commit/2"
 COPY = "use a copy, or move it away and run the same again"
 Content = TypeVar("Content")
 
@@ -226,7 +226,8 @@ class Commit:
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> None:
         if error is None:
-            names = {str(path): temporary.name for path, temporary in self._staged.items()}
+            folder = self._list.parent.resolve()  # paths from there hold after a move, and in any working directory
+            names = {os.path.relpath(path.resolve(), folder): each.name for path, each in self._staged.items()}
             write_json(self._list, COMMIT_SCHEMA, {"files": names})
             _rename(self._list, names)
         for temporary in self._staged.values():
@@ -242,11 +243,15 @@ def finish_commit(first: Path) -> bool:
     path = _list_of(first)
     if not path.exists():
         return False
-    names = read_json(path, COMMIT_SCHEMA)["files"]
+    content = read_json(path, COMMIT_SCHEMA)
     with readable(path, "list of files to write", "remove it"):
+        names = content["files"]
         for file, name in names.items():
-            if Path(name).name != name or TEMPORARY.fullmatch(name) is None or Path(file).is_dir():
+            place = path.parent / file
+            if Path(name).name != name or TEMPORARY.fullmatch(name) is None or place.is_dir():
                 raise ValueError(f"it names {name}")
+            if not place.exists() and not place.with_name(name).exists():
+                raise ValueError(f"{place} is neither written nor staged")
     _rename(path, names)
     return True
 
@@ -258,9 +263,10 @@ def _list_of(first: Path) -> Path:
 def _rename(path: Path, names: Mapping[str, str]) -> None:
     try:
         for file, name in names.items():
-            temporary = Path(file).with_name(name)
+            place = path.parent / file
+            temporary = place.with_name(name)
             if temporary.exists():  # it may be renamed already
-                temporary.replace(file)
+                temporary.replace(place)
         path.unlink()
     except OSError as error:
         raise DataError(f"cannot write {error.filename}: {error.strerror}; run the same again") from error

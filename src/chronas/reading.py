@@ -35,6 +35,7 @@ LARGEST = {  # bytes of a file
 }
 ENCODINGS = {codecs.BOM_UTF8: "utf-8-sig", codecs.BOM_UTF16_LE: "utf-16", codecs.BOM_UTF16_BE: "utf-16"}
 SEPARATORS = ",;\t"
+MOST_CELLS = 5_000_000  # of a CSV file: about a gigabyte as texts
 DEEPEST = 64  # lists and objects inside each other
 OURS_TO_RAISE = (KeyboardInterrupt, SystemExit, GeneratorExit)
 
@@ -133,6 +134,9 @@ def read_csv(path: Path) -> dict[str, list[str]]:
     text = _text(path, read_within(path, LARGEST["csv"]))
     first = text.partition("\n")[0]
     separator = max(SEPARATORS, key=first.count)
+    cells = text.count(separator) + text.count("\n")
+    if cells > MOST_CELLS:
+        raise DataError(f"{path} has over {MOST_CELLS:,} cells: divide it, or write it as Parquet")
     with readable(path, "CSV file", "write it again or use a copy"):
         rows = [row for row in csv.reader(io.StringIO(text), delimiter=separator, strict=True) if row]
     names = [name.strip() for name in rows[0]] if rows else []

@@ -50,7 +50,7 @@ def test_json_has_every_number_and_the_batch(finished: Run, capsys: Capture) -> 
         (["model.onnx", "--device", "eager-cpu", "fpga", "--device.threads", "2"], "fpga has no setting threads"),
         (["model.onnx", "--device", "eager"], "did you mean"),
         (["model.onnx", "--input-shape", "1", "9", "9"], "takes examples of 1 x 8 x 8, not of 1 x 9 x 9"),
-        (["model.onnx", "--data", "digits", "--mean", "0.5"], "says how its pixels are scaled: give no mean and std"),
+        (["model.onnx", "--mean", "0.5"], "--mean and --std are for the accuracy: give --data as well"),
         ([], "NETWORKS is needed"),
     ],
     ids=range(8),

@@ -308,3 +308,11 @@ def test_a_journal_from_before_the_division_by_drift_is_read_as_it_was_and_gone_
     assert len(read_journal(path).latencies()) == 3
     run_campaign(DEVICE, SIZE, architectures, state.header.plan, path, costs=["energy_mj"])
     assert len(read_journal(path).readings["energy_mj"].estimates()) == len(read_journal(path).latencies()) == 3
+
+
+@pytest.mark.parametrize("schema", ["1", "2", "3"])
+def test_a_changed_schema_does_not_turn_the_seals_off(schema: str, copy: Path) -> None:
+    with sqlite3.connect(copy) as connection:
+        connection.execute(f"UPDATE header SET value = 'chronas.journal/{schema}' WHERE key = 'schema'")
+    with pytest.raises(DataError, match="is not that of its tables|should have schema"):
+        read_journal(copy)

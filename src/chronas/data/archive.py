@@ -131,6 +131,8 @@ def _labels(array: NDArray[Any], name: str, path: Path) -> Tensor:
         raise DataError(
             f"{name} in {path} must be integers [N] or one-hot [N, K], got {array.dtype} {list(array.shape)}"
         )
+    if flat.dtype.kind == "u" and len(flat) and int(flat.max()) >= 2**63:
+        raise DataError(f"{name} in {path} has the label {int(flat.max())}, which is no class")
     return torch.from_numpy(flat.astype(np.int64))
 
 

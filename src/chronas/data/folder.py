@@ -100,6 +100,10 @@ def list_folder(folder: Path) -> Listing:
     listing = Listing()
     tops = sorted({path.parts[0] for path in found.folders})
     parts = {name: part for name in tops if (part := split_of(name)) is not None}
+    for part in set(parts.values()):
+        both = sorted(name for name, each in parts.items() if each == part)
+        if len(both) > 1:
+            raise DataError(f"{folder} has {' and '.join(both)}, which both are its {part} split: keep or rename one")
     parted = any(part == "train" and _is_split(found, name) for name, part in parts.items())
     if PurePosixPath(METADATA) in found.metadata:
         _by_metadata(found, PurePosixPath(), None, listing)
@@ -208,11 +212,16 @@ def _by_metadata(found: _Found, inside: PurePosixPath, part: str | None, listing
     columns = read_csv(path)
     files, labels = _column(path, columns, FILE_COLUMNS), _column(path, columns, LABEL_COLUMNS)
     splits = columns.get("split", [""] * len(files))
+    given: dict[PurePosixPath, str] = {}
     for file, label, split in zip(files, labels, splits, strict=True):
         place = inside / PurePosixPath(file.replace("\\", "/"))
         if place not in found.images:
             raise DataError(f"{path} names {excerpt(file)}, which is no image in its folder: correct or remove the row")
         checked_name(label, "class")
+        if split and split_of(split) is None:
+            raise DataError(f"{path} has the split {excerpt(split)}, which is none of {', '.join(SPLITS)}: rename it")
+        if given.setdefault(place, label) != label:
+            raise DataError(f"{path} gives {excerpt(file)} the classes {given[place]} and {label}: keep one")
         first = place.parts[0] if len(place.parts) > 1 else ""
         mine = part or split_of(split) or split_of(first) or "train"
         listing.parts.setdefault(mine, []).append((found.images[place], label))

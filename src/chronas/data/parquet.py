@@ -96,6 +96,11 @@ def read_parquet(folder: Path, progress: Progress = silent, *, side: int | None 
 def _classes(file: Path, label: str, labels: dict[str, list[Any]]) -> tuple[tuple[str, ...], dict[str, torch.Tensor]]:
     """The classes, and the number of each image's class by part."""
     parts = ["train", *(part for part in labels if part != "train")]
+    kinds = {str if isinstance(each, str) else int for part in parts for each in labels[part]}
+    if len(kinds) > 1:
+        raise DataError(f"{file} and the files beside it have both texts and numbers as {label}: write one kind")
+    if kinds == {int} and any(each is None or not -(2**63) <= each < 2**63 for part in parts for each in labels[part]):
+        raise DataError(f"{file}: {label} has numbers that are no classes, such as those above 2^63")
     if isinstance(labels["train"][0], str):
         names = tuple(sorted({checked_name(text, "class") for text in labels["train"]}))
         strange = next((text for part in parts for text in labels[part] if text not in set(names)), None)
@@ -162,4 +167,6 @@ def _class_names(file: Path, label: str) -> tuple[str, ...] | None:
         return None
     if not isinstance(names, list):
         return None
+    if len(set(map(str, names))) < len(names):
+        raise DataError(f"{file} names a class twice in its metadata: give each class its own name")
     return tuple(checked_name(name, "class") for name in names)

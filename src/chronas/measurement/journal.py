@@ -195,6 +195,9 @@ def _read(path: Path) -> tuple[CampaignState, str]:
         if schema is None or schema[0] not in SCHEMAS:
             got = None if schema is None else schema[0]
             raise DataError(f"{path} should have schema {SCHEMA!r} but has {got!r}: use another journal")
+        sealed = any(column[1] == "seal" for column in connection.execute("PRAGMA table_info(header)"))
+        if sealed != (schema[0] == SCHEMA):
+            raise _damaged(path, f"its schema {schema[0]} is not that of its tables")
         try:
             return _contents(connection, schema[0], others="reading" in names), schema[0]
         except (sqlite3.Error, DataError):

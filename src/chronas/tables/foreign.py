@@ -25,7 +25,7 @@ from chronas.names import file_name
 from chronas.reading import LARGEST, read_within
 from chronas.spaces import Architecture, NetworkSize, Space
 from chronas.tables.provenance import Provenance
-from chronas.tables.spreadsheet import is_accuracy, read_frame
+from chronas.tables.spreadsheet import NUMBER, is_accuracy, read_frame
 from chronas.tables.table import CostTable
 from chronas.units import LATENCY, unit_of
 
@@ -35,7 +35,10 @@ UNITS = {"ms": (LATENCY, 1.0), "us": (LATENCY, 1e-3), "mj": ("energy_mj", 1.0), 
 LONG_UNITS = {"latency_s": (LATENCY, 1e3), "energy_j": ("energy_mj", 1e3)}  # _s or _J alone may be of anything
 MEGAJOULES = "MJ"  # is not mJ
 KINDS = {LATENCY: "latency", "energy_mj": "energy", "peak_memory_mib": "peak_memory"}
-STATISTIC = re.compile(r"(.*_)?(std|stdev|stddev|sd|sem|stderr|var|ci|low|high|lower|upper)", re.IGNORECASE)
+STATISTIC = re.compile(
+    r"(.*_)?(std|stdev|stddev|sd|sem|stderr|var|ci|low|high|lower|upper|p\d\d?|min|max|median)", re.IGNORECASE
+)
+DERIVED = ("latency_low_ms", "latency_high_ms", "latency_median_ms", "latency_p95_ms", "latency_rounds_ms")
 SAME = 1e-9  # relative; closer costs of one architecture count as one value written twice
 
 
@@ -67,8 +70,12 @@ class ForeignColumn:
         if not name or not device:
             raise UsageError(f"expected COLUMN=DEVICE.COST like co2=raspi4.carbon_g, got {excerpt(text)}")
         unit_of(cost)
+        if cost in DERIVED:
+            raise UsageError(f"{cost} follows from {LATENCY} and cannot be imported: leave {excerpt(name)} out")
+        own = cls.of_name(name, "device") if "/" not in name else cls.of_name(name.replace("/", "_"), "device")
+        factor = own.factor if own is not None and own.cost == cost else 1.0
         try:
-            return cls(name, file_name(device, "device"), cost)
+            return cls(name, file_name(device, "device"), cost, factor)
         except DataError as error:
             raise UsageError(f"--columns {excerpt(text)}: {error}") from error
 
@@ -165,6 +172,8 @@ def read_foreign(path: Path, space: Space, columns: Sequence[ForeignColumn] = ()
     frame = read_frame(path)
     names = [name for name, kind in frame.schema.items() if kind.is_numeric() and name not in INDICES]
     found = columns or [column for name in names if (column := ForeignColumn.of_name(name, path.stem)) is not None]
+    if not columns:
+        _refuse_words(path, frame, lambda name: ForeignColumn.of_name(name, path.stem) is not None)
     _check_columns(path, frame, found)
     architectures = _architectures(path, frame, space)
     known = frame.with_columns(architecture=architectures).select("architecture", *(c.name for c in found))
@@ -173,6 +182,18 @@ def read_foreign(path: Path, space: Space, columns: Sequence[ForeignColumn] = ()
         known = known.with_columns(index=pl.Series([space.index(space.parse(text)) for text in known["architecture"]]))
     source = f"{path.name}, sha256 {hashlib.sha256(content).hexdigest()[:16]}"
     return ForeignTable(known, tuple(found), [name for name in names if name not in {c.name for c in found}], source)
+
+
+def _refuse_words(path: Path, frame: pl.DataFrame, wanted: Callable[[str], bool]) -> None:
+    """Refuse a wanted column that is no numbers because of some cells; it would be missing without a word."""
+    for name, kind in frame.schema.items():
+        if kind == pl.String() and name not in (*TEXTS, *INDICES) and wanted(name):
+            cells = [(row, cell) for row, cell in enumerate(frame[name].to_list(), 1) if cell is not None]
+            odd = next(((row, cell) for row, cell in cells if not NUMBER.fullmatch(cell)), None)
+            if odd is not None:
+                raise DataError(
+                    f"{path}: {name} should be numbers, got {excerpt(odd[1])} in row {odd[0]}: empty the cell"
+                )
 
 
 def _check_columns(path: Path, frame: pl.DataFrame, columns: Sequence[ForeignColumn]) -> None:
@@ -232,7 +253,8 @@ def _once(path: Path, frame: pl.DataFrame) -> pl.DataFrame:
     for (text,), rows in numbered.filter(pl.col("architecture").is_duplicated()).group_by("architecture"):
         for name in names:
             values: Mapping[str, float] = {"low": rows[name].min(), "high": rows[name].max()}  # type: ignore[dict-item]
-            if rows[name].null_count() or values["high"] - values["low"] > SAME * abs(values["high"]):
+            gaps = rows[name].null_count() or (rows[name].dtype.is_float() and rows[name].is_nan().any())
+            if gaps or values["high"] - values["low"] > SAME * abs(values["high"]):
                 which = " and ".join(map(str, rows["row"].sort().head(2)))
                 got = " and ".join(map(str, rows.sort("row")[name].head(2)))
                 raise DataError(f"{path}: rows {which} are one architecture ({text}) but {name} is {got}: keep one")
@@ -268,9 +290,14 @@ def read_accuracies(path: Path, space: Space) -> pl.DataFrame:
     path = path_of(path)
     frame = read_frame(path)
     names = [name for name, kind in frame.schema.items() if kind.is_numeric() and name not in (*TEXTS, *INDICES)]
+    _refuse_words(path, frame, is_accuracy)
     if not names:
         raise DataError(f"{path} should have numbers beside architectures, got {', '.join(frame.columns)}")
     numbers = frame.select(pl.col(names).cast(pl.Float64).fill_nan(None))
+    for name in names:
+        infinite = numbers[name].drop_nulls().is_infinite()
+        if infinite.any():
+            raise DataError(f"{path}: {name} should be finite, got {numbers[name].drop_nulls().filter(infinite)[0]}")
     for name in filter(is_accuracy, names):
         wrong = numbers.filter(~pl.col(name).is_between(0, 100))
         if len(wrong):

@@ -15,6 +15,7 @@ from typing import Any
 from chronas.errors import DataError
 
 DEEPEST = 64
+MOST_STEPS = 5_000_000  # values that are pushed or stored; each takes some hundred bytes
 MOST_VALUES = 20_000_000  # of all things together, where a thing that is used twice counts twice
 VALUE_BYTES = 8  # bytes of a text or of a number that count as one value
 PLAIN = {"EMPTY_LIST", "EMPTY_TUPLE", "EMPTY_DICT", "EMPTY_SET", "NONE", "NEWTRUE", "NEWFALSE"}  # have no argument
@@ -45,6 +46,7 @@ class _Machine:
     def __init__(self) -> None:
         self.stack: list[_Thing | None] = []  # None is a mark
         self.memo: dict[int, _Thing] = {}
+        self.steps = 0  # values that were pushed or stored, also those that were dropped again
         self.built = 0  # values that REDUCE and BUILD copied
 
     def push(self, name: str, argument: object) -> None:
@@ -53,8 +55,15 @@ class _Machine:
         if argument is None and name not in PLAIN:
             raise DataError(f"has the instruction {name}, which no data needs: it is not read")
         self.stack.append(_Thing(values=1 + size // VALUE_BYTES))
+        self.count()
+
+    def count(self) -> None:
+        self.steps += 1
+        if self.steps > MOST_STEPS:
+            raise DataError(f"has over {MOST_STEPS:,} values: it is not read")
 
     def put(self, number: int) -> None:
+        self.count()
         if not 0 <= number <= 2 * len(self.memo) + 1000:
             raise DataError(f"stores a value as number {number}, after {len(self.memo)} others: it is not read")
         self.memo[number] = self.top()

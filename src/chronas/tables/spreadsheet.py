@@ -8,7 +8,8 @@ from pathlib import Path
 import polars as pl
 
 from chronas.arguments import path_of
-from chronas.errors import DataError
+from chronas.errors import DataError, excerpt
+from chronas.names import checked_name
 from chronas.reading import read_csv
 from chronas.tables.parquet import read_parquet
 
@@ -40,6 +41,10 @@ def read_frame(path: Path) -> pl.DataFrame:
         frame = pl.DataFrame([_series(path, name, cells) for name, cells in columns.items()])
     else:
         frame, _ = read_parquet(path)
+    for name in frame.columns:
+        checked_name(name, "column")
+        if "*" in name or name.startswith("^"):
+            raise DataError(f"{path} has the column {excerpt(name)}: names with * or ^ stand for others, rename it")
     if frame.is_empty():
         raise DataError(f"{path} should have a row for each architecture, got none")
     return frame
@@ -60,6 +65,10 @@ def _series(path: Path, name: str, cells: list[str]) -> pl.Series:
     return pl.Series(name, [cell or None for cell in cells], dtype=pl.String)
 
 
+SPREAD = {"std", "stdev", "stddev", "sd", "sem", "stderr", "var", "variance", "ci"}  # of repeated numbers
+WRONG = {"error", "err", "loss"}
+
+
 def words_of(name: str) -> list[str]:
     """The words of a column's name in lower case: `Val_Acc (%)` has val and acc, `valAcc` too."""
     return [word.lower() for word in re.findall(r"[A-Z]?[a-z0-9]+|[A-Z0-9]+", name)]
@@ -67,12 +76,17 @@ def words_of(name: str) -> list[str]:
 
 def is_accuracy(name: str) -> bool:
     """Whether a column's name says that it is an accuracy."""
-    return not ACCURACIES.isdisjoint(words_of(name))
+    words = set(words_of(name))
+    return not words.isdisjoint(ACCURACIES) and words.isdisjoint(SPREAD | WRONG)
 
 
 def more_is_better(name: str) -> bool | None:
     """Whether more of a column is better, by its name: True for accuracies, None if the name does not say."""
     words = set(words_of(name))
-    if not words.isdisjoint({"error", "err", "loss"}):
+    if not words.isdisjoint(SPREAD):
+        return None
+    if not words.isdisjoint(WRONG):
         return False
-    return True if not words.isdisjoint(MORE) else False if not words.isdisjoint(LESS) else None
+    if not words.isdisjoint(MORE):
+        return True
+    return None if words.isdisjoint(LESS) or "per" in words or "/" in name else False  # images per second
