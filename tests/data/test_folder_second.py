@@ -57,3 +57,20 @@ def test_shards_with_labels_of_two_kinds_are_refused(labels: list[object], tmp_p
         pl.DataFrame({"image": images, "label": kind}).write_parquet(tmp_path / "hub" / f"{name}.parquet")
     with pytest.raises(DataError, match="have both texts and numbers as label"):
         load_dataset(str(tmp_path / "hub"))
+
+
+def test_a_turned_png_is_read_upright_and_dark_16_bits_are_refused(tmp_path: Path) -> None:
+    exif = Image.Exif()
+    exif[0x0112] = 6
+    for number in range(20):
+        pixels = np.random.default_rng(number).integers(0, 255, (8, 12, 3), dtype=np.uint8)
+        path = tmp_path / "turned" / "ab"[number % 2] / f"{number}.png"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        Image.fromarray(pixels).save(path, exif=exif)
+    assert load_dataset(str(tmp_path / "turned")).shape == (3, 12, 8)
+    for number in range(4):
+        path = tmp_path / "dark" / "ab"[number % 2] / f"{number}.png"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        Image.fromarray((np.arange(64).reshape(8, 8) + number).astype(np.uint16)).save(path)
+    with pytest.raises(DataError, match="no level above 255, so it would be black"):
+        load_dataset(str(tmp_path / "dark"))

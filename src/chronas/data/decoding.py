@@ -149,7 +149,10 @@ def _header(name: str, source: bytes | Path) -> _Header:
     try:
         with Image.open(io.BytesIO(source) if isinstance(source, bytes) else source, formats=FORMATS) as image:
             width, height = image.size
-            turned = image.format in ("JPEG", "MPO", "TIFF", "WEBP") and image.getexif().get(ORIENTATION, 1) in SIDEWAYS
+            has_exif = image.format in ("JPEG", "MPO", "TIFF", "WEBP") or (
+                image.format == "PNG" and "exif" in image.info
+            )
+            turned = has_exif and image.getexif().get(ORIENTATION, 1) in SIDEWAYS
             mode = image.mode
     except UNREADABLE as error:
         raise DataError(f"image {name} cannot be read ({_why(error)}): replace or remove it") from error
@@ -214,4 +217,6 @@ def _eight_bits(name: str, image: Image.Image) -> Image.Image:
     levels = np.asarray(image).astype(np.int64)
     if levels.min() < 0 or levels.max() > 65_535:
         raise DataError(f"image {name} has levels outside 0..65535: convert it to 8-bit grey first")
+    if 0 < levels.max() < 256:
+        raise DataError(f"image {name} has 16 bits, but no level above 255, so it would be black: save it with 8 bits")
     return Image.fromarray((levels >> 8).astype(np.uint8))
