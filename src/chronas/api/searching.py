@@ -161,16 +161,9 @@ def search(
         built = size or built.for_data(dataset.shape, dataset.classes)
     kept = Path(tempfile.mkdtemp(prefix="chronas-") if folder is None else folder)
     task = Task(
-        space=searched,
-        size=built,
-        folder=kept,
-        images=images,
-        costs=priced,
-        objective=objective,
-        seed=seed,
-        evaluate=EVALUATORS[evaluate] if isinstance(evaluate, str) else evaluate,
-        keep_scores=keep_scores,
-    )
+        searched, built, kept, images, priced, objective, seed,
+        evaluate=EVALUATORS[evaluate] if isinstance(evaluate, str) else evaluate, keep_scores=keep_scores,
+    )  # fmt: skip
     if folder is None:  # it lasts as long as the task, which the answer holds
         weakref.finalize(task, shutil.rmtree, kept, ignore_errors=True)
     with shown_progress(progress) as shown:

@@ -35,7 +35,6 @@ class RunOptions(RunSettings, Options):
         *("preset", "out", "data", "device", "space", "limit_ms", "limit_energy_mj", "front", "searcher"),
         *("predictor", "networks", "baseline", "seed", "json_answer"),
     )
-
     PRESET: ClassVar[bool] = True
 
     preset: str = Field(default="digits-cpu", description="settings to begin with (default: digits-cpu)")
@@ -82,20 +81,23 @@ class ResumeOptions(Options):
     run: Path = Field(description="folder of a run that was stopped")
 
 
-class ReportOptions(Options):
+class GivenOptions(Options):
+    """Flags of commands that take networks of the user."""
+
+    input_shape: tuple[int, ...] = Field(default=(), description="of one example, such as 3 224 224, where it is open")
+    mean: tuple[float, ...] = Field(
+        default=(), description="of each channel, for pixels in 0..1, unless a file says it"
+    )
+    std: tuple[float, ...] = Field(default=(), description="of each channel, likewise")
+
+
+class ReportOptions(GivenOptions):
     """Flags of `chronas report`."""
 
     POSITIONAL: ClassVar[tuple[str, ...]] = ("run",)
 
     run: Path = Field(description="folder of a run")
-    compare: tuple[str, ...] = Field(
-        default=(), description="networks to measure and test beside the found one, as for `chronas measure net`"
-    )
-    input_shape: tuple[int, ...] = Field(default=(), description="with --compare: shape of one example")
-    mean: tuple[float, ...] = Field(
-        default=(), description="with --compare: subtracted from each channel of pixels in 0..1, unless a file says it"
-    )
-    std: tuple[float, ...] = Field(default=(), description="with --compare: divisor of each channel after that")
+    compare: tuple[str, ...] = Field(default=(), description="networks to measure beside it, as for `measure net`")
 
 
 # ---- its steps
@@ -112,27 +114,16 @@ class MeasureOptions(StepOptions):
     out: Path = Field(default=Path("costs.parquet"), description=JOURNAL)
 
 
-class NetOptions(Options):
+class NetOptions(GivenOptions):
     """Flags of `chronas measure net`."""
 
     POSITIONAL: ClassVar[tuple[str, ...]] = ("networks",)
 
     networks: tuple[str, ...] = Field(
-        min_length=1,
-        description=".onnx and .pt2 files, FILE.py:FUNCTION (the function makes a torch.nn.Module), or folders of "
-        "chronas run, train or export",
+        min_length=1, description=".onnx, .pt2, FILE.py:FUNCTION (makes a module), or folders of run, train or export"
     )
-    device: tuple[str, ...] = Field(
-        default=("onnxruntime-cpu",), min_length=1, description="devices to measure; --device.* is for all of them"
-    )
-    input_shape: tuple[int, ...] = Field(
-        default=(), description="shape of one example, such as 3 224 224; for modules, and open sizes of ONNX files"
-    )
+    device: tuple[str, ...] = Field(default=("onnxruntime-cpu",), min_length=1, description="devices to measure")
     data: str | None = Field(default=None, description="a data set; the accuracy on its test images is shown too")
-    mean: tuple[float, ...] = Field(
-        default=(), description="with --data: subtracted from each channel of pixels in 0..1, unless the file says it"
-    )
-    std: tuple[float, ...] = Field(default=(), description="with --data: divisor of each channel after that")
     out: Path | None = Field(default=None, description="CSV file to write")
 
 

@@ -3,9 +3,7 @@
 A `Layer` has all properties that its cost on an accelerator depends on. MACs count convolutions, fully connected layers
 and matrix products for one example, without biases, norms, pooling and sums (`flops_M` of NAS-Bench-201 is this plus 10
 for the classifier's bias). The work of a space is a base plus a part for each slot of the encoding, so one matrix
-product counts any number of architectures.
-
-Letters: `N` architectures, `W` slots.
+product counts any number of architectures. Letters: `N` architectures, `W` slots.
 """
 
 from __future__ import annotations
@@ -48,8 +46,7 @@ CONVOLUTIONS = (F.conv2d, torch.conv2d)
 POOLINGS = (nn.AvgPool2d, nn.MaxPool2d, nn.AdaptiveAvgPool2d)
 PRODUCTS = frozenset(
     {"matmul", "bmm", "mm", "addmm", "baddbmm", "einsum", "linear", "scaled_dot_product_attention", "conv1d", "conv3d"}
-    | {"conv_transpose1d", "conv_transpose2d", "conv_transpose3d"}
-    | {"conv2d", "convolution", "_convolution"}  # of torch.ops.aten; the functions are `CONVOLUTIONS`
+    | {"conv_transpose1d", "conv_transpose2d", "conv_transpose3d", "conv2d", "convolution", "_convolution"}  # of aten
 )
 
 
@@ -380,9 +377,8 @@ def _other(graph: Graph, node: fx.Node, name: str) -> Layer:
 
 
 def _name(node: fx.Node) -> str:
-    if isinstance(node.target, torch._ops.OpOverload):  # such as torch.ops.aten.linear.default
-        return node.target._opname
-    return str(node.target) if isinstance(node.target, str) else getattr(node.target, "__name__", "")
+    named: Any = getattr(node.target, "_opname", node.target)  # an operator of torch.ops has one
+    return named if isinstance(named, str) else getattr(named, "__name__", "")
 
 
 def _sized(graph: Graph, node: fx.Node) -> tuple[int, Size]:
