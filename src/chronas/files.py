@@ -156,7 +156,7 @@ def clear_temporaries(folder: Path, name: str) -> None:
 
 
 def other_names(folder: Path, names: Iterable[str]) -> list[str]:
-    """What a folder holds besides these names and their temporary files; those of ended processes are removed."""
+    """The names in a folder besides these and their temporary files; those of ended processes are removed."""
     for name in names:
         clear_temporaries(folder, name)
     own = tuple(f".{name}." for name in names)

@@ -96,7 +96,7 @@ def test_without_accuracies_size_or_a_second_cost_is_weighed(
     monkeypatch: pytest.MonkeyPatch, files: list[Path]
 ) -> None:
     app = page(monkeypatch, files)
-    assert app.selectbox[2].value == "Parameters, the more the better"
+    assert app.selectbox[2].value == "Parameters that reach the answer, the more the better"
     assert "No accuracies are known of these networks, so none can be called best" in shown(app)
     assert "the best network" not in shown(app) and "of images rightly" not in shown(app)
     app.selectbox[2].set_value("Time on *chip* [B](http://b), simulated")
@@ -116,7 +116,11 @@ def test_networks_of_every_space_are_shown_with_their_sizes(
     size = next(iter(space.sizes.values()))
     CostTable.from_rows(space, size, make_device("simulated"), rows).save(tmp_path / "a.parquet")
     app = page(monkeypatch, [tmp_path / "a.parquet"])
-    assert list(app.selectbox[2].options) == ["Parameters, the more the better", "Multiplications", "Parameters"]
+    assert list(app.selectbox[2].options) == [
+        "Parameters that reach the answer, the more the better",
+        "Multiplications",
+        "Parameters",
+    ]
     app.text_input[0].set_value(str(networks[2]))
     text = shown(app.run())
     assert "3.00 ms" in text and ("img class" in text or "what is there" in text)

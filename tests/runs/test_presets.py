@@ -58,6 +58,9 @@ TRAINING = {  # train.py of both, with --auxiliary --cutout
     "cutout": 16,
     "label_smoothing": 0.0,
 }
+OFF = {"optimizer": "sgd", "warmup": 0.0, "ema": 0.0, "mixup": 0.0} | {
+    "crop_scale": 1.0, "rotation": 0.0, "color_jitter": 0.0
+}  # fmt: skip
 
 
 @pytest.mark.parametrize(
@@ -70,7 +73,7 @@ def test_published_presets_have_the_papers_settings(
     config = make_preset(preset)
     assert (config.space, config.searcher, config.data, config.data_limit) == ("darts", searcher, "cifar10", None)
     assert config.searcher_config.model_dump() == {**SHARED_SEARCH, **search}
-    assert config.recipe.model_dump() == {**TRAINING, "drop_path": drop_path}
+    assert config.recipe.model_dump() == {**TRAINING, **OFF, "drop_path": drop_path}
     assert (config.size.width, config.size.depth, config.size.stem) == (36, 20, "cifar")
     assert (config.latency_weight, config.limit_ms) == (0.0, None)
     assert config.search_images is None
@@ -82,21 +85,25 @@ def test_nasbench201_has_the_networks_and_the_training_of_its_paper() -> None:
     assert (config.space, config.searcher, config.data) == ("nasbench201", "bayesian", "cifar10")
     assert (config.data_limit, config.search_images) == (None, None)
     assert (config.latency_weight, config.limit_ms, config.baseline) == (0.0, None, False)
-    assert config.recipe.model_dump() == {  # arXiv 2001.00326, table 2, but for Nesterov's momentum and the clipping
-        "epochs": 200,
-        "batch": 256,
-        "learning_rate": 0.1,
-        "final_learning_rate": 0.0,
-        "momentum": 0.9,
-        "weight_decay": 5e-4,
-        "gradient_clip": 5.0,
-        "auxiliary_weight": 0.0,
-        "drop_path": 0.0,
-        "crop_padding": 4,
-        "flip": True,
-        "cutout": 0,
-        "label_smoothing": 0.0,
-    }
+    assert (
+        config.recipe.model_dump()
+        == OFF
+        | {  # arXiv 2001.00326, table 2, but for Nesterov's momentum and the clipping
+            "epochs": 200,
+            "batch": 256,
+            "learning_rate": 0.1,
+            "final_learning_rate": 0.0,
+            "momentum": 0.9,
+            "weight_decay": 5e-4,
+            "gradient_clip": 5.0,
+            "auxiliary_weight": 0.0,
+            "drop_path": 0.0,
+            "crop_padding": 4,
+            "flip": True,
+            "cutout": 0,
+            "label_smoothing": 0.0,
+        }
+    )
     search = config.searcher_config
     assert isinstance(search, BayesianConfig)
     assert min(search.macs_weight, search.synflow_weight) > 0  # 200 epochs are enough for size to pay

@@ -155,7 +155,7 @@ class Model:
 
     def feeds(self, batch: int) -> dict[str, NDArray[Any]]:
         """The inputs of `onnx(batch)` by name, always the same; raises as it does."""
-        from chronas.networks.onnx import INPUT_NAME
+        from chronas.networks import INPUT_NAME
 
         return self.file.feeds(batch) if self.file is not None else {INPUT_NAME: self.inputs(batch)}
 

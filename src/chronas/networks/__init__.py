@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from chronas.networks.exported_program import read_exported
     from chronas.networks.graph import UntraceableError, wiring
     from chronas.networks.layers import ChainNetwork, ChainPlan, LayerPlan, make_block
-    from chronas.networks.onnx import onnx_bytes, write_onnx
+    from chronas.networks.onnx import INPUT_NAME, onnx_bytes, write_onnx
     from chronas.networks.onnx_file import OnnxCounts, OnnxNetwork, read_onnx
     from chronas.networks.operations import (
         OPERATIONS,
@@ -44,6 +44,7 @@ if TYPE_CHECKING:
     from chronas.networks.source import model_source, write_source
 
 __all__ = [
+    "INPUT_NAME",
     "OPERATIONS",
     "BlockPlan",
     "CellPlan",
@@ -100,7 +101,7 @@ __getattr__ = lazily(
         "exported_program": "read_exported",
         "graph": "UntraceableError wiring",
         "layers": "ChainNetwork ChainPlan LayerPlan make_block",
-        "onnx": "onnx_bytes write_onnx",
+        "onnx": "INPUT_NAME onnx_bytes write_onnx",
         "onnx_file": "OnnxCounts OnnxNetwork read_onnx",
         "operations": "OPERATIONS DilatedConv OpSpec ReLUConvBN SeparableConv Zero make_operation",
         "source": "model_source write_source",

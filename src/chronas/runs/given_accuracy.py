@@ -59,7 +59,7 @@ def confusion_of(
 
 
 def scaling_words(given: GivenNetwork, mean: Sequence[float], std: Sequence[float]) -> str:
-    """How pixels are scaled, for people."""
+    """The scaling of pixels, in words."""
     if given.preprocessing is not None:
         return "pixels are scaled as its file says"
     return "pixels are scaled by --mean and --std" if mean or std else "pixels are from 0 to 1, as no file says more"
