@@ -49,7 +49,7 @@ def test_each_step_adds_what_it_knows_of_later_ones(begun: Run, monkeypatch: pyt
     told(forecast, clock, "prepare", after_s=5, done=1, total=4, reports=reports)
     assert len(reports) == 1
     told(forecast, clock, "train random", after_s=5, done=5, total=10, reports=reports)
-    assert reports[1][:2] == ("whole run", 30) and reports[1][2] == 30 + 5 + 1
+    assert reports[1][:2] == ("whole run", 30) and reports[1][2] == 30 + 5 + 10 + 1  # and another one as long
     forecast.finished()
     assert reports[-1] == ("whole run", 30, 30, "seconds")
 

@@ -32,8 +32,8 @@ class _EnoughError(Exception):
 class Forecast:
     """Passes reports of progress on, and adds reports of the step "whole run": seconds so far, of seconds in all.
 
-    A search is as long as an earlier one of the run, a training as the one that was tried. What is not known yet is
-    named in the note and does not count.
+    A search is as long as an earlier one of the run, a training as an earlier one or as the one that was tried. What is
+    not known yet is named in the note and does not count.
     """
 
     def __init__(self, run: Run, progress: Progress) -> None:
@@ -57,6 +57,8 @@ class Forecast:
             return
         if step.startswith("search "):
             self._search_s = left_s + self._pace.spent_s(step)
+        if step.startswith("train "):
+            self._training_s = left_s + self._pace.spent_s(step)
         if time.monotonic() - self._told_s >= TOLD_EVERY_S:
             self._told_s = time.monotonic()
             self._tell(left_s)
