@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import difflib
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 
 LONGEST_EXCERPT = 80
 
@@ -73,6 +74,22 @@ def unknown_name(kind: str, got: str, valid: Iterable[str]) -> UsageError:
 def excerpt(text: str) -> str:
     """The beginning of a user's text, quoted and short enough for a one-line error."""
     return repr(text if len(text) <= LONGEST_EXCERPT else f"{text[: LONGEST_EXCERPT - 3]}...")
+
+
+@contextmanager
+def said_as(kind: type[ChronasError], message: str) -> Iterator[None]:
+    """Turn every error of a user's code, or of a runtime below it, into one of ours; our own pass.
+
+    Args:
+        kind: the class to raise.
+        message: what went wrong; the error's class and first line follow it.
+    """
+    try:
+        yield
+    except ChronasError:
+        raise
+    except (Exception, SystemExit) as error:  # noqa: BLE001 - such code may raise anything
+        raise kind(f"{message} ({type(error).__name__}: {reason(error)})") from error
 
 
 def reason(error: BaseException) -> str:

@@ -145,7 +145,7 @@ CASES: dict[str, tuple[Callable[[str], object], type[ChronasError], str]] = {
     "no function": (lambda mine: read_network(mine), UsageError, "needs the name of a function"),
     "wrong function": (lambda mine: read_network(mine + ":mak", (1, 8, 8)), UsageError, "has no function 'mak'.*make"),
     "broken": (
-        lambda mine: read_network(mine + ":broken", (1, 8, 8)), UsageError, "ended with RuntimeError: no weights here"
+        lambda mine: read_network(mine + ":broken", (1, 8, 8)), UsageError, r"ended \(RuntimeError: no weights here\)"
     ),
     "no module": (lambda mine: read_network(mine + ":pair", (1, 8, 8)), UsageError, "should return a torch.nn.Module"),
     "no file": (lambda mine: read_network("there.py:make", (1, 8, 8)), DataError, "there is no file there.py"),

@@ -16,8 +16,8 @@ from chronas.api.objects import shown_progress
 from chronas.arguments import checked
 from chronas.data import Dataset, load_dataset
 from chronas.devices import Device, make_device
-from chronas.errors import ChronasError, DeviceError, UsageError, reason
-from chronas.measurement import Plan, time_networks
+from chronas.errors import ChronasError, DeviceError, UsageError
+from chronas.measurement import Plan, time_networks, try_network
 from chronas.networks import OnnxNetwork
 from chronas.progress import Displayed, Progress
 from chronas.records import Confusion, Estimate
@@ -92,37 +92,28 @@ class Comparison(Displayed):
         return f"Comparison({'; '.join(texts)})"
 
 
+LATENCIES = {  # column -> attribute of an estimate
+    "latency_ms": "value",
+    "latency_low_ms": "low",
+    "latency_high_ms": "high",
+    "latency_median_ms": "median",
+    "latency_p95_ms": "p95",
+}
+ACCURACIES = {"accuracy": "accuracy_percent", "balanced_accuracy": "balanced_accuracy_percent"}  # of a confusion matrix
 SCHEMA = {
-    "network": pl.String(),
-    "device": pl.String(),
-    "latency_ms": pl.Float64(),
-    "latency_low_ms": pl.Float64(),
-    "latency_high_ms": pl.Float64(),
-    "latency_median_ms": pl.Float64(),
-    "latency_p95_ms": pl.Float64(),
-    "macs": pl.Int64(),
-    "parameters": pl.Int64(),
-    "accuracy": pl.Float64(),
-    "balanced_accuracy": pl.Float64(),
+    **{"network": pl.String(), "device": pl.String()},
+    **dict.fromkeys(LATENCIES, pl.Float64()),
+    **{"macs": pl.Int64(), "parameters": pl.Int64()},
+    **dict.fromkeys(ACCURACIES, pl.Float64()),
     "why_not": pl.String(),
 }
 
 
 def _row(each: Compared) -> dict[str, object]:
-    ms, right = each.latency, each.confusion
     return {
-        "network": each.network,
-        "device": each.device,
-        "latency_ms": None if ms is None else ms.value,
-        "latency_low_ms": None if ms is None else ms.low,
-        "latency_high_ms": None if ms is None else ms.high,
-        "latency_median_ms": None if ms is None else ms.median,
-        "latency_p95_ms": None if ms is None else ms.p95,
-        "macs": each.macs,
-        "parameters": each.parameters,
-        "accuracy": None if right is None else right.accuracy_percent,
-        "balanced_accuracy": None if right is None else right.balanced_accuracy_percent,
-        "why_not": each.why_not,
+        **{name: getattr(each, name) for name in ("network", "device", "macs", "parameters", "why_not")},
+        **{column: getattr(each.latency, name, None) for column, name in LATENCIES.items()},
+        **{column: getattr(each.confusion, name, None) for column, name in ACCURACIES.items()},
     }
 
 
@@ -141,8 +132,8 @@ def compare(
     """Measure networks side by side: all are timed in each round, in a new random order.
 
     Args:
-        networks: ONNX files, `model.py:make`, folders of `chronas run`, `train` or `export`, or modules; a mapping
-            gives them names.
+        networks: `.onnx` and `.pt2` files, `model.py:make`, folders of `chronas run`, `train` or `export`, or modules;
+            a mapping gives them names.
         devices: one device or several, by name or object. A network that a device does not run has a reason there.
         input_shape: shape of one example, such as (3, 224, 224); needed for modules, and for ONNX files that leave
             sizes besides the batch open.
@@ -181,7 +172,7 @@ def compare(
 
 
 def _given(networks: Sequence[Given] | Mapping[str, Given], input_shape: tuple[int, ...] | None) -> list[GivenNetwork]:
-    if isinstance(networks, str | Path | nn.Module | OnnxNetwork):
+    if isinstance(networks, Given):
         raise UsageError("networks should be several, or a list of one")
     if isinstance(networks, Mapping):
         return [as_given(each, input_shape, name) for name, each in networks.items()]
@@ -200,7 +191,7 @@ def _able(
     for device in devices:
         for each in given:
             try:
-                _try(device, each)
+                try_network(device, each.network, each.shape)
             except ChronasError as error:
                 refused[device.name, each.name] = str(error)
                 last = error
@@ -214,20 +205,6 @@ def _able(
     return able, refused
 
 
-def _try(device: Device, given: GivenNetwork) -> None:
-    """Run a network once; raises a `ChronasError` whatever goes wrong inside of it."""
-    try:
-        runner = device.prepare(given.network, given.shape)
-        try:
-            runner.round(0, 1, 1)
-        finally:
-            runner.close()
-    except ChronasError:
-        raise
-    except Exception as error:  # noqa: BLE001 - a user's network, and the runtimes below, may raise anything
-        raise DeviceError(f"{given.name} does not run ({type(error).__name__}: {reason(error)})") from error
-
-
 def _tested(
     given: Sequence[GivenNetwork],
     data: Dataset | str | Path,
@@ -239,9 +216,8 @@ def _tested(
     found = {}
     for number, each in enumerate(given):
         progress("test", number, len(given), each.name)
-        side = each.input_shape[-1] if len(each.input_shape) == 3 and len(set(each.input_shape[1:])) == 1 else None
-        if side not in read:
-            read[side] = load_dataset(data, image_size=side, progress=progress)
-        found[each.name] = confusion_of(each, read[side], mean=scaling[0], std=scaling[1])
+        if each.side not in read:
+            read[each.side] = load_dataset(data, image_size=each.side, progress=progress)
+        found[each.name] = confusion_of(each, read[each.side], mean=scaling[0], std=scaling[1])
     progress("test", len(given), len(given), "")
     return found

@@ -153,17 +153,20 @@ def search(
     chosen = _searcher(searcher, config, preset, settings)
     objective = changed(ObjectiveConfig(), {"weights": dict(weights or {}), "limits": dict(limits or {})})
     priced = _costs(costs or {}, objective, searched, chosen)
-    built = size or next(iter(searched.sizes.values()))
-    images = None
-    if data is not None:
-        dataset = load_data(data, progress=progress)
-        images = SearchImages.of(dataset.train, validation_share, seed)
-        built = size or built.for_data(dataset.shape, dataset.classes)
+    published = next(iter(searched.sizes.values()))
+    dataset = None if data is None else load_data(data, progress=progress)
     kept = Path(tempfile.mkdtemp(prefix="chronas-") if folder is None else folder)
     task = Task(
-        searched, built, kept, images, priced, objective, seed,
-        evaluate=EVALUATORS[evaluate] if isinstance(evaluate, str) else evaluate, keep_scores=keep_scores,
-    )  # fmt: skip
+        space=searched,
+        size=size or (published if dataset is None else published.for_data(dataset.shape, dataset.classes)),
+        folder=kept,
+        images=None if dataset is None else SearchImages.of(dataset.train, validation_share, seed),
+        costs=priced,
+        objective=objective,
+        seed=seed,
+        evaluate=EVALUATORS[evaluate] if isinstance(evaluate, str) else evaluate,
+        keep_scores=keep_scores,
+    )
     if folder is None:  # it lasts as long as the task, which the answer holds
         weakref.finalize(task, shutil.rmtree, kept, ignore_errors=True)
     with shown_progress(progress) as shown:

@@ -84,11 +84,9 @@ class ResumeOptions(Options):
 class GivenOptions(Options):
     """Flags of commands that take networks of the user."""
 
-    input_shape: tuple[int, ...] = Field(default=(), description="of one example, such as 3 224 224, where it is open")
-    mean: tuple[float, ...] = Field(
-        default=(), description="of each channel, for pixels in 0..1, unless a file says it"
-    )
-    std: tuple[float, ...] = Field(default=(), description="of each channel, likewise")
+    input_shape: tuple[int, ...] = Field(default=(), description="shape of one example, such as 3 224 224")
+    mean: tuple[float, ...] = Field(default=(), description="subtracted from pixels in 0..1, a number for each channel")
+    std: tuple[float, ...] = Field(default=(), description="divisor of pixels after that, a number for each channel")
 
 
 class ReportOptions(GivenOptions):
@@ -97,7 +95,7 @@ class ReportOptions(GivenOptions):
     POSITIONAL: ClassVar[tuple[str, ...]] = ("run",)
 
     run: Path = Field(description="folder of a run")
-    compare: tuple[str, ...] = Field(default=(), description="networks to measure beside it, as for `measure net`")
+    compare: tuple[str, ...] = Field(default=(), description="networks to measure beside the found one")
 
 
 # ---- its steps

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 from chronas.registry import lazily
 
 if TYPE_CHECKING:
-    from chronas.data.augment import Augment
+    from chronas.data.augment import Augment, ColorJitter, CropScale, Rotation
     from chronas.data.datasets import DATASETS, limited_dataset, load_dataset
     from chronas.data.describe import ClassCounts, class_counts, contact_sheet, largest_share
     from chronas.data.images import Dataset, Images, Normalisation, limited, read_torch, split
@@ -22,6 +22,9 @@ __all__ = [
     "DATASETS",
     "Augment",
     "Batches",
+    "ColorJitter",
+    "CropScale",
+    "Rotation",
     "ClassCounts",
     "Dataset",
     "Images",
@@ -43,7 +46,7 @@ __getattr__ = lazily(
         "describe": "ClassCounts class_counts contact_sheet largest_share",
         "datasets": "DATASETS limited_dataset load_dataset",
         "images": "Dataset Images Normalisation limited split read_torch",
-        "augment": "Augment",
+        "augment": "Augment ColorJitter CropScale Rotation",
         "loader": "Batches every_batch",
     },
 )

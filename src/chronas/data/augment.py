@@ -8,6 +8,7 @@ that is scaled up again is Inception's (arXiv:1409.4842), with its range of aspe
 from __future__ import annotations
 
 import math
+from typing import Annotated
 
 import torch
 from pydantic import BaseModel, ConfigDict, Field
@@ -19,6 +20,14 @@ from chronas.data.images import Normalisation
 MOST_STRETCH = math.log(4 / 3)  # of the ratio of width to height of a random part
 LUMA = (0.299, 0.587, 0.114)  # shares of red, green and blue in grey, ITU-R BT.601
 
+CropScale = Annotated[
+    float, Field(gt=0, le=1, description="smallest share of the area of a random crop, which is scaled up again")
+]
+Rotation = Annotated[float, Field(ge=0, le=180, description="largest random turn of images, in degrees")]
+ColorJitter = Annotated[
+    float, Field(ge=0, lt=1, description="largest random change of brightness, contrast and saturation, as a share")
+]
+
 
 class Augment(BaseModel):
     """Random changes to training images."""
@@ -28,16 +37,9 @@ class Augment(BaseModel):
     crop_padding: int = Field(default=0, ge=0, le=64, description="black pixels on each side before a random crop")
     flip: bool = Field(default=False, description="mirror every second image, left to right")
     cutout: int = Field(default=0, ge=0, le=512, description="side of the square that is set to the mean, in pixels")
-    crop_scale: float = Field(
-        default=1.0,
-        gt=0,
-        le=1,
-        description="smallest share of the area of a random crop, which is scaled up again",
-    )
-    rotation: float = Field(default=0.0, ge=0, le=180, description="largest random turn, in degrees")
-    color_jitter: float = Field(
-        default=0.0, ge=0, lt=1, description="largest random change of brightness, contrast and saturation, as a share"
-    )
+    crop_scale: CropScale = 1.0
+    rotation: Rotation = 0.0
+    color_jitter: ColorJitter = 0.0
 
     def __call__(self, pixels: Tensor, normalisation: Normalisation, generator: torch.Generator) -> Tensor:
         """Augment and normalise uint8 `pixels` to float32 [B, C, H, W]."""

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from chronas.errors import ChronasError, DataError, DeviceError, UsageError
+from chronas.errors import DataError, DeviceError, UsageError, said_as
 from chronas.spaces import Architecture, NetworkSize
 
 if TYPE_CHECKING:
@@ -127,14 +127,9 @@ class Model:
     def _own_output(self) -> tuple[int, ...]:
         import torch
 
-        try:
-            with torch.no_grad():
-                output = self.module()(torch.zeros(1, *self.input_shape))
-        except ChronasError:
-            raise
-        except Exception as error:  # noqa: BLE001 - a user's module may raise anything
-            reason = str(error).partition("\n")[0] or type(error).__name__
-            raise UsageError(f"the network does not take an input of shape {self.input_shape}: {reason}") from error
+        wrong = f"the network does not take an input of shape {self.input_shape}"
+        with said_as(UsageError, wrong), torch.no_grad():
+            output = self.module()(torch.zeros(1, *self.input_shape))
         if not isinstance(output, torch.Tensor) or output.shape[:1] != (1,):
             raise UsageError(f"a network should give one tensor with the batch first, got {type(output).__name__}")
         return tuple(output.shape[1:])

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from chronas.measurement.journal import Journal, read_journal
     from chronas.measurement.meter import COSTS, Meter, Reading, make_meter
     from chronas.measurement.sensors import SENSORS, Sensor, sensor_class
-    from chronas.measurement.side_by_side import time_network, time_networks
+    from chronas.measurement.side_by_side import time_network, time_networks, try_network
     from chronas.measurement.state import CampaignState, Header, Readings, ReferenceRound
     from chronas.measurement.timing import Plan, Statistic, in_round, stored_plan, summarise
 
@@ -47,6 +47,7 @@ __all__ = [
     "summarise",
     "time_network",
     "time_networks",
+    "try_network",
     "write_bundle",
 ]
 
@@ -58,7 +59,7 @@ __getattr__ = lazily(
         "campaign": "run_campaign",
         "journal": "Journal read_journal",
         "meter": "COSTS Meter Reading make_meter",
-        "side_by_side": "time_network time_networks",
+        "side_by_side": "time_network time_networks try_network",
         "state": "Readings CampaignState Header ReferenceRound",
         "sensors": "SENSORS Sensor sensor_class",
         "timing": "Plan Statistic in_round stored_plan summarise",

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from chronas.devices import Device, Runner
+from chronas.errors import DeviceError, said_as
 from chronas.measurement.campaign import timed_round
 from chronas.measurement.timing import Plan, summarise
 from chronas.progress import Progress, silent
@@ -37,6 +38,20 @@ def time_network(
 ) -> Estimate:
     """The latency of one network; see `time_networks`."""
     return time_networks([(device, network, input_shape)], plan, progress)[0]
+
+
+def try_network(device: Device, network: nn.Module | OnnxNetwork, input_shape: tuple[int, ...] | None) -> None:
+    """Run a network once on a device.
+
+    Raises:
+        ChronasError: it does not run, whatever its own code or the runtime raises.
+    """
+    with said_as(DeviceError, f"it does not run on {device.name}"):
+        runner = device.prepare(network, input_shape)
+        try:
+            runner.round(0, 1, 1)
+        finally:
+            runner.close()
 
 
 def time_networks(asked: Sequence[Timed], plan: Plan, progress: Progress = silent) -> list[Estimate]:

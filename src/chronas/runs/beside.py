@@ -8,7 +8,7 @@ from dataclasses import asdict
 from chronas.data import Dataset, load_dataset
 from chronas.errors import UsageError
 from chronas.files import read_as, write_json
-from chronas.measurement import time_networks
+from chronas.measurement import time_networks, try_network
 from chronas.progress import Progress, silent
 from chronas.records import BesideNetworks, GivenResult
 from chronas.runs.given_accuracy import confusion_of
@@ -51,6 +51,8 @@ def compare_with(
         progress("test", number, len(networks), each.name)
         confusions.append(confusion_of(each, _images(run, each), mean=mean, std=std))
     progress("test", len(networks), len(networks), "")
+    for each in networks:
+        try_network(run.device, each.network, each.shape)
     timed = time_networks([(run.device, each.network, each.shape) for each in networks], run.config.plan, progress)
     results = []
     for number, (each, ms, right) in enumerate(zip(networks, timed, confusions, strict=True)):
@@ -73,8 +75,6 @@ def read_beside(run: Run) -> tuple[GivenResult, ...]:
 
 def _images(run: Run, given: GivenNetwork) -> Dataset:
     """The run's images in the size that a network takes."""
-    _, height, width = run.data.shape
-    wanted = given.input_shape[1:]
-    if wanted == (height, width) or len(set(wanted)) != 1:
+    if given.side is None or given.input_shape == run.data.shape:
         return run.data
-    return load_dataset(run.parts.data or run.config.data, image_size=wanted[0], seed=run.config.seed)
+    return load_dataset(run.parts.data or run.config.data, image_size=given.side, seed=run.config.seed)

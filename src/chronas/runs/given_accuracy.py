@@ -10,7 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from chronas.data import Dataset, Normalisation
-from chronas.errors import ChronasError, DataError, UsageError, reason
+from chronas.errors import DataError, UsageError, said_as
 from chronas.networks import OnnxNetwork, Preprocessing
 from chronas.records import Confusion
 from chronas.runs.given_networks import GivenNetwork
@@ -49,12 +49,8 @@ def confusion_of(
         got = " x ".join(map(str, outputs))
         raise UsageError(f"{given.name} gives {got} numbers for an image, but the data has {data.classes} classes")
     scaling = _normalisation(given, data, mean, std)
-    try:
+    with said_as(UsageError, f"{given.name} does not take a batch of images"):
         matrix = confusion_matrix(module, data.test, scaling, data.classes, batch=BATCH)
-    except ChronasError:
-        raise
-    except Exception as error:  # noqa: BLE001 - a user's network may raise anything
-        raise UsageError(f"{given.name} does not take a batch of images: {reason(error)}") from error
     return Confusion(data.class_names, matrix[:, order].tolist())
 
 
@@ -99,12 +95,8 @@ def _outputs(name: str, module: nn.Module, shape: tuple[int, ...]) -> tuple[int,
     training = module.training
     module.eval()
     try:
-        with torch.inference_mode():
+        with said_as(UsageError, f"{name} does not take an input of shape {shape}"), torch.inference_mode():
             output = module(torch.zeros(1, *shape))
-    except ChronasError:
-        raise
-    except Exception as error:  # noqa: BLE001 - a user's network may raise anything
-        raise UsageError(f"{name} does not take an input of shape {shape}: {reason(error)}") from error
     finally:
         module.train(training)
     if not isinstance(output, Tensor):
@@ -124,10 +116,8 @@ class _Sessions(nn.Module):
             )
         self._network, self._name = network, first.name
         self._batch = network.batch or BATCH
-        try:
+        with said_as(DataError, f"ONNX Runtime does not run {network.name}"):
             self._session = onnxruntime.InferenceSession(network.fixed(self._batch), providers=[PROVIDER])
-        except Exception as error:  # noqa: BLE001 - ONNX Runtime raises classes of its own
-            raise DataError(f"ONNX Runtime does not run {network.name} ({reason(error)}): export it again") from error
 
     def forward(self, images: Tensor) -> Tensor:
         found = []

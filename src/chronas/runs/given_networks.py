@@ -20,7 +20,7 @@ import torch
 from torch import nn
 
 from chronas.arguments import path_of
-from chronas.errors import ChronasError, DataError, UsageError, reason
+from chronas.errors import DataError, UsageError, said_as
 from chronas.files import fingerprint
 from chronas.networks import (
     Counts,
@@ -62,6 +62,12 @@ class GivenNetwork:
         if isinstance(self.network, OnnxNetwork):
             return self.network.counts()
         return count(self.network, self.input_shape)
+
+    @property
+    def side(self) -> int | None:
+        """The side of the square images that it takes, in pixels; None for other inputs."""
+        square = len(self.input_shape) == 3 and self.input_shape[1] == self.input_shape[2]
+        return self.input_shape[1] if square else None
 
     @property
     def shape(self) -> tuple[int, ...] | None:
@@ -137,7 +143,9 @@ def _made(source: str, path: Path, function: str, input_shape: tuple[int, ...] |
         raise DataError(f"there is no file {path}: name the one whose function makes the network")
     with torch.random.fork_rng(devices=[]), _own_modules(path.parent.resolve()):
         torch.manual_seed(0)  # the same random weights each time
-        network = _called(source, _function(path, function))
+        make = _function(path, function)
+        with said_as(UsageError, f"{source} ended"):
+            network = make()
     if not isinstance(network, nn.Module):
         raise UsageError(f"{source} should return a torch.nn.Module, got {type(network).__name__}")
     return GivenNetwork(source, network, input_shape)
@@ -149,7 +157,8 @@ def _function(path: Path, name: str) -> Callable[[], Any]:
     assert spec is not None and spec.loader is not None  # because the file ends in .py
     module = importlib.util.module_from_spec(spec)
     sys.modules[spec.name] = module  # dataclasses look their module up
-    _called(str(path), lambda: spec.loader.exec_module(module))  # type: ignore[union-attr]
+    with said_as(UsageError, f"{path} ended"):
+        spec.loader.exec_module(module)
     found = getattr(module, name, None)
     if not callable(found):
         able = ", ".join(key for key, each in vars(module).items() if callable(each) and key[0] != "_")
@@ -171,15 +180,6 @@ def _own_modules(folder: Path) -> Iterator[None]:
             file = getattr(sys.modules[name], "__file__", None)
             if file is not None and Path(file).resolve().is_relative_to(folder) and not name.startswith("_given_"):
                 del sys.modules[name]
-
-
-def _called(source: str, call: Callable[[], Any]) -> Any:
-    try:
-        return call()
-    except ChronasError:
-        raise
-    except (Exception, SystemExit) as error:  # noqa: BLE001 - the user's code may raise anything
-        raise UsageError(f"{source} ended with {type(error).__name__}: {reason(error)}") from error
 
 
 def _of_folder(source: str, folder: Path, space: Space | None) -> GivenNetwork:

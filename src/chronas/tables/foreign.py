@@ -36,7 +36,7 @@ LONG_UNITS = {"latency_s": (LATENCY, 1e3), "energy_j": ("energy_mj", 1e3)}  # _s
 MEGAJOULES = "MJ"  # is not mJ
 KINDS = {LATENCY: "latency", "energy_mj": "energy", "peak_memory_mib": "peak_memory"}
 STATISTIC = re.compile(
-    r"(.*_)?(std|stdev|stddev|sd|sem|stderr|var|ci|low|high|lower|upper|p\d\d?|min|max|median)", re.IGNORECASE
+    r"(.*_)?(std|stdev|stddev|sd|sem|stderr|var|ci|low|high|lower|upper|median|p9[059])", re.IGNORECASE
 )
 DERIVED = ("latency_low_ms", "latency_high_ms", "latency_median_ms", "latency_p95_ms", "latency_rounds_ms")
 SAME = 1e-9  # relative; closer costs of one architecture count as one value written twice
@@ -72,8 +72,8 @@ class ForeignColumn:
         unit_of(cost)
         if cost in DERIVED:
             raise UsageError(f"{cost} follows from {LATENCY} and cannot be imported: leave {excerpt(name)} out")
-        own = cls.of_name(name, "device") if "/" not in name else cls.of_name(name.replace("/", "_"), "device")
-        factor = own.factor if own is not None and own.cost == cost else 1.0
+        _, own, factor = _parts(name) or ("", "", 1.0)
+        factor = factor if own == cost else 1.0
         try:
             return cls(name, file_name(device, "device"), cost, factor)
         except DataError as error:
@@ -88,11 +88,10 @@ class ForeignColumn:
         Raises:
             DataError: the device's name cannot be that of a file.
         """
-        before, _, unit = f"_{name}".rpartition("_")
-        ending = next((one for one in LONG_UNITS if f"_{name}".lower().endswith(f"_{one}")), None)
-        if (unit.lower() not in UNITS and ending is None) or unit == MEGAJOULES:
+        parts = _parts(name)
+        if parts is None:
             return None
-        cost, factor = UNITS[unit.lower()] if ending is None else LONG_UNITS[ending]
+        before, cost, factor = parts
         named = before[: -len(KINDS[cost]) - 1] if before.lower().endswith(f"_{KINDS[cost]}") else before
         if STATISTIC.fullmatch(named.strip("_")):
             return None
@@ -102,6 +101,15 @@ class ForeignColumn:
         except DataError as error:
             advice = f"or name it by --columns {excerpt(f'{name}=NAME.{cost}')}"
             raise DataError(f"{error} in the column {excerpt(name)}, {advice}") from error
+
+
+def _parts(name: str) -> tuple[str, str, float] | None:
+    """The part of a name before its unit, the cost of that unit, and the factor to its standard unit."""
+    before, _, unit = f"_{name}".rpartition("_")
+    ending = next((one for one in LONG_UNITS if f"_{name}".lower().endswith(f"_{one}")), None)
+    if (unit.lower() not in UNITS and ending is None) or unit == MEGAJOULES:
+        return None
+    return before, *(UNITS[unit.lower()] if ending is None else LONG_UNITS[ending])
 
 
 @dataclass(frozen=True)

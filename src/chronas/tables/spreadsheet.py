@@ -43,8 +43,8 @@ def read_frame(path: Path) -> pl.DataFrame:
         frame, _ = read_parquet(path)
     for name in frame.columns:
         checked_name(name, "column")
-        if "*" in name or name.startswith("^"):
-            raise DataError(f"{path} has the column {excerpt(name)}: names with * or ^ stand for others, rename it")
+        if name == "*" or (name.startswith("^") and name.endswith("$")):  # polars takes them as patterns
+            raise DataError(f"{path} has the column {excerpt(name)}, which stands for others: rename it")
     if frame.is_empty():
         raise DataError(f"{path} should have a row for each architecture, got none")
     return frame

@@ -12,7 +12,7 @@ from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from chronas.data import Augment
+from chronas.data import Augment, ColorJitter, CropScale, Rotation
 from chronas.training import RECIPES
 
 WARMUP_FROM = 1e-3  # share of all steps whose learning rate the first step of a warm-up has
@@ -27,7 +27,7 @@ class Recipe(BaseModel):
     batch: int = Field(default=96, ge=2, description="largest number of images of a step")
     learning_rate: float = Field(default=0.025, gt=0, description="at the start")
     final_learning_rate: float = Field(default=0.0, ge=0, description="at the end; a cosine over all steps in between")
-    momentum: float = Field(default=0.9, ge=0, lt=1, description="of the gradient")
+    momentum: float = Field(default=0.9, ge=0, lt=1, description="of the gradient; AdamW's first beta")
     weight_decay: float = Field(default=3e-4, ge=0, description="L2 penalty on all parameters")
     gradient_clip: float = Field(default=5.0, gt=0, description="largest norm of all gradients together")
     auxiliary_weight: float = Field(default=0.4, ge=0, description="weight of the auxiliary head's loss, 0 for no head")
@@ -40,16 +40,9 @@ class Recipe(BaseModel):
     warmup: float = Field(default=0.0, ge=0, lt=1, description="share of all steps in which the learning rate rises")
     ema: float = Field(default=0.0, ge=0, lt=1, description="decay of the running mean of weights that is kept; 0: off")
     mixup: float = Field(default=0.0, ge=0, description="alpha of mixup: images and labels in pairs; 0: off")
-    crop_scale: float = Field(
-        default=1.0,
-        gt=0,
-        le=1,
-        description="smallest share of the area of a random crop, which is scaled up again",
-    )
-    rotation: float = Field(default=0.0, ge=0, le=180, description="largest random turn of images, in degrees")
-    color_jitter: float = Field(
-        default=0.0, ge=0, lt=1, description="largest random change of brightness, contrast and saturation, as a share"
-    )
+    crop_scale: CropScale = 1.0
+    rotation: Rotation = 0.0
+    color_jitter: ColorJitter = 0.0
 
     def augment(self) -> Augment:
         """The random changes to training images."""

@@ -33,6 +33,7 @@ from chronas.training.checkpoints import load_best, load_last, save_best, save_l
 from chronas.training.process_group import SINGLE_PROCESS, ProcessGroup, synced_batch_norm
 from chronas.training.recipe import Recipe
 
+ADAM_BETA_2 = 0.999  # PyTorch's default
 MIXUP = 2  # stream of the shares of mixup; the loader has 0 and 1
 
 
@@ -139,7 +140,10 @@ def running_mean(network: nn.Module, decay: float) -> AveragedModel:
 
 def _optimiser(parameters: list[nn.Parameter], recipe: Recipe) -> torch.optim.Optimizer:
     if recipe.optimizer == "adamw":
-        return torch.optim.AdamW(parameters, recipe.learning_rate, weight_decay=recipe.weight_decay, foreach=True)
+        betas = (recipe.momentum, ADAM_BETA_2)
+        return torch.optim.AdamW(
+            parameters, recipe.learning_rate, betas, weight_decay=recipe.weight_decay, foreach=True
+        )
     return torch.optim.SGD(
         parameters, recipe.learning_rate, momentum=recipe.momentum, weight_decay=recipe.weight_decay, foreach=True
     )
@@ -313,6 +317,7 @@ def accuracy_and_loss(
 
     Raises:
         DataError: the network gives NaN or infinite logits.
+        UsageError: it gives another number of outputs than images.
     """
     correct, loss = 0, 0.0
     for logits, labels in _outputs(network, images, normalisation, batch, group):

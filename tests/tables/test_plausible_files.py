@@ -39,7 +39,7 @@ def test_a_word_among_the_costs_does_not_drop_the_device(tmp_path: Path) -> None
 @pytest.mark.parametrize(
     ("text", "factor"),
     [("jetson/fp16_us=nano.latency_ms", 1e-3), ("a_latency_s=nano.latency_ms", 1e3), ("a_ms=nano.latency_ms", 1.0)]
-    + [("watts=nano.power_w", 1.0), ("a_us=nano.energy_mj", 1.0)],
+    + [("watts=nano.power_w", 1.0), ("a_us=nano.energy_mj", 1.0), ("a:b_us=nano.latency_ms", 1e-3)],
 )
 def test_a_column_keeps_its_own_unit_when_it_is_renamed(text: str, factor: float) -> None:
     assert ForeignColumn.parse(text).factor == factor
@@ -64,12 +64,18 @@ def test_a_number_that_is_not_finite_or_a_name_that_stands_for_others_is_refused
     with pytest.raises(DataError, match="speed should be finite, got inf"):
         read_accuracies(csv(tmp_path / "a.csv", acc=[1, 2, 3, 4], speed=[1, "inf", 3, 4]), SPACE)
     for name in ("*", "^.*$"):
-        with pytest.raises(DataError, match="names with . or . stand for others"):
+        with pytest.raises(DataError, match="which stands for others: rename it"):
             read_accuracies(csv(tmp_path / "b.csv", **{name: [1, 2, 3, 4]}), SPACE)
     frame = pl.DataFrame({"architecture": TEXTS, "x\nchronas: error: forged": [1.0, 2.0, 3.0, 4.0]})
     frame.write_parquet(tmp_path / "c.parquet")
     with pytest.raises(DataError, match="one line"):
         read_accuracies(tmp_path / "c.parquet", SPACE)
+
+
+def test_a_csv_file_of_too_many_cells_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("chronas.reading.MOST_CELLS", 9)
+    with pytest.raises(DataError, match="has over 9 cells: divide it"):
+        read_foreign(csv(tmp_path / "a.csv", a_ms=[1, 2, 3, 4], b_ms=[1, 2, 3, 4]), SPACE)
 
 
 def test_one_architecture_with_and_without_a_number_is_not_merged(tmp_path: Path) -> None:
