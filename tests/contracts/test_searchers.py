@@ -1,4 +1,4 @@
-"""The contract of searchers on all that come with chronas, in spaces of cells and of a chain of layers."""
+"""The contract of searchers on all that come with chronas, in spaces of cells, of layers and of nested networks."""
 
 from __future__ import annotations
 
@@ -23,7 +23,10 @@ SMALL = {
     "crop_padding": 0,
     "flip": False,
 }
-SEARCHED_SPACES = {"darts": make_space("darts"), "nasbench201": make_space("nasbench201"), "chain": SHORT_CHAIN}
+SEARCHED_SPACES = {
+    **{name: make_space(name) for name in ("darts", "nasbench201", "mobilenetv3")},
+    "chain": SHORT_CHAIN,
+}
 
 
 def small(name: str) -> Searcher:
@@ -33,7 +36,10 @@ def small(name: str) -> Searcher:
 
 def searches(name: str, space: Space) -> bool:
     """Whether a searcher says that it can search a space."""
-    return space.topology.partial_channels or not searcher_class(name).needs_partial_channels
+    searcher, topology = searcher_class(name), space.topology
+    partial = topology.partial_channels or not searcher.needs_partial_channels
+    mixed = topology.mixtures or not searcher.differentiable
+    return partial and mixed and (topology.nested or name != "elastic")
 
 
 PAIRS = list(itertools.product(SEARCHERS, SEARCHED_SPACES))
@@ -63,7 +69,9 @@ def test_a_space_that_cannot_be_searched_is_refused_before_anything_is_written(
     name: str, space: str, tmp_path: Path
 ) -> None:
     task = suite_of(name, space)().task(tmp_path / "task")
-    with pytest.raises(UsageError, match=f"searcher {name} passes part of the channels around .* cannot"):
+    with pytest.raises(
+        UsageError, match=f"searcher {name} (passes part of the channels around|mixes|needs nested weights)"
+    ):
         small(name).search(task)
     assert not (tmp_path / "task").exists()
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 from torch import nn
 
-from chronas.networks import Layer, Workload, build, count, space_work, workload
+from chronas.networks import Layer, Workload, build, count, space_works, workload
 from chronas.spaces import NetworkSize, make_space
 
 SIZES = {
@@ -19,7 +19,7 @@ SIZES = {
 
 
 def added(space, size: NetworkSize, architecture) -> Workload:
-    work = space_work(space, size)
+    work = space_works(space, size)[()]
     total = work.base
     for slot, code in zip(work.slots, space.encode([architecture])[0], strict=True):
         total = total.plus(slot, int(code))
@@ -47,7 +47,7 @@ def test_the_macs_of_layers_are_those_of_the_network(case: str) -> None:
 
 def test_nasbench201_has_few_different_layers() -> None:
     space = make_space("nasbench201")
-    work = space_work(space, space.sizes["cifar10"])
+    work = space_works(space, space.sizes["cifar10"])[()]
     base, slots = work.base.layers, [slot.layers for slot in work.slots]
     assert len({layer for layers in (base, *slots) for layer in layers}) == 18
     pooling = Layer("pooling", 32, 32, (3, 3), (1, 1), (16, 16), (16, 16), 32)

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from chronas.data.datasets import DATASETS, limited_dataset, load_dataset
     from chronas.data.describe import ClassCounts, class_counts, contact_sheet, largest_share
     from chronas.data.images import Dataset, Images, Normalisation, limited, read_torch, split
-    from chronas.data.loader import Batches, every_batch
+    from chronas.data.loader import Batches, every_batch, spread_batches
 
 __all__ = [
     "DATASETS",
@@ -32,6 +32,7 @@ __all__ = [
     "class_counts",
     "contact_sheet",
     "every_batch",
+    "spread_batches",
     "largest_share",
     "limited",
     "limited_dataset",
@@ -47,6 +48,6 @@ __getattr__ = lazily(
         "datasets": "DATASETS limited_dataset load_dataset",
         "images": "Dataset Images Normalisation limited split read_torch",
         "augment": "Augment ColorJitter CropScale Rotation",
-        "loader": "Batches every_batch",
+        "loader": "Batches every_batch spread_batches",
     },
 )

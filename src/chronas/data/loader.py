@@ -88,6 +88,18 @@ class Batches(Iterator[tuple[Tensor, Tensor]]):
         self._order = order.tensor_split(self.steps_per_epoch)
 
 
+def spread_batches(images: Images, batch: int, normalisation: Normalisation) -> Iterator[tuple[Tensor, Tensor]]:
+    """All images once, in batches of nearly equal size and of images from all parts of their order.
+
+    For networks whose batch norms use the statistics of the batch: images in a folder are in the order of their
+    classes, and a batch of one or two classes has other statistics.
+    """
+    count = -(-len(images) // batch)
+    for start in range(count):
+        part = slice(start, None, count)
+        yield normalisation(images.pixels[part]), images.labels[part]
+
+
 def every_batch(images: Images, batch: int, normalisation: Normalisation) -> Iterator[tuple[Tensor, Tensor]]:
     """All images once, in order: float32 [B, C, H, W] and int64 [B]; the last batch may be small."""
     for start in range(0, len(images), batch):

@@ -19,8 +19,8 @@ from pydantic import BaseModel
 from chronas.devices.device import AnalyticalDevice, Fingerprint, Runner
 from chronas.devices.model import Model
 from chronas.errors import DeviceError, UsageError
-from chronas.networks import Layer, space_work
-from chronas.spaces import Architecture, NetworkSize, Space
+from chronas.networks import Layer, space_works
+from chronas.spaces import Architecture, Choice, NetworkSize, Space
 from chronas.units import MS_PER_S
 
 Counted = tuple[list[Layer], NDArray[np.int64]]  # layers, and the number of times that each occurs in each slot
@@ -51,7 +51,7 @@ class LayerCostDevice(AnalyticalDevice):
         super().__init__(config)
         self._now_s = 0.0
         self._layers: dict[Layer, LayerCost] = {}
-        self._slots: dict[tuple[str, NetworkSize], Counted] = {}
+        self._slots: dict[tuple[str, NetworkSize, tuple[Choice, ...]], Counted] = {}
 
     @classmethod
     def unavailable(cls) -> str | None:
@@ -83,19 +83,22 @@ class LayerCostDevice(AnalyticalDevice):
         if len(spaces) != 1:
             raise UsageError(f"costs are of architectures of one space, got {len(architectures)} of {sorted(spaces)}")
         (space,) = spaces.values()
-        layers, slots = self._slot_counts(space, size)
-        counts = slots[0] + space.encode(architectures).astype(np.int64) @ slots[1:]
-        both = np.zeros((len(counts), 2))
-        for number, layer in enumerate(layers):  # in one order, so that equal work costs the same to the bit
-            cost = self.layer_cost(layer)
-            both += counts[:, [number]] * np.array([cost.latency_ms, cost.energy_mj])
+        both = np.zeros((len(architectures), 2))
+        scales = [tuple(each.choices[d] for d in space.topology.scaling) for each in architectures]
+        for scale in dict.fromkeys(scales):
+            rows = [row for row, each in enumerate(scales) if each == scale]
+            layers, slots = self._slot_counts(space, size, scale)
+            counts = slots[0] + space.encode([architectures[row] for row in rows]).astype(np.int64) @ slots[1:]
+            for number, layer in enumerate(layers):  # in one order, so that equal work costs the same to the bit
+                cost = self.layer_cost(layer)
+                both[rows] += counts[:, [number]] * np.array([cost.latency_ms, cost.energy_mj])
         return {"latency_ms": both[:, 0], "energy_mj": both[:, 1]}
 
-    def _slot_counts(self, space: Space, size: NetworkSize) -> Counted:
+    def _slot_counts(self, space: Space, size: NetworkSize, scale: tuple[Choice, ...]) -> Counted:
         """The number of times that each layer occurs, in the common part and then in each slot [1 + W, layers]."""
-        key = (space.name, size)
+        key = (space.name, size, scale)
         if key not in self._slots:
-            work = space_work(space, size)
+            work = space_works(space, size)[tuple(option or 0 for option in scale)]
             parts = [each.layers for each in (work.base, *work.slots)]
             layers = list(dict.fromkeys(layer for part in parts for layer in part))
             counts = np.array([[part[layer] for layer in layers] for part in parts], dtype=np.int64)

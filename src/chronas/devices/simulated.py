@@ -27,7 +27,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from chronas.arguments import LARGEST_SEED
 from chronas.devices.device import Device, Fingerprint, Runner
 from chronas.devices.model import Model
-from chronas.errors import DeviceError
+from chronas.errors import DeviceError, UsageError
 from chronas.networks import build, count, space_counts
 from chronas.spaces import Architecture, NetworkSize, Space
 from chronas.units import MJ_PER_PJ, MS_PER_S, mib_from_bytes
@@ -121,10 +121,16 @@ class Simulated(Device):
         return _SimulatedRunner(self, model, true_ms, macs * PJ_PER_MAC * MJ_PER_PJ)
 
     def true_slot_costs(self, space: Space, size: NetworkSize) -> tuple[float, NDArray[np.float64]]:
-        """The parts of latencies: the constant part in ms, and the part of each slot in ms [W]."""
+        """The parts of latencies: the constant part in ms, and the part of each slot in ms [W].
+
+        Raises:
+            UsageError: the space has scaling decisions, so that latencies are no sums over slots.
+        """
         key = (space.name, size)
         if key not in self._costs:
-            macs = space_counts(space, size)
+            macs = space_counts(space, size).additive
+            if macs is None:
+                raise UsageError(f"latencies of {space.name} are no sums over slots: ask for true_latency_ms")
             ms_per_mac = 1 / (self.config.gigamacs_per_s * MACS_PER_MS)
             kernels = np.array(_kernels(space, size), dtype=np.float64)
             slots_ms = np.asarray(macs.slot_macs) * ms_per_mac + kernels * self.config.overhead_us / MS_PER_S
@@ -134,6 +140,11 @@ class Simulated(Device):
     def true_latency_ms(self, architecture: Architecture, size: NetworkSize) -> float:
         """The latency without noise and drift, in ms."""
         space = architecture.space
+        if space.topology.scaling:
+            (macs,) = space_counts(space, size).macs(space.encode([architecture]))
+            kernels = float((space.encode([architecture])[0] * np.array(_kernels(space, size))).sum())
+            overhead_ms = kernels * self.config.overhead_us / MS_PER_S
+            return self.config.base_ms + float(macs) / (self.config.gigamacs_per_s * MACS_PER_MS) + overhead_ms
         base_ms, slots_ms = self.true_slot_costs(space, size)
         choices = zip(space.offsets, architecture.choices, strict=True)
         return math.fsum(

@@ -17,19 +17,15 @@ if TYPE_CHECKING:
     from chronas.networks.counts import (
         Counts,
         Layer,
-        SpaceCounts,
-        SpaceWork,
         Work,
         Workload,
         count,
-        space_counts,
-        space_work,
-        work_by_differences,
         workload,
     )
     from chronas.networks.exported_program import read_exported
     from chronas.networks.graph import UntraceableError, wiring
     from chronas.networks.layers import ChainNetwork, ChainPlan, LayerPlan, make_block
+    from chronas.networks.mobile import InvertedPlan, MobileNetwork, MobilePlan, efficientnet_lite0, mobilenet_v3
     from chronas.networks.onnx import INPUT_NAME, onnx_bytes, write_onnx
     from chronas.networks.onnx_file import OnnxCounts, OnnxNetwork, read_onnx
     from chronas.networks.operations import (
@@ -41,6 +37,14 @@ if TYPE_CHECKING:
         Zero,
         make_operation,
     )
+    from chronas.networks.slot_counts import (
+        SlotCounts,
+        SpaceCounts,
+        SpaceWork,
+        space_counts,
+        space_works,
+        work_by_differences,
+    )
     from chronas.networks.source import model_source, write_source
 
 __all__ = [
@@ -50,6 +54,7 @@ __all__ = [
     "CellPlan",
     "ChainNetwork",
     "ChainPlan",
+    "SlotCounts",
     "SpaceCounts",
     "SpaceWork",
     "Work",
@@ -57,7 +62,12 @@ __all__ = [
     "DilatedConv",
     "DropPath",
     "Preprocessing",
+    "InvertedPlan",
     "Layer",
+    "MobileNetwork",
+    "MobilePlan",
+    "efficientnet_lite0",
+    "mobilenet_v3",
     "LayerPlan",
     "Network",
     "NetworkPlan",
@@ -83,7 +93,7 @@ __all__ = [
     "read_onnx",
     "save_state",
     "set_drop_path",
-    "space_work",
+    "space_works",
     "wiring",
     "work_by_differences",
     "workload",
@@ -96,14 +106,15 @@ __getattr__ = lazily(
     {
         "construction": "build plan Preprocessing load_state save_state",
         "cells": "BlockPlan CellPlan DropPath Network NetworkPlan is_even set_drop_path",
-        "counts": "Counts Layer SpaceCounts SpaceWork Work Workload count space_counts space_work "
-        "work_by_differences workload",
+        "counts": "Counts Layer Work Workload count workload",
         "exported_program": "read_exported",
         "graph": "UntraceableError wiring",
         "layers": "ChainNetwork ChainPlan LayerPlan make_block",
+        "mobile": "InvertedPlan MobileNetwork MobilePlan efficientnet_lite0 mobilenet_v3",
         "onnx": "INPUT_NAME onnx_bytes write_onnx",
         "onnx_file": "OnnxCounts OnnxNetwork read_onnx",
         "operations": "OPERATIONS DilatedConv OpSpec ReLUConvBN SeparableConv Zero make_operation",
+        "slot_counts": "SlotCounts SpaceCounts SpaceWork space_counts space_works work_by_differences",
         "source": "model_source write_source",
     },
 )

@@ -222,6 +222,24 @@ def _channel_shuffle(steps: Steps, node: fx.Node) -> None:
     steps.emit(node, "Reshape", [turned, steps.integers(shape)])
 
 
+def _relu6(steps: Steps, node: fx.Node) -> None:
+    steps.emit(node, "Clip", [steps.first(node), steps.operand(0.0), steps.operand(6.0)])
+
+
+def _hard_sigmoid(steps: Steps, node: fx.Node) -> None:
+    steps.emit(node, "HardSigmoid", [steps.first(node)], {"alpha": 1.0 / 6.0, "beta": 0.5})
+
+
+def _upsample(steps: Steps, node: fx.Node) -> None:
+    """A bilinear change of the image's size, without aligned corners."""
+    layer = steps.graph.layer(node)
+    assert isinstance(layer, nn.Upsample)
+    if layer.mode != "bilinear" or layer.align_corners:
+        raise unknown_step(steps.graph, node, f" of {layer.mode}")
+    attributes = {"mode": "linear", "coordinate_transformation_mode": "half_pixel"}
+    steps.emit(node, "Resize", [steps.first(node), "", "", steps.integers(steps.graph.shape(node))], attributes)
+
+
 def _linear(steps: Steps, node: fx.Node) -> None:
     layer = steps.graph.layer(node)
     if len(steps.graph.shape(node)) != 2:
@@ -304,6 +322,10 @@ CONVERTERS: dict[Any, Callable[[Steps, fx.Node], None]] = {
     nn.Conv2d: _convolution,
     nn.BatchNorm2d: _batch_norm,
     nn.ReLU: _simple("Relu"),
+    nn.ReLU6: _relu6,
+    nn.Hardswish: _simple("HardSwish"),
+    nn.Hardsigmoid: _hard_sigmoid,
+    nn.Upsample: _upsample,
     nn.MaxPool2d: _max_pool,
     nn.AvgPool2d: _avg_pool,
     nn.AdaptiveAvgPool2d: _adaptive_pool,

@@ -132,18 +132,23 @@ def _blocks(space: Space, size: NetworkSize) -> Sequence[tuple[Tensor, bool]]:
     return found
 
 
+def kind_counts(space: Space) -> Tensor:
+    """The features that count operations: the rows of `Space.feature_map` that add up several slots [F, W]."""
+    sums = space.feature_map()
+    return torch.from_numpy(sums[(sums != 0).sum(axis=1) > 1])
+
+
 @functools.cache
 def _blocks_of_one(space: Space, size: NetworkSize, width: int) -> tuple[tuple[Tensor, bool], ...]:
     """The blocks of one form over its encoding and terms, with `width` columns; empty ones are left out."""
-    form = space_counts(space, size)
-    sums = space.feature_map()
-    counts = sums[(sums != 0).sum(axis=1) > 1]
-    sizes = np.vstack([form.slot_macs, form.slot_parameters])
     eye = torch.eye(width, dtype=torch.float64)
-    over_slots = [torch.from_numpy(part) @ eye[: space.encoding_length] for part in (sizes, counts)]
-    found = [(part, False) for part in (*over_slots, eye[space.encoding_length :])] + [
-        (eye[: space.encoding_length], True)
-    ]
+    codes, more = eye[: space.encoding_length], eye[space.encoding_length :]
+    form = space_counts(space, size).additive
+    if form is None:  # the first two terms are the amounts
+        sizes, more = more[:2], more[2:]
+    else:
+        sizes = torch.from_numpy(np.vstack([form.slot_macs, form.slot_parameters])) @ codes
+    found = [(sizes, False), (kind_counts(space) @ codes, False), (more, False), (codes, True)]
     return tuple((part, is_encoding) for part, is_encoding in found if len(part))
 
 
@@ -234,9 +239,14 @@ def terms(space: Space, size: NetworkSize, codes: Tensor) -> Tensor:
         size: size of the networks; it decides which operations have weights.
         codes: [B, W], valid or relaxed, in any precision and on any device.
 
+    A space with scaling decisions has other terms: MACs and parameters, and the counts of operations under each
+    option of these decisions.
+
     Returns:
         [B, T] in the type and on the device of the codes, differentiable.
     """
+    if space.topology.scaling:
+        return _scaled_terms(space, size, codes)
     if not space.topology.cells:
         return codes[:, :0]
     cells, places = _plans(space, size)
@@ -244,6 +254,20 @@ def terms(space: Space, size: NetworkSize, codes: Tensor) -> Tensor:
     shares = codes.new_zeros(sum(sizes), len(codes)).index_add(0, places.to(codes.device), codes.T)
     parts = zip(cells, torch.split(shares, sizes), strict=True)
     return torch.cat([_of_cell(cell, part.view(cell.kinds, cell.edges, -1)) for cell, part in parts]).T
+
+
+def relative_amounts(space: Space, size: NetworkSize, codes: Tensor) -> Tensor:
+    """MACs and parameters [B, 2] of encodings [B, W], as multiples of those of the space's first network."""
+    counts = space_counts(space, size)
+    first = counts.amounts(torch.from_numpy(space.encode([space.first()])).double())
+    return counts.amounts(codes) / first.to(codes)
+
+
+def _scaled_terms(space: Space, size: NetworkSize, codes: Tensor) -> Tensor:
+    """Terms of a space with scaling decisions: the amounts, then counts of operations under each of their options."""
+    counted = codes @ kind_counts(space).T.to(codes)
+    slots = [space.offsets[d] + o for d in space.topology.scaling for o in range(len(space.decisions[d].options))]
+    return torch.cat([relative_amounts(space, size, codes), *(codes[:, [slot]] * counted for slot in slots)], dim=1)
 
 
 @dataclass(frozen=True)
@@ -298,7 +322,9 @@ def _pairs(ones: list[Tensor]) -> Tensor:
 @functools.cache
 def _plans(space: Space, size: NetworkSize) -> tuple[tuple[_Plan, ...], Tensor]:
     """The plan of each kind of cell, and the index of each slot among all their shares [W]."""
-    parameters = space_counts(space, size).slot_parameters
+    additive = space_counts(space, size).additive
+    assert additive is not None  # others have other terms
+    parameters = additive.slot_parameters
     plans: list[_Plan] = []
     places = torch.zeros(space.encoding_length, dtype=torch.int64)
     before = 0

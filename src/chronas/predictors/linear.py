@@ -30,6 +30,7 @@ from torch import Tensor
 
 from chronas.networks import space_counts
 from chronas.predictors.calibration import interval_factor
+from chronas.predictors.features import relative_amounts
 from chronas.predictors.predictor import Predictor, Shape, State
 from chronas.tables import BlockNetworks, CostTable, added_up
 
@@ -86,14 +87,18 @@ def fit_ridge(design: Tensor, targets: Tensor) -> Ridge:
 
 
 class LinearPredictor(Predictor):
-    """base + codes @ coefficients, in the unit of the cost; the coefficients sum rows of a design over slots."""
+    """base + inputs @ coefficients, in the unit of the cost; the coefficients sum rows of a design over the inputs."""
 
     @abstractmethod
     def _design(self) -> Tensor:
-        """Design [P, W]: each column of the regression as a sum over slots."""
+        """Design [P, I]: each column of the regression as a sum over inputs."""
+
+    def _inputs(self, codes: Tensor) -> Tensor:
+        """The inputs [N, I] of encodings [N, W]: by default the encodings themselves."""
+        return codes
 
     def _fit(self, codes: Tensor, costs: Tensor, seed: int) -> dict[str, Tensor]:  # noqa: ARG002 - nothing is random here
-        design = self._design()
+        codes, design = self._inputs(codes), self._design()
         design = design / design.abs().max()
         ridge = fit_ridge(codes @ design.T, costs)
         floor = RESOLUTION * float(costs.median())
@@ -107,15 +112,15 @@ class LinearPredictor(Predictor):
         }
 
     def _mean(self, codes: Tensor, state: State) -> Tensor:
-        return state["base"] + codes @ state["coefficients"]
+        return state["base"] + self._inputs(codes) @ state["coefficients"]
 
     def _std(self, codes: Tensor, state: State) -> Tensor:
-        offset = codes - state["centre"]
+        offset = self._inputs(codes) - state["centre"]
         from_coefficients = ((offset @ state["covariance"]) * offset).sum(dim=1).clamp_min(0)
         return (state["variance"] + from_coefficients).sqrt()
 
     def _shapes(self) -> dict[str, Shape]:
-        width = self.space.encoding_length
+        width = self._inputs(torch.zeros(1, self.space.encoding_length, dtype=torch.float64)).shape[1]
         return {
             "base": (),
             "coefficients": (width,),
@@ -189,9 +194,17 @@ class Macs(LinearPredictor):
     minimum = 4
 
     def _design(self) -> Tensor:
-        form = space_counts(self.space, self.size)
+        form = space_counts(self.space, self.size).additive
+        if form is None:  # the inputs are the amounts themselves
+            return torch.eye(2, dtype=torch.float64)
         design = torch.from_numpy(np.stack([form.slot_macs, form.slot_parameters]))
         return design / design.amax(dim=1, keepdim=True)
+
+    def _inputs(self, codes: Tensor) -> Tensor:
+        """MACs and parameters [N, 2], relative to one network's, if they are no sums over slots."""
+        if space_counts(self.space, self.size).additive is not None:
+            return codes
+        return relative_amounts(self.space, self.size, codes)
 
 
 # ----

@@ -39,7 +39,7 @@ from torch import Tensor
 
 from chronas.errors import DataError, MismatchError
 from chronas.networks import space_counts
-from chronas.predictors.features import forms, terms
+from chronas.predictors.features import forms, kind_counts, terms
 from chronas.predictors.linear import averaged, fit_ridge
 from chronas.predictors.predictor import Predictor, Shape, State
 from chronas.spaces import NetworkSize, Space
@@ -216,11 +216,13 @@ def _of_sources(centred: Tensor, coefficients: Tensor, spread: Tensor) -> tuple[
 
 def _own_blocks(space: Space, size: NetworkSize, width: int) -> list[tuple[Tensor, Sequence[float]]]:
     """Work, counts and positions as sums over the basis [P, features], with the variances to try for each."""
-    form, sums = space_counts(space, size), torch.from_numpy(space.feature_map())
-    work = torch.stack([torch.from_numpy(form.slot_macs), torch.from_numpy(form.slot_parameters)])
-    counts = sums[(sums != 0).sum(dim=1) > 1]
+    form = space_counts(space, size).additive
     slots = torch.eye(space.encoding_length, width, dtype=torch.float64)
-    return [((work @ slots).T, WORK), ((counts @ slots).T, COUNTS), (slots.T, PLACES)]
+    if form is None:  # the first two terms are the amounts
+        work = torch.eye(width, dtype=torch.float64)[space.encoding_length :][:2]
+    else:
+        work = torch.from_numpy(np.stack([form.slot_macs, form.slot_parameters])) @ slots
+    return [(work.T, WORK), ((kind_counts(space) @ slots).T, COUNTS), (slots.T, PLACES)]
 
 
 def _unit(centred: Tensor, block: Tensor) -> Tensor:

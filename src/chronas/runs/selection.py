@@ -17,6 +17,7 @@ import torch
 
 from chronas.errors import LimitMissedError, OutOfReachError, UsageError
 from chronas.files import read_as, write_json
+from chronas.networks import save_state
 from chronas.predictors import Predictor
 from chronas.progress import Progress, silent
 from chronas.records import Estimate, Trial, TrialRecord, amounts_text
@@ -24,6 +25,7 @@ from chronas.runs.config import search_costs
 from chronas.runs.cost_model import saved_predictors
 from chronas.runs.network_costs import SAID, NetworkCosts, beside_predicted, costs_of, of_row
 from chronas.runs.run import Run
+from chronas.runs.training import INHERITED
 from chronas.runs.warm_start import warm_start_file_of
 from chronas.search import (
     ObjectiveConfig,
@@ -145,6 +147,9 @@ class Finder:
             limits = self.run.config.limits if role == self.run.role else {}
             choice = choose(self.run, role, self._reranker(role, found, objective), limits, self.progress)
             self._score(role, found, choice)
+            weights = found.weights(choice.trial.architecture)
+            if weights is not None:
+                save_state(self._folder(role) / INHERITED, weights, {"architecture": str(choice.trial.architecture)})
             self._keep(role, choice.trial.architecture, choice.costs, choice)
         return self._chosen(role)
 

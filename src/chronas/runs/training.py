@@ -10,13 +10,13 @@ from typing import Any
 import numpy as np
 import onnxruntime
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 from chronas.arguments import path_of, whole
 from chronas.data import Dataset, Normalisation, split
 from chronas.errors import DataError, MismatchError
 from chronas.files import read_as, write_json
-from chronas.networks import Preprocessing, build, count, save_state, write_onnx, write_source
+from chronas.networks import Preprocessing, build, count, load_state, save_state, write_onnx, write_source
 from chronas.progress import Progress, silent
 from chronas.records import Confusion
 from chronas.runs.run import Run
@@ -25,6 +25,7 @@ from chronas.training import BEST, SINGLE_PROCESS, ProcessGroup, Recipe, confusi
 
 ARCHITECTURE_SCHEMA = "chronas.architecture/2"
 RESULT_SCHEMA = "chronas.result/1"
+INHERITED = "inherited.safetensors"  # weights of a nested supernet, in a network's folder
 EXPORTED = ("model.safetensors", "model.onnx", "model.py", "architecture.json")
 MOST_CLASSES = 200  # of a confusion matrix that is kept
 LEARNT = 0.05  # nats; a training loss below is next to nothing
@@ -89,6 +90,7 @@ def train_network(run: Run, role: str, architecture: Architecture, progress: Pro
                 run.config.recipe,
                 validation_share=run.config.validation_share,
                 seed=run.config.seed,
+                initial=load_state(folder / INHERITED)[0] if (folder / INHERITED).exists() else None,
                 progress=lambda _, done, total, note: shown(f"train {role}", done, total, note),
             )
     return read_trained(folder, run.space)
@@ -108,6 +110,7 @@ def train_architecture(
     *,
     validation_share: float,
     seed: int,
+    initial: Mapping[str, Tensor] | None = None,
     progress: Progress = silent,
     group: ProcessGroup = SINGLE_PROCESS,
 ) -> None:
@@ -121,6 +124,7 @@ def train_architecture(
         recipe: training settings.
         validation_share: share of the training images that only chooses the checkpoint.
         seed: seed of weights, split, order and augmentation.
+        initial: weights to begin with, by name; None: random ones.
         progress: called after each step.
         group: processes that train together in this folder; the first one writes.
 
@@ -132,6 +136,8 @@ def train_architecture(
     preprocessing = Preprocessing(normalisation.mean, normalisation.std, data.class_names)
     _begin(folder / "architecture.json", architecture, size, preprocessing, group)
     network = build(architecture, size, seed=seed, auxiliary=recipe.auxiliary_weight > 0)
+    if initial is not None:
+        network.load_state_dict(dict(initial))
     images, validation = data.train, data.validation
     if validation is None:
         images, validation = split(data.train, validation_share, seed=seed)

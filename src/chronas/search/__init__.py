@@ -78,6 +78,7 @@ SEARCHERS = Registry(
         "bayesian": "chronas.search.blackbox.bayesian:Bayesian",
         "darts": "chronas.search.gradient.darts:Darts",
         "drnas": "chronas.search.gradient.drnas:DrNAS",
+        "elastic": "chronas.search.blackbox.elastic:Elastic",
         "evolution": "chronas.search.blackbox.evolution:Evolution",
         "gdas": "chronas.search.gradient.gdas:Gdas",
         "local-search": "chronas.search.blackbox.local_search:LocalSearch",

@@ -218,4 +218,4 @@ def _changes(space: Space, group: Group, choices: Sequence[Choice]) -> list[Chan
         if choices[d] is not None:
             found += [{d: o} for o in range(len(space.decisions[d].options)) if o != choices[d]]
             found += [{d: None, other: o} for other in absent for o in range(len(space.decisions[other].options))]
-    return found
+    return [each for each in found if space.allows(group, [each.get(d, choices[d]) for d in group.decisions])]

@@ -26,7 +26,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from torch import Tensor
 
 from chronas.arguments import checked
-from chronas.data import Images, Normalisation, every_batch
+from chronas.data import Images, Normalisation, spread_batches
 from chronas.errors import DataError, UsageError, excerpt
 from chronas.files import fingerprint
 from chronas.search.relaxation import Relaxation
@@ -251,6 +251,10 @@ class Evaluator(ABC):
         """Accuracy in percent of each architecture by shared weights; None without shared weights."""
         return None
 
+    def weights(self, architecture: Architecture) -> dict[str, Tensor] | None:  # noqa: ARG002 - see `NestedSupernet`
+        """Trained weights for an architecture's network, by name; None without such weights."""
+        return None
+
     def close(self) -> None:  # noqa: B027 - most hold nothing
         """Release resources such as processes; the evaluator can be used again."""
 
@@ -303,10 +307,9 @@ def accuracy_of(logits: Callable[[Tensor], Tensor], images: Images, normalisatio
         images: all of them are used once.
         normalisation: normalisation of the images.
     """
-    batch = -(-len(images) // -(-len(images) // SCORED))
     correct = 0
     with torch.no_grad():
-        for pixels, labels in every_batch(images, batch, normalisation):
+        for pixels, labels in spread_batches(images, SCORED, normalisation):
             correct += int((logits(pixels).argmax(1) == labels).sum())
     return 100.0 * correct / len(images)
 

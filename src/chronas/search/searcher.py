@@ -11,6 +11,7 @@ from typing import Any, ClassVar, Self, cast
 
 import torch
 from pydantic import BaseModel, ConfigDict
+from torch import Tensor
 
 from chronas.data import Images, Normalisation, split
 from chronas.errors import DataError, DivergedError, MismatchError, UsageError
@@ -165,6 +166,13 @@ class SearchResult(ABC):
     def score(self, architectures: Sequence[Architecture]) -> list[float] | None:
         """Validation accuracy in percent of each architecture by the search's supernet; None without a supernet."""
 
+    def weights(self, architecture: Architecture) -> dict[str, Tensor] | None:  # noqa: ARG002 - for nested supernets
+        """Trained weights for an architecture's network, by name; None, the default, if the search has none.
+
+        Running statistics of batch norms are those of a new network.
+        """
+        return None
+
 
 class SearcherConfig(BaseModel):
     """Settings of a searcher; the defaults are the published ones."""
@@ -234,6 +242,12 @@ class Searcher(ABC):
             raise UsageError(
                 f"searcher {cls.name} passes part of the channels around the operations, which the supernet of space "
                 f"{space.name} cannot: choose another space, or a searcher such as darts"
+            )
+
+        if cls.differentiable and not space.topology.mixtures:
+            raise UsageError(
+                f"searcher {cls.name} mixes the options of a decision, which the supernet of space {space.name} "
+                "cannot: choose another space, or a searcher such as elastic or bayesian"
             )
 
     @classmethod

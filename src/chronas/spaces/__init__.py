@@ -10,7 +10,7 @@ from chronas.errors import MismatchError, NotRegisteredError, UsageError
 from chronas.registry import Registry, import_path
 from chronas.spaces.operations import CELL_OPERATIONS, GREY, LAYER_OPERATIONS, NOTHING, Operation, label_of
 from chronas.spaces.space import Architecture, Choice, Decision, Group, NetworkScale, NetworkSize, Space
-from chronas.spaces.topologies import Cell, CellTopology, LayerTopology, Topology
+from chronas.spaces.topologies import Cell, CellTopology, ElasticTopology, LayerTopology, Stage, Topology
 from chronas.spaces.topologies.reachability import live_codes, live_edges, needed_states, passes, reached_states
 
 __all__ = [
@@ -24,12 +24,14 @@ __all__ = [
     "CellTopology",
     "Choice",
     "Decision",
+    "ElasticTopology",
     "Group",
     "LayerTopology",
     "Operation",
     "NetworkScale",
     "NetworkSize",
     "Space",
+    "Stage",
     "Topology",
     "label_of",
     "live_codes",
@@ -47,6 +49,8 @@ SPACES = Registry(
     {
         "darts": "chronas.spaces.darts:Darts",
         "fbnet": "chronas.spaces.fbnet:FBNet",
+        "mobilenetv3": "chronas.spaces.mobilenetv3:MobileNetV3",
+        "mobilenetv3-plain": "chronas.spaces.mobilenetv3:PlainMobileNetV3",
         "nasbench201": "chronas.spaces.nasbench201:NasBench201",
     },
 )

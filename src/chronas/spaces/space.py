@@ -186,6 +186,14 @@ class Space(ABC):
         """
         return np.eye(self.encoding_length)
 
+    def allows(self, group: Group, choices: Sequence[Choice]) -> bool:  # noqa: ARG002 - for spaces that forbid some
+        """Whether choices of a group's decisions, each possible by itself, are possible together; True by default."""
+        return True
+
+    def shares(self, group: Group) -> NDArray[np.float64] | None:  # noqa: ARG002 - for spaces that draw otherwise
+        """The probability of each assignment of a group in random samples [N]; None, the default: all alike."""
+        return None
+
     # ---- derived from the data above, for every space
 
     @property
@@ -222,7 +230,7 @@ class Space(ABC):
             ranges: list[Sequence[Choice]] = [
                 range(len(self.decisions[d].options)) if d in kept else (None,) for d in group.decisions
             ]
-            found.extend(itertools.product(*ranges))
+            found.extend(each for each in itertools.product(*ranges) if self.allows(group, each))
         return tuple(found)
 
     def architecture(self, choices: Sequence[Choice]) -> Architecture:
@@ -245,10 +253,15 @@ class Space(ABC):
             if kept != group.keep:
                 names = ", ".join(self.decisions[d].name for d in group.decisions)
                 raise UsageError(f"of {names} exactly {group.keep} must be kept, got {kept}")
+            here = [choices[d] for d in group.decisions]
+            if not self.allows(group, here):
+                given = zip(group.decisions, here, strict=True)
+                text = ", ".join(f"{self.decisions[d].name}={self.decisions[d].options[c or 0]}" for d, c in given)
+                raise UsageError(f"{self.name} has no architecture with {text} together")
         return Architecture(self, tuple(choices))
 
     def sample(self, count: int, seed: int, exclude: frozenset[Architecture] = frozenset()) -> list[Architecture]:
-        """Architectures drawn uniformly over the valid ones, distinct, in an order that depends on `seed` alone.
+        """Architectures as `draw` gives them, distinct, in an order that depends on `seed` alone.
 
         A larger `count` with the same seed continues the same list.
 
@@ -307,8 +320,14 @@ class Space(ABC):
         return Architecture(self, tuple(choices))
 
     def draw(self, generator: np.random.Generator) -> Architecture:
-        """One architecture, uniform over all valid ones."""
-        return self._picked([int(generator.integers(len(self.assignments(group)))) for group in self.groups])
+        """One architecture: each group's assignment is drawn uniformly, or by its `shares`."""
+        return self._picked([self._pick(group, generator) for group in self.groups])
+
+    def _pick(self, group: Group, generator: np.random.Generator) -> int:
+        count, shares = len(self.assignments(group)), self.shares(group)
+        if shares is None:
+            return int(generator.integers(count))
+        return min(int(np.searchsorted(np.cumsum(shares), generator.random(), side="right")), count - 1)
 
     def encode(self, architectures: Sequence[Architecture]) -> NDArray[np.float32]:
         """Encodings [N, W]: one at the chosen option of each decision; all zeros for a decision that is not kept."""

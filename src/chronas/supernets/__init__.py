@@ -7,7 +7,16 @@ logits = supernet(images, *discrete_weights(architecture))
 
 from __future__ import annotations
 
+from chronas.supernets.elastic import ElasticSupernet
 from chronas.supernets.kernels import BatchStandardise
 from chronas.supernets.supernet import Supernet, build_supernet, channel_sources, discrete_weights, net2wider
 
-__all__ = ["BatchStandardise", "Supernet", "build_supernet", "channel_sources", "discrete_weights", "net2wider"]
+__all__ = [
+    "BatchStandardise",
+    "ElasticSupernet",
+    "Supernet",
+    "build_supernet",
+    "channel_sources",
+    "discrete_weights",
+    "net2wider",
+]

@@ -49,7 +49,9 @@ class BlockNetworks:
             UsageError: the space is not a chain of layers with the same options, or lacks the size's stem.
         """
         places, options = _places(space, size), range(len(space.decisions[0].options))
-        macs = space_counts(space, size).slot_macs.reshape(len(space.decisions), len(options))
+        form = space_counts(space, size).additive
+        assert form is not None  # `_places` takes chains of layers alone
+        macs = form.slot_macs.reshape(len(space.decisions), len(options))
         cheapest = int(macs.sum(axis=0).argmin())
 
         def network(places: tuple[int, ...], option: int) -> Architecture:

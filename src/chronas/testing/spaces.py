@@ -75,7 +75,7 @@ class SpaceContract:
         assert self.space.sample(few, seed=4) != many[:few]
         assert self.space.sample(count - few, seed=3, exclude=frozenset(many[:few])) == many[few:]
 
-    def test_samples_are_uniform_over_the_assignments_of_each_group(self) -> None:
+    def test_samples_have_the_shares_of_the_assignments_of_each_group(self) -> None:
         """A chi-square test of each group's assignments; a small space is drawn whole, in another order each time."""
         if self.space.cardinality < 20_000:
             samples = [each for seed in range(200) for each in self.space.sample(1, seed)]
@@ -86,7 +86,8 @@ class SpaceContract:
             position = {option: number for number, option in enumerate(options)}
             seen = [position[tuple(each.choices[d] for d in group.decisions)] for each in samples]
             if len(options) > 1:
-                assert stats.chisquare(np.bincount(seen, minlength=len(options))).pvalue > 1e-5
+                shares, counts = self.space.shares(group), np.bincount(seen, minlength=len(options))
+                assert stats.chisquare(counts, None if shares is None else shares * counts.sum()).pvalue > 1e-5
 
     def test_more_than_there_are_cannot_be_sampled(self) -> None:
         """The error says how many there are."""

@@ -34,16 +34,27 @@ class Evolution(SinglePathSearcher):
     config: EvolutionConfig
 
     def _proposals(self, feasible: FeasibleSet) -> Proposals:
-        population: deque[Trial] = deque(maxlen=self.config.population)
-        while len(population) < self.config.population:
-            drawn = feasible.draw()
-            if drawn is None:
-                break
-            population.extend((yield [drawn]))
-        while population:
-            sample = [population[n] for n in feasible.generator.integers(len(population), size=self.config.sample)]
-            parent = min(sample, key=lambda each: each.value).architecture
-            child = feasible.vary(functools.partial(mutate, parent, feasible.generator))
-            if child is None:
-                return
-            population.extend((yield [child]))
+        return evolve(feasible, self.config.population, self.config.sample)
+
+
+def evolve(feasible: FeasibleSet, size: int, count: int) -> Proposals:
+    """The proposals of regularised evolution.
+
+    Args:
+        feasible: the architectures to search.
+        size: architectures that are alive at one time.
+        count: number of them that compete to be a parent, with repeats.
+    """
+    population: deque[Trial] = deque(maxlen=size)
+    while len(population) < size:
+        drawn = feasible.draw()
+        if drawn is None:
+            break
+        population.extend((yield [drawn]))
+    while population:
+        sample = [population[n] for n in feasible.generator.integers(len(population), size=count)]
+        parent = min(sample, key=lambda each: each.value).architecture
+        child = feasible.vary(functools.partial(mutate, parent, feasible.generator))
+        if child is None:
+            return
+        population.extend((yield [child]))

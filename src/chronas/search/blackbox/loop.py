@@ -17,6 +17,7 @@ from typing import Any
 
 import numpy as np
 from pydantic import Field
+from torch import Tensor
 
 from chronas.errors import DataError, MismatchError, OutOfReachError
 from chronas.files import read_json, write_json
@@ -128,6 +129,10 @@ class BlackBoxResult(SearchResult):
     def score(self, architectures: Sequence[Architecture]) -> list[float] | None:
         """Accuracy in percent of each architecture by the supernet; None without a supernet."""
         return self.evaluator.score(architectures)
+
+    def weights(self, architecture: Architecture) -> dict[str, Tensor] | None:
+        """Trained weights for an architecture's network, by name, from a nested supernet; None without one."""
+        return self.evaluator.weights(architecture)
 
 
 class BlackBoxSearcher(Searcher):

@@ -16,6 +16,7 @@ configs/nas-benchmark/algos/RANDOM.config); our learning rate falls to zero inst
 from __future__ import annotations
 
 import copy
+import itertools
 import math
 from collections.abc import Iterator, Sequence
 from typing import Any, ClassVar
@@ -33,7 +34,7 @@ from chronas.networks import load_state, save_state
 from chronas.search.blackbox.loop import BlackBoxConfig, BlackBoxSearcher
 from chronas.search.objective import Evaluator, Score, Steps, accuracy_of, unheard
 from chronas.search.searcher import SearcherConfig, Task, WarmStart, check_finite, check_same
-from chronas.spaces import Architecture, Choice, Space
+from chronas.spaces import Architecture, Choice, Group, Space
 from chronas.supernets import Supernet, build_supernet, discrete_weights
 
 FILE = "paths.safetensors"
@@ -95,6 +96,9 @@ class SinglePathSupernet(Evaluator):
         Raises:
             UsageError: the space has no supernet, or the images are too small for the stride.
         """
+        space = task.space
+        if config.fair and any(len(space.assignments(group)) != _free(space, group) for group in space.groups):
+            raise UsageError(f"space {space.name} forbids some choices together, so fair paths do not exist")
         self.history: list[dict[str, Any]] = []
         self._task, self._config = task, config
         channels, *sizes = task.size.input_shape
@@ -239,6 +243,12 @@ class SinglePathSupernet(Evaluator):
                 self._optimiser.state[weight]["momentum_buffer"] = tensors[f"momentum.{number}"]
         self._batches.restore(content["batches"])
         self.history[:] = content["history"]
+
+
+def _free(space: Space, group: Group) -> int:
+    """The number of assignments of a group if no choices were forbidden together."""
+    kept = itertools.combinations(group.decisions, group.keep)
+    return sum(math.prod(len(space.decisions[d].options) for d in each) for each in kept)
 
 
 def fair_paths(space: Space, generator: np.random.Generator) -> Iterator[list[Architecture]]:

@@ -117,7 +117,7 @@ class CellTopology(Topology):
 
     def work(self, space: Space, size: NetworkSize) -> SpaceWork:
         """Exact, because the work of an operation depends on its place alone."""
-        from chronas.networks.counts import cell_work
+        from chronas.networks.slot_counts import cell_work
 
         return cell_work(space, self, size)
 

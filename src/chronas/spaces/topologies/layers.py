@@ -90,7 +90,7 @@ class LayerTopology(Topology):
 
     def work(self, space: Space, size: NetworkSize) -> SpaceWork:
         """Exact, because the work of a block depends on its place alone."""
-        from chronas.networks.counts import layer_work
+        from chronas.networks.slot_counts import layer_work
 
         return layer_work(space, self, size)
 

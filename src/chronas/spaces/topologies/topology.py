@@ -63,12 +63,19 @@ class Topology(ABC):
         cells: the graphs whose edges are the decisions, if the topology repeats such graphs; else empty.
         small_depth: depth of networks that train in minutes on a CPU, for presets.
         partial_channels: whether its supernet can pass part of the channels around the operations (PC-DARTS).
+        mixtures: whether its supernet can compute several options of a decision at once, as gradient-based searchers
+            need.
+        nested: whether its supernet nests all weights and gives those of one architecture.
+        scaling: decisions whose options change the work of all others, such as the resolution.
     """
 
     stems: tuple[str, ...] = ("cifar",)
     operations: Mapping[str, Operation] = {}
     cells: tuple[Cell, ...] = ()
     partial_channels: bool = False
+    mixtures: bool = True
+    nested: bool = False
+    scaling: tuple[int, ...] = ()
     small_depth: int = 1
 
     def check(self, space: Space, size: NetworkSize) -> None:
@@ -132,6 +139,13 @@ class Topology(ABC):
         from chronas.networks import work_by_differences
 
         return work_by_differences(space, size)
+
+    def works(self, space: Space, size: NetworkSize) -> Mapping[tuple[int, ...], SpaceWork]:
+        """The work of all networks, by the options of the `scaling` decisions; raises as `work`.
+
+        A topology with such decisions overrides this.
+        """
+        return {(): self.work(space, size)}
 
     def drawings(self, architecture: Architecture) -> Mapping[str, str]:  # noqa: ARG002 - for topologies with their own
         """SVG drawings of an architecture by title; if empty, its cells are drawn, or its decisions are listed."""
