@@ -96,7 +96,7 @@ def reason(error: BaseException) -> str:
     """The first line of a library's error; of a pydantic error, the first field and its problem."""
     if hasattr(error, "errors"):
         first = error.errors()[0]
-        return f"{'.'.join(map(str, first['loc']))}: {problem(first['msg'])}"
+        return ": ".join(filter(None, [".".join(map(str, first["loc"])), problem(first["msg"])]))
     return str(error).partition("\n")[0]
 
 

@@ -27,10 +27,13 @@ from chronas.runs import (
     read_preprocessing,
     read_trained,
     train_architecture,
+    train_network,
     write_architecture,
 )
+from chronas.runs.summary import asked
 from chronas.spaces import NetworkSize, make_space
 from chronas.training import Recipe, make_recipe
+from tiny_run import tiny_config
 
 SPACE = make_space("nasbench201")
 FIRST, SECOND = SPACE.sample(2, 3)
@@ -233,3 +236,17 @@ def test_an_onnx_file_that_computes_something_else_is_not_kept(
     with pytest.raises(DataError, match="differs from PyTorch"):
         export(copied.folder / "networks" / copied.role, tmp_path / "exported")
     assert not (tmp_path / "exported" / "model.onnx").exists()
+
+
+def test_a_run_trains_for_its_budget_and_reports_it(tmp_path: Path) -> None:
+    run = Run.create(tmp_path / "run", tiny_config(space="nasbench201", train_steps=3), command="x")
+    told: list[str] = []
+    trained = train_network(run, "latency-term", FIRST, lambda step, *_: told.append(step))
+    assert trained.steps == 3 and told == ["train latency-term"] * 3
+    assert asked(run)["training"] == "3 steps, batch 64"
+    assert run.config.length_flag == "--train-steps, now 3"
+    timed = Run.create(tmp_path / "timed", tiny_config(space="nasbench201", train_minutes=1e-6), command="x")
+    told.clear()
+    assert train_network(timed, "latency-term", FIRST, lambda step, *_: told.append(step)).steps == 1
+    assert told == ["plan training latency-term", "train latency-term"]
+    assert Run.open(timed.folder).config.length_flag == "--train-minutes, now 1e-06"

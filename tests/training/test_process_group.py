@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import runpy
 import subprocess
 import sys
@@ -20,6 +21,7 @@ from chronas.training.process_group import SyncBatchNorm, synced_batch_norm
 SCRIPT = Path(__file__).with_name("launched_training.py")
 TORCHRUN = ("-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2")
 NEVER = 9  # more epochs than the training has
+STEPS_OF_AN_EPOCH = 4
 
 needs_gloo = pytest.mark.skipif(
     not (distributed.is_available() and distributed.is_gloo_available()), reason="this torch has no gloo"
@@ -75,6 +77,14 @@ def test_two_processes_give_what_one_gives_from_the_start_and_from_a_checkpoint(
     in_two_processes(tmp_path / "two", tmp_path / "both")
     for name in ("two", "both"):
         require_close(tmp_path / name, tmp_path / "one")
+
+
+@needs_gloo
+@pytest.mark.timeout(600)
+def test_two_processes_take_the_plan_of_the_first(tmp_path: Path) -> None:
+    in_two_processes(tmp_path / "minutes")
+    steps = json.loads((tmp_path / "minutes" / "plan.json").read_text())["steps"]
+    assert len(json.loads((tmp_path / "minutes" / "history.json").read_text())) == math.ceil(steps / STEPS_OF_AN_EPOCH)
 
 
 @needs_gloo

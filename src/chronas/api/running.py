@@ -11,6 +11,7 @@ from typing import Any
 
 import polars as pl
 import torch
+from pydantic import ValidationError
 from torch import Tensor, nn
 from torch.utils.data import Dataset as TorchDataset
 
@@ -33,12 +34,13 @@ from chronas.runs import (
     limits_alone,
     make_preset,
     searcher_settings,
+    still_learning,
     write_architecture,
 )
 from chronas.search import ScoreFunction, Searcher
 from chronas.spaces import Architecture, NetworkSize, Space
 from chronas.tables import CostTable
-from chronas.training import Recipe, confusion_matrix, make_recipe
+from chronas.training import Budget, Recipe, confusion_matrix, make_recipe
 from chronas.training import train as train_network
 
 
@@ -156,6 +158,7 @@ class TrainedModel(Displayed):
         network: the network in eval mode.
         accuracy_percent: on the test images, which were used once, at the end.
         confusion: what it says about the test images of each class, with the balanced accuracy.
+        still_learning: whether the training ended while its loss was still falling.
         validation_accuracy_percent: validation accuracy of the kept epoch.
         history: one row for each epoch.
         preprocessing: scaling of pixels, and names of the classes.
@@ -173,6 +176,7 @@ class TrainedModel(Displayed):
     architecture: Architecture | None = None
     size: NetworkSize | None = None
     confusion: Confusion | None = None
+    still_learning: bool = False
 
     def export(self, folder: str | Path, *, batch: int = 1) -> list[Path]:
         """Write weights and a checked ONNX file, and for an architecture a readable `model.py`."""
@@ -196,6 +200,8 @@ def train(
     recipe: str | Recipe = "cifar10-cpu",
     validation_share: float = 0.1,
     seed: int = 0,
+    steps: int | None = None,
+    minutes: float | None = None,
     folder: str | Path | None = None,
     progress: bool | Progress = True,
 ) -> TrainedModel:
@@ -208,6 +214,9 @@ def train(
         recipe: training settings, by name or object.
         validation_share: share of the training images that only chooses the epoch.
         seed: seed of weights, split, order and augmentation.
+        steps: optimiser steps, instead of the recipe's epochs.
+        minutes: minutes that the training may take, instead of the recipe's epochs; a few timed steps decide their
+            number, once.
         folder: folder for checkpoints; None: a temporary folder.
         progress: whether to show progress, or a function to call.
 
@@ -215,7 +224,7 @@ def train(
         DivergedError: the loss is not finite.
         MismatchError: the folder has another training.
     """
-    dataset, chosen = load_data(data, progress=False), make_recipe(recipe)
+    dataset, chosen, budget = load_data(data, progress=False), make_recipe(recipe), _budget(steps, minutes)
     architecture = network.architecture if isinstance(network, Trial) else network
     module: nn.Module
     built: NetworkSize | None = None
@@ -232,8 +241,9 @@ def train(
         images, validation = split(dataset.train, validation_share, seed=seed)
     with shown_progress(progress) as shown, _temporary(folder) as checkpoints:
         training = train_network(
-            module, images, validation, normalisation, chosen, folder=checkpoints, seed=seed, progress=shown
-        )
+            module, images, validation, normalisation, chosen, folder=checkpoints, seed=seed, budget=budget,
+            progress=shown,
+        )  # fmt: skip
     module.eval()
     matrix = confusion_matrix(module, dataset.test, normalisation, dataset.classes)
     return TrainedModel(
@@ -246,7 +256,15 @@ def train(
         architecture=architecture if isinstance(architecture, Architecture) else None,
         size=built,
         confusion=Confusion(dataset.class_names, matrix.tolist()),
+        still_learning=still_learning(training.history),
     )
+
+
+def _budget(steps: int | None, minutes: float | None) -> Budget:
+    try:
+        return Budget(steps=steps, minutes=minutes)
+    except ValidationError as error:
+        raise UsageError(reason(error)) from error
 
 
 def _require_logits(module: nn.Module, dataset: Dataset) -> None:

@@ -9,7 +9,7 @@ from pydantic import Field
 
 from chronas.arguments import LARGEST_SEED
 from chronas.cli.options import Options
-from chronas.runs import RunSettings
+from chronas.runs import RunSettings, TrainingSettings
 from chronas.units import MeasuredCost
 
 RUN_FOLDER = "run folder whose step is done; its settings are in it"
@@ -61,7 +61,7 @@ class RetargetOptions(RunOptions):
             "search_validation_share",
             "validation_share",
         ),
-        *("seed", "preset"),
+        *("seed", "preset", "train_steps", "train_minutes"),
     )
 
     out: Path | None = Field(default=None, description="folder of the run (default: runs/RUN-DEVICE)")
@@ -213,7 +213,7 @@ class SearchOptions(RunOptions, StepOptions):
     )
 
 
-class TrainOptions(StepOptions):
+class TrainOptions(TrainingSettings, StepOptions):
     """Flags of `chronas train`."""
 
     front: tuple[int, ...] = Field(default=(), description="with a run folder: train these networks of its front")

@@ -18,6 +18,8 @@ from chronas.spaces import Architecture, NetworkSize, Space
 from chronas.tables import CostTable, analytical_table
 from chronas.units import MeasuredCost
 
+EPOCHS = "--recipe.epochs"
+
 
 def run_of(call: Call[Any], command: str, takes: Collection[str] = ()) -> Run | None:
     """The run folder that a command line names, if any.
@@ -58,6 +60,17 @@ def check_new(*paths: Path | None, flag: str = "--out") -> None:
                 f"{path} exists{' or is given twice' if len(given) > 1 else ''}; choose another {flag}, "
                 "nothing is overwritten"
             )
+
+
+def check_length(call: Call[Any]) -> None:
+    """Check that the length of a training is given once.
+
+    Raises:
+        UsageError: epochs are given beside steps or minutes.
+    """
+    for flag in ("--train-steps", "--train-minutes"):
+        if {flag, EPOCHS} <= call.flags:
+            raise UsageError(f"{flag} decides the length of a training, so {EPOCHS} does nothing: leave one out")
 
 
 def published_size(space: Space, dataset: str | None) -> NetworkSize:

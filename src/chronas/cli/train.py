@@ -12,7 +12,7 @@ import torch
 from chronas.cli.flags import ExportOptions, TrainOptions
 from chronas.cli.options import Call, Groups
 from chronas.cli.output import note, resumable, write, write_json, write_table
-from chronas.cli.steps import check_new, run_of
+from chronas.cli.steps import check_length, check_new, run_of
 from chronas.data import load_dataset
 from chronas.errors import UsageError
 from chronas.files import other_names, whole_folder
@@ -60,6 +60,7 @@ def train(call: Call[TrainOptions]) -> int:
 
 def _train(call: Call[TrainOptions], text: str, group: ProcessGroup) -> None:
     options = call.options
+    check_length(call)
     _check_folder(options.out)
     architecture = make_space(options.space).parse(text)
     torch.set_num_threads(options.threads)
@@ -76,6 +77,7 @@ def _train(call: Call[TrainOptions], text: str, group: ProcessGroup) -> None:
             Recipe.model_validate(call.groups["recipe"]),
             validation_share=options.validation_share,
             seed=options.seed,
+            budget=options.budget,
             progress=progress,
             group=group,
         )
@@ -132,7 +134,10 @@ def _of_front(run: Run, numbers: tuple[int, ...]) -> dict[str, Architecture]:
 
 
 def show_trained(networks: list[Trained], *, as_json: bool) -> None:
-    """Show accuracies and sizes on stdout."""
+    """Show accuracies and sizes on stdout, and on stderr whose training was too short."""
+    for network in networks:
+        if network.still_learning:
+            note(f"the training of {network.role} ended while its loss was still falling: train longer")
     rows = [
         {
             "network": network.role,
@@ -143,6 +148,8 @@ def show_trained(networks: list[Trained], *, as_json: bool) -> None:
             "parameters": network.parameters,
             "macs": network.macs,
             "training_s": network.training_s,
+            "steps": network.steps,
+            "still_learning": network.still_learning,
             "architecture": str(network.architecture),
         }
         for network in networks
@@ -160,7 +167,7 @@ def show_trained(networks: list[Trained], *, as_json: bool) -> None:
             "MACs",
             "seconds",
         )
-        write_table(columns, [list(row.values())[:-1] for row in rows])
+        write_table(columns, [list(row.values())[: len(columns)] for row in rows])
 
 
 def _exported(network: Path, options: ExportOptions, space: Space | None = None) -> list[Path]:

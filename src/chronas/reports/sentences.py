@@ -89,7 +89,7 @@ def verdict_on(
     test_images: int | None = None,
     *,
     statistic: str = "",
-    epochs: int | None = None,
+    longer: str = "--recipe.epochs",
 ) -> Verdict:
     """The verdict on the network named `found`: limits, accuracy and costs, compared with the other networks.
 
@@ -101,7 +101,7 @@ def verdict_on(
         limits: limits by cost, in its unit.
         test_images: number of test images; None if unknown.
         statistic: the statistic of a round that latencies are medians of: "minimum" or "median".
-        epochs: epochs of the training, for advice.
+        longer: the flag that makes the training longer, for advice.
     """
     network = next(n for n in networks if n.name == found)
     limits = limits or {}
@@ -127,7 +127,7 @@ def verdict_on(
                     f"{compare_latency(network, other)} {ROLE_WORDS[role]} "
                     f"and {compare_accuracy(network, other, test_images)}"
                 )
-    warnings = tuple(warnings_about(network, test_images, epochs))
+    warnings = tuple(warnings_about(network, test_images, longer))
     return Verdict(not missed if limits else None, "; ".join(parts) + ".", warnings)
 
 
@@ -154,14 +154,14 @@ def _beside_accuracy(network: TrainedNetwork) -> str:
     )
 
 
-def warnings_about(network: TrainedNetwork, test_images: int | None, epochs: int | None) -> list[str]:
+def warnings_about(network: TrainedNetwork, test_images: int | None, longer: str) -> list[str]:
     """Reasons not to trust a network yet, each with what to do; empty if there are none.
 
     It hardly guesses if it gains less than a tenth of what guessing leaves, or less than chance on the test images. It
     names one class if its balanced accuracy is that of guessing among K classes.
     """
     found, known = [], network.confusion
-    more = f"train longer (--recipe.epochs, now {epochs})" if epochs else "train longer (--recipe.epochs)"
+    more = f"train longer ({longer})"
     if known is not None:
         guess, accuracy = known.largest_class_percent, network.accuracy_percent
         images = test_images or sum(known.images)

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from chronas.runs.presets import make_preset, preset_summaries, searcher_settings
     from chronas.runs.run import Run
     from chronas.runs.selection import Chosen, Finder, help_searches, read_choice, read_choices
-    from chronas.runs.settings import LIMITS, RunSettings, limits_alone
+    from chronas.runs.settings import LIMITS, RunSettings, TrainingSettings, limits_alone
     from chronas.runs.summary import DEVICES_FILE, compare_devices, read_devices
     from chronas.runs.training import (
         EXPORTED,
@@ -35,6 +35,7 @@ if TYPE_CHECKING:
         read_architecture,
         read_preprocessing,
         read_trained,
+        still_learning,
         train_architecture,
         train_network,
         write_architecture,
@@ -56,6 +57,7 @@ __all__ = [
     "RunParts",
     "RunSettings",
     "Trained",
+    "TrainingSettings",
     "as_given",
     "check_onnx",
     "compare_devices",
@@ -91,6 +93,7 @@ __all__ = [
     "search_front",
     "searcher_settings",
     "show",
+    "still_learning",
     "train_architecture",
     "train_network",
     "write_architecture",
@@ -111,9 +114,9 @@ __getattr__ = lazily(
         "pipeline": "execute find measure_found show",
         "presets": "make_preset preset_summaries searcher_settings",
         "run": "Run",
-        "settings": "LIMITS RunSettings limits_alone",
+        "settings": "LIMITS RunSettings TrainingSettings limits_alone",
         "training": "EXPORTED Trained check_onnx export export_network export_own read_architecture "
-        "read_preprocessing read_trained train_architecture train_network write_architecture",
+        "read_preprocessing read_trained still_learning train_architecture train_network write_architecture",
         "warm_start": "FIELDS config_again",
     },
 )

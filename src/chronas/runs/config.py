@@ -94,6 +94,22 @@ class RunConfig(RunSettings):
         return ObjectiveConfig(weights=self.weights, limits=self.limits)
 
     @property
+    def training_length(self) -> str:
+        """The length of a final training, in words."""
+        if self.train_minutes is not None:
+            return f"{self.train_minutes:g} minutes"
+        return f"{self.recipe.epochs} epochs" if self.train_steps is None else f"{self.train_steps:,} steps"
+
+    @property
+    def length_flag(self) -> str:
+        """The flag that changes that length, with its present value."""
+        if self.train_minutes is not None:
+            return f"--train-minutes, now {self.train_minutes:g}"
+        if self.train_steps is not None:
+            return f"--train-steps, now {self.train_steps}"
+        return f"--recipe.epochs, now {self.recipe.epochs}"
+
+    @property
     def costs(self) -> list[MeasuredCost]:
         """The costs to measure besides latency: those with a limit or a weight."""
         return [cost for cost in get_args(MeasuredCost) if cost in {**self.limits, **self.weights}]

@@ -68,6 +68,9 @@ class Forecast:
         names = [stage for stage in self._stages if stage.startswith("train ")]
         if all(name in self._run.timings for name in names):
             return
+        if self._run.config.train_minutes is not None:
+            self._training_s = 60.0 * self._run.config.train_minutes
+            return
         row = int(np.argsort(table.costs())[len(table) // 2])
         times_s: list[float] = []
 
@@ -82,7 +85,7 @@ class Forecast:
         with tempfile.TemporaryDirectory(prefix="chronas-") as folder, contextlib.suppress(_EnoughError, DivergedError):
             train_architecture(
                 Path(folder), table.architectures()[row], self._run.size, self._run.data, config.recipe,
-                validation_share=config.validation_share, seed=config.seed, progress=count,
+                validation_share=config.validation_share, seed=config.seed, budget=config.budget, progress=count,
             )  # fmt: skip
 
     def finished(self) -> None:

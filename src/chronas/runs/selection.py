@@ -130,7 +130,7 @@ class Finder:
         config = {
             "architectures": MOST,
             "seconds": seconds,
-            "epochs": max(1, recipe.epochs // BRIEF),
+            "epochs": max(1, self._epochs() // BRIEF),
             "batch": recipe.batch,
             "learning_rate": recipe.learning_rate,
             "crop_padding": recipe.crop_padding,
@@ -139,6 +139,11 @@ class Finder:
         }
         searcher = make_searcher("random", searcher_class("random").Config.model_validate(config))
         return self._searched("random-search", ObjectiveConfig(limits=limits), searcher)
+
+    def _epochs(self) -> int:
+        """The epochs of a final training; the recipe's where minutes decide, as their number is not known yet."""
+        recipe, steps = self.run.config.recipe, self.run.config.train_steps
+        return recipe.epochs if steps is None else steps * recipe.batch // len(self.run.training_split[0])
 
     def _searched(self, role: str, objective: ObjectiveConfig, searcher: Searcher | None = None) -> Architecture:
         if not (self._folder(role) / "choice.json").exists():

@@ -5,7 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, model_validator
+
+from chronas.training import Budget, TrainMinutes, TrainSteps
 
 LARGEST_WEIGHT = 1e6
 DEFAULT_SEARCHER = "bayesian"  # found the best networks on NAS-Bench-201: results/truth-nasbench201.md
@@ -13,10 +15,28 @@ LIMITS = {"latency_ms": "limit_ms", "energy_mj": "limit_energy_mj", "peak_memory
 WEIGHTS = {"latency_ms": "latency_weight", "energy_mj": "energy_weight", "peak_memory_mib": "peak_memory_weight"}
 
 
-class RunSettings(BaseModel):
-    """The settings of a run, without the configs of its parts."""
+class TrainingSettings(BaseModel):
+    """The settings of a final training, besides its recipe."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
+
+    train_steps: TrainSteps = None
+    train_minutes: TrainMinutes = None
+
+    @model_validator(mode="after")
+    def _one_budget(self) -> TrainingSettings:
+        if self.train_steps is not None and self.train_minutes is not None:
+            raise ValueError("a training takes --train-steps or --train-minutes, not both: leave one out")
+        return self
+
+    @property
+    def budget(self) -> Budget:
+        """The length of a training."""
+        return Budget(steps=self.train_steps, minutes=self.train_minutes)
+
+
+class RunSettings(TrainingSettings):
+    """The settings of a run, without the configs of its parts."""
 
     space: str = Field(default="darts", description="search space")
     device: str = Field(default="onnxruntime-cpu", description="device to measure and to search for")

@@ -83,7 +83,7 @@ def summarise(run: Run) -> Report:
             run.config.limits,
             images,
             statistic=run.config.plan.statistic,
-            epochs=run.config.recipe.epochs,
+            longer=run.config.length_flag,
         )
     )
     return Report(
@@ -145,7 +145,7 @@ def asked(run: Run) -> dict[str, str]:
         "weights": ", ".join(f"{word} {weight}" for word, weight in weights.items()) or "none",
         "searcher": config.searcher,
         "predictor": f"{config.predictor}, from {config.networks} measured networks",
-        "training": f"{config.recipe.epochs} epochs, batch {config.recipe.batch}",
+        "training": f"{config.training_length}, batch {config.recipe.batch}",
         "seed": str(config.seed),
         **({} if run.reused is None else {"supernet": f"that of a run for {run.reused.facts.device['name']}"}),
     }

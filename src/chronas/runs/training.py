@@ -21,7 +21,7 @@ from chronas.progress import Progress, silent
 from chronas.records import Confusion
 from chronas.runs.run import Run
 from chronas.spaces import Architecture, NetworkSize, Space, space_of_file, space_source
-from chronas.training import BEST, SINGLE_PROCESS, ProcessGroup, Recipe, confusion_matrix, load_best, train
+from chronas.training import BEST, SINGLE_PROCESS, Budget, ProcessGroup, Recipe, confusion_matrix, load_best, train
 
 ARCHITECTURE_SCHEMA = "chronas.architecture/2"
 RESULT_SCHEMA = "chronas.result/1"
@@ -40,6 +40,7 @@ class Result:
         confusion: the number of test images of each class (rows) that were named each class; None in earlier
             versions and with over `MOST_CLASSES` classes.
         still_learning: see `still_learning`.
+        steps: optimiser steps that were planned; None in earlier versions.
     """
 
     accuracy_percent: float
@@ -49,6 +50,7 @@ class Result:
     training_s: float
     confusion: list[list[int]] | None = None
     still_learning: bool = False
+    steps: int | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -91,7 +93,8 @@ def train_network(run: Run, role: str, architecture: Architecture, progress: Pro
                 validation_share=run.config.validation_share,
                 seed=run.config.seed,
                 initial=load_state(folder / INHERITED)[0] if (folder / INHERITED).exists() else None,
-                progress=lambda _, done, total, note: shown(f"train {role}", done, total, note),
+                budget=run.config.budget,
+                progress=lambda step, done, total, note: shown(f"{step} {role}", done, total, note),
             )
     return read_trained(folder, run.space)
 
@@ -111,6 +114,7 @@ def train_architecture(
     validation_share: float,
     seed: int,
     initial: Mapping[str, Tensor] | None = None,
+    budget: Budget | None = None,
     progress: Progress = silent,
     group: ProcessGroup = SINGLE_PROCESS,
 ) -> None:
@@ -125,6 +129,7 @@ def train_architecture(
         validation_share: share of the training images that only chooses the checkpoint.
         seed: seed of weights, split, order and augmentation.
         initial: weights to begin with, by name; None: random ones.
+        budget: steps or minutes, instead of the recipe's epochs.
         progress: called after each step.
         group: processes that train together in this folder; the first one writes.
 
@@ -149,6 +154,7 @@ def train_architecture(
         recipe,
         folder=folder / "training",
         seed=seed,
+        budget=budget,
         progress=progress,
         group=group,
     )
@@ -163,6 +169,7 @@ def train_architecture(
         training_s=sum(row["seconds"] for row in training.history),
         confusion=matrix.tolist() if data.classes <= MOST_CLASSES else None,
         still_learning=still_learning(training.history),
+        steps=training.steps,
     )
     if group.first:
         write_architecture(folder / "architecture.json", architecture, size, preprocessing)  # old ones lack the last

@@ -37,6 +37,8 @@ FIELDS = (  # fields of a config that a run with a warm start cannot change, bec
     "seed",
     "size",
     "recipe",
+    "train_steps",
+    "train_minutes",
 )
 
 

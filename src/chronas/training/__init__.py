@@ -11,7 +11,9 @@ from typing import TYPE_CHECKING
 from chronas.registry import Registry, lazily
 
 if TYPE_CHECKING:
+    from chronas.training.budget import Budget, TrainMinutes, TrainSteps
     from chronas.training.checkpoints import BEST, load_best
+    from chronas.training.evaluation import AccuracyAndLoss, accuracy_and_loss, confusion_matrix, evaluate
     from chronas.training.process_group import (
         LAUNCHED,
         SINGLE_PROCESS,
@@ -21,15 +23,18 @@ if TYPE_CHECKING:
         synced_batch_norm,
     )
     from chronas.training.recipe import Recipe, make_recipe
-    from chronas.training.trainer import AccuracyAndLoss, Training, accuracy_and_loss, confusion_matrix, evaluate, train
+    from chronas.training.trainer import Training, train
 
 __all__ = [
     "SINGLE_PROCESS",
     "BEST",
     "RECIPES",
     "LAUNCHED",
+    "Budget",
     "ProcessGroup",
     "Recipe",
+    "TrainMinutes",
+    "TrainSteps",
     "Training",
     "AccuracyAndLoss",
     "evaluate",
@@ -47,7 +52,9 @@ __getattr__ = lazily(
     __name__,
     {
         "checkpoints": "BEST load_best",
-        "trainer": "AccuracyAndLoss evaluate accuracy_and_loss confusion_matrix Training train",
+        "budget": "Budget TrainMinutes TrainSteps",
+        "evaluation": "AccuracyAndLoss evaluate accuracy_and_loss confusion_matrix",
+        "trainer": "Training train",
         "process_group": "LAUNCHED SINGLE_PROCESS ProcessGroup launched_group normalised synced_batch_norm",
         "recipe": "Recipe make_recipe",
     },

@@ -79,7 +79,7 @@ def load_last(
     if not path.exists():
         return None
     tensors, content = _load(path)
-    _require_identity(path, identity, content["identity"])
+    require_identity(path, identity, content["identity"])
     for prefix, module in ((NETWORK, network), (AVERAGE, average)):
         if module is not None:
             found = {name.removeprefix(prefix): tensor for name, tensor in tensors.items() if name.startswith(prefix)}
@@ -111,7 +111,12 @@ def _state(network: nn.Module, optimiser: torch.optim.Optimizer) -> Iterator[tup
                 yield STATE[key] + name, tensor
 
 
-def _require_identity(path: Path, expected: dict[str, Any], got: dict[str, Any]) -> None:
+def require_identity(path: Path, expected: dict[str, Any], got: dict[str, Any]) -> None:
+    """Check that a file belongs to this training.
+
+    Raises:
+        MismatchError: it has other facts; the message names them.
+    """
     if isinstance(got.get("recipe"), dict):  # an earlier version had fewer settings, the others were off
         got = {**got, "recipe": {**Recipe().model_dump(mode="json"), **got["recipe"]}}
     other = [key for key in expected if expected[key] != got.get(key)]

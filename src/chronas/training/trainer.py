@@ -10,31 +10,27 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from dataclasses import dataclass
-from functools import partial
-from itertools import islice
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 import torch
-from torch import Tensor, nn
-from torch.nn import functional
-from torch.optim.swa_utils import AveragedModel
+from torch import nn
 
-from chronas.data import Batches, Images, Normalisation, every_batch
-from chronas.errors import DataError, DivergedError, UsageError
+from chronas.data import Batches, Images, Normalisation
+from chronas.errors import DivergedError, UsageError
 from chronas.files import fingerprint
 from chronas.networks import set_drop_path, wiring
 from chronas.progress import Progress, silent
+from chronas.training.budget import Budget
 from chronas.training.checkpoints import load_best, load_last, save_best, save_last
+from chronas.training.evaluation import accuracy_and_loss
+from chronas.training.learner import Learner, drawn_from
+from chronas.training.length import Parts, planned_steps
 from chronas.training.process_group import SINGLE_PROCESS, ProcessGroup, synced_batch_norm
 from chronas.training.recipe import Recipe
-
-ADAM_BETA_2 = 0.999  # PyTorch's default
-MIXUP = 2  # stream of the shares of mixup; the loader has 0 and 1
 
 
 @dataclass(frozen=True)
@@ -48,11 +44,13 @@ class Training:
             error of the highest (Breiman et al., Classification and Regression Trees, 1984), so that luck with few
             validation images does not beat a finished training. Without validation images, the last epoch.
         best_validation_accuracy: validation accuracy of that epoch in percent, or None without validation images.
+        steps: number of optimiser steps that were planned.
     """
 
     history: list[dict[str, Any]]
     best_epoch: int
     best_validation_accuracy: float | None
+    steps: int
 
 
 def train(
@@ -64,6 +62,7 @@ def train(
     *,
     folder: Path,
     seed: int,
+    budget: Budget | None = None,
     progress: Progress = silent,
     group: ProcessGroup = SINGLE_PROCESS,
 ) -> Training:
@@ -78,7 +77,9 @@ def train(
         recipe: training settings.
         folder: gets `last.safetensors` and `best.safetensors`.
         seed: seed of order, augmentation and drop path.
-        progress: called every step with the step "train".
+        budget: steps or minutes, instead of the recipe's epochs. The last epoch ends where the steps do. The number of
+            steps for minutes is decided once, by timing some on a copy, and kept in `plan.json` of the folder.
+        progress: called every step with the step "train"; with minutes also once with the step "plan training".
         group: processes that share every batch. The result equals that of one process up to rounding, also when a
             training resumes with another number of processes. The first one writes; all must see the folder.
 
@@ -90,63 +91,45 @@ def train(
         DataError: a checkpoint in the folder is damaged or cannot be written.
     """
     network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
-    parameters = list(network.parameters())
-    optimiser = _optimiser(parameters, recipe)
-    batches = Batches(images, recipe.batch, normalisation, seed=seed, augment=recipe.augment())
+
+    def batches_of() -> Batches:
+        return Batches(images, recipe.batch, normalisation, seed=seed, augment=recipe.augment())
+
+    def learner_of(network: nn.Module) -> Learner:
+        return Learner(network, recipe, seed=seed, group=group)
+
+    learner, batches = learner_of(network), batches_of()
     _require_shareable(len(images) // batches.steps_per_epoch, group)
+    parts = Parts(network, learner_of, batches_of, validation, recipe, seed, group)
     identity = _identity(network, images, validation, recipe, seed)
-    average = running_mean(network, recipe.ema) if recipe.ema else None
-    saved = load_last(folder, network, optimiser, average, identity)
+    total = planned_steps(budget or Budget(), parts, identity, folder, progress)
+    identity["steps"] = None if budget in (None, Budget()) else total  # None: the recipe's epochs decide
+    epochs = math.ceil(total / batches.steps_per_epoch)
+    saved = load_last(folder, network, learner.optimiser, learner.average, identity)
     history: list[dict[str, Any]] = saved["history"] if saved else []
     if saved:
         batches.restore(saved["batches"])
     group.require_same(len(history), "epochs in the folder")  # no process writes before all have read
     with synced_batch_norm(network, group) as set_whole_batch:
-        for epoch in range(len(history), recipe.epochs):
+        for epoch in range(len(history), epochs):
             start_s = time.perf_counter()
-            with _drawn_from(seed, epoch, parameters[0].device):
-                row = _epoch(network, optimiser, average, batches, recipe, epoch, progress, group, set_whole_batch)
+            with drawn_from(seed, epoch, next(network.parameters()).device):
+                row = _epoch(learner, batches, recipe, epoch, total, progress, set_whole_batch)
             row |= {"validation_accuracy": None, "validation_loss": None}
-            kept: nn.Module = network if average is None else average.module
             if validation is not None:
-                found = accuracy_and_loss(kept, validation, normalisation, group=group)
+                found = accuracy_and_loss(learner.kept, validation, normalisation, group=group)
                 row |= {"validation_accuracy": found.accuracy, "validation_loss": found.loss}
             history.append({**row, "seconds": time.perf_counter() - start_s})
             if group.first:
                 if _best(history, validation)["epoch"] == epoch + 1:
-                    save_best(folder, kept, epoch + 1)
+                    save_best(folder, learner.kept, epoch + 1)
                 content = {"history": history, "batches": batches.state()}
-                save_last(folder, network, optimiser, average, identity, content)
+                save_last(folder, network, learner.optimiser, learner.average, identity, content)
     group.wait()  # for the files of the first process
     load_best(network, folder)
     network.to(memory_format=torch.contiguous_format)  # type: ignore[call-overload]
     best = _best(history, validation)
-    return Training(history, best["epoch"], best["validation_accuracy"])
-
-
-def running_mean(network: nn.Module, decay: float) -> AveragedModel:
-    """A copy of a network whose weights and buffers follow the network's by an exponential mean.
-
-    In the first steps the mean is over all steps so far, so that random weights do not stay in it.
-    """
-
-    def follow(mean: Tensor, now: Tensor, steps: Tensor | int) -> Tensor:
-        if not mean.is_floating_point():
-            return now
-        return mean.lerp(now, max(1.0 - decay, 1.0 / (1.0 + float(steps))))
-
-    return AveragedModel(network, avg_fn=follow, use_buffers=True)
-
-
-def _optimiser(parameters: list[nn.Parameter], recipe: Recipe) -> torch.optim.Optimizer:
-    if recipe.optimizer == "adamw":
-        betas = (recipe.momentum, ADAM_BETA_2)
-        return torch.optim.AdamW(
-            parameters, recipe.learning_rate, betas, weight_decay=recipe.weight_decay, foreach=True
-        )
-    return torch.optim.SGD(
-        parameters, recipe.learning_rate, momentum=recipe.momentum, weight_decay=recipe.weight_decay, foreach=True
-    )
+    return Training(history, best["epoch"], best["validation_accuracy"], total)
 
 
 def _require_shareable(batch: int, group: ProcessGroup) -> None:
@@ -158,85 +141,37 @@ def _require_shareable(batch: int, group: ProcessGroup) -> None:
 
 
 def _epoch(
-    network: nn.Module,
-    optimiser: torch.optim.Optimizer,
-    average: AveragedModel | None,
+    learner: Learner,
     batches: Batches,
     recipe: Recipe,
     epoch: int,
+    total: int,
     progress: Progress,
-    group: ProcessGroup,
     set_whole_batch: Callable[[int], None],
 ) -> dict[str, Any]:
-    """Train on every image once; returns the epoch's row of the history without validation."""
-    network.train()
-    set_drop_path(network, recipe.drop_path * epoch / recipe.epochs)
-    total = recipe.epochs * batches.steps_per_epoch
+    """Train on every image once, or until `total` steps are done; the epoch's row of the history without validation."""
+    size = batches.steps_per_epoch
+    first, last, epochs = epoch * size, min((epoch + 1) * size, total), math.ceil(total / size)
+    learner.network.train()
+    set_drop_path(learner.network, recipe.drop_path * epoch / epochs)
     loss_sum, correct, seen = 0.0, 0, 0
-    for step in range(epoch * batches.steps_per_epoch, (epoch + 1) * batches.steps_per_epoch):
-        optimiser.param_groups[0]["lr"] = recipe.learning_rate_at(step / total)
-        pixels, labels = next(batches)
-        set_whole_batch(len(labels))
-        share = mixed_share(recipe.mixup, batches.seed, step)
-        loss, right, count = _step(network, optimiser, (pixels, labels), share, recipe, group)
-        if average is not None:
-            average.update_parameters(network)
+    for step in range(first, last):
+        batch = next(batches)
+        set_whole_batch(len(batch[1]))
+        loss, right, count = learner.step(batch, step, total)
         if not np.isfinite(loss):
-            where = f"in epoch {epoch + 1} of {recipe.epochs}; the checkpoint of the epoch before stays"
+            where = f"in epoch {epoch + 1} of {epochs}; the checkpoint of the epoch before stays"
             advice = f"use a lower learning rate than {recipe.learning_rate:g}, and another folder"
             raise DivergedError(f"training diverged: the loss or its gradient is not finite {where}: {advice}")
         loss_sum, correct, seen = loss_sum + loss * count, correct + right, seen + count
-        note = f"epoch {epoch + 1}/{recipe.epochs}, loss {loss_sum / seen:.3f}, accuracy {100 * correct / seen:.1f} %"
+        note = f"epoch {epoch + 1}/{epochs}, loss {loss_sum / seen:.3f}, accuracy {100 * correct / seen:.1f} %"
         progress("train", step + 1, total, note)
     return {
         "epoch": epoch + 1,
         "train_loss": loss_sum / seen,
         "train_accuracy": 100.0 * correct / seen,
-        "learning_rate": recipe.learning_rate_at(epoch / recipe.epochs),
+        "learning_rate": recipe.learning_rate_at(first / total),
     }
-
-
-def mixed_share(alpha: float, seed: int, step: int) -> float:
-    """The share of an image in its mixture with another, for mixup (arXiv:1710.09412); 1 without it."""
-    return float(np.random.default_rng([seed, MIXUP, step]).beta(alpha, alpha)) if alpha else 1.0
-
-
-def _step(
-    network: nn.Module,
-    optimiser: torch.optim.Optimizer,
-    batch: tuple[Tensor, Tensor],
-    share: float,
-    recipe: Recipe,
-    group: ProcessGroup,
-) -> tuple[float, int, int]:
-    """One optimiser step: loss (NaN if loss or gradient is not finite), number correct, and number of images."""
-    parameters = optimiser.param_groups[0]["params"]
-    whole, others = len(batch[1]), batch[1].flip(0)
-    if share < 1.0:  # with the batch in reverse, which is in random order already
-        batch = batch[0].lerp(batch[0].flip(0), 1.0 - share), batch[1]
-    pixels, labels, others = (tensor[group.part(whole)].to(parameters[0].device) for tensor in (*batch, others))
-    output = network(pixels.to(memory_format=torch.channels_last))
-    logits, auxiliary = output if isinstance(output, tuple) else (output, None)
-    entropy = partial(functional.cross_entropy, label_smoothing=recipe.label_smoothing, reduction="sum")
-
-    def error(logits: Tensor) -> Tensor:
-        own = entropy(logits, labels) / whole
-        return own if share == 1.0 else share * own + (1.0 - share) * entropy(logits, others) / whole
-
-    loss = error(logits)
-    descended = loss
-    if auxiliary is not None:
-        extra = error(auxiliary)
-        descended = loss + recipe.auxiliary_weight * extra
-    optimiser.zero_grad(set_to_none=True)
-    descended.backward()  # type: ignore[no-untyped-call]
-    group.add_up([parameter.grad for parameter in parameters if parameter.grad is not None])
-    norm = torch.nn.utils.clip_grad_norm_(parameters, recipe.gradient_clip, foreach=True)
-    if not norm.isfinite():
-        return float("nan"), 0, whole
-    optimiser.step()
-    total = group.total(torch.stack([loss.detach().double(), (logits.argmax(dim=1) == labels).sum()]))
-    return float(total[0]), int(total[1]), whole
 
 
 def _best(history: list[dict[str, Any]], validation: Images | None) -> dict[str, Any]:
@@ -260,112 +195,3 @@ def _identity(
         "recipe": recipe.model_dump(mode="json"),
         "seed": seed,
     }
-
-
-@contextmanager
-def _drawn_from(seed: int, epoch: int, device: torch.device) -> Iterator[None]:
-    """Seed torch's own generators from `seed` and `epoch` for the block, and restore them afterwards."""
-    with torch.random.fork_rng(devices=[device] if device.type == "cuda" else []):
-        torch.manual_seed(int(np.random.SeedSequence((seed, epoch)).generate_state(1, np.uint64)[0] >> np.uint64(1)))
-        yield
-
-
-# ----
-# The accuracy and the loss of a network on some images.
-
-
-class AccuracyAndLoss(NamedTuple):
-    """Accuracy and loss of a network on some images.
-
-    Attributes:
-        accuracy: accuracy in percent.
-        loss: mean cross-entropy in nats; it separates networks of equal accuracy.
-    """
-
-    accuracy: float
-    loss: float
-
-
-def evaluate(
-    network: nn.Module,
-    images: Images,
-    normalisation: Normalisation,
-    *,
-    batch: int = 500,
-    group: ProcessGroup = SINGLE_PROCESS,
-) -> float:
-    """Accuracy in percent of a network in eval mode; arguments and errors are those of `accuracy_and_loss`."""
-    return accuracy_and_loss(network, images, normalisation, batch=batch, group=group).accuracy
-
-
-def accuracy_and_loss(
-    network: nn.Module,
-    images: Images,
-    normalisation: Normalisation,
-    *,
-    batch: int = 500,
-    group: ProcessGroup = SINGLE_PROCESS,
-) -> AccuracyAndLoss:
-    """Accuracy and loss of a network in eval mode; its own mode does not change.
-
-    Args:
-        network: images [B, C, H, W] -> logits [B, classes], on any device.
-        images: all of them are used once.
-        normalisation: the one that the network was trained with.
-        batch: images computed at once; the result does not depend on it.
-        group: processes that divide the batches among them; each gets the result.
-
-    Raises:
-        DataError: the network gives NaN or infinite logits.
-        UsageError: it gives another number of outputs than images.
-    """
-    correct, loss = 0, 0.0
-    for logits, labels in _outputs(network, images, normalisation, batch, group):
-        correct += int((logits.argmax(dim=1) == labels).sum())
-        loss += float(functional.cross_entropy(logits, labels, reduction="sum"))
-    total = group.total(torch.tensor([correct, loss], dtype=torch.float64)) / len(images)
-    return AccuracyAndLoss(100.0 * float(total[0]), float(total[1]))
-
-
-def confusion_matrix(
-    network: nn.Module,
-    images: Images,
-    normalisation: Normalisation,
-    classes: int,
-    *,
-    batch: int = 500,
-    group: ProcessGroup = SINGLE_PROCESS,
-) -> Tensor:
-    """The number of images of each class (rows) that a network names each class (columns): int64 [classes, classes].
-
-    Arguments and errors are those of `accuracy_and_loss`.
-    """
-    counts = torch.zeros(classes * classes, dtype=torch.float64)
-    for logits, labels in _outputs(network, images, normalisation, batch, group):
-        counts += torch.bincount(labels * classes + logits.argmax(dim=1), minlength=classes * classes)
-    return group.total(counts).round().long().view(classes, classes)
-
-
-def _outputs(
-    network: nn.Module, images: Images, normalisation: Normalisation, batch: int, group: ProcessGroup
-) -> Iterator[tuple[Tensor, Tensor]]:
-    """Logits and labels of this process's batches, by the network in eval mode; its own mode does not change."""
-    first = next(network.parameters(), None)
-    device = torch.device("cpu") if first is None else first.device
-    mode = network.training
-    network.eval()
-    try:
-        with torch.inference_mode():
-            for pixels, labels in islice(every_batch(images, batch, normalisation), group.rank, None, group.size):
-                logits = network(pixels.to(device, memory_format=torch.channels_last))
-                if len(logits) != len(labels):
-                    raise UsageError(
-                        f"the network gives {len(logits)} outputs for {len(labels)} images: give one for each"
-                    )
-                if not logits.isfinite().all():
-                    raise DataError(
-                        "the network gives NaN or infinite logits: train it again with a lower learning rate"
-                    )
-                yield logits.cpu(), labels
-    finally:
-        network.train(mode)

@@ -1,0 +1,62 @@
+"""`chronas train` and the trainings of a run: their length, and what a short one says."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from chronas.cli.main import main
+from chronas.runs import Run, read_trained
+
+Capture = pytest.CaptureFixture[str]
+CELL = "|nor_conv_3x3~0|+|nor_conv_3x3~0|nor_conv_3x3~1|+|skip_connect~0|nor_conv_3x3~1|nor_conv_3x3~2|"
+TRAIN = ("train", "--space", "nasbench201", "--architecture", CELL, "--size.width", "4", "--size.depth", "1")
+
+
+def test_steps_decide_the_length_and_a_short_training_says_so(tmp_path: Path, capsys: Capture) -> None:
+    out = tmp_path / "trained"
+    assert main([*TRAIN, "--train-steps", "30", "--out", str(out), "--json"]) == 0
+    shown = capsys.readouterr()
+    (row,) = json.loads(shown.out)
+    assert row["steps"] == 30 and row["still_learning"] is True
+    assert "the training of trained ended while its loss was still falling: train longer" in shown.err
+    assert read_trained(out).steps == 30
+    assert main([*TRAIN, "--train-steps", "31", "--out", str(out)]) == 2
+    assert "belongs to another training (steps 30 instead of 31)" in capsys.readouterr().err
+
+
+def test_minutes_are_told_as_steps_and_kept(tmp_path: Path, capsys: Capture) -> None:
+    words = [*TRAIN, "--train-minutes", "0.0001", "--out", str(tmp_path / "trained"), "--json"]
+    assert main(words) == 0
+    shown = capsys.readouterr()
+    assert sum(line.startswith("plan training: 1 steps (0.0 epochs) of ") for line in shown.err.splitlines()) == 1
+    assert json.loads(shown.out)[0]["steps"] == 1
+    assert main(words) == 0
+    assert "plan training" not in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("command", [TRAIN, ("run", "--device", "simulated")], ids=["train", "run"])
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (["--train-steps", "3", "--train-minutes", "1"], "--train-steps or --train-minutes, not both: leave one out"),
+        (["--train-steps", "3", "--recipe.epochs", "1"], "so --recipe.epochs does nothing: leave one out"),
+        (["--train-minutes", "3", "--recipe.epochs", "1"], "so --recipe.epochs does nothing: leave one out"),
+        (["--train-steps", "0"], "--train-steps: input should be greater than or equal to 1, got 0"),
+        (["--train-minutes", "-1"], "--train-minutes: input should be greater than 0, got -1"),
+    ],
+    ids=range(5),
+)
+def test_a_length_is_given_once_and_is_above_zero(
+    command: tuple[str, ...], words: list[str], message: str, tmp_path: Path, capsys: Capture
+) -> None:
+    assert main([*command, *words, "--out", str(tmp_path / "out")]) == 2
+    (line,) = capsys.readouterr().err.splitlines()
+    assert message in line and not (tmp_path / "out").exists()
+
+
+def test_another_device_has_the_trainings_of_its_run(finished: Run, capsys: Capture) -> None:
+    assert main(["retarget", str(finished.folder), "--device", "onnxruntime-cpu", "--train-steps", "9"]) == 2
+    assert "--train-steps cannot be given to `chronas retarget`" in capsys.readouterr().err
