@@ -37,6 +37,16 @@ def test_minutes_are_told_as_steps_and_kept(tmp_path: Path, capsys: Capture) -> 
     assert "plan training" not in capsys.readouterr().err
 
 
+def test_a_training_that_its_validation_ends_says_so(tmp_path: Path, capsys: Capture) -> None:
+    words = ["--recipe.patience", "1", "--recipe.epochs", "60", "--recipe.learning-rate", "0.5", "--json"]
+    assert main([*TRAIN, *words, "--out", str(tmp_path / "trained")]) == 0
+    shown = capsys.readouterr()
+    (row,) = json.loads(shown.out)
+    assert 2 <= row["stopped_epoch"] < 60 and row["still_learning"] is False
+    assert f"the training of trained ended after epoch {row['stopped_epoch']} by its validation" in shown.err
+    assert f"as the validation accuracy has not risen since epoch {row['stopped_epoch'] - 1}" in shown.err
+
+
 @pytest.mark.parametrize("command", [TRAIN, ("run", "--device", "simulated")], ids=["train", "run"])
 @pytest.mark.parametrize(
     ("words", "message"),

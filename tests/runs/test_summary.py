@@ -149,3 +149,13 @@ def test_a_file_without_a_key_or_with_another_type_names_both(name: str, key: st
         path.write_text(json.dumps(changed))
         with pytest.raises(DataError, match=rf"{path.name} is damaged \({key}.*use a copy, or move it away"):
             summarise(Run.open(copied.folder))
+
+
+def test_a_report_says_which_training_its_validation_ended(copied: Run) -> None:
+    config = json.loads((copied.folder / "run.json").read_text())
+    config["config"]["recipe"]["patience"] = 3
+    (copied.folder / "run.json").write_text(json.dumps(config))
+    path = copied.folder / "networks" / "latency-term" / "result.json"
+    path.write_text(json.dumps({**json.loads(path.read_text()), "stopped_epoch": 7}))
+    told = "latency term: its training ended after epoch 7, as its validation accuracy had not risen since epoch 4."
+    assert told in show(Run.open(copied.folder)).notes

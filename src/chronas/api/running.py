@@ -34,7 +34,6 @@ from chronas.runs import (
     limits_alone,
     make_preset,
     searcher_settings,
-    still_learning,
     write_architecture,
 )
 from chronas.search import ScoreFunction, Searcher
@@ -256,7 +255,7 @@ def train(
         architecture=architecture if isinstance(architecture, Architecture) else None,
         size=built,
         confusion=Confusion(dataset.class_names, matrix.tolist()),
-        still_learning=still_learning(training.history),
+        still_learning=training.still_learning,
     )
 
 

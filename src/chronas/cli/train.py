@@ -134,10 +134,12 @@ def _of_front(run: Run, numbers: tuple[int, ...]) -> dict[str, Architecture]:
 
 
 def show_trained(networks: list[Trained], *, as_json: bool) -> None:
-    """Show accuracies and sizes on stdout, and on stderr whose training was too short."""
+    """Show accuracies and sizes on stdout, and on stderr whose training was too short or ended early."""
     for network in networks:
         if network.still_learning:
             note(f"the training of {network.role} ended while its loss was still falling: train longer")
+        if network.stopped_epoch is not None:
+            note(f"the training of {network.role} ended after epoch {network.stopped_epoch} by its validation")
     rows = [
         {
             "network": network.role,
@@ -149,6 +151,7 @@ def show_trained(networks: list[Trained], *, as_json: bool) -> None:
             "macs": network.macs,
             "training_s": network.training_s,
             "steps": network.steps,
+            "stopped_epoch": network.stopped_epoch,
             "still_learning": network.still_learning,
             "architecture": str(network.architecture),
         }

@@ -35,7 +35,6 @@ if TYPE_CHECKING:
         read_architecture,
         read_preprocessing,
         read_trained,
-        still_learning,
         train_architecture,
         train_network,
         write_architecture,
@@ -93,7 +92,6 @@ __all__ = [
     "search_front",
     "searcher_settings",
     "show",
-    "still_learning",
     "train_architecture",
     "train_network",
     "write_architecture",
@@ -116,7 +114,7 @@ __getattr__ = lazily(
         "run": "Run",
         "settings": "LIMITS RunSettings TrainingSettings limits_alone",
         "training": "EXPORTED Trained check_onnx export export_network export_own read_architecture "
-        "read_preprocessing read_trained still_learning train_architecture train_network write_architecture",
+        "read_preprocessing read_trained train_architecture train_network write_architecture",
         "warm_start": "FIELDS config_again",
     },
 )

@@ -249,8 +249,12 @@ def notes(run: Run) -> list[str]:
             f"Not measured here: device {described(run.facts.device)} is not on this machine. The costs of a network "
             f"are those of the given table or, where the table lacks it, predicted."
         )
+    patience = run.config.recipe.patience
     for role in ROLES:
         path = run.folder / "networks" / role / "choice.json"
+        if patience and (path.parent / "result.json").exists():
+            stopped = read_trained(path.parent, run.space).stopped_epoch
+            found += [] if stopped is None else [f"{name_of(role, run.config)}: {stopped_words(stopped, patience)}."]
         if path.exists():
             name, choice = name_of(role, run.config), read_choice(path.parent)
             found += [f"{name}: a candidate was over a limit or too close to it ({e})" for e in choice.tried]
@@ -260,6 +264,12 @@ def notes(run: Run) -> list[str]:
                     f"standard deviation(s), so one without that margin was taken."
                 )
     return found
+
+
+def stopped_words(epoch: int, patience: int) -> str:
+    """The end of a training by the recipe's patience, in words."""
+    best = epoch - patience
+    return f"its training ended after epoch {epoch}, as its validation accuracy had not risen since epoch {best}"
 
 
 # ----

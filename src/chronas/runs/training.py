@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import onnxruntime
@@ -28,7 +27,6 @@ RESULT_SCHEMA = "chronas.result/1"
 INHERITED = "inherited.safetensors"  # weights of a nested supernet, in a network's folder
 EXPORTED = ("model.safetensors", "model.onnx", "model.py", "architecture.json")
 MOST_CLASSES = 200  # of a confusion matrix that is kept
-LEARNT = 0.05  # nats; a training loss below is next to nothing
 TOLERANCE = 1e-4  # relative difference allowed between PyTorch and the exported ONNX file
 
 
@@ -39,8 +37,9 @@ class Result:
     Attributes:
         confusion: the number of test images of each class (rows) that were named each class; None in earlier
             versions and with over `MOST_CLASSES` classes.
-        still_learning: see `still_learning`.
+        still_learning: whether its training ended while its loss was still falling, see `Training`.
         steps: optimiser steps that were planned; None in earlier versions.
+        stopped_epoch: the epoch after which the recipe's patience ended the training; None if it had its full length.
     """
 
     accuracy_percent: float
@@ -51,6 +50,7 @@ class Result:
     confusion: list[list[int]] | None = None
     still_learning: bool = False
     steps: int | None = None
+    stopped_epoch: int | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -168,25 +168,13 @@ def train_architecture(
         parameters=counts.parameters,
         training_s=sum(row["seconds"] for row in training.history),
         confusion=matrix.tolist() if data.classes <= MOST_CLASSES else None,
-        still_learning=still_learning(training.history),
+        still_learning=training.still_learning,
         steps=training.steps,
+        stopped_epoch=training.stopped_epoch,
     )
     if group.first:
         write_architecture(folder / "architecture.json", architecture, size, preprocessing)  # old ones lack the last
         write_json(folder / "result.json", RESULT_SCHEMA, asdict(result))
-
-
-def still_learning(history: Sequence[Mapping[str, Any]]) -> bool:
-    """Whether a training ended too early: its loss fell by over a tenth from the last but one fifth to the last fifth.
-
-    The bound is ours. A training whose learning rate falls to zero in enough epochs is flat at its end.
-    """
-    losses = [row["train_loss"] for row in history]
-    fifth = max(1, len(losses) // 5)
-    if len(losses) < 2 * fifth:
-        return True
-    before, last = losses[-2 * fifth : -fifth], losses[-fifth:]
-    return bool(sum(last) < 0.9 * sum(before) and sum(last) > LEARNT * fifth)
 
 
 def _begin(

@@ -40,6 +40,9 @@ class Recipe(BaseModel):
     warmup: float = Field(default=0.0, ge=0, lt=1, description="share of all steps in which the learning rate rises")
     ema: float = Field(default=0.0, ge=0, lt=1, description="decay of the running mean of weights that is kept; 0: off")
     mixup: float = Field(default=0.0, ge=0, description="alpha of mixup: images and labels in pairs; 0: off")
+    patience: int = Field(
+        default=0, ge=0, description="epochs without a better validation accuracy that end the training; 0: off"
+    )
     crop_scale: CropScale = 1.0
     rotation: Rotation = 0.0
     color_jitter: ColorJitter = 0.0

@@ -32,6 +32,8 @@ from chronas.training.length import Parts, planned_steps
 from chronas.training.process_group import SINGLE_PROCESS, ProcessGroup, synced_batch_norm
 from chronas.training.recipe import Recipe
 
+LEARNT = 0.05  # nats; a training loss below is next to nothing
+
 
 @dataclass(frozen=True)
 class Training:
@@ -45,12 +47,36 @@ class Training:
             validation images does not beat a finished training. Without validation images, the last epoch.
         best_validation_accuracy: validation accuracy of that epoch in percent, or None without validation images.
         steps: number of optimiser steps that were planned.
+        epochs: number of epochs that were planned; the last one may be a part of one.
     """
 
     history: list[dict[str, Any]]
     best_epoch: int
     best_validation_accuracy: float | None
     steps: int
+    epochs: int
+
+    @property
+    def stopped_epoch(self) -> int | None:
+        """The epoch after which the recipe's patience ended the training; None if it had its full length."""
+        return len(self.history) if len(self.history) < self.epochs else None
+
+    @property
+    def still_learning(self) -> bool:
+        """Whether it ended too early; not if it was stopped, as its validation accuracy rose no more.
+
+        Its loss fell by over a tenth from the last but one fifth to the last fifth. The bound is ours. A training whose
+        learning rate falls to zero in enough epochs is flat at its end.
+        """
+        return self.stopped_epoch is None and _falling([row["train_loss"] for row in self.history])
+
+
+def _falling(losses: list[float]) -> bool:
+    fifth = max(1, len(losses) // 5)
+    if len(losses) < 2 * fifth:
+        return True
+    before, last = losses[-2 * fifth : -fifth], losses[-fifth:]
+    return sum(last) < 0.9 * sum(before) and sum(last) > LEARNT * fifth
 
 
 def train(
@@ -79,13 +105,15 @@ def train(
         seed: seed of order, augmentation and drop path.
         budget: steps or minutes, instead of the recipe's epochs. The last epoch ends where the steps do. The number of
             steps for minutes is decided once, by timing some on a copy, and kept in `plan.json` of the folder.
-        progress: called every step with the step "train"; with minutes also once with the step "plan training".
+        progress: called every step with the step "train", and once more if the recipe's patience ends the training;
+            with minutes also once with the step "plan training".
         group: processes that share every batch. The result equals that of one process up to rounding, also when a
             training resumes with another number of processes. The first one writes; all must see the folder.
 
     Raises:
         DivergedError: the loss is NaN or infinite; the previous epoch's checkpoint stays.
-        UsageError: a batch has fewer images than there are processes.
+        UsageError: a batch has fewer images than there are processes, or the recipe has patience, and there are no
+            validation images.
         MismatchError: the folder holds a training of another architecture, recipe, seed or of other images, or some
             processes do not see it.
         DataError: a checkpoint in the folder is damaged or cannot be written.
@@ -99,7 +127,7 @@ def train(
         return Learner(network, recipe, seed=seed, group=group)
 
     learner, batches = learner_of(network), batches_of()
-    _require_shareable(len(images) // batches.steps_per_epoch, group)
+    _require_usable(len(images) // batches.steps_per_epoch, recipe, validation, group)
     parts = Parts(network, learner_of, batches_of, validation, recipe, seed, group)
     identity = _identity(network, images, validation, recipe, seed)
     total = planned_steps(budget or Budget(), parts, identity, folder, progress)
@@ -111,7 +139,8 @@ def train(
         batches.restore(saved["batches"])
     group.require_same(len(history), "epochs in the folder")  # no process writes before all have read
     with synced_batch_norm(network, group) as set_whole_batch:
-        for epoch in range(len(history), epochs):
+        while len(history) < epochs and not _stale(history, recipe.patience):
+            epoch = len(history)
             start_s = time.perf_counter()
             with drawn_from(seed, epoch, next(network.parameters()).device):
                 row = _epoch(learner, batches, recipe, epoch, total, progress, set_whole_batch)
@@ -125,15 +154,20 @@ def train(
                     save_best(folder, learner.kept, epoch + 1)
                 content = {"history": history, "batches": batches.state()}
                 save_last(folder, network, learner.optimiser, learner.average, identity, content)
+    if len(history) < epochs:
+        why = f"the validation accuracy has not risen since epoch {len(history) - recipe.patience}"
+        progress("train", total, total, f"ended after epoch {len(history)} of {epochs}, as {why}")
     group.wait()  # for the files of the first process
     load_best(network, folder)
     network.to(memory_format=torch.contiguous_format)  # type: ignore[call-overload]
     best = _best(history, validation)
-    return Training(history, best["epoch"], best["validation_accuracy"], total)
+    return Training(history, best["epoch"], best["validation_accuracy"], total, epochs)
 
 
-def _require_shareable(batch: int, group: ProcessGroup) -> None:
-    """Check that each process gets an image of every batch."""
+def _require_usable(batch: int, recipe: Recipe, validation: Images | None, group: ProcessGroup) -> None:
+    """Check that each process gets an image of every batch, and that the recipe's patience has images to look at."""
+    if recipe.patience and validation is None:
+        raise UsageError(f"a patience of {recipe.patience} epochs needs validation images, got none: give some, or 0")
     if batch < group.size:
         raise UsageError(
             f"{group.size} processes cannot share a batch of {batch} images: start fewer, or raise the batch"
@@ -172,6 +206,14 @@ def _epoch(
         "train_accuracy": 100.0 * correct / seen,
         "learning_rate": recipe.learning_rate_at(first / total),
     }
+
+
+def _stale(history: list[dict[str, Any]], patience: int) -> bool:
+    """Whether the best validation accuracy is `patience` epochs old; never without patience."""
+    if not patience or not history:
+        return False
+    accuracies = [row["validation_accuracy"] for row in history]
+    return len(accuracies) - 1 - accuracies.index(max(accuracies)) >= patience
 
 
 def _best(history: list[dict[str, Any]], validation: Images | None) -> dict[str, Any]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from chronas.runs.training import still_learning
+from chronas.training import Training
 
 
 @pytest.mark.parametrize(
@@ -18,5 +18,8 @@ from chronas.runs.training import still_learning
     ],
     ids=["falling", "flat", "learnt", "one epoch", "learns nothing"],
 )
-def test_the_last_fifth_is_compared_with_the_one_before(losses: list[float], early: bool) -> None:  # noqa: FBT001
-    assert still_learning([{"train_loss": loss} for loss in losses]) is early
+def test_the_last_fifth_is_compared_with_the_one_before(losses: list[float], early: bool) -> None:
+    history = [{"train_loss": loss} for loss in losses]
+    assert Training(history, 1, None, steps=9, epochs=len(losses)).still_learning is early
+    stopped = Training(history, 1, None, steps=9, epochs=len(losses) + 1)
+    assert stopped.stopped_epoch == len(losses) and stopped.still_learning is False
