@@ -346,3 +346,15 @@ def test_a_run_takes_own_space_device_data_predictor_and_evaluator(data: chronas
     assert again.networks == done.networks
     with pytest.raises(NotRegisteredError, match="patches|mean-of-all"):
         Run.open(tmp_path / "run")
+
+
+def test_a_network_learns_from_a_module_for_some_steps() -> None:
+    data = chronas.load_data("digits", progress=False, limit=200)
+    teacher = nn.Sequential(nn.Flatten(), nn.Linear(64, 10))
+    model = chronas.train(small(), data, recipe="digits-small", steps=5, teacher=teacher, progress=False)
+    assert model.history.height == 2 and not teacher.training
+    with pytest.raises(UsageError, match="steps or minutes, not both: leave one out"):
+        chronas.train(small(), data, recipe="digits-small", steps=5, minutes=1, progress=False)
+    with pytest.raises(UsageError, match="gives 3 numbers for an image, but the data has 10 classes"):
+        wrong = nn.Sequential(nn.Flatten(), nn.Linear(64, 3))
+        chronas.train(small(), data, recipe="digits-small", teacher=wrong, progress=False)

@@ -47,6 +47,34 @@ def test_a_training_that_its_validation_ends_says_so(tmp_path: Path, capsys: Cap
     assert f"as the validation accuracy has not risen since epoch {row['stopped_epoch'] - 1}" in shown.err
 
 
+TEACHER = """
+from torch import nn
+
+def make():
+    return nn.Sequential(nn.Flatten(), nn.Linear(64, CLASSES))
+"""
+
+
+def test_a_teacher_is_part_of_a_training(tmp_path: Path, capsys: Capture) -> None:
+    file = tmp_path / "teacher.py"
+    file.write_text(TEACHER.replace("CLASSES", "10"))
+    words = [*TRAIN, "--train-steps", "3", "--out", str(tmp_path / "trained"), "--json"]
+    taught = [*words, "--teacher", f"{file}:make", "--recipe.distill-weight", "0.9", "--recipe.temperature", "2"]
+    assert main(taught) == 0
+    first = json.loads(capsys.readouterr().out)
+    assert main(taught) == 0
+    assert json.loads(capsys.readouterr().out) == first
+    file.write_text(TEACHER.replace("CLASSES", "10") + "\n")
+    assert main(taught) == 2
+    assert "belongs to another training (teacher " in capsys.readouterr().err
+    file.write_text(TEACHER.replace("CLASSES", "9"))
+    other = [str(tmp_path / "other") if word == str(tmp_path / "trained") else word for word in taught]
+    assert main(other) == 2
+    (line,) = [line for line in capsys.readouterr().err.splitlines() if line.startswith("chronas:")]
+    assert "gives 9 numbers for an image, but the data has 10 classes" in line
+    assert not (tmp_path / "other").exists()
+
+
 @pytest.mark.parametrize("command", [TRAIN, ("run", "--device", "simulated")], ids=["train", "run"])
 @pytest.mark.parametrize(
     ("words", "message"),
@@ -54,10 +82,12 @@ def test_a_training_that_its_validation_ends_says_so(tmp_path: Path, capsys: Cap
         (["--train-steps", "3", "--train-minutes", "1"], "--train-steps or --train-minutes, not both: leave one out"),
         (["--train-steps", "3", "--recipe.epochs", "1"], "so --recipe.epochs does nothing: leave one out"),
         (["--train-minutes", "3", "--recipe.epochs", "1"], "so --recipe.epochs does nothing: leave one out"),
+        (["--recipe.temperature", "3"], "--recipe.temperature is for learning from a teacher: give --teacher FILE"),
+        (["--recipe.distill-weight", "1"], "is for learning from a teacher: give --teacher FILE"),
         (["--train-steps", "0"], "--train-steps: input should be greater than or equal to 1, got 0"),
         (["--train-minutes", "-1"], "--train-minutes: input should be greater than 0, got -1"),
     ],
-    ids=range(5),
+    ids=range(7),
 )
 def test_a_length_is_given_once_and_is_above_zero(
     command: tuple[str, ...], words: list[str], message: str, tmp_path: Path, capsys: Capture

@@ -34,6 +34,7 @@ from chronas.runs import (
     limits_alone,
     make_preset,
     searcher_settings,
+    teacher_of,
     write_architecture,
 )
 from chronas.search import ScoreFunction, Searcher
@@ -79,6 +80,7 @@ def run(
     searcher: str | Searcher | type[Searcher] | None = None,
     predictor: str | type[Predictor] | None = None,
     evaluate: ScoreFunction | None = None,
+    teacher: str | Path | nn.Module | None = None,
     table: CostTable | None = None,
     progress: bool | Progress = True,
     **settings: Any,
@@ -94,6 +96,8 @@ def run(
         searcher: a searcher, by name, object or class.
         predictor: a predictor, by name or class.
         evaluate: scores architectures, instead of training by the searcher.
+        teacher: a trained network that the final trainings learn from too: a file as for `chronas train --teacher`, or
+            a module.
         table: costs to use instead of measuring.
         progress: whether to show progress, or a function to call.
         settings: other fields of `chronas.runs.RunConfig`, such as `limit_ms=12`, `networks=100`.
@@ -103,6 +107,9 @@ def run(
         UsageError: settings do not fit together, or the folder has another run.
     """
     parts, names, configs = _parts(space, device, searcher, predictor, data, evaluate, preset)
+    if teacher is not None:
+        own = teacher if isinstance(teacher, nn.Module) else None
+        parts, configs["teacher"] = replace(parts, teacher=own), str(teacher) if own is None else type(own).__name__
     base = make_preset(preset, names)
     config = changed(base, {**configs, **limits_alone(settings)})
     begun = Run.create(Path(out), config, command="chronas.run(...)", table=table, parts=parts)
@@ -201,6 +208,7 @@ def train(
     seed: int = 0,
     steps: int | None = None,
     minutes: float | None = None,
+    teacher: str | Path | nn.Module | None = None,
     folder: str | Path | None = None,
     progress: bool | Progress = True,
 ) -> TrainedModel:
@@ -216,6 +224,8 @@ def train(
         steps: optimiser steps, instead of the recipe's epochs.
         minutes: minutes that the training may take, instead of the recipe's epochs; a few timed steps decide their
             number, once.
+        teacher: a trained network to learn from too: a file as for `chronas train --teacher`, or a module, which is set
+            to eval mode.
         folder: folder for checkpoints; None: a temporary folder.
         progress: whether to show progress, or a function to call.
 
@@ -235,13 +245,14 @@ def train(
         module = architecture
     _require_logits(module, dataset)
     normalisation = Normalisation.of(dataset.train)
+    learnt_from = None if teacher is None else teacher_of(teacher, dataset, normalisation)
     images, validation = dataset.train, dataset.validation
     if validation is None:
         images, validation = split(dataset.train, validation_share, seed=seed)
     with shown_progress(progress) as shown, _temporary(folder) as checkpoints:
         training = train_network(
             module, images, validation, normalisation, chosen, folder=checkpoints, seed=seed, budget=budget,
-            progress=shown,
+            teacher=learnt_from, progress=shown,
         )  # fmt: skip
     module.eval()
     matrix = confusion_matrix(module, dataset.test, normalisation, dataset.classes)

@@ -61,7 +61,7 @@ class RetargetOptions(RunOptions):
             "search_validation_share",
             "validation_share",
         ),
-        *("seed", "preset", "train_steps", "train_minutes"),
+        *("seed", "preset", "train_steps", "train_minutes", "teacher"),
     )
 
     out: Path | None = Field(default=None, description="folder of the run (default: runs/RUN-DEVICE)")

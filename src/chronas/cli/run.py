@@ -11,7 +11,7 @@ from typing import Any
 from chronas.cli.flags import ReportOptions, ResumeOptions, RetargetOptions, RunOptions
 from chronas.cli.options import Call, Groups
 from chronas.cli.output import note, resumable, write, write_json, write_table
-from chronas.cli.steps import check_length
+from chronas.cli.steps import check_training
 from chronas.devices import DEVICES, device_class
 from chronas.errors import UsageError
 from chronas.predictors import predictor_class
@@ -65,7 +65,7 @@ def config_of(call: Call[Any]) -> RunConfig:
     Raises:
         UsageError: the length of the training is given twice.
     """
-    check_length(call)
+    check_training(call)
     base: RunConfig = call.base
     asked = {name for name in call.options.model_fields_set if name in RunSettings.model_fields}
     given = {name: getattr(call.options, name) for name in asked - {*NAMES}}

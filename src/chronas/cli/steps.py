@@ -18,7 +18,7 @@ from chronas.spaces import Architecture, NetworkSize, Space
 from chronas.tables import CostTable, analytical_table
 from chronas.units import MeasuredCost
 
-EPOCHS = "--recipe.epochs"
+EPOCHS, DISTILLATION = "--recipe.epochs", ("--recipe.distill-weight", "--recipe.temperature")
 
 
 def run_of(call: Call[Any], command: str, takes: Collection[str] = ()) -> Run | None:
@@ -62,15 +62,18 @@ def check_new(*paths: Path | None, flag: str = "--out") -> None:
             )
 
 
-def check_length(call: Call[Any]) -> None:
-    """Check that the length of a training is given once.
+def check_training(call: Call[Any]) -> None:
+    """Check that every flag of a training acts.
 
     Raises:
-        UsageError: epochs are given beside steps or minutes.
+        UsageError: epochs are given beside steps or minutes, or settings for a teacher without one.
     """
     for flag in ("--train-steps", "--train-minutes"):
         if {flag, EPOCHS} <= call.flags:
             raise UsageError(f"{flag} decides the length of a training, so {EPOCHS} does nothing: leave one out")
+    for flag in DISTILLATION:
+        if flag in call.flags and call.options.teacher is None:
+            raise UsageError(f"{flag} is for learning from a teacher: give --teacher FILE, or leave it out")
 
 
 def published_size(space: Space, dataset: str | None) -> NetworkSize:

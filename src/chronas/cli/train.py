@@ -12,8 +12,8 @@ import torch
 from chronas.cli.flags import ExportOptions, TrainOptions
 from chronas.cli.options import Call, Groups
 from chronas.cli.output import note, resumable, write, write_json, write_table
-from chronas.cli.steps import check_length, check_new, run_of
-from chronas.data import load_dataset
+from chronas.cli.steps import check_new, check_training, run_of
+from chronas.data import Normalisation, load_dataset
 from chronas.errors import UsageError
 from chronas.files import other_names, whole_folder
 from chronas.progress import Progress, progress_display, silent
@@ -26,6 +26,7 @@ from chronas.runs import (
     read_choices,
     read_front,
     read_trained,
+    teacher_of,
     train_architecture,
     train_network,
 )
@@ -60,13 +61,15 @@ def train(call: Call[TrainOptions]) -> int:
 
 def _train(call: Call[TrainOptions], text: str, group: ProcessGroup) -> None:
     options = call.options
-    check_length(call)
+    check_training(call)
     _check_folder(options.out)
     architecture = make_space(options.space).parse(text)
     torch.set_num_threads(options.threads)
     data = load_dataset(options.data, image_size=options.image_size)
     for text in data.notes if group.first else ():
         note(text)
+    normalisation = Normalisation.of(data.train)
+    teacher = None if options.teacher is None else teacher_of(options.teacher, data, normalisation)
     size = NetworkScale.model_validate(call.groups["size"]).for_data(data.shape, data.classes)
     with resumable("the same command"), _progress_of(group) as progress:
         train_architecture(
@@ -78,6 +81,7 @@ def _train(call: Call[TrainOptions], text: str, group: ProcessGroup) -> None:
             validation_share=options.validation_share,
             seed=options.seed,
             budget=options.budget,
+            teacher=teacher,
             progress=progress,
             group=group,
         )

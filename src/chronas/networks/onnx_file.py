@@ -224,8 +224,8 @@ def _with_shape(name: str, each: OnnxInput, input_shape: tuple[int, ...] | None)
     if input_shape is not None and len(input_shape) == len(sizes):
         if any(size not in (None, wanted) for size, wanted in zip(sizes, input_shape, strict=True)):
             raise UsageError(
-                f"input {each.name} of {name} takes examples of {_words(sizes)}, not of {_words(input_shape)}: leave "
-                "--input-shape out where the file has the sizes"
+                f"input {each.name} of {name} takes examples of {_words(sizes)}, not of {_words(input_shape)}: export "
+                "it for these"
             )
         return OnnxInput(each.name, each.dtype, (*each.shape[:1], *input_shape))
     if None in sizes:

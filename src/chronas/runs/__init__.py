@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 from chronas.registry import Registry, lazily
 
 if TYPE_CHECKING:
+    from chronas.runs.architecture_file import read_architecture, read_preprocessing, write_architecture
     from chronas.runs.beside import compare_with
     from chronas.runs.config import RunConfig, RunParts, search_costs
     from chronas.runs.cost_model import fit, fit_all, measure, predictor_folder
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
     from chronas.runs.selection import Chosen, Finder, help_searches, read_choice, read_choices
     from chronas.runs.settings import LIMITS, RunSettings, TrainingSettings, limits_alone
     from chronas.runs.summary import DEVICES_FILE, compare_devices, read_devices
+    from chronas.runs.teacher import teacher_of
     from chronas.runs.training import (
         EXPORTED,
         Trained,
@@ -32,12 +34,9 @@ if TYPE_CHECKING:
         export,
         export_network,
         export_own,
-        read_architecture,
-        read_preprocessing,
         read_trained,
         train_architecture,
         train_network,
-        write_architecture,
     )
     from chronas.runs.warm_start import FIELDS, config_again
 
@@ -92,6 +91,7 @@ __all__ = [
     "search_front",
     "searcher_settings",
     "show",
+    "teacher_of",
     "train_architecture",
     "train_network",
     "write_architecture",
@@ -100,6 +100,7 @@ __all__ = [
 __getattr__ = lazily(
     __name__,
     {
+        "architecture_file": "read_architecture read_preprocessing write_architecture",
         "beside": "compare_with",
         "config": "search_costs RunConfig RunParts",
         "cost_model": "fit fit_all measure predictor_folder",
@@ -113,8 +114,9 @@ __getattr__ = lazily(
         "presets": "make_preset preset_summaries searcher_settings",
         "run": "Run",
         "settings": "LIMITS RunSettings TrainingSettings limits_alone",
-        "training": "EXPORTED Trained check_onnx export export_network export_own read_architecture "
-        "read_preprocessing read_trained train_architecture train_network write_architecture",
+        "training": "EXPORTED Trained check_onnx export export_network export_own read_trained train_architecture "
+        "train_network",
+        "teacher": "teacher_of",
         "warm_start": "FIELDS config_again",
     },
 )

@@ -16,19 +16,30 @@ from typing import Any, get_args
 
 import torch
 from pydantic import BaseModel, Field, SerializeAsAny, ValidationError
+from torch import nn
 
 from chronas import __version__
 from chronas.data import Dataset
-from chronas.devices import Device, device_class
-from chronas.errors import DataError, UsageError, reason
+from chronas.devices import DEVICES, Device, OfflineDevice, device_class
+from chronas.errors import DataError, NotRegisteredError, UsageError, reason
 from chronas.measurement import Plan
-from chronas.predictors import Predictor, predictor_class
+from chronas.predictors import PREDICTORS, Predictor, predictor_class
 from chronas.runs.settings import RunSettings
-from chronas.search import Cost, CostFunction, ObjectiveConfig, RerankConfig, ScoreFunction, Searcher, searcher_class
-from chronas.spaces import NetworkScale, Space
+from chronas.search import (
+    SEARCHERS,
+    Cost,
+    CostFunction,
+    ObjectiveConfig,
+    RerankConfig,
+    ScoreFunction,
+    Searcher,
+    searcher_class,
+)
+from chronas.spaces import SPACES, NetworkScale, Space
 from chronas.training import Recipe
 from chronas.units import MeasuredCost, cost_word
 
+REGISTRIES = {"space": SPACES, "device": DEVICES, "searcher": SEARCHERS, "predictor": PREDICTORS}
 PACKAGES = ("torch", "numpy", "polars", "onnx", "onnxruntime", "scikit-learn")
 
 
@@ -43,6 +54,7 @@ class RunParts:
         predictor: the class of the predictor, or an unfitted predictor.
         data: training and test images.
         evaluate: scores architectures, instead of the searcher's own evaluation.
+        teacher: a trained network that trainings learn from too.
     """
 
     space: Space | None = None
@@ -51,6 +63,7 @@ class RunParts:
     predictor: type[Predictor] | None = None
     data: Dataset | None = None
     evaluate: ScoreFunction | None = None
+    teacher: nn.Module | None = None
 
 
 class RunConfig(RunSettings):
@@ -162,6 +175,7 @@ class Facts:
         config: the config as JSON.
         reused: SHA-256 of the warm-start file copied from another run; None without one.
         sources: import paths of the classes of a user's own objects, by kind.
+        teacher: checksum of the teacher; None without one.
     """
 
     command: str
@@ -171,6 +185,24 @@ class Facts:
     config: dict[str, Any]
     reused: str | None = None
     sources: dict[str, str] = field(default_factory=dict)
+    teacher: str | None = None
+
+
+def require_registered(folder: Path, facts: Facts, parts: RunParts) -> None:
+    """Check that all things that a run has by name are known here.
+
+    Raises:
+        NotRegisteredError: the run has a user's own objects that are neither given nor registered.
+    """
+    for kind, registry in REGISTRIES.items():
+        name, source = facts.config.get(kind), facts.sources.get(kind)
+        if getattr(parts, kind) is None and name not in registry and name != OfflineDevice.name:
+            made = "" if source is None else f" (class {source})"
+            raise NotRegisteredError(
+                f"{folder} was made with {kind} {name!r}{made}, which is not registered here: "
+                f"give it as `{kind}=`, call `chronas.register` first, or install the package with its entry "
+                f"point in {registry.group}"
+            )
 
 
 @dataclass(frozen=True)

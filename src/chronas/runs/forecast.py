@@ -85,7 +85,8 @@ class Forecast:
         with tempfile.TemporaryDirectory(prefix="chronas-") as folder, contextlib.suppress(_EnoughError, DivergedError):
             train_architecture(
                 Path(folder), table.architectures()[row], self._run.size, self._run.data, config.recipe,
-                validation_share=config.validation_share, seed=config.seed, budget=config.budget, progress=count,
+                validation_share=config.validation_share, seed=config.seed, budget=config.budget,
+                teacher=self._run.teacher, progress=count,
             )  # fmt: skip
 
     def finished(self) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 import numpy as np
 import onnxruntime
@@ -39,6 +40,31 @@ def confusion_of(
             other lengths than the channels.
         DataError: the network gives numbers that are not finite.
     """
+    found = classifier_of(given, data, mean=mean, std=std)
+    with said_as(UsageError, f"{given.name} does not take a batch of images"):
+        matrix = confusion_matrix(found.module, data.test, found.scaling, data.classes, batch=BATCH)
+    return Confusion(data.class_names, matrix[:, found.order].tolist())
+
+
+@dataclass(frozen=True)
+class GivenClassifier:
+    """A network of the user that takes the images of a data set.
+
+    Attributes:
+        module: scaled images [B, C, H, W] -> logits [B, classes].
+        scaling: scaling of pixels in 0..1.
+        order: the place in its outputs of each class of the data.
+    """
+
+    module: nn.Module
+    scaling: Normalisation
+    order: list[int]
+
+
+def classifier_of(
+    given: GivenNetwork, data: Dataset, *, mean: Sequence[float] = (), std: Sequence[float] = ()
+) -> GivenClassifier:
+    """A network of the user for the images of a data set; arguments and errors are those of `confusion_of`."""
     if given.input_shape != data.shape:
         wanted, got = _words(given.input_shape), _words(data.shape)
         raise UsageError(f"{given.name} takes examples of {wanted}, the data has {got}")
@@ -48,10 +74,7 @@ def confusion_of(
     if outputs != (data.classes,):
         got = " x ".join(map(str, outputs))
         raise UsageError(f"{given.name} gives {got} numbers for an image, but the data has {data.classes} classes")
-    scaling = _normalisation(given, data, mean, std)
-    with said_as(UsageError, f"{given.name} does not take a batch of images"):
-        matrix = confusion_matrix(module, data.test, scaling, data.classes, batch=BATCH)
-    return Confusion(data.class_names, matrix[:, order].tolist())
+    return GivenClassifier(module, _normalisation(given, data, mean, std), order)
 
 
 def scaling_words(given: GivenNetwork, mean: Sequence[float], std: Sequence[float]) -> str:

@@ -33,7 +33,7 @@ from chronas.networks import (
     read_exported,
     read_onnx,
 )
-from chronas.runs.training import read_architecture, read_preprocessing
+from chronas.runs.architecture_file import read_architecture, read_preprocessing
 from chronas.spaces import Space
 
 DESCRIPTION, EXPORTED, TRAINED = "architecture.json", "model.safetensors", "training/best.safetensors"
@@ -125,7 +125,7 @@ def read_network(source: str, input_shape: tuple[int, ...] | None = None, space:
     if path.suffix.lower() == ".pt2":
         exported, shape = read_exported(path)
         if input_shape not in (None, shape):
-            raise UsageError(f"{source} takes examples of {shape}, not of {input_shape}: leave the shape out")
+            raise UsageError(f"{source} takes examples of {shape}, not of {input_shape}: export it for these")
         return GivenNetwork(source, exported, shape)
     if path.suffix == ".py":
         raise UsageError(f"{source} needs the name of a function that makes the network: {source}:make")

@@ -20,19 +20,31 @@ from filelock import FileLock, Timeout
 
 from chronas.arguments import path_of
 from chronas.data import Dataset, Images, Normalisation, load_dataset, split
-from chronas.devices import DEVICES, Device, OfflineConfig, OfflineDevice, make_device
-from chronas.errors import MismatchError, NotRegisteredError, UsageError
+from chronas.devices import Device, OfflineConfig, make_device
+from chronas.errors import MismatchError, UsageError
 from chronas.files import read_as, sha256, whole_folder, write_json
 from chronas.measurement import make_meter
-from chronas.predictors import PREDICTORS, Predictor, needed_for_folds, predictor_class
+from chronas.predictors import Predictor, needed_for_folds, predictor_class
 from chronas.progress import Progress, silent
 from chronas.registry import import_path
-from chronas.runs.config import DataFacts, Facts, RunConfig, RunParts, Timings, differences, require_usable, versions
+from chronas.runs.config import (
+    REGISTRIES,
+    DataFacts,
+    Facts,
+    RunConfig,
+    RunParts,
+    Timings,
+    differences,
+    require_registered,
+    require_usable,
+    versions,
+)
+from chronas.runs.teacher import require_same, teacher_of
 from chronas.runs.warm_start import REUSED, require_again, take_along, warm_start_file_of
-from chronas.search import SEARCHERS, Cost, ObjectiveConfig, Searcher, SearchImages, Task, make_searcher
-from chronas.spaces import SPACES, NetworkSize, Space, make_space
+from chronas.search import Cost, ObjectiveConfig, Searcher, SearchImages, Task, make_searcher
+from chronas.spaces import NetworkSize, Space, make_space
 from chronas.tables import CostTable
-from chronas.training import SINGLE_PROCESS
+from chronas.training import SINGLE_PROCESS, Teacher
 from chronas.units import LATENCY, cost_word
 
 SCHEMA = "chronas.run/2"
@@ -40,12 +52,6 @@ DATA_SCHEMA = "chronas.data/1"
 TIMINGS_SCHEMA = "chronas.timings/1"
 FOLDS = 5  # of a predictor's report
 KEPT_S = 5.0  # least time between two writes of a step's time
-REGISTRIES = {"space": SPACES, "device": DEVICES, "searcher": SEARCHERS, "predictor": PREDICTORS}
-
-
-def _made_by(facts: Facts, kind: str) -> str:
-    """The class of a user's own object in a run, as text for a message; empty if unknown."""
-    return f" (class {facts.sources[kind]})" if kind in facts.sources else ""
 
 
 class Run:
@@ -124,9 +130,9 @@ class Run:
         known = run.data_facts
         with whole_folder(folder) as unfinished:
             reused = None if source is None else take_along(source, unfinished)
-            facts = Facts(
-                command, created, versions(), run.device.fingerprint(), config.model_dump(mode="json"), reused, sources
-            )
+            teacher = None if run.teacher is None else run.teacher.checksum
+            told = (command, created, versions(), run.device.fingerprint(), config.model_dump(mode="json"))
+            facts = Facts(*told, reused, sources, teacher)
             write_json(unfinished / "run.json", SCHEMA, asdict(facts))
             write_json(unfinished / "data.json", DATA_SCHEMA, asdict(known))
             if table is not None:
@@ -146,7 +152,7 @@ class Run:
             raise UsageError(
                 f"predictor {predictor.name} needs {needed} measured networks, got --networks {self.config.networks}"
             )
-        _ = self.size, self.search_split  # these fail if the data does not fit
+        _ = self.size, self.search_split, self.teacher  # these fail if the data does not fit
         if not self.recorded:
             for cost in self.config.costs:
                 make_meter(cost, self.device, self.size)  # fails if this machine cannot measure the cost
@@ -188,15 +194,7 @@ class Run:
         """
         folder = path_of(folder, "folder")
         facts = read_as(folder / "run.json", SCHEMA, Facts, oldest=1)
-        given = parts or RunParts()
-        for kind, registry in REGISTRIES.items():
-            name = facts.config.get(kind)
-            if getattr(given, kind) is None and name not in registry and name != OfflineDevice.name:
-                raise NotRegisteredError(
-                    f"{folder} was made with {kind} {name!r}{_made_by(facts, kind)}, which is not registered here: "
-                    f"give it as `{kind}=`, call `chronas.register` first, or install the package with its entry "
-                    f"point in {registry.group}"
-                )
+        require_registered(folder, facts, parts or RunParts())
         return cls(folder, RunConfig.from_json(facts.config, parts), facts.command, parts)
 
     @property
@@ -241,19 +239,20 @@ class Run:
     @functools.cached_property
     def data(self) -> Dataset:
         """The data set, decoded."""
-        if self.parts.data is not None:
-            return load_dataset(
-                self.parts.data,
-                limit=self.config.data_limit,
-                image_size=self.config.image_size,
-                seed=self.config.seed,
-            )
+        config, given = self.config, self.parts.data
         return load_dataset(
-            self.config.data,
-            limit=self.config.data_limit,
-            image_size=self.config.image_size,
-            seed=self.config.seed,
-        )
+            config.data if given is None else given,
+            limit=config.data_limit, image_size=config.image_size, seed=config.seed,
+        )  # fmt: skip
+
+    @functools.cached_property
+    def teacher(self) -> Teacher | None:
+        """The network that trainings learn from too; raises as `teacher_of` and `require_same`."""
+        if self.config.teacher is None:
+            return None
+        source = self.config.teacher if self.parts.teacher is None else self.parts.teacher
+        known = self.facts.teacher if (self.folder / "run.json").exists() else None
+        return require_same(teacher_of(source, self.data, self.normalisation), known, self.folder)
 
     @functools.cached_property
     def normalisation(self) -> Normalisation:

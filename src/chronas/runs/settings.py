@@ -22,6 +22,11 @@ class TrainingSettings(BaseModel):
 
     train_steps: TrainSteps = None
     train_minutes: TrainMinutes = None
+    teacher: str | None = Field(
+        default=None,
+        description="a trained network that trainings learn from too: .onnx, .pt2, FILE.py:FUNCTION (makes a module), "
+        "or a folder of run, train or export",
+    )
 
     @model_validator(mode="after")
     def _one_budget(self) -> TrainingSettings:

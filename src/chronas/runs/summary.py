@@ -146,6 +146,7 @@ def asked(run: Run) -> dict[str, str]:
         "searcher": config.searcher,
         "predictor": f"{config.predictor}, from {config.networks} measured networks",
         "training": f"{config.training_length}, batch {config.recipe.batch}",
+        **({} if config.teacher is None else {"teacher": config.teacher}),
         "seed": str(config.seed),
         **({} if run.reused is None else {"supernet": f"that of a run for {run.reused.facts.device['name']}"}),
     }

@@ -18,11 +18,21 @@ from chronas.files import read_as, write_json
 from chronas.networks import Preprocessing, build, count, load_state, save_state, write_onnx, write_source
 from chronas.progress import Progress, silent
 from chronas.records import Confusion
+from chronas.runs.architecture_file import read_architecture, read_preprocessing, write_architecture
 from chronas.runs.run import Run
-from chronas.spaces import Architecture, NetworkSize, Space, space_of_file, space_source
-from chronas.training import BEST, SINGLE_PROCESS, Budget, ProcessGroup, Recipe, confusion_matrix, load_best, train
+from chronas.spaces import Architecture, NetworkSize, Space
+from chronas.training import (
+    BEST,
+    SINGLE_PROCESS,
+    Budget,
+    ProcessGroup,
+    Recipe,
+    Teacher,
+    confusion_matrix,
+    load_best,
+    train,
+)
 
-ARCHITECTURE_SCHEMA = "chronas.architecture/2"
 RESULT_SCHEMA = "chronas.result/1"
 INHERITED = "inherited.safetensors"  # weights of a nested supernet, in a network's folder
 EXPORTED = ("model.safetensors", "model.onnx", "model.py", "architecture.json")
@@ -68,17 +78,6 @@ class Trained(Result):
         return None if self.confusion is None else Confusion(self.class_names, self.confusion)
 
 
-@dataclass(frozen=True)
-class Described:
-    """The content of `architecture.json`."""
-
-    space: str
-    architecture: str
-    size: NetworkSize
-    preprocessing: Preprocessing | None = None
-    space_source: str = ""
-
-
 def train_network(run: Run, role: str, architecture: Architecture, progress: Progress = silent) -> Trained:
     """Train an architecture by the run's recipe, keep the checkpoint with the best validation, and test it once."""
     folder = run.folder / "networks" / role
@@ -94,6 +93,7 @@ def train_network(run: Run, role: str, architecture: Architecture, progress: Pro
                 seed=run.config.seed,
                 initial=load_state(folder / INHERITED)[0] if (folder / INHERITED).exists() else None,
                 budget=run.config.budget,
+                teacher=run.teacher,
                 progress=lambda step, done, total, note: shown(f"{step} {role}", done, total, note),
             )
     return read_trained(folder, run.space)
@@ -115,6 +115,7 @@ def train_architecture(
     seed: int,
     initial: Mapping[str, Tensor] | None = None,
     budget: Budget | None = None,
+    teacher: Teacher | None = None,
     progress: Progress = silent,
     group: ProcessGroup = SINGLE_PROCESS,
 ) -> None:
@@ -130,6 +131,7 @@ def train_architecture(
         seed: seed of weights, split, order and augmentation.
         initial: weights to begin with, by name; None: random ones.
         budget: steps or minutes, instead of the recipe's epochs.
+        teacher: a trained network to learn from too.
         progress: called after each step.
         group: processes that train together in this folder; the first one writes.
 
@@ -155,6 +157,7 @@ def train_architecture(
         folder=folder / "training",
         seed=seed,
         budget=budget,
+        teacher=teacher,
         progress=progress,
         group=group,
     )
@@ -199,47 +202,6 @@ def read_trained(folder: Path, space: Space | None = None) -> Trained:
     known = read_preprocessing(folder / "architecture.json")
     names = () if known is None else known.class_names
     return Trained(**asdict(result), role=folder.name, architecture=architecture, size=size, class_names=names)
-
-
-def write_architecture(
-    path: Path, architecture: Architecture, size: NetworkSize, preprocessing: Preprocessing | None = None
-) -> None:
-    """Write space, text form and size as JSON, and for a trained network its preprocessing and classes."""
-    content = {
-        "space": architecture.space.name,
-        "architecture": str(architecture),
-        "size": size.model_dump(mode="json"),
-        "preprocessing": None if preprocessing is None else asdict(preprocessing),
-        "space_source": space_source(architecture.space),
-    }
-    write_json(path, ARCHITECTURE_SCHEMA, content)
-
-
-def read_architecture(path: Path, space: Space | None = None) -> tuple[Architecture, NetworkSize]:
-    """Read an architecture and its size from a file of `write_architecture`.
-
-    Args:
-        path: path of the file.
-        space: its space; None: the one of that name in `SPACES`.
-
-    Raises:
-        DataError: the file is missing or damaged.
-        ParseError: the text is not an architecture of the space.
-        NotRegisteredError: this program does not have its space.
-    """
-    path = path_of(path)
-    described = read_as(path, ARCHITECTURE_SCHEMA, Described, oldest=1)
-    found = space_of_file(str(path), described.space, described.space_source, space)
-    return found.parse(described.architecture), described.size
-
-
-def read_preprocessing(path: Path) -> Preprocessing | None:
-    """The preprocessing and classes of a trained network; None in a file of an earlier version without them.
-
-    Raises:
-        DataError: the file is damaged.
-    """
-    return read_as(path, ARCHITECTURE_SCHEMA, Described, oldest=1).preprocessing
 
 
 def export(network_folder: Path, folder: Path, *, batch: int = 1, space: Space | None = None) -> list[Path]:

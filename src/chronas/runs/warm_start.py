@@ -39,6 +39,7 @@ FIELDS = (  # fields of a config that a run with a warm start cannot change, bec
     "recipe",
     "train_steps",
     "train_minutes",
+    "teacher",
 )
 
 

@@ -13,6 +13,7 @@ from chronas.registry import Registry, lazily
 if TYPE_CHECKING:
     from chronas.training.budget import Budget, TrainMinutes, TrainSteps
     from chronas.training.checkpoints import BEST, load_best
+    from chronas.training.distillation import Teacher
     from chronas.training.evaluation import AccuracyAndLoss, accuracy_and_loss, confusion_matrix, evaluate
     from chronas.training.process_group import (
         LAUNCHED,
@@ -33,6 +34,7 @@ __all__ = [
     "Budget",
     "ProcessGroup",
     "Recipe",
+    "Teacher",
     "TrainMinutes",
     "TrainSteps",
     "Training",
@@ -53,6 +55,7 @@ __getattr__ = lazily(
     {
         "checkpoints": "BEST load_best",
         "budget": "Budget TrainMinutes TrainSteps",
+        "distillation": "Teacher",
         "evaluation": "AccuracyAndLoss evaluate accuracy_and_loss confusion_matrix",
         "trainer": "Training train",
         "process_group": "LAUNCHED SINGLE_PROCESS ProcessGroup launched_group normalised synced_batch_norm",

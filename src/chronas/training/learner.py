@@ -16,6 +16,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 from torch.optim.swa_utils import AveragedModel
 
+from chronas.training.distillation import Teacher, distillation_loss
 from chronas.training.process_group import SINGLE_PROCESS, ProcessGroup
 from chronas.training.recipe import Recipe
 
@@ -32,8 +33,16 @@ class Learner:
         average: the running mean of its weights; None without one.
     """
 
-    def __init__(self, network: nn.Module, recipe: Recipe, *, seed: int, group: ProcessGroup = SINGLE_PROCESS) -> None:
-        self.network = network
+    def __init__(
+        self,
+        network: nn.Module,
+        recipe: Recipe,
+        *,
+        seed: int,
+        teacher: Teacher | None = None,
+        group: ProcessGroup = SINGLE_PROCESS,
+    ) -> None:
+        self.network, self._teacher = network, teacher
         self.optimiser = optimiser_of(list(network.parameters()), recipe)
         self.average = running_mean(network, recipe.ema) if recipe.ema else None
         self._recipe, self._seed, self._group = recipe, seed, group
@@ -72,6 +81,10 @@ class Learner:
             return own if share == 1.0 else share * own + (1.0 - share) * entropy(logits, others) / whole
 
         loss = error(logits)
+        if self._teacher is not None:
+            told = self._teacher.logits(pixels).to(logits)
+            distilled = distillation_loss(logits, told, recipe.temperature) / whole
+            loss = (1.0 - recipe.distill_weight) * loss + recipe.distill_weight * distilled
         descended = loss if auxiliary is None else loss + recipe.auxiliary_weight * error(auxiliary)
         self.optimiser.zero_grad(set_to_none=True)
         descended.backward()  # type: ignore[no-untyped-call]

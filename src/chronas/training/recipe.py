@@ -43,6 +43,8 @@ class Recipe(BaseModel):
     patience: int = Field(
         default=0, ge=0, description="epochs without a better validation accuracy that end the training; 0: off"
     )
+    distill_weight: float = Field(default=0.5, ge=0, le=1, description="share of the loss to learn from a teacher")
+    temperature: float = Field(default=4.0, gt=0, le=1000, description="divisor of both logits to learn from a teacher")
     crop_scale: CropScale = 1.0
     rotation: Rotation = 0.0
     color_jitter: ColorJitter = 0.0

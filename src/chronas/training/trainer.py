@@ -26,6 +26,7 @@ from chronas.networks import set_drop_path, wiring
 from chronas.progress import Progress, silent
 from chronas.training.budget import Budget
 from chronas.training.checkpoints import load_best, load_last, save_best, save_last
+from chronas.training.distillation import Teacher
 from chronas.training.evaluation import accuracy_and_loss
 from chronas.training.learner import Learner, drawn_from
 from chronas.training.length import Parts, planned_steps
@@ -89,6 +90,7 @@ def train(
     folder: Path,
     seed: int,
     budget: Budget | None = None,
+    teacher: Teacher | None = None,
     progress: Progress = silent,
     group: ProcessGroup = SINGLE_PROCESS,
 ) -> Training:
@@ -105,6 +107,7 @@ def train(
         seed: seed of order, augmentation and drop path.
         budget: steps or minutes, instead of the recipe's epochs. The last epoch ends where the steps do. The number of
             steps for minutes is decided once, by timing some on a copy, and kept in `plan.json` of the folder.
+        teacher: a trained network to learn from too; it sees the same images.
         progress: called every step with the step "train", and once more if the recipe's patience ends the training;
             with minutes also once with the step "plan training".
         group: processes that share every batch. The result equals that of one process up to rounding, also when a
@@ -113,10 +116,10 @@ def train(
     Raises:
         DivergedError: the loss is NaN or infinite; the previous epoch's checkpoint stays.
         UsageError: a batch has fewer images than there are processes, or the recipe has patience, and there are no
-            validation images.
-        MismatchError: the folder holds a training of another architecture, recipe, seed or of other images, or some
-            processes do not see it.
-        DataError: a checkpoint in the folder is damaged or cannot be written.
+            validation images; or the teacher does not take the images.
+        MismatchError: the folder holds a training of another architecture, recipe, seed, teacher or of other images, or
+            some processes do not see it.
+        DataError: a checkpoint in the folder is damaged or cannot be written, or the teacher's logits are not finite.
     """
     network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
 
@@ -124,12 +127,12 @@ def train(
         return Batches(images, recipe.batch, normalisation, seed=seed, augment=recipe.augment())
 
     def learner_of(network: nn.Module) -> Learner:
-        return Learner(network, recipe, seed=seed, group=group)
+        return Learner(network, recipe, seed=seed, teacher=teacher, group=group)
 
     learner, batches = learner_of(network), batches_of()
     _require_usable(len(images) // batches.steps_per_epoch, recipe, validation, group)
     parts = Parts(network, learner_of, batches_of, validation, recipe, seed, group)
-    identity = _identity(network, images, validation, recipe, seed)
+    identity = _identity(network, images, validation, recipe, seed, teacher)
     total = planned_steps(budget or Budget(), parts, identity, folder, progress)
     identity["steps"] = None if budget in (None, Budget()) else total  # None: the recipe's epochs decide
     epochs = math.ceil(total / batches.steps_per_epoch)
@@ -227,7 +230,12 @@ def _best(history: list[dict[str, Any]], validation: Images | None) -> dict[str,
 
 
 def _identity(
-    network: nn.Module, images: Images, validation: Images | None, recipe: Recipe, seed: int
+    network: nn.Module,
+    images: Images,
+    validation: Images | None,
+    recipe: Recipe,
+    seed: int,
+    teacher: Teacher | None,
 ) -> dict[str, Any]:
     """The facts that a checkpoint must match, as JSON."""
     return {
@@ -236,4 +244,5 @@ def _identity(
         "validation": None if validation is None else validation.checksum(),
         "recipe": recipe.model_dump(mode="json"),
         "seed": seed,
+        "teacher": None if teacher is None else teacher.checksum,
     }
