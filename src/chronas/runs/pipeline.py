@@ -13,6 +13,7 @@ from chronas.errors import LimitMissedError
 from chronas.progress import Progress, silent
 from chronas.reports import Report, write_page
 from chronas.runs.cost_model import fit_all, look_first, measure
+from chronas.runs.fitted_size import fit_size
 from chronas.runs.forecast import Forecast
 from chronas.runs.front import search_front
 from chronas.runs.network_costs import costs_of
@@ -37,6 +38,7 @@ def execute(run: Run, progress: Progress = silent) -> Report:
     with run.working():
         forecast = Forecast(run, progress)
         try:
+            fit_size(run, progress)
             look_first(run, progress)
             table = measure(run, forecast)
             predictors = fit_all(run, table, forecast)

@@ -39,6 +39,7 @@ from chronas.runs.config import (
     require_usable,
     versions,
 )
+from chronas.runs.fitted_size import read_fitted_size
 from chronas.runs.teacher import require_same, teacher_of
 from chronas.runs.warm_start import REUSED, require_again, take_along, warm_start_file_of
 from chronas.search import Cost, ObjectiveConfig, Searcher, SearchImages, Task, make_searcher
@@ -303,10 +304,12 @@ class Run:
         if self.parts.data is not None and self._facts_of_data() != self.data_facts:
             raise MismatchError(f"{self.folder} holds a run on other images than those given; choose another folder")
 
-    @functools.cached_property
+    @property
     def size(self) -> NetworkSize:
-        """The size of the deployed network."""
-        size = self.config.size.for_data(self.data_facts.shape, self.data_facts.classes)
+        """The size of the deployed network: the config's, or the one that the step `fit_size` chose."""
+        fitted = read_fitted_size(self)
+        scale = self.config.size if fitted is None else fitted.size
+        size = scale.for_data(self.data_facts.shape, self.data_facts.classes)
         self.space.topology.check(self.space, size)
         return size
 

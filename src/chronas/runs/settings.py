@@ -68,6 +68,11 @@ class RunSettings(TrainingSettings):
     validation_share: float = Field(
         default=0.1, gt=0, lt=0.9, description="share of the training images kept for choosing checkpoints"
     )
+    fit_size: bool = Field(
+        default=False,
+        description="with a latency limit: measure a network in some stems, widths and depths first, and take the "
+        "largest size that fits, instead of --size",
+    )
     networks: int = Field(default=500, ge=10, description="random architectures that are measured for the predictor")
     limit_ms: float | None = Field(
         default=None, gt=0, description="the found network must not take longer on the device"

@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 
 REUSED = "reused"
 NETWORK = ("choice.json", "architecture.json", "result.json", f"training/{BEST}")
+SIZE = "size.json"  # the chosen size, which the weights belong to
 BESIDE = ("run.json", "data.json", "costs.parquet", "timings.json")
 FIELDS = (  # fields of a config that a run with a warm start cannot change, because the trained weights depend on them
     "space",
@@ -122,11 +123,12 @@ def take_along(source: Run, folder: Path) -> str:
     role = Path("networks", source.role)
     wanted = [*BESIDE, *(str(role / name) for name in NETWORK), str(warm_start.relative_to(source.folder))]
     wanted += [str(path.relative_to(source.folder)) for path in (source.folder / "predictor").rglob("*.safetensors")]
+    places = [(name, folder / REUSED / name) for name in (*wanted, SIZE)] + [(SIZE, folder / SIZE)]
     try:
-        for name in wanted:
+        for name, place in places:
             if (source.folder / name).exists():
-                (folder / REUSED / name).parent.mkdir(parents=True, exist_ok=True)
-                shutil.copyfile(source.folder / name, folder / REUSED / name)
+                place.parent.mkdir(parents=True, exist_ok=True)
+                shutil.copyfile(source.folder / name, place)
     except OSError as error:
         raise DataError(f"cannot copy {source.folder} to {folder / REUSED}: {error.strerror}") from error
     return sha256(warm_start)

@@ -1,0 +1,165 @@
+"""The step that chooses the size of a run's networks: stem, width and depth, by the limit and the time for training.
+
+A space has networks of any size, and only a few sizes fit a limit: at 96 pixels, networks of one stem take a tenth of
+another's time. So one typical network is measured in about twenty sizes, before the long part of a run. The size with
+the most operations is taken whose typical network leaves room below the limit and can be trained in the time.
+"""
+
+from __future__ import annotations
+
+import itertools
+import time
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+import torch
+from pydantic import TypeAdapter
+from torch.nn import functional
+
+from chronas.errors import UsageError
+from chronas.files import read_as, write_json
+from chronas.measurement import Plan, time_networks
+from chronas.networks import build, count, space_counts
+from chronas.progress import Progress, silent
+from chronas.runs.warm_start import SIZE
+from chronas.spaces import Architecture, NetworkScale, NetworkSize, Space
+from chronas.units import LATENCY
+
+if TYPE_CHECKING:
+    from chronas.runs.run import Run
+
+SCHEMA = "chronas.size/1"
+MOST = 20  # sizes to measure
+WIDTHS = {  # number of widths -> widths that are tried
+    count: widths
+    for count, widths in enumerate(
+        [(16,), (8, 16), (8, 16, 32), (8, 16, 24, 32), (8, 12, 16, 24, 32), (8, 12, 16, 24, 32, 48)], start=1
+    )
+}
+LARGE_STEMS, LARGE_PIXELS = ("imagenet",), 64  # a stem that divides the image's size by 8 or more needs large images
+DRAWN = 51  # random networks whose median in operations is the typical one
+PLAN = Plan(warmup=2, repeats=5, rounds=3, max_rounds=3)
+ROOM = 0.6  # a typical network may take this share of the limit, so that larger ones can be found
+FEWEST_EPOCHS = 40  # of the training of a typical network in the given minutes; our choice
+TIMED_IMAGES, TIMED_STEPS = 16, 2
+
+
+@dataclass(frozen=True)
+class TriedSize:
+    """One size, and its typical network's latency in ms and multiply-accumulates."""
+
+    size: NetworkScale
+    latency_ms: float
+    macs: int
+
+
+@dataclass(frozen=True)
+class FittedSize:
+    """The content of `size.json`: the chosen size, in words why, and all sizes that were tried."""
+
+    size: NetworkScale
+    text: str
+    tried: tuple[TriedSize, ...]
+
+
+def fit_size(run: Run, progress: Progress = silent) -> None:
+    """Choose the size of the run's networks and write `size.json`, if the config asks for it; once.
+
+    Without a limit on the latency, or without the device, the config's size stays.
+    """
+    limit_ms, path = run.config.limits.get(LATENCY), run.folder / SIZE
+    if not run.config.fit_size or limit_ms is None or run.recorded or path.exists():
+        return
+    sizes = ladder(run.space, run.data_facts.shape, run.data_facts.classes)
+    architecture = typical(run.space, sizes[0])
+    networks = [build(architecture, size).eval() for size in sizes]
+
+    def shown(_: str, done: int, total: int, note: str) -> None:
+        progress("size", done, total, f"{len(sizes)} sizes, {note}")
+
+    with run.timed("size"):
+        timed = time_networks(
+            [(run.device, network, size.input_shape) for network, size in zip(networks, sizes, strict=True)],
+            PLAN,
+            shown,
+        )
+        tried = [
+            TriedSize(scale_of(size), latency.value, count(network, size.input_shape).macs)
+            for size, network, latency in zip(sizes, networks, timed, strict=True)
+        ]
+        chosen = _choose(run, architecture, tried, limit_ms)
+    text = (
+        f"{chosen.size.stem} stem, width {chosen.size.width}, depth {chosen.size.depth}: a typical network takes "
+        f"{chosen.latency_ms:.3g} ms of {limit_ms:g} ms ({len(tried)} sizes measured)"
+    )
+    write_json(
+        path, SCHEMA, TypeAdapter(FittedSize).dump_python(FittedSize(chosen.size, text, tuple(tried)), mode="json")
+    )
+    progress("size", 1, 1, text)
+
+
+def read_fitted_size(run: Run) -> FittedSize | None:
+    """The content of the run's `size.json`; None if its size is the config's. Raises `DataError` if it is damaged."""
+    path = run.folder / SIZE
+    return read_as(path, SCHEMA, FittedSize) if path.exists() else None
+
+
+def ladder(space: Space, input_shape: tuple[int, int, int], outputs: int) -> list[NetworkSize]:
+    """The sizes to try for a space: its stems, some widths, and depths around the usual one.
+
+    Args:
+        space: any space.
+        input_shape: channels, height and width of the images.
+        outputs: number of classes.
+    """
+    topology, smallest = space.topology, min(input_shape[1:])
+    stems = [stem for stem in topology.stems if stem not in LARGE_STEMS or smallest >= LARGE_PIXELS]
+    usual = topology.small_depth
+    depths = (1,) if usual == 1 else (-(-usual // 2), usual, 2 * usual)
+    widths = WIDTHS[max(1, min(MOST // (len(stems) * len(depths)), max(WIDTHS)))]
+    found = []
+    for stem, width, depth in itertools.product(stems, widths, depths):
+        size = NetworkSize(input_shape=input_shape, outputs=outputs, width=width, depth=depth, stem=stem)
+        try:
+            topology.check(space, size)
+        except UsageError:
+            continue  # such as a width that is too small for the space
+        found.append(size)
+    return found
+
+
+def typical(space: Space, size: NetworkSize) -> Architecture:
+    """The connected one of some random architectures with the median number of operations."""
+    drawn = [each for each in space.sample(min(DRAWN, space.cardinality), seed=0) if each.connected()]
+    macs = space_counts(space, size).macs(space.encode(drawn))
+    return drawn[int(np.argsort(macs, kind="stable")[len(drawn) // 2])]
+
+
+def scale_of(size: NetworkSize) -> NetworkScale:
+    """The part of a size that does not depend on data."""
+    return NetworkScale(**{name: getattr(size, name) for name in NetworkScale.model_fields})
+
+
+def _choose(run: Run, architecture: Architecture, tried: list[TriedSize], limit_ms: float) -> TriedSize:
+    """The largest size with room below the limit that can be trained in the time; else the fastest one."""
+    inside = [each for each in tried if each.latency_ms <= ROOM * limit_ms]
+    for each in sorted(inside, key=lambda each: -each.macs):
+        if run.config.train_minutes is None or _epochs(run, architecture, each.size) >= FEWEST_EPOCHS:
+            return each
+    return min(tried, key=lambda each: each.latency_ms)
+
+
+def _epochs(run: Run, architecture: Architecture, scale: NetworkScale) -> float:
+    """The epochs of a typical network's training in the run's minutes, by a few timed steps."""
+    assert run.config.train_minutes is not None
+    size = scale.for_data(run.data_facts.shape, run.data_facts.classes)
+    network = build(architecture, size).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+    images, labels = torch.zeros(TIMED_IMAGES, *size.input_shape), torch.zeros(TIMED_IMAGES, dtype=torch.int64)
+    for step in range(TIMED_STEPS + 1):
+        if step == 1:  # the first step prepares kernels
+            began_s = time.perf_counter()
+        network.zero_grad(set_to_none=True)
+        functional.cross_entropy(network(images), labels).backward()  # type: ignore[no-untyped-call]
+    per_image_s = (time.perf_counter() - began_s) / TIMED_STEPS / TIMED_IMAGES
+    return 60.0 * run.config.train_minutes / (per_image_s * len(run.training_split[0]))
