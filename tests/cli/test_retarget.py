@@ -352,7 +352,7 @@ def test_a_reused_folder_that_was_lost_is_one_line(again: Again, tmp_path: Path,
 
 def test_flags_that_cannot_change_are_hidden() -> None:
     single = {name for name in FIELDS if name in RunSettings.model_fields}
-    assert set(RetargetOptions.HIDDEN) == {*single, "preset"}
+    assert set(RetargetOptions.HIDDEN) == {*single, "preset", "recipe"}
 
 
 def test_the_help_lists_what_can_change_and_nothing_that_cannot(finished: Run, capsys: Capture) -> None:

@@ -5,10 +5,14 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from chronas.cli.main import main
+from chronas.networks import load_state
 from chronas.runs import Run, read_trained
+from chronas.training import Recipe, make_recipe
+from tiny_run import FLAGS
 
 Capture = pytest.CaptureFixture[str]
 CELL = "|nor_conv_3x3~0|+|nor_conv_3x3~0|nor_conv_3x3~1|+|skip_connect~0|nor_conv_3x3~1|nor_conv_3x3~2|"
@@ -100,3 +104,39 @@ def test_a_length_is_given_once_and_is_above_zero(
 def test_another_device_has_the_trainings_of_its_run(finished: Run, capsys: Capture) -> None:
     assert main(["retarget", str(finished.folder), "--device", "onnxruntime-cpu", "--train-steps", "9"]) == 2
     assert "--train-steps cannot be given to `chronas retarget`" in capsys.readouterr().err
+
+
+def few_images(path: Path) -> str:
+    generator = np.random.default_rng(0)
+    np.savez(path, images=generator.integers(0, 256, (90, 8, 8, 3), dtype=np.uint8), labels=np.arange(90) % 3)
+    return str(path)
+
+
+def recipe_of(training: Path) -> Recipe:
+    return Recipe.model_validate(load_state(training / "last.safetensors")[1]["identity"]["recipe"])
+
+
+def test_few_images_of_ones_own_are_trained_as_photos(tmp_path: Path, capsys: Capture) -> None:
+    words = [*TRAIN, "--data", few_images(tmp_path / "mine.npz"), "--train-steps", "2"]
+    assert main([*words, "--recipe.batch", "30", "--out", str(tmp_path / "auto")]) == 0
+    told = "recipe for 72 training images: photos; --recipe NAME takes another"
+    assert capsys.readouterr().err.splitlines().count(told) == 1
+    assert recipe_of(tmp_path / "auto" / "training") == make_recipe("photos").model_copy(update={"batch": 30})
+    assert main([*words, "--recipe", "digits-small", "--out", str(tmp_path / "named")]) == 0
+    assert "recipe for" not in capsys.readouterr().err
+    assert recipe_of(tmp_path / "named" / "training") == make_recipe("digits-small")
+
+
+def test_a_run_on_few_images_trains_as_photos_and_goes_on(tmp_path: Path, capsys: Capture) -> None:
+    flags = [
+        flag for pair in zip(FLAGS[::2], FLAGS[1::2], strict=True) if pair[0] != "--recipe.epochs" for flag in pair
+    ]
+    words = ["run", *flags, "--space", "nasbench201", "--no-baseline", "--train-steps", "2", "--recipe.ema", "0.5"]
+    words += ["--data", few_images(tmp_path / "mine.npz"), "--out", str(tmp_path / "run"), "--json"]
+    told = "recipe for 72 training images: photos; --recipe NAME takes another"
+    for _ in range(2):
+        assert main(words) == 0
+        assert capsys.readouterr().err.splitlines().count(told) == 1
+    assert Run.open(tmp_path / "run").config.recipe == make_recipe("photos").model_copy(update={"ema": 0.5})
+    assert main([*words, "--recipe", "cifar10-cpu"]) == 2
+    assert "holds a run with other settings (recipe." in capsys.readouterr().err

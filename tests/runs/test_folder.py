@@ -142,7 +142,7 @@ def test_timings_add_up_over_attempts_also_where_one_fails(tmp_path: Path) -> No
 def test_a_killed_process_leaves_the_time_up_to_its_last_report(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("chronas.runs.run.KEPT_S", 0.0)
+    monkeypatch.setattr("chronas.runs.folder.KEPT_S", 0.0)
     run, shown = Run(tmp_path, tiny_config(), "x"), []
     with run.timed("measure"):
         pass

@@ -9,7 +9,7 @@ from pydantic import ValidationError
 
 from chronas.data import Augment
 from chronas.errors import UsageError
-from chronas.training import RECIPES, Recipe, make_recipe
+from chronas.training import RECIPES, Recipe, make_recipe, recipe_for, recipe_words
 
 PUBLISHED = {
     "epochs": 600,
@@ -52,6 +52,26 @@ def test_the_learning_rate_rises_in_the_warm_up_and_falls_by_a_cosine_after_it()
     rates = [recipe.learning_rate_at(done / 100) for done in range(100)]
     assert 0 < rates[0] < 0.01 and rates[:21] == sorted(rates[:21]) and rates[20:] == sorted(rates[20:], reverse=True)
     assert rates[20] == 0.4 and rates[60] == pytest.approx(0.2)
+
+
+@pytest.mark.parametrize(
+    ("data", "images", "name"),
+    [("my/photos", 2_000, "photos"), ("my/photos", 2_001, "cifar10-cpu"), ("digits", 100, "cifar10-cpu")],
+)
+def test_auto_is_for_few_images_of_ones_own(data: str, images: int, name: str) -> None:
+    assert recipe_for("auto", data, images) == make_recipe(name)
+    usual = Recipe(epochs=7)
+    assert recipe_for("auto", data, images, usual) == (make_recipe(name) if name == "photos" else usual)
+    assert recipe_for("nasbench201", data, images, usual) == make_recipe("nasbench201")
+    assert recipe_for(usual, data, images) is usual
+
+
+def test_a_choice_is_told_and_nothing_else_is() -> None:
+    words = "recipe for {} training images: {}; --recipe NAME takes another"
+    assert recipe_words("auto", "mine", 480) == words.format(480, "photos")
+    assert recipe_words("auto", "mine", 50_000) == words.format("50,000", "cifar10-cpu")
+    assert recipe_words("auto", "mine", 50_000, Recipe(epochs=7)) == words.format("50,000", "that of the preset")
+    assert not recipe_words("auto", "digits", 1_437) and not recipe_words("photos", "mine", 480)
 
 
 def test_digits_are_not_mirrored() -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -40,7 +40,7 @@ from chronas.runs import (
 from chronas.search import ScoreFunction, Searcher
 from chronas.spaces import Architecture, NetworkSize, Space
 from chronas.tables import CostTable
-from chronas.training import Budget, Recipe, confusion_matrix, make_recipe
+from chronas.training import Budget, Recipe, confusion_matrix, recipe_for
 from chronas.training import train as train_network
 
 
@@ -100,7 +100,8 @@ def run(
             a module.
         table: costs to use instead of measuring.
         progress: whether to show progress, or a function to call.
-        settings: other fields of `chronas.runs.RunConfig`, such as `limit_ms=12`, `networks=100`.
+        settings: other fields of `chronas.runs.RunConfig`, such as `limit_ms=12`, `networks=100`. Without `recipe`, few
+            images of your own are trained by the recipe `photos`, more by that of the preset.
 
     Raises:
         LimitMissedError: no network keeps the limits when it is measured; the report is written anyway.
@@ -112,10 +113,15 @@ def run(
         parts, configs["teacher"] = replace(parts, teacher=own), str(teacher) if own is None else type(own).__name__
     base = make_preset(preset, names)
     config = changed(base, {**configs, **limits_alone(settings)})
-    begun = Run.create(Path(out), config, command="chronas.run(...)", table=table, parts=parts)
+    recipe_of = None if "recipe" in settings else _recipe_of(config.recipe)
+    begun = Run.create(Path(out), config, command="chronas.run(...)", table=table, parts=parts, recipe_of=recipe_of)
     with shown_progress(progress) as shown:
         report = execute(begun, shown)
     return FinishedRun(begun, report.verdict.text, report.verdict.met, report.networks)
+
+
+def _recipe_of(usual: Recipe) -> Callable[[str, int], Recipe]:
+    return lambda data, images: recipe_for("auto", data, images, usual)
 
 
 def _parts(
@@ -203,7 +209,7 @@ def train(
     data: Dataset | str | Path | TorchDataset[Any],
     *,
     size: NetworkSize | None = None,
-    recipe: str | Recipe = "cifar10-cpu",
+    recipe: str | Recipe = "auto",
     validation_share: float = 0.1,
     seed: int = 0,
     steps: int | None = None,
@@ -218,7 +224,7 @@ def train(
         network: a module, which is trained in place; or an architecture or trial of a search, which is built.
         data: the images.
         size: size for an architecture; None: the first of its space's published sizes, for the data.
-        recipe: training settings, by name or object.
+        recipe: training settings, by name or object; "auto" is `photos` for few images of your own, else `cifar10-cpu`.
         validation_share: share of the training images that only chooses the epoch.
         seed: seed of weights, split, order and augmentation.
         steps: optimiser steps, instead of the recipe's epochs.
@@ -233,7 +239,8 @@ def train(
         DivergedError: the loss is not finite.
         MismatchError: the folder has another training.
     """
-    dataset, chosen, budget = load_data(data, progress=False), make_recipe(recipe), _budget(steps, minutes)
+    dataset, budget = load_data(data, progress=False), _budget(steps, minutes)
+    chosen = recipe_for(recipe, dataset.name, len(dataset.train))
     architecture = network.architecture if isinstance(network, Trial) else network
     module: nn.Module
     built: NetworkSize | None = None

@@ -13,6 +13,7 @@ from chronas.runs import RunSettings, TrainingSettings
 from chronas.units import MeasuredCost
 
 RUN_FOLDER = "run folder whose step is done; its settings are in it"
+RECIPE = "training settings, changed by --recipe.*; auto: for your own data by the number of images, else as usual"
 JOURNAL = "table to write; the journal is next to it (.sqlite)"
 
 
@@ -33,11 +34,12 @@ class RunOptions(RunSettings, Options):
 
     FIRST: ClassVar[tuple[str, ...]] = (
         *("preset", "out", "data", "device", "space", "limit_ms", "limit_energy_mj", "front", "searcher"),
-        *("predictor", "networks", "baseline", "seed", "json_answer"),
+        *("predictor", "networks", "baseline", "train_minutes", "seed", "json_answer"),
     )
     PRESET: ClassVar[bool] = True
 
     preset: str = Field(default="digits-cpu", description="settings to begin with (default: digits-cpu)")
+    recipe: str = Field(default="auto", description=RECIPE)
     out: Path | None = Field(default=None, description="folder of the run (default: runs/PRESET)")
 
 
@@ -51,17 +53,8 @@ class RetargetOptions(RunOptions):
     )
 
     HIDDEN: ClassVar[tuple[str, ...]] = (
-        *(
-            "space",
-            "searcher",
-            "data",
-            "data_limit",
-            "image_size",
-            "search_images",
-            "search_validation_share",
-            "validation_share",
-        ),
-        *("seed", "preset", "train_steps", "train_minutes", "teacher"),
+        *("space", "searcher", "data", "data_limit", "image_size", "search_images", "search_validation_share"),
+        *("validation_share", "seed", "preset", "train_steps", "train_minutes", "teacher", "recipe"),
     )
 
     out: Path | None = Field(default=None, description="folder of the run (default: runs/RUN-DEVICE)")
@@ -223,7 +216,7 @@ class TrainOptions(TrainingSettings, StepOptions):
     space: str = Field(default="darts", description="search space of the architecture")
     data: str = Field(default="digits", description="digits, cifar10, cifar100, a folder of images, or an .npz file")
     image_size: int | None = Field(default=None, ge=4, le=1024, description="pixels of a side to scale images to")
-    recipe: str = Field(default="digits-small", description="training settings; --recipe.* changes them")
+    recipe: str = Field(default="auto", description=RECIPE)
     out: Path = Field(default=Path("trained"), description="folder of the training")
     validation_share: float = Field(default=0.1, gt=0, lt=0.9, description="share that only chooses the checkpoint")
     threads: int = Field(

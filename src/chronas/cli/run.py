@@ -11,7 +11,7 @@ from typing import Any
 from chronas.cli.flags import ReportOptions, ResumeOptions, RetargetOptions, RunOptions
 from chronas.cli.options import Call, Groups
 from chronas.cli.output import note, resumable, write, write_json, write_table
-from chronas.cli.steps import check_training
+from chronas.cli.steps import changed_recipe, check_training
 from chronas.devices import DEVICES, device_class
 from chronas.errors import UsageError
 from chronas.predictors import predictor_class
@@ -33,6 +33,7 @@ from chronas.runs import (
     show,
 )
 from chronas.tables import CostTable, table_path
+from chronas.training import Recipe, make_recipe, recipe_for, recipe_words
 from chronas.units import COST_UNITS, cost_word
 
 NAMES = ("space", "device", "searcher", "predictor")
@@ -42,7 +43,12 @@ SAME = ("size", "plan", "rerank", "recipe")  # groups that are fields of the con
 
 def groups_of(options: RunOptions) -> Groups:
     """All groups of the preset, with its settings for the chosen names."""
-    return groups_of_config(make_preset(options.preset, chosen_names(options)))
+    return groups_of_config(with_recipe(make_preset(options.preset, chosen_names(options)), options))
+
+
+def with_recipe(base: RunConfig, options: RunOptions) -> RunConfig:
+    """The config with the recipe that the command line names; one that depends on the data is chosen later."""
+    return base.model_copy(update={"recipe": make_recipe(options.recipe, otherwise=base.recipe)})
 
 
 def chosen_names(options: RunOptions) -> dict[str, str]:
@@ -74,16 +80,29 @@ def config_of(call: Call[Any]) -> RunConfig:
     return RunConfig(**{**kept, **groups, **limits_alone(given)})
 
 
+def create(call: Call[Any], out: Path, table: CostTable | None = None) -> Run:
+    """Create or resume the run of a command line, with the recipe for its data, which is told if there was a choice."""
+    config = config_of(call)
+
+    def recipe_of(data: str, images: int) -> Recipe:
+        return changed_recipe(call, recipe_for(call.options.recipe, data, images, config.recipe))
+
+    own = Run.create(out, config, command=call.line, table=table, recipe_of=recipe_of)
+    for text in filter(None, [recipe_words(call.options.recipe, *own.images_for_recipes, call.base.recipe)]):
+        note(text)
+    return own
+
+
 def run(call: Call[RunOptions]) -> int:
     """Run or resume, then show the result."""
     out = call.options.out or Path("runs") / call.options.preset
-    return finish(Run.create(out, config_of(call), command=call.line), as_json=call.options.json_answer)
+    return finish(create(call, out), as_json=call.options.json_answer)
 
 
 def demo(call: Call[RunOptions]) -> int:
     """Run the preset `digits-cpu`."""
     out = call.options.out or Path("runs/demo")
-    return finish(Run.create(out, config_of(call), command=call.line), as_json=call.options.json_answer)
+    return finish(create(call, out), as_json=call.options.json_answer)
 
 
 def resume(call: Call[ResumeOptions]) -> int:

@@ -16,6 +16,7 @@ from chronas.progress import progress_display
 from chronas.runs import Run
 from chronas.spaces import Architecture, NetworkSize, Space
 from chronas.tables import CostTable, analytical_table
+from chronas.training import Recipe
 from chronas.units import MeasuredCost
 
 EPOCHS, DISTILLATION = "--recipe.epochs", ("--recipe.distill-weight", "--recipe.temperature")
@@ -74,6 +75,13 @@ def check_training(call: Call[Any]) -> None:
     for flag in DISTILLATION:
         if flag in call.flags and call.options.teacher is None:
             raise UsageError(f"{flag} is for learning from a teacher: give --teacher FILE, or leave it out")
+
+
+def changed_recipe(call: Call[Any], recipe: Recipe) -> Recipe:
+    """A recipe with the settings that the command line gives as `--recipe.*`."""
+    part = call.groups["recipe"]
+    given = {name for name in Recipe.model_fields if f"--recipe.{name.replace('_', '-')}" in call.flags}
+    return recipe.model_copy(update={name: getattr(part, name) for name in given})
 
 
 def published_size(space: Space, dataset: str | None) -> NetworkSize:

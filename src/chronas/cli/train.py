@@ -12,8 +12,8 @@ import torch
 from chronas.cli.flags import ExportOptions, TrainOptions
 from chronas.cli.options import Call, Groups
 from chronas.cli.output import note, resumable, write, write_json, write_table
-from chronas.cli.steps import check_new, check_training, run_of
-from chronas.data import Normalisation, load_dataset
+from chronas.cli.steps import changed_recipe, check_new, check_training, run_of
+from chronas.data import DATASETS, Normalisation, load_dataset
 from chronas.errors import UsageError
 from chronas.files import other_names, whole_folder
 from chronas.progress import Progress, progress_display, silent
@@ -32,14 +32,19 @@ from chronas.runs import (
 )
 from chronas.runs import export as export_trained
 from chronas.spaces import Architecture, NetworkScale, Space, make_space
-from chronas.training import LAUNCHED, ProcessGroup, Recipe, launched_group, make_recipe
+from chronas.training import LAUNCHED, ProcessGroup, Recipe, launched_group, make_recipe, recipe_for, recipe_words
 
 OURS = {"architecture.json", "training", "result.json"}
 
 
 def groups_of(options: TrainOptions) -> Groups:
     """Size and recipe."""
-    return Groups({"size": NetworkScale(), "recipe": make_recipe(options.recipe)})
+    return Groups({"size": NetworkScale(), "recipe": make_recipe(options.recipe, otherwise=_usual(options.data))})
+
+
+def _usual(data: str) -> Recipe:
+    """The recipe of data where nothing else is chosen: small for the data sets that come with chronas."""
+    return make_recipe("digits-small" if data in DATASETS.built_in else "cifar10-cpu")
 
 
 def train(call: Call[TrainOptions]) -> int:
@@ -66,7 +71,8 @@ def _train(call: Call[TrainOptions], text: str, group: ProcessGroup) -> None:
     architecture = make_space(options.space).parse(text)
     torch.set_num_threads(options.threads)
     data = load_dataset(options.data, image_size=options.image_size)
-    for text in data.notes if group.first else ():
+    chosen = (options.recipe, data.name, len(data.train), _usual(options.data))
+    for text in filter(None, [*data.notes, recipe_words(*chosen)]) if group.first else ():
         note(text)
     normalisation = Normalisation.of(data.train)
     teacher = None if options.teacher is None else teacher_of(options.teacher, data, normalisation)
@@ -77,7 +83,7 @@ def _train(call: Call[TrainOptions], text: str, group: ProcessGroup) -> None:
             architecture,
             size,
             data,
-            Recipe.model_validate(call.groups["recipe"]),
+            changed_recipe(call, recipe_for(*chosen)),
             validation_share=options.validation_share,
             seed=options.seed,
             budget=options.budget,

@@ -225,13 +225,6 @@ class DataFacts:
     notes: tuple[str, ...] = ()
 
 
-@dataclass(frozen=True)
-class Timings:
-    """Seconds for each step."""
-
-    seconds: dict[str, float]
-
-
 def versions() -> dict[str, str]:
     """Versions of chronas, Python and the packages that results depend on; also chronas's git commit, if known."""
     found = {"chronas": __version__, "python": platform.python_version()}

@@ -139,8 +139,10 @@ class _Sessions(nn.Module):
             )
         self._network, self._name = network, first.name
         self._batch = network.batch or BATCH
+        options = onnxruntime.SessionOptions()
+        options.intra_op_num_threads = torch.get_num_threads()  # those that training has, if it is a teacher
         with said_as(DataError, f"ONNX Runtime does not run {network.name}"):
-            self._session = onnxruntime.InferenceSession(network.fixed(self._batch), providers=[PROVIDER])
+            self._session = onnxruntime.InferenceSession(network.fixed(self._batch), options, providers=[PROVIDER])
 
     def forward(self, images: Tensor) -> Tensor:
         found = []

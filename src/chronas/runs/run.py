@@ -7,8 +7,7 @@ run = Run.open(Path("runs/mine"))
 from __future__ import annotations
 
 import functools
-import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import asdict
 from datetime import UTC, datetime
@@ -25,7 +24,6 @@ from chronas.errors import MismatchError, UsageError
 from chronas.files import read_as, sha256, whole_folder, write_json
 from chronas.measurement import make_meter
 from chronas.predictors import Predictor, needed_for_folds, predictor_class
-from chronas.progress import Progress, silent
 from chronas.registry import import_path
 from chronas.runs.config import (
     REGISTRIES,
@@ -33,29 +31,28 @@ from chronas.runs.config import (
     Facts,
     RunConfig,
     RunParts,
-    Timings,
     differences,
     require_registered,
     require_usable,
     versions,
 )
 from chronas.runs.fitted_size import read_fitted_size
+from chronas.runs.folder import RunFolder
 from chronas.runs.teacher import require_same, teacher_of
 from chronas.runs.warm_start import REUSED, require_again, take_along, warm_start_file_of
 from chronas.search import Cost, ObjectiveConfig, Searcher, SearchImages, Task, make_searcher
 from chronas.spaces import NetworkSize, Space, make_space
 from chronas.tables import CostTable
-from chronas.training import SINGLE_PROCESS, Teacher
+from chronas.training import SINGLE_PROCESS, Recipe, Teacher
 from chronas.units import LATENCY, cost_word
 
 SCHEMA = "chronas.run/2"
 DATA_SCHEMA = "chronas.data/1"
-TIMINGS_SCHEMA = "chronas.timings/1"
+RecipeOf = Callable[[str, int], Recipe]  # from the data's name and number of training images
 FOLDS = 5  # of a predictor's report
-KEPT_S = 5.0  # least time between two writes of a step's time
 
 
-class Run:
+class Run(RunFolder):
     """A run folder and its config; each step reads the results of earlier steps and writes its own.
 
     Attributes:
@@ -68,7 +65,7 @@ class Run:
     """
 
     def __init__(self, folder: Path, config: RunConfig, command: str, parts: RunParts | None = None) -> None:
-        self.folder = folder
+        super().__init__(folder)
         self.config = config
         self.command = command
         self.parts = parts or RunParts()
@@ -84,6 +81,7 @@ class Run:
         table: CostTable | None = None,
         source: Run | None = None,
         parts: RunParts | None = None,
+        recipe_of: RecipeOf | None = None,
     ) -> Run:
         """Begin a run, or resume the one in `folder` if its config is the same.
 
@@ -96,6 +94,7 @@ class Run:
             table: costs to use instead of measuring them.
             source: a run whose trained supernet or networks are a warm start; it is not changed.
             parts: a user's own objects; the config has their names.
+            recipe_of: chooses the recipe, from name and number of training images; None: the config's.
 
         Raises:
             UsageError: the folder has a run with another config, table or source, or other files; or the source is not
@@ -108,6 +107,7 @@ class Run:
             raise UsageError(f"{folder} is a file, a run needs a folder: choose another --out")
         if (folder / "run.json").exists():
             run = cls.open(folder, parts)
+            config = run._with_recipe(config, recipe_of)
             if run.config != config:
                 changed = differences(run.config, config)
                 raise UsageError(
@@ -122,6 +122,7 @@ class Run:
         if folder.exists() and any(folder.iterdir()):
             raise UsageError(f"{folder} is not empty and holds no run; choose another --out")
         run = cls(folder, config, command, parts)
+        config = run.config = run._with_recipe(config, recipe_of)
         run._check(table)
         if source is not None:
             require_again(source, config)
@@ -139,6 +140,17 @@ class Run:
             if table is not None:
                 table.save(unfinished / "costs.parquet")
         return run
+
+    def _with_recipe(self, config: RunConfig, recipe_of: RecipeOf | None) -> RunConfig:
+        """A config with the recipe for this run's data."""
+        if recipe_of is None:
+            return config
+        return config.model_copy(update={"recipe": recipe_of(*self.images_for_recipes)})
+
+    @property
+    def images_for_recipes(self) -> tuple[str, int]:
+        """Name of the data and number of its training images, on which the choice of a recipe may depend."""
+        return self.data_facts.name, self.data_facts.train
 
     def _check(self, table: CostTable | None) -> None:
         """Raise detectable errors before anything is measured."""
@@ -335,45 +347,6 @@ class Run:
         if self.config.limits:
             return "limit"
         return "latency-term" if self.config.weights else "weight-0"
-
-    @property
-    def timings(self) -> dict[str, float]:
-        """Seconds of each step so far, over all attempts."""
-        path = self.folder / "timings.json"
-        return read_as(path, TIMINGS_SCHEMA, Timings).seconds if path.exists() else {}
-
-    def set_aside(self, *names: str) -> None:
-        """Rename files or folders to `<name>.old-<n>`, so that a step can be repeated and nothing is lost."""
-        for name in names:
-            path = self.folder / name
-            if path.exists():
-                taken = sum(1 for _ in path.parent.glob(f"{path.name}.old-*"))
-                path.rename(path.with_name(f"{path.name}.old-{taken + 1}"))
-
-    @contextmanager
-    def timed(self, step: str, progress: Progress = silent) -> Iterator[Progress]:
-        """Add the wall-clock time of the block to the step's time, also if it is interrupted.
-
-        The yielded function calls `progress`, and writes the time so far at most every `KEPT_S`, in case of a kill.
-        """
-        earlier_s = self.timings.get(step, 0.0)
-        began_s = kept_s = time.monotonic()
-
-        def keep() -> None:
-            nonlocal kept_s
-            kept_s = time.monotonic()
-            seconds = self.timings | {step: earlier_s + kept_s - began_s}
-            write_json(self.folder / "timings.json", TIMINGS_SCHEMA, {"seconds": seconds})
-
-        def shown(name: str, done: int, total: int, note: str) -> None:
-            if time.monotonic() - kept_s >= KEPT_S:
-                keep()
-            progress(name, done, total, note)
-
-        try:
-            yield shown
-        finally:
-            keep()
 
     @contextmanager
     def working(self) -> Iterator[None]:

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
         normalised,
         synced_batch_norm,
     )
-    from chronas.training.recipe import Recipe, make_recipe
+    from chronas.training.recipe import Recipe, make_recipe, recipe_for, recipe_words
     from chronas.training.trainer import Training, train
 
 __all__ = [
@@ -46,6 +46,8 @@ __all__ = [
     "load_best",
     "make_recipe",
     "normalised",
+    "recipe_for",
+    "recipe_words",
     "synced_batch_norm",
     "train",
 ]
@@ -59,7 +61,7 @@ __getattr__ = lazily(
         "evaluation": "AccuracyAndLoss evaluate accuracy_and_loss confusion_matrix",
         "trainer": "Training train",
         "process_group": "LAUNCHED SINGLE_PROCESS ProcessGroup launched_group normalised synced_batch_norm",
-        "recipe": "Recipe make_recipe",
+        "recipe": "Recipe make_recipe recipe_for recipe_words",
     },
 )
 
@@ -72,5 +74,6 @@ RECIPES = Registry(
         "cifar10-cpu": "chronas.training.recipe:cifar10_cpu",
         "digits-small": "chronas.training.recipe:digits_small",
         "photos": "chronas.training.recipe:photos",
+        "auto": "chronas.training.recipe:auto",
     },
 )

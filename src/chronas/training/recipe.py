@@ -8,14 +8,16 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
+from inspect import signature
 from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from chronas.data import Augment, ColorJitter, CropScale, Rotation
+from chronas.data import DATASETS, Augment, ColorJitter, CropScale, Rotation
 from chronas.training import RECIPES
 
 WARMUP_FROM = 1e-3  # share of all steps whose learning rate the first step of a warm-up has
+FEW, MANY = 2_000, 10**9  # training images up to which `auto` takes `photos`, and more than any data has
 
 
 class Recipe(BaseModel):
@@ -134,11 +136,56 @@ def photos() -> Recipe:
     )
 
 
-def make_recipe(recipe: str | Recipe) -> Recipe:
+def auto(images: int | None = None, otherwise: Recipe | None = None) -> Recipe:
+    """`photos` for up to 2,000 training images; for more, or where their number is unknown, the usual recipe.
+
+    Args:
+        images: number of training images.
+        otherwise: the usual recipe; None: `cifar10-cpu`.
+    """
+    if images is not None and images <= FEW:
+        return photos()
+    return cifar10_cpu() if otherwise is None else otherwise
+
+
+def make_recipe(recipe: str | Recipe, images: int | None = None, otherwise: Recipe | None = None) -> Recipe:
     """The recipe of a name in `RECIPES`; a `Recipe` is returned unchanged.
+
+    Args:
+        recipe: the name or the recipe.
+        images: number of training images, for recipes that depend on it, such as `auto`.
+        otherwise: the usual recipe, for the same.
 
     Raises:
         UsageError: there is no such recipe.
     """
-    found: Recipe | Callable[[], Recipe] = RECIPES[recipe] if isinstance(recipe, str) else recipe
-    return found if isinstance(found, Recipe) else found()
+    found: Recipe | Callable[..., Recipe] = RECIPES[recipe] if isinstance(recipe, str) else recipe
+    if isinstance(found, Recipe):
+        return found
+    taken = signature(found).parameters
+    known = {"images": images, "otherwise": otherwise}
+    return found(**{name: value for name, value in known.items() if name in taken})
+
+
+def recipe_for(recipe: str | Recipe, data: str, images: int, otherwise: Recipe | None = None) -> Recipe:
+    """The recipe for a data set; `auto` looks at the number of images of a user's own data only.
+
+    Args:
+        recipe: the name or the recipe.
+        data: name of the data set.
+        images: number of its training images.
+        otherwise: the usual recipe, for the data sets that come with chronas and for many images.
+
+    Raises:
+        UsageError: there is no such recipe.
+    """
+    return make_recipe(recipe, None if data in DATASETS.built_in else images, otherwise)
+
+
+def recipe_words(recipe: str | Recipe, data: str, images: int, otherwise: Recipe | None = None) -> str:
+    """A sentence about the recipe that the number of images has chosen; empty if it has no part in it."""
+    chosen = recipe_for(recipe, data, images, otherwise)
+    if data in DATASETS.built_in or all(make_recipe(recipe, count, otherwise) == chosen for count in (1, MANY)):
+        return ""
+    name = next((name for name in RECIPES if name != recipe and make_recipe(name) == chosen), "that of the preset")
+    return f"recipe for {images:,} training images: {name}; --recipe NAME takes another"
