@@ -36,6 +36,7 @@ from chronas.search.searcher import SearcherConfig, Task
 from chronas.spaces import Architecture, NetworkSize, Space
 from chronas.training import Recipe, accuracy_and_loss, train
 
+UNUSED = {"patience", "distill_weight", "temperature"}  # by proxy trainings; journals of earlier versions lack them
 ALONE_S = 1.0  # interval at which a process checks whether its parent still runs
 
 
@@ -119,7 +120,7 @@ class ProxyTraining(Evaluator):
 
     def _facts(self, images: Sequence[Images]) -> dict[str, Any]:
         return {
-            "recipe": self._setup.recipe.model_dump(mode="json"),
+            "recipe": self._setup.recipe.model_dump(mode="json", exclude=UNUSED),
             "size": self._setup.size.model_dump(mode="json"),
             "images": [each.checksum() for each in images],
             "seed": self._setup.seed,
