@@ -18,7 +18,7 @@ from torch.utils.data import Dataset as TorchDataset
 from chronas.api.measuring import measure
 from chronas.api.objects import changed, load_data, shown_progress
 from chronas.arguments import checked
-from chronas.data import Dataset, Normalisation, split
+from chronas.data import DATASETS, Dataset, Normalisation, split
 from chronas.devices import Device
 from chronas.errors import UsageError, reason
 from chronas.measurement import Plan
@@ -27,6 +27,8 @@ from chronas.predictors import Predictor
 from chronas.progress import Displayed, Progress
 from chronas.records import Confusion, Estimate, TrainedNetwork, Trial
 from chronas.runs import (
+    DEFAULT_PRESET,
+    OWN_DATA_PRESET,
     Run,
     RunParts,
     execute,
@@ -74,7 +76,7 @@ def run(
     data: Dataset | str | Path | TorchDataset[Any] | None = None,
     out: str | Path = "runs/mine",
     *,
-    preset: str = "digits-cpu",
+    preset: str | None = None,
     space: str | Space | None = None,
     device: str | Device | None = None,
     searcher: str | Searcher | type[Searcher] | None = None,
@@ -90,7 +92,7 @@ def run(
     Args:
         data: the images; None: those of the preset.
         out: the run's folder; the same call resumes a stopped run.
-        preset: name of the preset with the initial settings.
+        preset: name of the preset with the initial settings; None: `photos-cpu` for your own data, else `digits-cpu`.
         space: a space, by name or object; None: that of the preset, also for the next three.
         device: a device, by name or object.
         searcher: a searcher, by name, object or class.
@@ -107,11 +109,18 @@ def run(
         LimitMissedError: no network keeps the limits when it is measured; the report is written anyway.
         UsageError: settings do not fit together, or the folder has another run.
     """
+    if preset is None:
+        named = data is None or (isinstance(data, str) and data in DATASETS.built_in)
+        preset = DEFAULT_PRESET if named else OWN_DATA_PRESET
     parts, names, configs = _parts(space, device, searcher, predictor, data, evaluate, preset)
     if teacher is not None:
         own = teacher if isinstance(teacher, nn.Module) else None
         parts, configs["teacher"] = replace(parts, teacher=own), str(teacher) if own is None else type(own).__name__
     base = make_preset(preset, names)
+    if "train_minutes" not in settings and {"train_steps", "recipe"} & settings.keys():
+        settings["train_minutes"] = None  # a length that is given replaces the preset's
+    if "fit_size" not in settings and "size" in settings:
+        settings["fit_size"] = False  # a size that is given stays
     config = changed(base, {**configs, **limits_alone(settings)})
     recipe_of = None if "recipe" in settings else _recipe_of(config.recipe)
     begun = Run.create(Path(out), config, command="chronas.run(...)", table=table, parts=parts, recipe_of=recipe_of)

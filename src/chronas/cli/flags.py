@@ -9,7 +9,7 @@ from pydantic import Field
 
 from chronas.arguments import LARGEST_SEED
 from chronas.cli.options import Options
-from chronas.runs import RunSettings, TrainingSettings
+from chronas.runs import DEFAULT_PRESET, OWN_DATA_PRESET, RunSettings, TrainingSettings
 from chronas.units import MeasuredCost
 
 RUN_FOLDER = "run folder whose step is done; its settings are in it"
@@ -38,7 +38,10 @@ class RunOptions(RunSettings, Options):
     )
     PRESET: ClassVar[bool] = True
 
-    preset: str = Field(default="digits-cpu", description="settings to begin with (default: digits-cpu)")
+    preset: str = Field(
+        default=DEFAULT_PRESET,
+        description=f"settings to begin with (default: {OWN_DATA_PRESET} for your own data, else {DEFAULT_PRESET})",
+    )
     recipe: str = Field(default="auto", description=RECIPE)
     out: Path | None = Field(default=None, description="folder of the run (default: runs/PRESET)")
 

@@ -11,7 +11,8 @@ from typing import Any
 from chronas.cli.flags import ReportOptions, ResumeOptions, RetargetOptions, RunOptions
 from chronas.cli.options import Call, Groups
 from chronas.cli.output import note, resumable, write, write_json, write_table
-from chronas.cli.steps import changed_recipe, check_training
+from chronas.cli.steps import EPOCHS, changed_recipe, check_training
+from chronas.data import DATASETS
 from chronas.devices import DEVICES, device_class
 from chronas.errors import UsageError
 from chronas.predictors import predictor_class
@@ -20,6 +21,7 @@ from chronas.records import Estimate
 from chronas.reports import BESIDE, BESIDE_COLUMNS, TWO_COLUMNS, Report, beside_rows, two_rows, two_words
 from chronas.runs import (
     FIELDS,
+    OWN_DATA_PRESET,
     Run,
     RunConfig,
     RunSettings,
@@ -43,12 +45,18 @@ SAME = ("size", "plan", "rerank", "recipe")  # groups that are fields of the con
 
 def groups_of(options: RunOptions) -> Groups:
     """All groups of the preset, with its settings for the chosen names."""
-    return groups_of_config(with_recipe(make_preset(options.preset, chosen_names(options)), options))
+    return groups_of_config(with_recipe(make_preset(preset_of(options), chosen_names(options)), options))
 
 
 def with_recipe(base: RunConfig, options: RunOptions) -> RunConfig:
     """The config with the recipe that the command line names; one that depends on the data is chosen later."""
     return base.model_copy(update={"recipe": make_recipe(options.recipe, otherwise=base.recipe)})
+
+
+def preset_of(options: RunOptions) -> str:
+    """The preset of a command line: the given one, or one for data that does not come with chronas."""
+    own = "data" in options.model_fields_set and options.data not in DATASETS.built_in
+    return OWN_DATA_PRESET if own and "preset" not in options.model_fields_set else options.preset
 
 
 def chosen_names(options: RunOptions) -> dict[str, str]:
@@ -75,6 +83,10 @@ def config_of(call: Call[Any]) -> RunConfig:
     base: RunConfig = call.base
     asked = {name for name in call.options.model_fields_set if name in RunSettings.model_fields}
     given = {name: getattr(call.options, name) for name in asked - {*NAMES}}
+    if "fit_size" not in asked and any(flag.startswith("--size.") for flag in call.flags):
+        given["fit_size"] = False  # a size that is given stays
+    if "train_minutes" not in asked and {EPOCHS, "--train-steps"} & call.flags:
+        given["train_minutes"] = None  # a length that is given replaces the preset's
     groups = {PARTS.get(name, name): part for name, part in call.groups.items()}
     kept = {name: getattr(base, name) for name in RunConfig.model_fields}
     return RunConfig(**{**kept, **groups, **limits_alone(given)})
@@ -95,7 +107,7 @@ def create(call: Call[Any], out: Path, table: CostTable | None = None) -> Run:
 
 def run(call: Call[RunOptions]) -> int:
     """Run or resume, then show the result."""
-    out = call.options.out or Path("runs") / call.options.preset
+    out = call.options.out or Path("runs") / preset_of(call.options)
     return finish(create(call, out), as_json=call.options.json_answer)
 
 

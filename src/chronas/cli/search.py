@@ -9,7 +9,16 @@ from pathlib import Path
 from chronas.cli.flags import SearchOptions
 from chronas.cli.options import Call, Groups
 from chronas.cli.output import resumable, write, write_json, write_table
-from chronas.cli.run import chosen_names, config_of, cost_columns, create, flat_costs, groups_of_config, with_recipe
+from chronas.cli.run import (
+    chosen_names,
+    config_of,
+    cost_columns,
+    create,
+    flat_costs,
+    groups_of_config,
+    preset_of,
+    with_recipe,
+)
 from chronas.cli.steps import run_of
 from chronas.devices import described
 from chronas.errors import UsageError
@@ -43,10 +52,10 @@ def groups_of(options: SearchOptions) -> Groups:
     """All groups of the preset; if no device is given, for the device of the table."""
     names = chosen_names(options)
     if "device" in names or options.table is None:
-        return groups_of_config(with_recipe(make_preset(options.preset, names), options))
+        return groups_of_config(with_recipe(make_preset(preset_of(options), names), options))
     table = CostTable.load(table_path(options.table))
     device, config = device_of(table)
-    base = make_preset(options.preset, {"space": table.provenance.space, **names, "device": device})
+    base = make_preset(preset_of(options), {"space": table.provenance.space, **names, "device": device})
     size = NetworkScale.model_validate(table.provenance.size.model_dump(include={"width", "depth", "stem"}))
     return groups_of_config(with_recipe(base.model_copy(update={"device_config": config, "size": size}), options))
 

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from chronas.runs.beside import compare_with
     from chronas.runs.config import RunConfig, RunParts, search_costs
     from chronas.runs.cost_model import fit, fit_all, measure, predictor_folder
+    from chronas.runs.fitted_size import fit_size, read_fitted_size
     from chronas.runs.front import read_front, search_front
     from chronas.runs.given_accuracy import confusion_of, scaling_words
     from chronas.runs.given_networks import GivenNetwork, as_given, read_network
@@ -24,7 +25,14 @@ if TYPE_CHECKING:
     from chronas.runs.presets import make_preset, preset_summaries, searcher_settings
     from chronas.runs.run import Run
     from chronas.runs.selection import Chosen, Finder, help_searches, read_choice, read_choices
-    from chronas.runs.settings import LIMITS, RunSettings, TrainingSettings, limits_alone
+    from chronas.runs.settings import (
+        DEFAULT_PRESET,
+        LIMITS,
+        OWN_DATA_PRESET,
+        RunSettings,
+        TrainingSettings,
+        limits_alone,
+    )
     from chronas.runs.summary import DEVICES_FILE, compare_devices, read_devices
     from chronas.runs.teacher import teacher_of
     from chronas.runs.training import (
@@ -45,7 +53,9 @@ __all__ = [
     "EXPORTED",
     "FIELDS",
     "GivenNetwork",
+    "DEFAULT_PRESET",
     "LIMITS",
+    "OWN_DATA_PRESET",
     "PRESETS",
     "Chosen",
     "Finder",
@@ -69,6 +79,8 @@ __all__ = [
     "export_network",
     "export_own",
     "find",
+    "fit_size",
+    "read_fitted_size",
     "fit",
     "fit_all",
     "help_searches",
@@ -102,6 +114,7 @@ __getattr__ = lazily(
     {
         "architecture_file": "read_architecture read_preprocessing write_architecture",
         "beside": "compare_with",
+        "fitted_size": "fit_size read_fitted_size",
         "config": "search_costs RunConfig RunParts",
         "cost_model": "fit fit_all measure predictor_folder",
         "summary": "DEVICES_FILE compare_devices read_devices",
@@ -113,7 +126,7 @@ __getattr__ = lazily(
         "pipeline": "execute find measure_found show",
         "presets": "make_preset preset_summaries searcher_settings",
         "run": "Run",
-        "settings": "LIMITS RunSettings TrainingSettings limits_alone",
+        "settings": "DEFAULT_PRESET LIMITS OWN_DATA_PRESET RunSettings TrainingSettings limits_alone",
         "training": "EXPORTED Trained check_onnx export export_network export_own read_trained train_architecture "
         "train_network",
         "teacher": "teacher_of",
@@ -125,6 +138,7 @@ PRESETS = Registry(
     "preset",
     {
         "digits-cpu": "chronas.runs.presets:digits_cpu",
+        "photos-cpu": "chronas.runs.presets:photos_cpu",
         "cifar10-cpu": "chronas.runs.presets:cifar10_cpu",
         "darts-cifar10": "chronas.runs.presets:darts_cifar10",
         "pcdarts-cifar10": "chronas.runs.presets:pcdarts_cifar10",

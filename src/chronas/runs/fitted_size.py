@@ -8,6 +8,7 @@ the most operations is taken whose typical network leaves room below the limit a
 from __future__ import annotations
 
 import itertools
+import math
 import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -66,10 +67,11 @@ class FittedSize:
 def fit_size(run: Run, progress: Progress = silent) -> None:
     """Choose the size of the run's networks and write `size.json`, if the config asks for it; once.
 
-    Without a limit on the latency, or without the device, the config's size stays.
+    Without a limit on the latency and without minutes for training, or without the device, the config's size stays.
     """
-    limit_ms, path = run.config.limits.get(LATENCY), run.folder / SIZE
-    if not run.config.fit_size or limit_ms is None or run.recorded or path.exists():
+    limit_ms, path = run.config.limits.get(LATENCY, math.inf), run.folder / SIZE
+    bounded = LATENCY in run.config.limits or run.config.train_minutes is not None
+    if not run.config.fit_size or not bounded or run.recorded or path.exists():
         return
     sizes = ladder(run.space, run.data_facts.shape, run.data_facts.classes)
     architecture = typical(run.space, sizes[0])
@@ -89,9 +91,10 @@ def fit_size(run: Run, progress: Progress = silent) -> None:
             for size, network, latency in zip(sizes, networks, timed, strict=True)
         ]
         chosen = _choose(run, architecture, tried, limit_ms)
+    size, allowed = chosen.size, "" if math.isinf(limit_ms) else f" of {limit_ms:g} ms"
     text = (
-        f"{chosen.size.stem} stem, width {chosen.size.width}, depth {chosen.size.depth}: a typical network takes "
-        f"{chosen.latency_ms:.3g} ms of {limit_ms:g} ms ({len(tried)} sizes measured)"
+        f"{size.stem} stem, width {size.width}, depth {size.depth}: a typical network takes "
+        f"{chosen.latency_ms:.3g} ms{allowed} ({len(tried)} sizes measured)"
     )
     write_json(
         path, SCHEMA, TypeAdapter(FittedSize).dump_python(FittedSize(chosen.size, text, tuple(tried)), mode="json")

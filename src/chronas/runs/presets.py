@@ -72,7 +72,18 @@ NASBENCH201 = CIFAR10 | {
     "bayesian": {"architectures": 36, "initial_random": 16, "epochs": 1, "batch": 64, "learning_rate": 0.1}
     | {"images": 25_600, "crop_padding": 2, "width": 8, "depth": 3, "image_stride": 2, "workers": 2},
 }
-SEARCHER_SETTINGS = {"digits-cpu": DIGITS, "cifar10-cpu": CIFAR10, "nasbench201-cifar10": NASBENCH201}
+PHOTOS: dict[str, dict[str, Any]] = {  # some hundred photos on two cores: about five minutes
+    "bayesian": {"architectures": 24, "initial_random": 12, "epochs": 6, "batch": 32, "learning_rate": 0.05}
+    | {"image_stride": 2, "workers": 2, "seconds": 240.0},
+    "random": {"architectures": 8, "epochs": 6, "batch": 32, "learning_rate": 0.05},
+    "elastic": {"minutes": 6.0},
+}
+SEARCHER_SETTINGS = {
+    "photos-cpu": PHOTOS,
+    "digits-cpu": DIGITS,
+    "cifar10-cpu": CIFAR10,
+    "nasbench201-cifar10": NASBENCH201,
+}
 
 
 def preset_summaries() -> dict[str, str]:
@@ -137,6 +148,29 @@ def digits_cpu(names: Names) -> RunConfig:
         recipe=make_recipe("digits-small"),
         latency_weight=1.2,
         baseline=True,
+    )
+
+
+def photos_cpu(names: Names) -> RunConfig:
+    """Your own photos in about twenty minutes on two cores; the size of the networks fits the limit.
+
+    The default for data that does not come with chronas.
+    """
+    space = names.get("space", "mobilenetv3-plain")
+    name, topology = names.get("searcher", DEFAULT_SEARCHER), make_space(space).topology
+    stem = "small" if "small" in topology.stems else topology.stems[0]
+    return RunConfig(
+        **_names({**names, "space": space, "searcher": name}),
+        searcher_config=searcher_settings("photos-cpu", name),
+        data="digits",
+        search_validation_share=0.3,
+        threads=2,
+        networks=100,
+        fit_size=True,
+        size=NetworkScale(width=16, depth=topology.small_depth, stem=stem),
+        plan=SMALL_PLAN,
+        recipe=make_recipe("photos"),
+        train_minutes=8.0,
     )
 
 

@@ -10,6 +10,8 @@ from pydantic import BaseModel, ConfigDict, Field, model_validator
 from chronas.training import Budget, TrainMinutes, TrainSteps
 
 LARGEST_WEIGHT = 1e6
+OWN_DATA_PRESET = "photos-cpu"  # for data that does not come with chronas
+DEFAULT_PRESET = "digits-cpu"
 DEFAULT_SEARCHER = "bayesian"  # found the best networks on NAS-Bench-201: results/truth-nasbench201.md
 LIMITS = {"latency_ms": "limit_ms", "energy_mj": "limit_energy_mj", "peak_memory_mib": "limit_peak_memory_mib"}
 WEIGHTS = {"latency_ms": "latency_weight", "energy_mj": "energy_weight", "peak_memory_mib": "peak_memory_weight"}
@@ -70,8 +72,8 @@ class RunSettings(TrainingSettings):
     )
     fit_size: bool = Field(
         default=False,
-        description="with a latency limit: measure a network in some stems, widths and depths first, and take the "
-        "largest size that fits, instead of --size",
+        description="measure a network in some stems, widths and depths first, and take the largest size that fits the "
+        "latency limit and --train-minutes, instead of --size",
     )
     networks: int = Field(default=500, ge=10, description="random architectures that are measured for the predictor")
     limit_ms: float | None = Field(
