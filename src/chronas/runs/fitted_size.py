@@ -38,7 +38,7 @@ WIDTHS = {  # number of widths -> widths that are tried
         [(16,), (8, 16), (8, 16, 32), (8, 16, 24, 32), (8, 12, 16, 24, 32), (8, 12, 16, 24, 32, 48)], start=1
     )
 }
-LARGE_STEMS, LARGE_PIXELS = ("imagenet",), 64  # a stem that divides the image's size by 8 or more needs large images
+LEAST_SIDE = 4  # of the last feature map, in pixels; stems that leave less are not tried; our choice
 DRAWN = 51  # random networks whose median in operations is the typical one
 PLAN = Plan(warmup=2, repeats=5, rounds=3, max_rounds=3)
 ROOM = 0.6  # a typical network may take this share of the limit, so that larger ones can be found
@@ -116,9 +116,11 @@ def ladder(space: Space, input_shape: tuple[int, int, int], outputs: int) -> lis
         input_shape: channels, height and width of the images.
         outputs: number of classes.
     """
-    topology, smallest = space.topology, min(input_shape[1:])
-    stems = [stem for stem in topology.stems if stem not in LARGE_STEMS or smallest >= LARGE_PIXELS]
-    usual = topology.small_depth
+    topology, usual = space.topology, space.topology.small_depth
+    plain = NetworkSize(input_shape=input_shape, outputs=outputs, depth=usual)
+    reductions = {stem: topology.reduction(plain.model_copy(update={"stem": stem})) for stem in topology.stems}
+    most = max(min(input_shape[1:]) // LEAST_SIDE, min(reductions.values()))
+    stems = [stem for stem, reduction in reductions.items() if reduction <= most]
     depths = (1,) if usual == 1 else (-(-usual // 2), usual, 2 * usual)
     widths = WIDTHS[max(1, min(MOST // (len(stems) * len(depths)), max(WIDTHS)))]
     found = []

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
@@ -120,6 +121,12 @@ class CellTopology(Topology):
         from chronas.networks.slot_counts import cell_work
 
         return cell_work(space, self, size)
+
+    def reduction(self, size: NetworkSize) -> int:
+        """That of the stem and of all blocks with a stride."""
+        strides = {cell.name: cell.stride for cell in self.cells}
+        stem = 8 if size.stem == "imagenet" else 1
+        return stem * math.prod(strides.get(kind, 2) for kind in self.layout(size.depth))
 
     def occurrences(self, space: Space, size: NetworkSize) -> Sequence[int]:
         """The number of times that each decision's cell occurs in a network [D]."""

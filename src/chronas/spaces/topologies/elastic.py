@@ -8,6 +8,7 @@ layers of a stage can be left out. So every network is a part of the largest one
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
@@ -189,6 +190,10 @@ class ElasticTopology(Topology):
         if partial_channels != 1:
             raise UsageError(f"space {space.name} has nested channels, so none can go around them: give 1")
         return ElasticSupernet(space, self, size)
+
+    def reduction(self, size: NetworkSize) -> int:
+        """The product of all strides, at full resolution."""
+        return math.prod(self.strides[size.stem])
 
     def work(self, space: Space, size: NetworkSize) -> SpaceWork:
         """The work at full resolution and width."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
@@ -93,6 +94,10 @@ class LayerTopology(Topology):
         from chronas.networks.slot_counts import layer_work
 
         return layer_work(space, self, size)
+
+    def reduction(self, size: NetworkSize) -> int:
+        """The product of all strides."""
+        return math.prod(self.strides[size.stem])
 
     def occurrences(self, space: Space, size: NetworkSize) -> Sequence[int]:
         """The number of repetitions of each block [D]."""

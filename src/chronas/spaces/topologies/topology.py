@@ -151,6 +151,10 @@ class Topology(ABC):
         """SVG drawings of an architecture by title; if empty, its cells are drawn, or its decisions are listed."""
         return {}
 
+    def reduction(self, size: NetworkSize) -> int:  # noqa: ARG002 - see `LayerTopology`
+        """The factor by which networks divide the side of an image, before the head pools; 1 if it is not known."""
+        return 1
+
     def occurrences(self, space: Space, size: NetworkSize) -> Sequence[int]:  # noqa: ARG002 - see `CellTopology`
         """The number of times that each decision's operation occurs in a network [D]."""
         return [1] * len(space.decisions)
