@@ -117,7 +117,7 @@ def ladder(space: Space, input_shape: tuple[int, int, int], outputs: int) -> lis
         outputs: number of classes.
     """
     topology, usual = space.topology, space.topology.small_depth
-    plain = NetworkSize(input_shape=input_shape, outputs=outputs, depth=usual)
+    plain = NetworkSize(input_shape=input_shape, outputs=outputs, width=WIDTHS[1][0], depth=usual)
     reductions = {stem: topology.reduction(plain.model_copy(update={"stem": stem})) for stem in topology.stems}
     most = max(min(input_shape[1:]) // LEAST_SIDE, min(reductions.values()))
     stems = [stem for stem, reduction in reductions.items() if reduction <= most]
