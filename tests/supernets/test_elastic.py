@@ -12,7 +12,7 @@ from chronas.spaces import Architecture, NetworkSize, Space, make_space
 from chronas.supernets import ElasticSupernet, build_supernet, discrete_weights
 
 SIZE = NetworkSize(input_shape=(3, 24, 20), outputs=5, width=8, depth=1, stem="small")
-SPACES = [make_space("mobilenetv3"), make_space("mobilenetv3-plain")]
+SPACES = [make_space("mobilenetv3"), make_space("mobilenetv3-plain"), make_space("efficientnet-lite")]
 every_space = pytest.mark.parametrize("space", SPACES, ids=lambda space: space.name)
 
 

@@ -34,15 +34,15 @@ def _scaled(space: Space, topology: ElasticTopology, size: NetworkSize, scale: t
     stem, *_ = topology.strides[size.stem]
     pixels = _strided(topology.pixels(size, scale[0]), stem)
     slots = [Work() for _ in range(sum(len(space.decisions[d].options) for d in topology.scaling))]
-    least = [next(iter(topology.blocks))] * len(topology.places(size, scale[1]))
+    layers = space.decisions[len(topology.scaling) :]
+    least = [decision.options[0] for decision in layers]
     with torch.random.fork_rng(devices=[]):
         base = Work.of(topology.network(topology.chain(least, size, scale)), size.input_shape)
-    layers = space.decisions[len(topology.scaling) :]
-    for decision, place in zip(layers, topology.places(size, scale[1]), strict=True):
+    for decision, first, place in zip(layers, least, topology.places(size, scale[1]), strict=True):
         for option in decision.options:
             known = option in topology.blocks
             slots.append(block_work(topology.block(option, *place), pixels) if known else Work())
-        base = base.plus(block_work(topology.block(least[0], *place), pixels), -1)
+        base = base.plus(block_work(topology.block(first, *place), pixels), -1)
         pixels = _strided(pixels, place[-1])
     return SpaceWork(base, tuple(slots))
 

@@ -48,6 +48,7 @@ SPACES = Registry(
     "space",
     {
         "darts": "chronas.spaces.darts:Darts",
+        "efficientnet-lite": "chronas.spaces.mobilenetv3:EfficientNetLite",
         "fbnet": "chronas.spaces.fbnet:FBNet",
         "mobilenetv3": "chronas.spaces.mobilenetv3:MobileNetV3",
         "mobilenetv3-plain": "chronas.spaces.mobilenetv3:PlainMobileNetV3",

@@ -1,10 +1,10 @@
-"""The MobileNetV3 spaces: five stages of 2 to 4 blocks, kernels 3, 5, 7, expansions 3, 4, 6, width and resolution.
+"""Spaces of inverted residual blocks whose depth, kernels, expansions, width and resolution are decisions.
 
 Once-for-All's space over MobileNetV3-Large (Cai et al., https://arxiv.org/abs/1908.09791, and Howard et al.,
 https://arxiv.org/abs/1905.02244), with two more decisions: the share of the image's size and the share of all channels.
 `mobilenetv3` has squeeze-and-excitation and h-swish where the paper has them; `mobilenetv3-plain` has neither, for int8
-and for accelerators without them. Stems and the shares are our choice. Samples have uniform depths, as in OFA's code,
-because few of all networks are shallow.
+and for accelerators without them. `efficientnet-lite` has the parts of EfficientNet-Lite0. Stems and shares are our
+choice. Samples have uniform depths, as in OFA's code, because few of all networks are shallow.
 
 A text is `r100 w100 | k3_e3 k5_e6 | ... `: resolution and width in percent, then the blocks of each stage.
 """
@@ -34,18 +34,15 @@ if TYPE_CHECKING:
 RESOLUTIONS = {"r50": 0.5, "r67": 2 / 3, "r83": 5 / 6, "r100": 1.0}
 WIDTHS = {"w50": 0.5, "w75": 0.75, "w100": 1.0}
 BLOCKS = {f"k{kernel}_e{expansion}": (kernel, expansion) for kernel in (3, 5, 7) for expansion in (3, 4, 6)}
-CHANNELS = (24, 40, 80, 112, 160)
-SQUEEZED = (False, True, False, True, True)
-LAYERS, LEAST = 4, 2
+SQUEEZED = {24: False, 40: True, 80: False, 112: True, 160: True}  # channels of a stage -> squeeze-and-excitation
 STRIDES = {  # of the stem and of each stage
-    "cifar": (1, 2, 2, 1, 1, 2),
+    "cifar": (1, 1, 2, 2, 1, 2),
     "small": (2, 2, 2, 2, 1, 1),
     "imagenet": (2, 2, 2, 2, 1, 2),
 }
-HEAD, FEATURES = 960, 1280
 TEXT = re.compile(r"\s*(r\d+) (w\d+)((?: \| k\d_e\d(?: k\d_e\d)*)+)\s*", re.ASCII)
 LONGEST_TEXT = 512
-EXAMPLE = "r100 w75 | k3_e3 k5_e4 | k3_e6 k3_e3 k7_e4 | ... (five stages)"
+EXAMPLE = "r100 w75 | k3_e3 k5_e4 | k3_e6 k3_e3 k7_e4 | ..."
 OPERATIONS = {
     **{name: Operation("", colour=GREY, kernels=0) for name in (*RESOLUTIONS, *WIDTHS)},
     **{
@@ -56,73 +53,66 @@ OPERATIONS = {
 }
 
 
-def _topology(*, plain: bool) -> ElasticTopology:
-    activations = ["relu"] * 5 if plain else ["relu", "relu", "hardswish", "hardswish", "hardswish"]
-    numbers = zip(CHANNELS, SQUEEZED, activations, strict=True)
+def _mobilenetv3(*, plain: bool) -> ElasticTopology:
+    def stage(channels: int, squeeze: bool) -> Stage:  # noqa: FBT001
+        return Stage(channels, squeeze and not plain, "relu" if plain or channels < 80 else "hardswish")
+
     return ElasticTopology(
         width=16,
-        stages=tuple(Stage(channels, squeeze and not plain, activation) for channels, squeeze, activation in numbers),
-        layers=LAYERS,
-        least=LEAST,
+        first=16,
+        stages=tuple(stage(*each) for each in SQUEEZED.items()),
         resolutions=tuple(RESOLUTIONS.values()),
         widths=tuple(WIDTHS.values()),
         blocks=BLOCKS,
         strides=STRIDES,
-        head=HEAD,
-        features=FEATURES,
+        head=960,
+        features=1280,
         activation="relu" if plain else "hardswish",
         operations=OPERATIONS,
     )
 
 
-def _layer(stage: int, number: int) -> Decision:
-    options = tuple(BLOCKS) if number < LEAST else (*BLOCKS, SKIP)
-    return Decision(f"stage{stage}.{number}", options)
+class ElasticSpace(Space):
+    """A space of an elastic topology: decisions "resolution", "width" and "stage<number>.<layer>".
 
+    The layers of a stage are one group. A subclass has a name, a topology and sizes.
+    """
 
-class MobileNetV3(Space):
-    """Decisions "resolution", "width" and "stage<number>.<layer>"; a stage's layers are one group."""
+    topology: ElasticTopology
 
-    name = "mobilenetv3"
-    topology: ElasticTopology = _topology(plain=False)
-    decisions = (
-        Decision("resolution", tuple(RESOLUTIONS)),
-        Decision("width", tuple(WIDTHS)),
-        *(_layer(stage, number) for stage in range(len(CHANNELS)) for number in range(LAYERS)),
-    )
-    groups = (
-        Group((0,), 1),
-        Group((1,), 1),
-        *(
-            Group(tuple(range(first, first + LAYERS)), LAYERS)
-            for first in range(FIRST_LAYER, FIRST_LAYER + LAYERS * len(CHANNELS), LAYERS)
-        ),
-    )
-    sizes = {
-        "cifar10": NetworkSize(input_shape=(3, 32, 32), outputs=10, width=16, depth=1),
-        "imagenet": NetworkSize(input_shape=(3, 224, 224), outputs=1000, width=16, depth=1, stem="imagenet"),
-    }
+    def __init__(self) -> None:
+        """Make the decisions and groups of the topology."""
+        stages = self.topology.stages
+        self.decisions = (
+            Decision("resolution", tuple(RESOLUTIONS)),
+            Decision("width", tuple(WIDTHS)),
+            *(
+                Decision(f"stage{number}.{layer}", self.topology.options(stage, layer))
+                for number, stage in enumerate(stages)
+                for layer in range(stage.layers)
+            ),
+        )
+        firsts = itertools.accumulate([stage.layers for stage in stages], initial=FIRST_LAYER)
+        layers = [tuple(range(first, first + stage.layers)) for first, stage in zip(firsts, stages, strict=False)]
+        self.groups = (Group((0,), 1), Group((1,), 1), *(Group(each, len(each)) for each in layers))
 
     def allows(self, group: Group, choices: Sequence[Choice]) -> bool:
         """Only the last layers of a stage can be left out."""
         there = [self.decisions[d].options[c or 0] != SKIP for d, c in zip(group.decisions, choices, strict=True)]
         return there == sorted(there, reverse=True)
 
-    @functools.cached_property
-    def _shares(self) -> NDArray[np.float64]:
-        """The probability of each assignment of a stage: depths are uniform, and blocks within a depth [N]."""
-        group = self.groups[FIRST_LAYER]
+    @functools.cache  # noqa: B019 - spaces are singletons and live as long as the process
+    def shares(self, group: Group) -> NDArray[np.float64] | None:
+        """Uniform depths for a stage, and uniform blocks within a depth."""
+        if group.decisions[0] < FIRST_LAYER:
+            return None
         depths = np.array([self._depth(group, choices) for choices in self.assignments(group)])
         counts = np.bincount(depths)
-        shares: NDArray[np.float64] = 1.0 / (LAYERS - LEAST + 1) / counts[depths]
+        shares: NDArray[np.float64] = 1.0 / np.count_nonzero(counts) / counts[depths]
         return shares
 
     def _depth(self, group: Group, choices: Sequence[Choice]) -> int:
         return sum(self.decisions[d].options[c or 0] != SKIP for d, c in zip(group.decisions, choices, strict=True))
-
-    def shares(self, group: Group) -> NDArray[np.float64] | None:
-        """Uniform depths for a stage."""
-        return self._shares if len(group.decisions) == LAYERS else None
 
     def parse(self, text: str) -> Architecture:
         """The architecture of a text such as `r100 w75 | k3_e3 k5_e4 | ...`.
@@ -134,12 +124,15 @@ class MobileNetV3(Space):
         found = None if len(text) > LONGEST_TEXT else TEXT.fullmatch(text)
         if found is None:
             raise ParseError(f"expected a text like {EXAMPLE}, got {excerpt(text)}")
-        stages = [part.split() for part in found[3].split(" | ")[1:]]
-        if len(stages) != len(CHANNELS) or any(not LEAST <= len(stage) <= LAYERS for stage in stages):
-            depths = ", ".join(str(len(stage)) for stage in stages)
-            raise ParseError(f"expected {len(CHANNELS)} stages of {LEAST} to {LAYERS} blocks, got {depths}")
+        given = [part.split() for part in found[3].split(" | ")[1:]]
+        stages = self.topology.stages
+        if len(given) != len(stages):
+            raise ParseError(f"expected {len(stages)} stages, got {len(given)}")
         names = [found[1], found[2]]
-        names += itertools.chain.from_iterable([*stage, *[SKIP] * (LAYERS - len(stage))] for stage in stages)
+        for number, (blocks, stage) in enumerate(zip(given, stages, strict=True)):
+            if not stage.least <= len(blocks) <= stage.layers:
+                raise ParseError(f"stage {number} has {stage.least} to {stage.layers} blocks, got {len(blocks)}")
+            names += [*blocks, *[SKIP] * (stage.layers - len(blocks))]
         choices = []
         for decision, name in zip(self.decisions, names, strict=True):
             if name not in decision.options:
@@ -160,11 +153,52 @@ class MobileNetV3(Space):
         return np.concatenate([operation_counts(self, labels), np.eye(self.encoding_length)])
 
 
+class MobileNetV3(ElasticSpace):
+    """OFA's space, with width and resolution."""
+
+    name = "mobilenetv3"
+    topology = _mobilenetv3(plain=False)
+    sizes = {
+        "cifar10": NetworkSize(input_shape=(3, 32, 32), outputs=10, width=16, depth=1),
+        "imagenet": NetworkSize(input_shape=(3, 224, 224), outputs=1000, width=16, depth=1, stem="imagenet"),
+    }
+
+
 class PlainMobileNetV3(MobileNetV3):
     """The same decisions, without squeeze-and-excitation and with ReLU alone."""
 
     name = "mobilenetv3-plain"
-    topology = _topology(plain=True)
+    topology = _mobilenetv3(plain=True)
+
+
+class EfficientNetLite(ElasticSpace):
+    """The parts of EfficientNet-Lite0 (tensorflow/tpu, efficientnet/lite), which is the largest network."""
+
+    name = "efficientnet-lite"
+    topology = ElasticTopology(
+        width=32,
+        first=16,
+        stages=tuple(
+            Stage(channels, squeeze=False, activation="relu6", layers=layers, least=1, kernel=kernel)
+            for layers, kernel, channels in ((2, 3, 24), (2, 5, 40), (3, 3, 80), (3, 5, 112), (4, 5, 192), (1, 3, 320))
+        ),
+        resolutions=tuple(RESOLUTIONS.values()),
+        widths=tuple(WIDTHS.values()),
+        blocks={name: form for name, form in BLOCKS.items() if form[0] <= 5},
+        strides={
+            "cifar": (1, 1, 2, 2, 1, 2, 1),
+            "small": (2, 2, 2, 2, 1, 1, 1),
+            "imagenet": (2, 2, 2, 2, 1, 2, 1),
+        },
+        head=1280,
+        features=0,
+        activation="relu6",
+        operations=OPERATIONS,
+    )
+    sizes = {
+        "imagenet": NetworkSize(input_shape=(3, 224, 224), outputs=1000, width=32, depth=1, stem="imagenet"),
+        "cifar10": NetworkSize(input_shape=(3, 96, 96), outputs=10, width=32, depth=1, stem="imagenet"),
+    }
 
 
 def from_ofa(config: str, outputs: int = 1000) -> tuple[Architecture, NetworkSize]:
@@ -181,9 +215,8 @@ def from_ofa(config: str, outputs: int = 1000) -> tuple[Architecture, NetworkSiz
         given = json.loads(config)
         kernels, expansions, depths, pixels = (given[key] for key in ("ks", "e", "d", "r"))
         blocks = [f"k{kernel}_e{expansion}" for kernel, expansion in zip(kernels, expansions, strict=True)]
-        stages = [
-            " ".join(blocks[n * LAYERS : n * LAYERS + depth]) for n, depth in enumerate(map(int, depths))
-        ]  # fmt: skip
+        most = MobileNetV3.topology.stages[0].layers
+        stages = [" ".join(blocks[n * most : n * most + depth]) for n, depth in enumerate(map(int, depths))]
         size = MobileNetV3.sizes["imagenet"].model_copy(update={"outputs": outputs, "input_shape": (3, pixels, pixels)})
     except (ValueError, TypeError, KeyError) as error:
         raise ParseError(f"expected JSON with ks, e, d and r, got {excerpt(config)}") from error

@@ -47,9 +47,15 @@ class ElasticSupernet(Supernet):
         count = len(space.decisions) - len(topology.scaling)
         self.smallest, self.largest = topology.ends(space)
         self.network = MobileNetwork(topology.plan(self.largest, size))
-        kernels = sorted({kernel for kernel, _ in topology.blocks.values()})[:-1]
+        kernels = sorted({kernel for kernel, _ in topology.blocks.values()})
+        largest = [block.kernel for block in topology.plan(self.largest, size).blocks]
         self.transforms = nn.ParameterDict(
-            {f"{block}_{side}": torch.eye(side * side) for block in range(1, count + 1) for side in kernels}
+            {
+                f"{block}_{side}": torch.eye(side * side)
+                for block in range(1, count + 1)
+                for side in kernels
+                if side < largest[block]
+            }
         )
 
     def _logits(
@@ -79,10 +85,10 @@ class ElasticSupernet(Supernet):
             state = self._block(number, block, state)
         head = self.network.head
         state = _activated(head, self._normed(head, state, plan.head_channels)).mean(dim=(2, 3))
-        features: Any = self.network.features
-        first, activation = features
-        state = functional.linear(state, first.weight[: plan.features, : state.shape[1]], first.bias[: plan.features])
-        state = activation(state)
+        if plan.features:
+            features: Any = self.network.features
+            weight, bias = features[0].weight[: plan.features, : state.shape[1]], features[0].bias[: plan.features]
+            state = features[1](functional.linear(state, weight, bias))
         last = self.network.classifier
         return functional.linear(state, last.weight[:, : state.shape[1]], last.bias)
 

@@ -37,11 +37,17 @@ class Stage:
         channels: output channels.
         squeeze: whether its blocks have squeeze-and-excitation.
         activation: "relu", "relu6" or "hardswish".
+        layers: most layers.
+        least: fewest layers.
+        kernel: side of the largest depthwise convolution.
     """
 
     channels: int
     squeeze: bool
     activation: str
+    layers: int = 4
+    least: int = 2
+    kernel: int = 7
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
@@ -50,23 +56,21 @@ class ElasticTopology(Topology):
 
     Attributes:
         width: channels of the published stem; for another width, all channels scale in proportion.
-        stages: the stages; each has `layers` layers, of which at least `least` are there.
-        layers: most layers of a stage.
-        least: fewest layers of a stage.
+        first: output channels of the published fixed block after the stem.
+        stages: the stages.
         resolutions: shares of the image's size, one for each option of the first decision.
         widths: shares of the channels, one for each option of the second decision.
         blocks: kernel and expansion of each option of a layer, by its name.
         strides: strides of the stem and of each stage, by stem.
         head: channels of the published last 1x1 convolution.
-        features: outputs of the published fully connected layer before the classifier.
+        features: outputs of the published fully connected layer before the classifier, 0 without one.
         activation: activation of stem and head.
         operations: label, colour and kernels of the options.
     """
 
     width: int
+    first: int
     stages: tuple[Stage, ...]
-    layers: int
-    least: int
     resolutions: tuple[float, ...]
     widths: tuple[float, ...]
     blocks: Mapping[str, tuple[int, int]]
@@ -90,15 +94,16 @@ class ElasticTopology(Topology):
         if size.depth != 1:
             raise UsageError(f"space {space.name} chooses its depth itself: give depth 1, got {size.depth}")
 
-    def layer(self, stage: int, number: int) -> int:
-        """The decision of a layer of a stage, both from 0."""
-        return FIRST_LAYER + stage * self.layers + number
+    def options(self, stage: Stage, number: int) -> tuple[str, ...]:
+        """The options of a layer of a stage, counted from 0: blocks, and `SKIP` where it can be left out."""
+        names = tuple(name for name, (kernel, _) in self.blocks.items() if kernel <= stage.kernel)
+        return names if number < stage.least else (*names, SKIP)
 
     def ends(self, space: Space) -> tuple[Architecture, Architecture]:
         """The smallest and the largest architecture."""
-        order = sorted(self.blocks, key=lambda name: self.blocks[name])
         smallest, largest = [0, 0], [len(self.resolutions) - 1, len(self.widths) - 1]
         for decision in space.decisions[FIRST_LAYER:]:
+            order = sorted((name for name in decision.options if name != SKIP), key=lambda name: self.blocks[name])
             smallest.append(decision.options.index(SKIP if SKIP in decision.options else order[0]))
             largest.append(decision.options.index(order[-1]))
         return space.architecture(smallest), space.architecture(largest)
@@ -132,7 +137,7 @@ class ElasticTopology(Topology):
             stem_activation=self.activation,
             blocks=tuple(blocks),
             head_channels=self.channels(self.head, size, scale[1]),
-            features=self.channels(self.features, size, scale[1]),
+            features=self.channels(self.features, size, scale[1]) if self.features else 0,
             activation=self.activation,
             classes=size.outputs,
         )
@@ -154,10 +159,10 @@ class ElasticTopology(Topology):
     def places(self, size: NetworkSize, width: int) -> list[tuple[Stage, int, int, int]]:
         """Stage, input channels, output channels and stride of each layer."""
         found = []
-        before = self.channels(self.width, size, width)
+        before = self.channels(self.first, size, width)
         for stage, stride in zip(self.stages, self.strides[size.stem][1:], strict=True):
             after = self.channels(stage.channels, size, width)
-            found += [(stage, after if n else before, after, 1 if n else stride) for n in range(self.layers)]
+            found += [(stage, after if n else before, after, 1 if n else stride) for n in range(stage.layers)]
             before = after
         return found
 
@@ -174,8 +179,8 @@ class ElasticTopology(Topology):
         """The fixed block after the stem: kernel 3, no expansion, ReLU, without squeeze-and-excitation."""
         from chronas.networks.mobile import InvertedPlan
 
-        channels = self.channels(self.width, size, width)
-        return InvertedPlan(3, channels, channels, channels, 1, 0, self.stages[0].activation)
+        channels, after = self.channels(self.width, size, width), self.channels(self.first, size, width)
+        return InvertedPlan(3, channels, channels, after, 1, 0, self.stages[0].activation)
 
     def network(self, plan: MobilePlan) -> nn.Module:
         """A network of inverted residual blocks."""
