@@ -3,7 +3,7 @@
     python benchmarks/recipes.py --seeds 2 --epochs 60 [--only plain photos]
     python benchmarks/recipes.py --data ../shared/data/cifar10 --images 2000 --minutes 1 --only photos cifar10-cpu
 
-A network of five convolutions is trained on 600 photos of five classes (`photos.py`, 64 x 64 pixels), and tested on
+A network of five convolutions is trained on 600 photos of five classes (64 x 64 pixels), and tested on
 1,000 others. `plain` is SGD with flips and crops; each other row adds or changes one thing; `photos` and `cifar10-cpu`
 are the recipes of these names. With `--minutes` all trainings have the time instead of the epochs. `teacher` is
 `photos` with a network of twice the width as a teacher, which was trained by the same recipe for as long. Prints a row
@@ -21,10 +21,9 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from photos import write_photos
 from torch import nn
 
-from chronas.data import Dataset, Normalisation, load_dataset
+from chronas.data import Dataset, Normalisation, load_dataset, write_photos
 from chronas.runs import teacher_of
 from chronas.training import Budget, Recipe, evaluate, make_recipe, train
 

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from chronas.data.describe import ClassCounts, class_counts, contact_sheet, largest_share
     from chronas.data.images import Dataset, Images, Normalisation, limited, read_torch, split
     from chronas.data.loader import Batches, every_batch, spread_batches
+    from chronas.data.shapes import write_photos
 
 __all__ = [
     "DATASETS",
@@ -33,6 +34,7 @@ __all__ = [
     "contact_sheet",
     "every_batch",
     "spread_batches",
+    "write_photos",
     "largest_share",
     "limited",
     "limited_dataset",
@@ -48,6 +50,7 @@ __getattr__ = lazily(
         "datasets": "DATASETS limited_dataset load_dataset",
         "images": "Dataset Images Normalisation limited split read_torch",
         "augment": "Augment ColorJitter CropScale Rotation",
+        "shapes": "write_photos",
         "loader": "Batches every_batch spread_batches",
     },
 )

@@ -24,6 +24,7 @@ DATASETS = Registry(
     "dataset",
     {
         "digits": "chronas.data.datasets:read_digits",
+        "shapes": "chronas.data.shapes:read_shapes",
         "cifar10": "chronas.data.datasets:read_cifar10",
         "cifar100": "chronas.data.datasets:read_cifar100",
     },

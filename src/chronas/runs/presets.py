@@ -165,10 +165,10 @@ def photos_cpu(names: Names) -> RunConfig:
         data="digits",
         search_validation_share=0.3,
         threads=2,
-        networks=100,
+        networks=80,
         fit_size=True,
         size=NetworkScale(width=16, depth=topology.small_depth, stem=stem),
-        plan=SMALL_PLAN,
+        plan=SMALL_PLAN.model_copy(update={"block": 40}),  # networks of millions of weights in memory at a time
         recipe=make_recipe("photos"),
         train_minutes=8.0,
     )

@@ -1,9 +1,10 @@
-"""Photos of five classes, made on the spot: textured shapes on textured ground, as JPEGs of 80 to 130 pixels.
+"""Images of five classes, made on the spot: textured shapes on textured ground.
 
-    write_photos(Path("photos"), train=600, test=120, seed=0)  # photos/train/CLASS/*.jpg and photos/test/CLASS/*.jpg
+write_photos(Path("photos"), train=600, test=120, seed=0)  # photos/train/CLASS/*.jpg and photos/test/CLASS/*.jpg
 
-A class has an outline, and a texture and a hue that most of its shapes have. Shapes have any place, size and turn; the
-ground has clouds of any colour. Clutter of lines and spots lies on all of it.
+The data set `shapes` has them in 32x32 pixels; `write_photos` writes JPEGs of 80 to 130 pixels. A class has an outline,
+and a texture and a hue that most of its shapes have. Shapes have any place, size and turn; the ground has clouds of any
+colour. Clutter of lines and spots lies on all of it.
 """
 
 from __future__ import annotations
@@ -13,8 +14,12 @@ import math
 from pathlib import Path
 
 import numpy as np
+import torch
 from numpy.typing import NDArray
 from PIL import Image, ImageDraw, ImageFilter
+
+from chronas.data.images import Images, RawDataset
+from chronas.progress import Progress
 
 CLASSES = ("circle", "cross", "heart", "star", "triangle")
 SMALLEST, LARGEST = 80, 130  # pixels of a side
@@ -22,6 +27,33 @@ QUALITY = 85
 CLOUDS = 4  # number of the texture of the ground
 HUES = 0.06  # standard deviation of a class's hues, in turns of the colour circle
 USUAL = 0.9  # share of shapes with the texture of their class
+
+
+SIDE, TRAIN, TEST = 32, 2000, 1000  # of the data set `shapes`
+
+
+def read_shapes(progress: Progress) -> RawDataset:
+    """The data set `shapes`: 2,000 training and 1,000 test images of 3x32x32, equally many of each class.
+
+    They are the same in every run with one version of Pillow.
+    """
+    parts = [_images(count, stream, progress) for stream, count in enumerate((TRAIN, TEST))]
+    return RawDataset(parts[0], parts[1], CLASSES)
+
+
+def _images(count: int, stream: int, progress: Progress) -> Images:
+    generator = np.random.default_rng([0, stream])
+    pixels = np.empty((count, SIDE, SIDE, 3), dtype=np.uint8)
+    for number in range(count):
+        image = photo(CLASSES[number % len(CLASSES)], generator)
+        side = min(image.size)
+        left, top = (image.width - side) // 2, (image.height - side) // 2
+        square = image.crop((left, top, left + side, top + side))
+        pixels[number] = np.asarray(square.resize((SIDE, SIDE), Image.Resampling.BOX))
+        if number % 100 == 0:
+            progress("read", number, count, "shapes")
+    labels = torch.arange(count) % len(CLASSES)
+    return Images(torch.from_numpy(pixels).permute(0, 3, 1, 2).contiguous(), labels)
 
 
 def write_photos(folder: Path, *, train: int, test: int, seed: int) -> None:
