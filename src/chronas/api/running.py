@@ -121,6 +121,9 @@ def run(
         settings["train_minutes"] = None  # a length that is given replaces the preset's
     if "fit_size" not in settings and "size" in settings:
         settings["fit_size"] = False  # a size that is given stays
+    if isinstance(space, Space) and base.size.stem not in space.topology.stems:
+        shape = {"depth": space.topology.small_depth, "stem": space.topology.stems[0]}
+        base = base.model_copy(update={"size": base.size.model_copy(update=shape)})
     config = changed(base, {**configs, **limits_alone(settings)})
     recipe_of = None if "recipe" in settings else _recipe_of(config.recipe)
     begun = Run.create(Path(out), config, command="chronas.run(...)", table=table, parts=parts, recipe_of=recipe_of)

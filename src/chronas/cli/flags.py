@@ -217,7 +217,9 @@ class TrainOptions(TrainingSettings, StepOptions):
         default=None, description="text form: Genotype(normal=[...], ...) or |nor_conv_3x3~0|+|..."
     )
     space: str = Field(default="darts", description="search space of the architecture")
-    data: str = Field(default="digits", description="digits, cifar10, cifar100, a folder of images, or an .npz file")
+    data: str = Field(
+        default="digits", description="digits, shapes, cifar10, cifar100, a folder of images, or an .npz file"
+    )
     image_size: int | None = Field(default=None, ge=4, le=1024, description="pixels of a side to scale images to")
     recipe: str = Field(default="auto", description=RECIPE)
     out: Path = Field(default=Path("trained"), description="folder of the training")

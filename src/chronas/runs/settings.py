@@ -49,7 +49,9 @@ class RunSettings(TrainingSettings):
     device: str = Field(default="onnxruntime-cpu", description="device to measure and to search for")
     searcher: str = Field(default=DEFAULT_SEARCHER, description="search algorithm")
     predictor: str = Field(default="lpm", description="latency predictor; must be differentiable for gradient search")
-    data: str = Field(default="digits", description="digits, cifar10, cifar100, a folder of images, or an .npz file")
+    data: str = Field(
+        default="digits", description="digits, shapes, cifar10, cifar100, a folder of images, or an .npz file"
+    )
     image_size: int | None = Field(
         default=None,
         ge=4,
