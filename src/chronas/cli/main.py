@@ -15,6 +15,9 @@ from chronas.cli.output import Border, escape_unknown_characters
 from chronas.errors import UsageError, unknown_name
 
 HELP = ("-h", "--help")
+# Commands whose threads wait for each other asleep: on a busy machine, two threads that wait in a loop make a training
+# step two to three times slower. It would change PyTorch's latency with several threads, so not where that is timed.
+TRAINING = ("demo", "run", "resume", "retarget", "search", "train")
 EPILOGUE = """Answers go to stdout (--json for programs), progress and notes to stderr.
 Exit codes: 0 done, 1 the answer is no (limit missed), 2 wrong use or a limit out of reach, 70 a fault of chronas,
 130 interrupted.
@@ -89,6 +92,8 @@ def _dispatch(words: list[str], *, own_process: bool) -> int:
     if "TORCHELASTIC_RUN_ID" in os.environ and not command.shared:  # torchrun sets it in its processes
         able = ", ".join(each for each, found in COMMANDS.items() if found.shared)
         raise UsageError(f"torchrun is for {able}, got {name}: start it as one process")
+    if own_process and name in TRAINING and "--device.threads" not in " ".join(rest):
+        os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")  # before torch is imported
     load = _load_uncollected if own_process else importlib.import_module
     flags = getattr(load("chronas.cli.options" if command.flags == "Options" else "chronas.cli.flags"), command.flags)
     options = importlib.import_module("chronas.cli.options")

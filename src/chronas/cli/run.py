@@ -88,6 +88,10 @@ def config_of(call: Call[Any]) -> RunConfig:
     if "train_minutes" not in asked and {EPOCHS, "--train-steps"} & call.flags:
         given["train_minutes"] = None  # a length that is given replaces the preset's
     groups = {PARTS.get(name, name): part for name, part in call.groups.items()}
+    searcher: Any = groups["searcher_config"]
+    timed = "minutes" in type(searcher).model_fields and "--searcher.minutes" not in call.flags
+    if timed and "--searcher.epochs" in call.flags:
+        groups["searcher_config"] = searcher.model_copy(update={"minutes": 0.0})
     kept = {name: getattr(base, name) for name in RunConfig.model_fields}
     return RunConfig(**{**kept, **groups, **limits_alone(given)})
 
@@ -155,6 +159,8 @@ def retarget_groups_of(options: RetargetOptions) -> Groups:
         device, device_config = options.device, device_class(options.device).Config()
     elif table is not None:
         device, device_config = device_of(table)
+    elif type(source.searcher).gives_weights:
+        device, device_config = source.config.device, source.config.device_config
     else:
         raise UsageError(
             f"a run is searched again for another device: give --device, one of {', '.join(DEVICES)}, or --table"
@@ -178,6 +184,8 @@ def retarget(call: Call[RetargetOptions]) -> int:
         )
     table = None if options.table is None else CostTable.load(table_path(options.table))
     config = config_of(call)
+    if table is None and (config.device, config.device_config) == (source.config.device, source.config.device_config):
+        table = CostTable.load(source.folder / "costs.parquet", source.space)  # the same device: nothing to measure
     out = options.out or Path("runs") / f"{source.folder.resolve().name}-{config.device}"
     return finish(Run.create(out, config, command=call.line, table=table, source=source), as_json=options.json_answer)
 

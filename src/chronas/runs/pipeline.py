@@ -65,7 +65,7 @@ def measure_found(run: Run, networks: Mapping[str, Architecture], progress: Prog
     """
     weights = {architecture: trained_weights(run, role) for role, architecture in networks.items()}
     costs_of(run, FINAL, list(weights), progress, weights=weights)
-    if run.reused is not None:
+    if run.reused is not None and run.reused.device.fingerprint() != run.device.fingerprint():
         compare_devices(run, progress)
 
 

@@ -156,6 +156,11 @@ class Run(RunFolder):
         """Raise detectable errors before anything is measured."""
         searcher, predictor = self.searcher, self.predictor
         searcher.require(self.space)
+        if not self.config.retrain and not searcher.gives_weights:
+            raise UsageError(
+                f"searcher {searcher.name} gives no trained weights, so --no-retrain leaves nothing: take the searcher "
+                "elastic, or leave it out"
+            )
         if (reason := predictor.unavailable()) is not None:
             raise UsageError(f"predictor {predictor.name} cannot be fitted: {reason}")
         for cost in [*self.config.objective.asked, *([LATENCY] if self.config.front is not None else [])]:

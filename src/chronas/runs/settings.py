@@ -77,6 +77,11 @@ class RunSettings(TrainingSettings):
         description="measure a network in some stems, widths and depths first, and take the largest size that fits the "
         "latency limit and --train-minutes, instead of --size",
     )
+    retrain: bool = Field(
+        default=True,
+        description="train the found network further; otherwise, weights of the searcher elastic stay as they are and "
+        "batch norms are recalibrated",
+    )
     networks: int = Field(default=500, ge=10, description="random architectures that are measured for the predictor")
     limit_ms: float | None = Field(
         default=None, gt=0, description="the found network must not take longer on the device"

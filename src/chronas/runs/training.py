@@ -29,6 +29,7 @@ from chronas.training import (
     Recipe,
     Teacher,
     confusion_matrix,
+    keep_recalibrated,
     load_best,
     train,
 )
@@ -82,6 +83,7 @@ def train_network(run: Run, role: str, architecture: Architecture, progress: Pro
     """Train an architecture by the run's recipe, keep the checkpoint with the best validation, and test it once."""
     folder = run.folder / "networks" / role
     if not (folder / "result.json").exists():
+        inherited = load_state(folder / INHERITED)[0] if (folder / INHERITED).exists() else None
         with run.timed(f"train {role}", progress) as shown:
             train_architecture(
                 folder,
@@ -91,7 +93,8 @@ def train_network(run: Run, role: str, architecture: Architecture, progress: Pro
                 run.config.recipe,
                 validation_share=run.config.validation_share,
                 seed=run.config.seed,
-                initial=load_state(folder / INHERITED)[0] if (folder / INHERITED).exists() else None,
+                initial=inherited,
+                retrain=run.config.retrain or inherited is None,
                 budget=run.config.budget,
                 teacher=run.teacher,
                 progress=lambda step, done, total, note: shown(f"{step} {role}", done, total, note),
@@ -114,6 +117,7 @@ def train_architecture(
     validation_share: float,
     seed: int,
     initial: Mapping[str, Tensor] | None = None,
+    retrain: bool = True,
     budget: Budget | None = None,
     teacher: Teacher | None = None,
     progress: Progress = silent,
@@ -130,6 +134,7 @@ def train_architecture(
         validation_share: share of the training images that only chooses the checkpoint.
         seed: seed of weights, split, order and augmentation.
         initial: weights to begin with, by name; None: random ones.
+        retrain: whether to train; otherwise the initial weights are kept and batch norms recalibrated.
         budget: steps or minutes, instead of the recipe's epochs.
         teacher: a trained network to learn from too.
         progress: called after each step.
@@ -148,19 +153,23 @@ def train_architecture(
     images, validation = data.train, data.validation
     if validation is None:
         images, validation = split(data.train, validation_share, seed=seed)
-    training = train(
-        network,
-        images,
-        validation,
-        normalisation,
-        recipe,
-        folder=folder / "training",
-        seed=seed,
-        budget=budget,
-        teacher=teacher,
-        progress=progress,
-        group=group,
-    )
+    place = folder / "training"
+    if retrain:
+        training = train(
+            network,
+            images,
+            validation,
+            normalisation,
+            recipe,
+            folder=place,
+            seed=seed,
+            budget=budget,
+            teacher=teacher,
+            progress=progress,
+            group=group,
+        )
+    else:
+        training = keep_recalibrated(network, images, validation, normalisation, place)
     assert training.best_validation_accuracy is not None  # because there are validation images
     counts = count(network, size.input_shape)
     matrix = confusion_matrix(network, data.test, normalisation, data.classes, group=group)

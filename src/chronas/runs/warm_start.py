@@ -106,7 +106,8 @@ def require_again(source: Run, config: RunConfig) -> None:
             "without a limit, a weight or a front the device has no part in the search: give --limit-ms, "
             "--latency-weight, those of another cost, or --front"
         )
-    if (config.device, config.device_config) == (source.config.device, source.config.device_config):
+    same = (config.device, config.device_config) == (source.config.device, source.config.device_config)
+    if same and not type(source.searcher).gives_weights:
         raise UsageError(
             f"{source.folder} was searched for this very device already: give another --device, or other settings of it"
         )

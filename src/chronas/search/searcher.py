@@ -215,6 +215,7 @@ class Searcher(ABC):
             need a gradient.
         weight_sharing: whether architectures are compared with shared weights; otherwise each is trained separately.
         needs_partial_channels: whether its supernet passes part of the channels around the operations.
+        gives_weights: whether its results give trained weights for the networks that it finds.
         warm_start: the file for warm starts of later searches; None if there is none.
         config: the settings.
     """
@@ -224,6 +225,7 @@ class Searcher(ABC):
     differentiable: ClassVar[bool] = False
     weight_sharing: ClassVar[bool] = True
     needs_partial_channels: ClassVar[bool] = False
+    gives_weights: ClassVar[bool] = False
     warm_start: ClassVar[WarmStart | None] = None
     config: SearcherConfig
 

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
         normalised,
         synced_batch_norm,
     )
+    from chronas.training.recalibration import keep_recalibrated, recalibrate
     from chronas.training.recipe import Recipe, make_recipe, recipe_for, recipe_words
     from chronas.training.trainer import Training, train
 
@@ -46,6 +47,8 @@ __all__ = [
     "load_best",
     "make_recipe",
     "normalised",
+    "keep_recalibrated",
+    "recalibrate",
     "recipe_for",
     "recipe_words",
     "synced_batch_norm",
@@ -61,6 +64,7 @@ __getattr__ = lazily(
         "evaluation": "AccuracyAndLoss evaluate accuracy_and_loss confusion_matrix",
         "trainer": "Training train",
         "process_group": "LAUNCHED SINGLE_PROCESS ProcessGroup launched_group normalised synced_batch_norm",
+        "recalibration": "keep_recalibrated recalibrate",
         "recipe": "Recipe make_recipe recipe_for recipe_words",
     },
 )

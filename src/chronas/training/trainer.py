@@ -66,10 +66,10 @@ class Training:
     def still_learning(self) -> bool:
         """Whether it ended too early; not if it was stopped, as its validation accuracy rose no more.
 
-        Its loss fell by over a tenth from the last but one fifth to the last fifth. The bound is ours. A training whose
-        learning rate falls to zero in enough epochs is flat at its end.
+        A training without steps is not. Its loss fell by over a tenth from the last but one fifth to the last fifth.
+        The bound is ours. A training whose learning rate falls to zero in enough epochs is flat at its end.
         """
-        return self.stopped_epoch is None and _falling([row["train_loss"] for row in self.history])
+        return self.epochs > 0 and self.stopped_epoch is None and _falling([row["train_loss"] for row in self.history])
 
 
 def _falling(losses: list[float]) -> bool:

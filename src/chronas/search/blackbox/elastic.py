@@ -15,7 +15,7 @@ from __future__ import annotations
 import copy
 import time
 from collections.abc import Sequence
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Self
 
 import numpy as np
 import torch
@@ -40,6 +40,7 @@ from chronas.training import Recipe
 FILE = "elastic.safetensors"
 STREAM = 3  # for random networks; 1 is for proposals, 2 for single paths
 TIMED = 2  # steps to time before the number of epochs is fixed
+AGAIN = 3  # a search with a warm start evaluates a third as many
 SAVE_EVERY_S = 20.0  # least time between two checkpoints
 
 
@@ -76,6 +77,10 @@ class ElasticConfig(BlackBoxConfig, ElasticSupernetConfig):
     population: int = Field(default=30, ge=1, le=100_000, description="architectures that are alive at one time")
     sample: int = Field(default=10, ge=1, le=100_000, description="of them that compete to be a parent, with repeats")
 
+    def for_warm_start(self) -> Self:
+        """Settings with a trained supernet: a third of the architectures."""
+        return self.model_copy(update={"architectures": max(1, self.architectures // AGAIN)})
+
 
 class Elastic(BlackBoxSearcher):
     """Evolution on the scores of a nested supernet."""
@@ -83,6 +88,7 @@ class Elastic(BlackBoxSearcher):
     name: ClassVar[str] = "elastic"
     Config: ClassVar[type[ElasticConfig]] = ElasticConfig
     config: ElasticConfig
+    gives_weights: ClassVar[bool] = True
     warm_start: ClassVar[WarmStart | None] = WarmStart(FILE, frozenset(ElasticSupernetConfig.model_fields))
 
     @classmethod
