@@ -15,7 +15,7 @@ from pathlib import Path
 import pytest
 from pydantic import BaseModel
 
-from chronas.cli import COMMANDS, flags
+from chronas.cli import COMMANDS
 from chronas.cli.main import find_command, main
 from chronas.cli.options import KINDS, Options
 from chronas.devices import DEVICES, device_class
@@ -115,7 +115,7 @@ def test_a_command_line_has_a_real_command_and_real_flags(
 ) -> None:
     name, command, rest = find_command(words)
     given = [word for word in rest if word.startswith("--")]
-    single = set(single_flags(command.flags))
+    single = set(single_flags(command.model()))
     assert {flag for flag in given if "." not in flag} - {"--help"} <= single
     chosen = [(flag[2:], value.partition(":")[0]) for flag, value in zip(rest, rest[1:], strict=False)]
     choices = [(kind, value) for kind, value in chosen if kind in KINDS]
@@ -133,9 +133,8 @@ def test_the_commands_of_a_whole_loop_are_shown() -> None:
     assert {"run", "resume", "retarget", "measure run", "fit", "search", "train", "export", "report"} <= shown
 
 
-def single_flags(model_name: str) -> Iterator[str]:
+def single_flags(model: type[Options]) -> Iterator[str]:
     """The flags of a command that are in no group."""
-    model: type[Options] = Options if model_name == "Options" else getattr(flags, model_name)
     for name, info in model.model_fields.items():
         if name not in model.POSITIONAL:
             yield from spelled(str(info.validation_alias or name), boolean=info.annotation is bool)
@@ -158,7 +157,7 @@ def all_flags() -> frozenset[str]:
         *(("predictor", predictor_class(name).Config) for name in PREDICTORS),
         *(("plan", Plan), ("rerank", RerankConfig), ("recipe", Recipe), ("size", NetworkSize)),
     ]
-    found = {flag for command in COMMANDS.values() for flag in single_flags(command.flags)}
+    found = {flag for command in COMMANDS.values() for flag in single_flags(command.model())}
     for group, model in groups:
         for name, info in model.model_fields.items():
             found.update(spelled(f"{group}.{name}", boolean=info.annotation is bool))

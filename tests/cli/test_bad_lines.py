@@ -9,7 +9,6 @@ from pathlib import Path
 
 import pytest
 
-from chronas.cli import flags as all_flags
 from chronas.cli import options as all_options
 from chronas.cli.commands import COMMANDS
 from chronas.cli.main import main
@@ -39,7 +38,7 @@ def begin(*_: object, **__: object) -> None:
 
 def every_line() -> Iterator[list[str]]:
     for name, command in COMMANDS.items():
-        model = getattr(all_options if command.flags == "Options" else all_flags, command.flags)
+        model = command.model()
         for field in model.model_fields.keys() - {"json_answer"}:
             flag = "" if field in model.POSITIONAL else all_options._flag(model, field)
             yield from ([*name.split(), f"{flag}={value}" if flag else value] for value in VALUES)

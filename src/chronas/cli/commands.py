@@ -5,8 +5,11 @@ A command is only imported when it runs; its help imports only its flags.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from importlib import import_module
+from types import ModuleType
+from typing import Any
 
 PLAN = {"plan": "rounds, repeats and the wanted width of intervals"}
 SIZE = {"size": "size of the networks: width, depth, images, classes"}
@@ -31,7 +34,7 @@ class Command:
     Attributes:
         summary: one line of help.
         action: module in `chronas.cli` and its function, which takes a `Call` and returns the exit code.
-        flags: model of the flags in `chronas.cli.flags`.
+        flags: model of its flags, in `chronas.cli.flags` or in the module of `chronas.cli` that stands before it.
         description: text of its help.
         groups: groups of flags -> description.
         groups_of: function of that module that creates the groups.
@@ -45,6 +48,11 @@ class Command:
     groups: Mapping[str, str] = field(default_factory=dict)
     groups_of: str | None = None
     shared: bool = False
+
+    def model(self, load: Callable[[str], ModuleType] = import_module) -> Any:
+        """The model of its flags; `load` imports a module by its name."""
+        module, _, name = self.flags.rpartition(":")
+        return getattr(load(f"chronas.cli.{module or 'flags'}"), name)
 
 
 COMMANDS = {
@@ -200,20 +208,20 @@ COMMANDS = {
     "table list": Command(
         "the tables that come with chronas; every command takes their names instead of a file",
         "table:list_tables",
-        "Options",
+        "options:Options",
         "List the tables that come with chronas, by name.\n\n"
         "`chronas table query NAME` searches one, `chronas table show NAME` describes it.",
     ),
     "table show": Command(
         "a summary of a table: origin, repeatability, fastest networks",
         "table:show",
-        "ShowOptions",
+        "table_flags:ShowOptions",
         "Show a summary of a cost table: its origin, range and repeatability, and its fastest networks.",
     ),
     "table query": Command(
         "costs of architectures on every device: by index, text, filter or Pareto front",
         "query:query",
-        "QueryOptions",
+        "table_flags:QueryOptions",
         "Show the costs of architectures on every device, from tables of one space and network size.\n\n"
         "Columns are named DEVICE.COST (raspi4.latency_ms); a unique ending is enough. Unknown values are shown as a\n"
         "dash, and are null in JSON and files.",
@@ -221,7 +229,7 @@ COMMANDS = {
     "table compare": Command(
         "rank correlations of devices, and the costs of each device's best network on the others",
         "import_and_compare:compare_tables",
-        "CompareOptions",
+        "table_flags:CompareOptions",
         "Compare devices: Kendall and Spearman of each pair, and with multiplications (MACs) and parameters.\n\n"
         "With accuracies: the most accurate architecture within each device's limit, and its cost on every other\n"
         "device, relative to that device's limit.",
@@ -229,7 +237,7 @@ COMMANDS = {
     "table build": Command(
         "measure all architectures of a space on a device",
         "measure:build",
-        "BuildOptions",
+        "table_flags:BuildOptions",
         "Measure all architectures of a space on a device: a table with their official indices.\n\n"
         "Architectures with the same graph are measured once if the device drops unneeded parts of a network.\n"
         "The same command resumes a stopped measurement. --networks measures a random part. To add more\n"
@@ -240,14 +248,14 @@ COMMANDS = {
     "table import bundle": Command(
         "a table from the results of a bundle (results.jsonl)",
         "import_and_compare:import_bundle",
-        "ImportBundleOptions",
+        "table_flags:ImportBundleOptions",
         "Create a table from the results of a bundle's run.py, and a journal of every sample next to it.\n\n"
         "Networks without all rounds are left out.",
     ),
     "table import csv": Command(
         "tables from a CSV or Parquet file of another source, one for each device",
         "import_and_compare:import_file",
-        "ImportFileOptions",
+        "table_flags:ImportFileOptions",
         "Create one table for each device from a CSV or Parquet file that has a row for each architecture.\n\n"
         "Architectures are text (architecture, arch_str, arch) or official indices (index, arch_idx). Costs are\n"
         "columns that end in their unit (raspi4_ms, eyeriss_energy_mj); --columns names others, of any unit.",
@@ -255,7 +263,7 @@ COMMANDS = {
     "table import hw-nas-bench": Command(
         "HW-NAS-Bench's official pickle, one table for each device",
         "import_and_compare:import_hw_nas_bench",
-        "ImportHwNasBenchOptions",
+        "table_flags:ImportHwNasBenchOptions",
         "Read HW-NAS-Bench v1.0 (HW-NAS-Bench-v1_0.pickle, which you provide) and write its costs as Parquet.\n\n"
         "NAS-Bench-201: one table for each data set and device, and the products that its API calls\n"
         "average_hw_metric. FBNet: one table of blocks for each data set. No code in the file is run.",
@@ -269,13 +277,13 @@ COMMANDS = {
     "spaces": Command(
         "the search spaces, their sizes and operations",
         "listings:spaces",
-        "Options",
+        "options:Options",
         "The search spaces of chronas, and those of installed packages.",
     ),
     "presets": Command(
         "the presets of `chronas run`, and their purposes",
         "listings:presets",
-        "Options",
+        "options:Options",
         "The presets of `chronas run`, and their purposes.",
     ),
     "explore": Command(

@@ -5,12 +5,12 @@ from __future__ import annotations
 from dataclasses import asdict
 from pathlib import Path
 
-from chronas.cli.flags import CompareOptions, ImportBundleOptions, ImportFileOptions, ImportHwNasBenchOptions
 from chronas.cli.options import Call
 from chronas.cli.output import note, write, write_json, write_table
 from chronas.cli.query import load_query
 from chronas.cli.steps import check_new, published_size
 from chronas.cli.table import show_table
+from chronas.cli.table_flags import CompareOptions, ImportBundleOptions, ImportFileOptions, ImportHwNasBenchOptions
 from chronas.errors import UsageError
 from chronas.files import Commit, finish_commit, whole_folder
 from chronas.measurement import Results

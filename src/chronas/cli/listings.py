@@ -10,7 +10,6 @@ from typing import Any
 import shtab
 from pydantic import BaseModel
 
-from chronas.cli import flags
 from chronas.cli.commands import COMMANDS, Command
 from chronas.cli.flags import CompletionOptions, DevicesOptions, ExploreOptions
 from chronas.cli.options import Call, Groups, Options, add_flags, groups_for_help
@@ -69,7 +68,7 @@ def completion(call: Call[CompletionOptions]) -> int:
                 group = below[" ".join(begun[:depth])].add_parser(begun[depth], help=f"{prefix} ...")
                 below[prefix] = group.add_subparsers()
         parser = below[" ".join(begun)].add_parser(last, help=command.summary, allow_abbrev=False)
-        model = getattr(flags, command.flags) if command.flags != "Options" else Options
+        model = command.model()
         add_flags(parser, model, Groups(_groups(name, command, model)))
         for action in parser._actions:  # noqa: SLF001 - read by shtab
             words = str(action.metavar)

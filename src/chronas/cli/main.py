@@ -95,7 +95,7 @@ def _dispatch(words: list[str], *, own_process: bool) -> int:
     if own_process and name in TRAINING and "--device.threads" not in " ".join(rest):
         os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")  # before torch is imported
     load = _load_uncollected if own_process else importlib.import_module
-    flags = getattr(load("chronas.cli.options" if command.flags == "Options" else "chronas.cli.flags"), command.flags)
+    flags = command.model(load)
     options = importlib.import_module("chronas.cli.options")
     prog = f"chronas {name}"
     module, _, action = f"chronas.cli.{command.action}".partition(":")

@@ -5,11 +5,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 from contextlib import nullcontext
 
-from chronas.cli.flags import AdaptiveOptions, BuildOptions, BundleOptions, CheckOptions, LookupOptions, MeasureOptions
+from chronas.cli.flags import AdaptiveOptions, BundleOptions, CheckOptions, LookupOptions, MeasureOptions
 from chronas.cli.options import Call, Groups
 from chronas.cli.output import note, resumable, write, write_json, write_table
 from chronas.cli.steps import check_new, find_costs, published_size, run_of, size_of
 from chronas.cli.table import show_table
+from chronas.cli.table_flags import BuildOptions
 from chronas.devices import DEVICES, CpuConfig, device_class, device_like, make_device
 from chronas.errors import UsageError
 from chronas.files import Commit, finish_commit

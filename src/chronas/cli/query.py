@@ -9,9 +9,9 @@ from typing import Any
 
 import polars as pl
 
-from chronas.cli.flags import QueryOptions
 from chronas.cli.options import Call
 from chronas.cli.output import write, write_json, write_table
+from chronas.cli.table_flags import QueryOptions
 from chronas.errors import MismatchError, UsageError
 from chronas.files import write_bytes
 from chronas.names import spreadsheet_cell

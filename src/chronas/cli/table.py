@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from pathlib import Path
 
-from chronas.cli.flags import ShowOptions
 from chronas.cli.options import Call, Options
 from chronas.cli.output import write, write_json, write_table
+from chronas.cli.table_flags import ShowOptions
 from chronas.tables import BlockTable, CostTable, is_block_table, shipped_files, table_path
 from chronas.units import LATENCY, unit_of
 
