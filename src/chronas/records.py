@@ -226,7 +226,7 @@ class TrainedNetwork:
         name: for people, unique in a report.
         role: its role in the comparison; sets its mark in the figures.
         architecture: text form, in the space called `space`.
-        accuracy_percent: on the test images.
+        accuracy_percent: on the test images; in int8, that of the int8 file.
         validation_accuracy_percent: of the kept checkpoint, on the images used to choose that checkpoint.
         costs: costs by name, latency first.
         macs: per image.
@@ -234,6 +234,7 @@ class TrainedNetwork:
         training_s: time that training from scratch took.
         confusion: what it says about each class; None for networks of earlier versions.
         still_learning: whether its training ended while its loss was still falling fast.
+        float32_accuracy_percent: in int8, its accuracy on the test images before it was quantised; None otherwise.
     """
 
     name: str
@@ -248,6 +249,13 @@ class TrainedNetwork:
     training_s: float
     confusion: Confusion | None = None
     still_learning: bool = False
+    float32_accuracy_percent: Percent | None = None
+
+    @property
+    def int8_loss(self) -> float | None:
+        """The points of accuracy that int8 costs, below zero for a gain; None if it does not compute in int8."""
+        known = self.float32_accuracy_percent
+        return None if known is None else known - self.accuracy_percent
 
     @property
     def latency(self) -> Estimate:

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from chronas.cli.main import main
-from chronas.runs import Run, read_choice
+from chronas.runs import EXPORTED, Run, read_choice
 from chronas.tables import CostTable
 from tiny_run import FLAGS
 
@@ -47,7 +47,7 @@ def test_each_step_runs_alone_on_a_run_folder(copied: Run, capsys: Capture) -> N
     assert main(["train", folder]) == 0
     assert "accuracy" in capsys.readouterr().out
     assert main(["export", folder, "--again", "--json"]) == 0
-    assert len(json.loads(capsys.readouterr().out)) == 4
+    assert len(json.loads(capsys.readouterr().out)) == len(EXPORTED)
     assert main(["report", folder]) == 0
     assert main(["fit", folder, "--folds", "3"]) == 2
     assert (copied.folder / "costs.parquet.old-1").exists()

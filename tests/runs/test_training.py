@@ -232,7 +232,7 @@ def test_an_onnx_file_that_computes_something_else_is_not_kept(
     def other(path: Path, network: torch.nn.Module, shape: tuple[int, ...]) -> float:
         raise DataError(f"{path} differs from PyTorch")
 
-    monkeypatch.setattr("chronas.runs.training.check_onnx", other)
+    monkeypatch.setattr("chronas.runs.exported.check_onnx", other)
     with pytest.raises(DataError, match="differs from PyTorch"):
         export(copied.folder / "networks" / copied.role, tmp_path / "exported")
     assert not (tmp_path / "exported" / "model.onnx").exists()

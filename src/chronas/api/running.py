@@ -22,12 +22,13 @@ from chronas.data import DATASETS, Dataset, Normalisation, split
 from chronas.devices import Device
 from chronas.errors import UsageError, reason
 from chronas.measurement import Plan
-from chronas.networks import Preprocessing, build, write_source
+from chronas.networks import Preprocessing, build, write_inference, write_source
 from chronas.predictors import Predictor
 from chronas.progress import Displayed, Progress
 from chronas.records import Confusion, Estimate, TrainedNetwork, Trial
 from chronas.runs import (
     DEFAULT_PRESET,
+    INT8_MODEL,
     OWN_DATA_PRESET,
     Run,
     RunParts,
@@ -38,6 +39,7 @@ from chronas.runs import (
     searcher_settings,
     teacher_of,
     write_architecture,
+    write_int8,
 )
 from chronas.search import ScoreFunction, Searcher
 from chronas.spaces import Architecture, NetworkSize, Space
@@ -202,9 +204,15 @@ class TrainedModel(Displayed):
     confusion: Confusion | None = None
     still_learning: bool = False
 
-    def export(self, folder: str | Path, *, batch: int = 1) -> list[Path]:
-        """Write weights and a checked ONNX file, and for an architecture a readable `model.py`."""
-        return export(self, folder, batch=batch)
+    def export(
+        self,
+        folder: str | Path,
+        *,
+        batch: int | None = 1,
+        calibration: Dataset | str | Path | TorchDataset[Any] | None = None,
+    ) -> list[Path]:
+        """Write weights, checked ONNX files and examples of inference; arguments and errors are those of `export`."""
+        return export(self, folder, batch=batch, calibration=calibration)
 
     def measure(self, device: str | Device = "onnxruntime-cpu", plan: Plan | None = None) -> Estimate:
         """The network's latency on a device."""
@@ -325,24 +333,31 @@ def export(
     folder: str | Path,
     *,
     input_shape: tuple[int, ...] | None = None,
-    batch: int = 1,
+    batch: int | None = 1,
+    calibration: Dataset | str | Path | TorchDataset[Any] | None = None,
 ) -> list[Path]:
     """Write a network as safetensors and ONNX, checked against PyTorch, and an architecture also as `model.py`.
+
+    A trained network also gets `infer.py` and `infer.cpp`, which name an image's class with the ONNX file.
 
     Args:
         network: a trained network, or any module.
         folder: the folder to write to.
         input_shape: for a module: the shape of one example.
-        batch: the static batch of the ONNX file.
+        batch: the batch of the ONNX files; None: any.
+        calibration: for a trained network: the data that it was trained on, to write `model.int8.onnx` too, with its
+            accuracy in `int8.json`.
 
     Raises:
-        UsageError: the network has no ONNX form, or no shape is given.
+        UsageError: the network has no ONNX form, no shape is given, or it was trained on other data.
         DataError: the exported network's outputs differ from PyTorch's.
     """
     folder = Path(folder)
     if not isinstance(network, TrainedModel):
         if input_shape is None:
             raise UsageError("a module needs the shape of one example: export(module, folder, input_shape=(3, 32, 32))")
+        if calibration is not None:
+            raise UsageError("int8 needs the scaling of pixels, which a module lacks: export what `chronas.train` gave")
         return export_network(network.eval(), folder, input_shape, batch=batch)
     architecture, size = network.architecture, network.size
     paths = export_network(
@@ -352,6 +367,12 @@ def export(
         write_source(folder / "model.py", architecture, size, network.preprocessing)
         write_architecture(folder / "architecture.json", architecture, size, network.preprocessing)
         paths += [folder / "model.py", folder / "architecture.json"]
+    model = "model.onnx" if calibration is None else INT8_MODEL
+    paths += write_inference(folder, network.input_shape, network.preprocessing, model)
+    if calibration is not None:
+        data = load_data(calibration, progress=False)
+        write_int8(network.network, folder, data, network.preprocessing, batch=batch, seed=0)
+        paths.append(folder / INT8_MODEL)
     return paths
 
 

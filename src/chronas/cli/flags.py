@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import ClassVar, Literal
+from typing import Annotated, ClassVar, Literal
 
 from pydantic import Field
 
@@ -240,7 +240,14 @@ class ExportOptions(StepOptions):
         default=None, description="folder that `chronas train` wrote, or networks/NAME of a run"
     )
     out: Path = Field(default=Path("exported"), description="folder to write to")
-    batch: int = Field(default=1, ge=1, le=4096, description="static batch of the ONNX file")
+    batch: Annotated[int, Field(ge=1, le=4096)] | Literal["dynamic"] = Field(
+        default=1, description="batch of the ONNX files: a number, or dynamic for any"
+    )
+    dtype: Literal["float32", "int8"] = Field(
+        default="float32", description="int8 also writes model.int8.onnx, calibrated and tested on the images"
+    )
+    data: str | None = Field(default=None, description="for int8 with --network: the data that it was trained on")
+    image_size: int | None = Field(default=None, ge=4, le=1024, description="pixels of a side, as in the training")
 
 
 # ---- data

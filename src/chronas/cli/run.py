@@ -210,6 +210,7 @@ def show_answer(own: Run, found: Report, *, as_json: bool) -> None:
         {
             "network": network.name,
             "accuracy_percent": network.accuracy_percent,
+            **({} if found.in_float32 else {"float32_accuracy_percent": network.float32_accuracy_percent}),
             "balanced_accuracy_percent": None if (by := network.confusion) is None else by.balanced_accuracy_percent,
             **flat_costs(network.costs),
             "parameters": network.parameters,
@@ -233,7 +234,8 @@ def show_answer(own: Run, found: Report, *, as_json: bool) -> None:
         }
         write_json({**verdict, "networks": rows, **beside, "report": path})
         return
-    columns = ("network", "accuracy %", "balanced %", *costs, "parameters", "MACs")
+    accuracies = ["accuracy %"] if found.in_float32 else ["int8 accuracy %", "in float32 %"]
+    columns = ("network", *accuracies, "balanced %", *costs, "parameters", "MACs")
     if rows:
         write_table(columns, [list(row.values())[:-1] for row in rows])
         write("")

@@ -28,6 +28,7 @@ from chronas.reports import FRONT_COLUMNS, front_rows, front_words
 from chronas.runs import (
     DEVICES_FILE,
     EXPORTED,
+    INT8_MODEL,
     Chosen,
     Finder,
     Run,
@@ -93,7 +94,9 @@ def _shared(config: RunConfig, begun: Callable[[], Run], *, again: bool, as_json
 def _search(run: Run, *, again: bool, as_json: bool) -> int:
     with run.working(), resumable(f"chronas search {run.folder}"), progress_display() as progress:
         if again:
-            run.set_aside("search", "networks", "missed.json", DEVICES_FILE, "front.json", "front.sqlite", *EXPORTED)
+            run.set_aside(
+                "search", "networks", "missed.json", DEVICES_FILE, "front.json", "front.sqlite", *EXPORTED, INT8_MODEL
+            )
         table = measure(run, progress)
         predictors = fit_all(run, table, progress)
         networks = find(run, Finder(run, predictors, table, progress))

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 
 import torch
@@ -13,27 +14,31 @@ from chronas.cli.flags import ExportOptions, TrainOptions
 from chronas.cli.options import Call, Groups
 from chronas.cli.output import note, resumable, write, write_json, write_table
 from chronas.cli.steps import changed_recipe, check_new, check_training, run_of
-from chronas.data import DATASETS, Normalisation, load_dataset
+from chronas.data import DATASETS, Dataset, Normalisation, load_dataset
 from chronas.errors import UsageError
 from chronas.files import other_names, whole_folder
 from chronas.progress import Progress, progress_display, silent
 from chronas.runs import (
     EXPORTED,
+    INT8_MODEL,
     Run,
     Trained,
     export_own,
     measure_found,
     read_choices,
     read_front,
+    read_int8,
     read_trained,
     teacher_of,
     train_architecture,
     train_network,
 )
 from chronas.runs import export as export_trained
-from chronas.spaces import Architecture, NetworkScale, Space, make_space
+from chronas.spaces import Architecture, NetworkScale, make_space
 from chronas.training import LAUNCHED, ProcessGroup, Recipe, launched_group, make_recipe, recipe_for, recipe_words
 
+ELSEWHERE = frozenset({"--batch", "--dtype", "--out"})  # flags of an export that leaves a run's own as it is
+TRAINED = ("training", "result.json", "int8.json", INT8_MODEL)
 OURS = {"architecture.json", "training", "result.json"}
 
 
@@ -115,8 +120,8 @@ def _of_run(run: Run, options: TrainOptions) -> int:
     with run.working(), resumable(_command(run, options.front)), progress_display() as progress:
         chosen = _of_front(run, options.front) if options.front else read_choices(run)
         if options.again:
-            run.set_aside(*(() if options.front else EXPORTED))
-            run.set_aside(*(f"networks/{role}/{name}" for role in chosen for name in ("training", "result.json")))
+            run.set_aside(*(() if options.front else (*EXPORTED, INT8_MODEL)))
+            run.set_aside(*(f"networks/{role}/{name}" for role in chosen for name in TRAINED))
         trained = [train_network(run, role, architecture, progress) for role, architecture in chosen.items()]
         if not options.front:  # those of a front are measured already
             measure_found(run, chosen, progress)
@@ -154,6 +159,7 @@ def show_trained(networks: list[Trained], *, as_json: bool) -> None:
         {
             "network": network.role,
             "accuracy_percent": network.accuracy_percent,
+            **({} if network.int8 is None else {"int8_accuracy_percent": network.int8.accuracy_percent}),
             "balanced_accuracy_percent": None if (by := network.by_class) is None else by.balanced_accuracy_percent,
             "largest_class_percent": None if by is None else by.largest_class_percent,
             "validation_accuracy_percent": network.validation_accuracy_percent,
@@ -173,6 +179,7 @@ def show_trained(networks: list[Trained], *, as_json: bool) -> None:
         columns = (
             "network",
             "accuracy %",
+            *(["int8 %"] if any(network.int8 is not None for network in networks) else []),
             "balanced %",
             "largest class %",
             "validation %",
@@ -183,31 +190,66 @@ def show_trained(networks: list[Trained], *, as_json: bool) -> None:
         write_table(columns, [list(row.values())[: len(columns)] for row in rows])
 
 
-def _exported(network: Path, options: ExportOptions, space: Space | None = None) -> list[Path]:
-    """Export a trained network to `--out`, which is written whole or not at all."""
+def _exported(options: ExportOptions, own: Run | None) -> tuple[list[Path], Trained | None]:
+    """Export a trained network to `--out`, which is written whole or not at all; in int8 also its accuracies."""
     check_new(options.out)
+    folder = options.network if own is None else own.folder / "networks" / own.role
+    if folder is None:
+        raise UsageError("--network is needed: a folder that `chronas train` wrote, or give a run folder")
+    own = own or _run_around(folder)
+    calibration = _calibration(options, own) if options.dtype == "int8" else None
     with whole_folder(options.out) as unfinished:
-        paths = export_trained(network, unfinished, batch=options.batch, space=space)
-    return [options.out / path.relative_to(unfinished) for path in paths]
+        paths = export_trained(
+            folder,
+            unfinished,
+            batch=None if options.batch == "dynamic" else options.batch,
+            space=None if own is None else own.space,
+            calibration=calibration,
+            seed=0 if own is None else own.config.seed,
+        )
+        int8 = read_int8(unfinished)
+    tested = None if int8 is None else replace(read_trained(folder, None if own is None else own.space), int8=int8)
+    return [options.out / path.relative_to(unfinished) for path in paths], tested
+
+
+def _run_around(network: Path) -> Run | None:
+    """The run that networks/NAME is in; None for a folder of `chronas train`."""
+    folder = network.resolve().parent.parent
+    return Run.open(folder) if (folder / "run.json").exists() else None
+
+
+def _calibration(options: ExportOptions, own: Run | None) -> Dataset:
+    """The data of the run, or that of the command line."""
+    if own is not None:
+        return own.data
+    if options.data is None:
+        raise UsageError(
+            "int8 is calibrated on the images of the training: give --data, and --image-size if it had one"
+        )
+    return load_dataset(options.data, image_size=options.image_size)
 
 
 def export(call: Call[ExportOptions]) -> int:
     """Export, then list the files."""
     options = call.options
-    own = run_of(call, "export", {"--batch", "--out"})
-    if own is not None and {"--batch", "--out"} & call.flags:
-        paths = _exported(own.folder / "networks" / own.role, options, own.space)
-    elif own is not None:
+    own = run_of(call, "export", ELSEWHERE)
+    if options.data is not None and options.dtype != "int8":
+        raise UsageError("--data is for --dtype int8, which is calibrated on images")
+    tested = None
+    if own is None or call.flags & ELSEWHERE:
+        paths, tested = _exported(options, own)
+    else:
         with own.working():
             if options.again:
-                own.set_aside(*EXPORTED)
+                own.set_aside(*EXPORTED, INT8_MODEL)
             paths = export_own(own)
-    else:
-        if options.network is None:
-            raise UsageError("--network is needed: a folder that `chronas train` wrote, or give a run folder")
-        paths = _exported(options.network, options)
+    files = [str(path) for path in paths]
+    if tested is None or tested.int8 is None:
+        write_json(files) if options.json_answer else write("\n".join(files))
+        return 0
+    int8, before = tested.int8.accuracy_percent, tested.accuracy_percent
     if options.json_answer:
-        write_json([str(path) for path in paths])
+        write_json({"files": files, "accuracy_percent": int8, "float32_accuracy_percent": before})
     else:
-        write("\n".join(map(str, paths)))
+        write("\n".join([*files, f"test accuracy {int8:.2f} % in int8, {before:.2f} % in float32"]))
     return 0

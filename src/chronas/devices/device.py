@@ -113,6 +113,7 @@ class Device(ABC):
         sensors: names in `measurement.SENSORS` of sensors that can measure its energy, the best first; empty if there
             are none.
         memory: name in `measurement.MEMORY_METERS` of the meter for its memory; None if memory cannot be measured.
+        takes_onnx: whether it runs ONNX files: those of a user, and int8 files that were calibrated on images.
         bundles: whether a bundle's `run.py` times networks as this device does, on a machine without chronas.
         config: its settings.
     """
@@ -120,6 +121,7 @@ class Device(ABC):
     name: ClassVar[str]
     Config: ClassVar[type[BaseModel]]
     prunes_dead_nodes: ClassVar[bool]
+    takes_onnx: ClassVar[bool] = False
     bundles: ClassVar[bool] = False
     dtypes: ClassVar[tuple[Dtype, ...]] = ("float32",)
     sensors: ClassVar[tuple[str, ...]] = ()
@@ -173,7 +175,8 @@ class Device(ABC):
             network: an architecture, which is built, or a user's own module or ONNX file, which is not changed.
             shape: the size of an architecture; for a module, the shape of one example, such as (3, 224, 224); an ONNX
                 file has its own.
-            weights: for an architecture: a file of `networks.save_state`, or None for the random weights of seed 0.
+            weights: for an architecture: a file of `networks.save_state`, or None for the random weights of seed 0. A
+                device that takes ONNX files also takes such a file of the architecture, and runs it as it is.
 
         Raises:
             UsageError: the shape does not fit the network.

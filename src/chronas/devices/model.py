@@ -30,7 +30,7 @@ class Model:
         size: size of the architecture.
         weights: a file of `networks.save_state` for the architecture, None for the random weights of seed 0.
         given: the user's own module.
-        file: the user's own ONNX file.
+        file: the user's own ONNX file, or one of the architecture.
     """
 
     name: str
@@ -54,10 +54,11 @@ class Model:
             network: the network to run.
             shape: an architecture's size; a module's input shape for one example, without the batch; an ONNX file has
                 its own.
-            weights: for an architecture, as the attribute.
+            weights: for an architecture, as the attribute, or an ONNX file of the architecture in this size.
 
         Raises:
             UsageError: the shape does not fit the network.
+            DataError: the ONNX file is damaged, or of another shape.
         """
         from chronas.networks import OnnxNetwork
 
@@ -68,7 +69,10 @@ class Model:
         if isinstance(network, Architecture):
             if not isinstance(shape, NetworkSize):
                 raise UsageError(f"an architecture is built in a NetworkSize, got {shape!r}")
-            return cls(f"{network.space.name}|{network}", shape.input_shape, network, shape, weights)
+            name = f"{network.space.name}|{network}"
+            if weights is not None and weights.suffix == ".onnx":
+                return cls(name, shape.input_shape, network, shape, file=_file_of(name, shape, weights))
+            return cls(name, shape.input_shape, network, shape, weights)
         if (
             shape is None
             or isinstance(shape, NetworkSize)
@@ -120,8 +124,8 @@ class Model:
         return (batch, self.size.outputs) if self.size is not None else (batch, *self._own_output)
 
     def checked_shape(self, batch: int) -> tuple[int, ...] | None:
-        """The output shape that a runner checks; None for an ONNX file, which may have several outputs of any kind."""
-        return None if self.file is not None else self.output_shape(batch)
+        """The output shape that a runner checks; None for a user's ONNX file, which may have several outputs."""
+        return None if self.file is not None and self.size is None else self.output_shape(batch)
 
     @functools.cached_property
     def _own_output(self) -> tuple[int, ...]:
@@ -167,3 +171,15 @@ class Model:
         from chronas.networks import workload
 
         return workload(self.module(), self.input_shape)
+
+
+def _file_of(name: str, size: NetworkSize, path: Path) -> OnnxNetwork:
+    """The ONNX file of an architecture."""
+    from chronas.networks import read_onnx
+
+    file = read_onnx(path)
+    if file.input_shape != size.input_shape:
+        raise DataError(
+            f"{path} takes examples of {file.input_shape}, not of {size.input_shape} as {name} does: export it again"
+        )
+    return file

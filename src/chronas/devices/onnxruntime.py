@@ -5,26 +5,18 @@ all graph optimisations. Worker threads spin while they wait for work within a r
 has the lowest latency (with one thread there are no workers). They stop when the run ends, so that sessions of other
 networks do not take the cores. https://onnxruntime.ai/docs/performance/tune-performance/threading.html
 
-Models are in float32, or in int8 by ONNX Runtime's static quantisation in the QDQ form. In int8 the convolutions and
-the classifier, which hold the arithmetic, are quantised: weights per channel, activations per tensor, with their ranges
-on the device's random images. Latency depends on shapes and types, not on values; for accuracy, a network must be
-calibrated on its own data. Additions, poolings and concatenations stay in float32: quantising them made DARTS networks
-slower in ONNX Runtime 1.31 and no faster in OpenVINO 2026.4, which crashes on a quantised Concat.
-
-Weights use 7 of the 8 bits, because sums of 8-bit products overflow on CPUs without VNNI. The kernels are the same.
-https://onnxruntime.ai/docs/performance/model-optimizations/quantization.html
+Models are in float32, or in int8 by ONNX Runtime's static quantisation (`networks.quantised`). A trained network that
+was calibrated on its own images is run as its file is. Other networks get their ranges from the device's random images:
+latency depends on shapes and types, not on values.
 """
 
 from __future__ import annotations
 
-import tempfile
 from abc import abstractmethod
 from collections.abc import Mapping
-from pathlib import Path
 from typing import Any, ClassVar, cast
 
 import numpy as np
-import onnx
 import onnxruntime
 import torch
 from numpy.typing import NDArray
@@ -36,8 +28,7 @@ from chronas.devices.eager import NvidiaConfig, NvidiaGpu
 from chronas.devices.host import HostCpu, HostTimedRunner, cpu_fingerprint
 from chronas.devices.model import Model
 from chronas.errors import DeviceError, reason
-
-QUANTISED = ("Conv", "Gemm")
+from chronas.networks import quantised
 
 
 def onnx_model(model: Model, batch: int, dtype: Dtype) -> bytes:
@@ -52,40 +43,8 @@ def onnx_model(model: Model, batch: int, dtype: Dtype) -> bytes:
         UsageError: as `Model.onnx`.
     """
     content = model.onnx(batch)
-    quantised = model.file is not None and model.file.quantised
-    return _quantised(content, model.feeds(batch)) if dtype == "int8" and not quantised else content
-
-
-class _Batch:
-    """The data for calibration: one batch, by names of inputs."""
-
-    def __init__(self, feeds: Mapping[str, NDArray[Any]]) -> None:
-        self.batches = [dict(feeds)]
-
-    def get_next(self) -> dict[str, NDArray[Any]] | None:
-        return self.batches.pop() if self.batches else None
-
-
-def _quantised(model: bytes, feeds: Mapping[str, NDArray[Any]]) -> bytes:
-    from onnxruntime.quantization import QuantFormat, QuantType, quantize_static
-    from onnxruntime.quantization.quant_utils import add_pre_process_metadata
-
-    proto = onnx.load_from_string(model)
-    add_pre_process_metadata(proto)  # the writer has folded batch norms; the tool would warn of each network
-    with tempfile.TemporaryDirectory(prefix="chronas-") as folder:
-        path = Path(folder) / "int8.onnx"
-        quantize_static(
-            proto,
-            path,
-            _Batch(feeds),
-            quant_format=QuantFormat.QDQ,
-            op_types_to_quantize=[*QUANTISED],
-            per_channel=True,
-            reduce_range=True,
-            activation_type=QuantType.QUInt8,
-            weight_type=QuantType.QInt8,
-        )
-        return path.read_bytes()
+    done = model.file is not None and model.file.quantised
+    return quantised(content, [model.feeds(batch)]) if dtype == "int8" and not done else content
 
 
 PROVIDER = "CPUExecutionProvider"
@@ -100,6 +59,7 @@ class OnnxRuntimeCpu(HostCpu):
     prunes_dead_nodes = True
     dtypes = ("float32", "int8")
     bundles = True
+    takes_onnx = True
 
     @classmethod
     def unavailable(cls) -> str | None:
@@ -195,6 +155,7 @@ class OnnxRuntimeGpu(NvidiaGpu):
     """ONNX Runtime on an NVIDIA GPU; the first provider runs all steps that it can, the others the rest."""
 
     prunes_dead_nodes = True
+    takes_onnx = True
     provider: ClassVar[str]
 
     @classmethod

@@ -5,7 +5,7 @@ precision, and no pinning. The system places the threads, as for the other devic
 https://docs.openvino.ai/2026/openvino-workflow/running-inference/inference-devices-and-modes/cpu-device.html
 
 The network is read as ONNX bytes from memory. In bfloat16 OpenVINO converts the float32 model; in int8 it runs the same
-quantised model as ONNX Runtime does.
+quantised model as ONNX Runtime does, as OpenVINO's own tool (NNCF) is another package.
 """
 
 from __future__ import annotations
@@ -37,6 +37,7 @@ class OpenVinoCpu(HostCpu):
     name = "openvino-cpu"
     prunes_dead_nodes = True
     dtypes = ("float32", "bfloat16", "int8")
+    takes_onnx = True
 
     def __init__(self, config: CpuConfig) -> None:
         """Load OpenVINO.

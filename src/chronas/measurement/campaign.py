@@ -115,7 +115,8 @@ def run_campaign(
         plan: rounds, repeats, and the wanted width of intervals.
         journal_path: an SQLite file on a local disk; it is created if it does not exist.
         progress: called after each round of a network ("measure") and while networks are built ("prepare").
-        weights: files of `networks.save_state` for architectures with trained weights; the others have random weights.
+        weights: files for architectures with trained weights, as `Device.prepare` takes them; the others have random
+            weights.
         costs: names in `COSTS` to measure too, once all latencies are known. They can be added to a journal later.
         earlier: recent journals of the same machine. If the reference was faster in one of them, the machine was less
             busy then, and drift is relative to that. An existing journal keeps its own value.

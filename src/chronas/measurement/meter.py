@@ -50,7 +50,7 @@ class Meter(ABC):
         cost: the key in `COSTS`.
         device: the device that runs the networks.
         size: size of the networks.
-        weights: files of `networks.save_state` for networks with trained weights.
+        weights: files for networks with trained weights, as `Device.prepare` takes them.
     """
 
     cost: ClassVar[str]

@@ -24,9 +24,11 @@ if TYPE_CHECKING:
     )
     from chronas.networks.exported_program import read_exported
     from chronas.networks.graph import UntraceableError, wiring
+    from chronas.networks.inference import INFERENCE, write_inference
     from chronas.networks.layers import ChainNetwork, ChainPlan, LayerPlan, make_block
     from chronas.networks.mobile import InvertedPlan, MobileNetwork, MobilePlan, efficientnet_lite0, mobilenet_v3
-    from chronas.networks.onnx import INPUT_NAME, onnx_bytes, write_onnx
+    from chronas.networks.onnx import onnx_bytes, write_onnx
+    from chronas.networks.onnx_converters import INPUT_NAME
     from chronas.networks.onnx_file import OnnxCounts, OnnxNetwork, read_onnx
     from chronas.networks.operations import (
         OPERATIONS,
@@ -37,6 +39,7 @@ if TYPE_CHECKING:
         Zero,
         make_operation,
     )
+    from chronas.networks.quantise import quantised
     from chronas.networks.slot_counts import (
         SlotCounts,
         SpaceCounts,
@@ -48,6 +51,7 @@ if TYPE_CHECKING:
     from chronas.networks.source import model_source, write_source
 
 __all__ = [
+    "INFERENCE",
     "INPUT_NAME",
     "OPERATIONS",
     "BlockPlan",
@@ -89,6 +93,7 @@ __all__ = [
     "model_source",
     "onnx_bytes",
     "plan",
+    "quantised",
     "read_exported",
     "read_onnx",
     "save_state",
@@ -97,6 +102,7 @@ __all__ = [
     "wiring",
     "work_by_differences",
     "workload",
+    "write_inference",
     "write_onnx",
     "write_source",
 ]
@@ -109,11 +115,14 @@ __getattr__ = lazily(
         "counts": "Counts Layer Work Workload count workload",
         "exported_program": "read_exported",
         "graph": "UntraceableError wiring",
+        "inference": "INFERENCE write_inference",
         "layers": "ChainNetwork ChainPlan LayerPlan make_block",
         "mobile": "InvertedPlan MobileNetwork MobilePlan efficientnet_lite0 mobilenet_v3",
-        "onnx": "INPUT_NAME onnx_bytes write_onnx",
+        "onnx": "onnx_bytes write_onnx",
+        "onnx_converters": "INPUT_NAME",
         "onnx_file": "OnnxCounts OnnxNetwork read_onnx",
         "operations": "OPERATIONS DilatedConv OpSpec ReLUConvBN SeparableConv Zero make_operation",
+        "quantise": "quantised",
         "slot_counts": "SlotCounts SpaceCounts SpaceWork space_counts space_works work_by_differences",
         "source": "model_source write_source",
     },

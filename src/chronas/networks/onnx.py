@@ -1,4 +1,4 @@
-"""ONNX files of networks, written directly from their graph: static shapes, any batch, fp32.
+"""ONNX files of networks, written directly from their graph in float32, for one batch or for any.
 
 `torch.onnx.export` takes seconds for each network, and campaigns write thousands. Walking the traced graph and mapping
 our closed set of operations takes about a tenth of that. Networks with other operations go through `torch.onnx.export`,
@@ -25,12 +25,20 @@ from torch import fx, nn
 from chronas.errors import UsageError
 from chronas.files import write_bytes
 from chronas.networks.graph import Graph, trace
-from chronas.networks.onnx_converters import CONSTANTS, CONVERTERS, Steps, UnknownStepError, unknown_step
+from chronas.networks.onnx_converters import (
+    BATCH_NAME,
+    CONSTANTS,
+    CONVERTERS,
+    INPUT_NAME,
+    Steps,
+    UnknownStepError,
+    unknown_step,
+)
 
 OPSET = 17
 IR_VERSION = 8
-INPUT_NAME = "images"
 OUTPUT_NAME = "logits"
+TRACED = 2  # examples in a file for any batch while it is written; with one, exporters may drop the axis
 logger = logging.getLogger(__name__)
 
 
@@ -39,7 +47,7 @@ def write_onnx(
     network: nn.Module,
     input_shape: tuple[int, ...],
     *,
-    batch: int = 1,
+    batch: int | None = 1,
     metadata: Mapping[str, str] | None = None,
 ) -> None:
     """Write `onnx_bytes` of a network to a file by one atomic rename.
@@ -55,29 +63,31 @@ def onnx_bytes(
     network: nn.Module,
     input_shape: tuple[int, ...],
     *,
-    batch: int = 1,
+    batch: int | None = 1,
     metadata: Mapping[str, str] | None = None,
 ) -> bytes:
     """A network in eval mode as an ONNX model: `images` [batch, C, H, W] -> `logits` [batch, classes].
 
-    The same network gives the same bytes.
+    The same network gives the same bytes. A layer that writes itself with the batch in its shapes makes a file that
+    takes no other one: compare a file for any batch with PyTorch at two batches.
 
     Args:
         network: returns one tensor in eval mode; its own mode does not change.
         input_shape: shape of one example: channels, height and width of an image.
-        batch: number of examples in one call.
+        batch: number of examples in one call; None: any, the first axis is named `batch`.
         metadata: texts by name to store in the model.
 
     Raises:
         UsageError: the network cannot be traced, does not fit the input, or has a step that neither this writer nor
             `torch.onnx.export` knows.
     """
-    graph = trace(network, input_shape, batch)
+    graph = trace(network, input_shape, batch or TRACED)
     try:
-        model: bytes = _model(graph).SerializeToString(deterministic=True)
+        model: bytes = _model(graph, dynamic=batch is None).SerializeToString(deterministic=True)
     except UnknownStepError as error:
         logger.warning("%s has no direct ONNX form: torch.onnx.export writes the network, slowly; check it", error)
-        model = _exported(network, torch.zeros(batch, *input_shape, device=graph.device), str(error))
+        images = torch.zeros(batch or TRACED, *input_shape, device=graph.device)
+        model = _exported(network, images, str(error), dynamic=batch is None)
     return model if metadata is None else _with_metadata(model, metadata)
 
 
@@ -88,13 +98,13 @@ def _with_metadata(model: bytes, metadata: Mapping[str, str]) -> bytes:
     return found
 
 
-def _model(graph: Graph) -> onnx.ModelProto:
+def _model(graph: Graph, *, dynamic: bool) -> onnx.ModelProto:
     images, output = graph.nodes[0], graph.nodes[-1]
     logits = output.args[0]
     if not isinstance(logits, fx.Node) or not isinstance(graph.values[output], torch.Tensor):
         got = type(graph.values[output]).__name__
         raise UsageError(f"a network should return one tensor in eval mode to become an ONNX file, got a {got}")
-    steps = Steps(graph)
+    steps = Steps(graph, dynamic=dynamic)
     steps.names[images] = INPUT_NAME
     used = _used(output)
     for node in graph.nodes[1:-1]:
@@ -102,7 +112,7 @@ def _model(graph: Graph) -> onnx.ModelProto:
             _write(steps, node)
     steps.protos.append(helper.make_node("Identity", [steps.names[logits]], [OUTPUT_NAME], name=OUTPUT_NAME))
     ends = [
-        helper.make_tensor_value_info(name, TensorProto.FLOAT, graph.shape(node))
+        helper.make_tensor_value_info(name, TensorProto.FLOAT, steps.declared(node))
         for name, node in ((INPUT_NAME, images), (OUTPUT_NAME, logits))
     ]
     proto = helper.make_graph(steps.protos, "network", ends[:1], ends[1:], [*steps.initializers.values()])
@@ -133,7 +143,7 @@ def _used(output: fx.Node) -> set[fx.Node]:
     return found
 
 
-def _exported(network: nn.Module, images: torch.Tensor, step: str) -> bytes:
+def _exported(network: nn.Module, images: torch.Tensor, step: str, *, dynamic: bool) -> bytes:
     """The model by PyTorch's older exporter, because the newer one needs the package onnxscript."""
     with tempfile.TemporaryDirectory() as folder, warnings.catch_warnings():
         warnings.filterwarnings("ignore", category=DeprecationWarning)
@@ -147,6 +157,7 @@ def _exported(network: nn.Module, images: torch.Tensor, step: str) -> bytes:
                 input_names=[INPUT_NAME],
                 output_names=[OUTPUT_NAME],
                 opset_version=OPSET,
+                dynamic_axes={name: {0: BATCH_NAME} for name in (INPUT_NAME, OUTPUT_NAME)} if dynamic else None,
                 dynamo=False,
             )
         except (torch.onnx.errors.OnnxExporterError, RuntimeError) as error:

@@ -22,6 +22,8 @@ from chronas.errors import UsageError
 from chronas.networks.graph import Graph
 
 LAST = np.iinfo(np.int64).max
+INPUT_NAME = "images"
+BATCH_NAME = "batch"  # of the first axis of a file for any batch
 
 
 class UnknownStepError(Exception):
@@ -33,13 +35,15 @@ class Steps:
 
     Attributes:
         graph: the graph that is written.
+        dynamic: whether the file takes any batch.
         names: node -> name of its ONNX tensor.
         protos: the operations, in order.
         initializers: weights and constants by name.
     """
 
-    def __init__(self, graph: Graph) -> None:
+    def __init__(self, graph: Graph, *, dynamic: bool = False) -> None:
         self.graph = graph
+        self.dynamic = dynamic
         self.names: dict[fx.Node, str] = {}
         self.protos: list[onnx.NodeProto] = []
         self.initializers: dict[str, onnx.TensorProto] = {}
@@ -62,6 +66,28 @@ class Steps:
     def integers(self, values: tuple[int, ...]) -> str:
         """A constant list of integers, such as a shape."""
         return self.initializer("_".join(map(str, ("integers", *values))), np.array(values, dtype=np.int64))
+
+    def declared(self, node: fx.Node) -> tuple[int | str, ...]:
+        """The shape of a node's tensor, with the name of the batch in place of a number if the file takes any."""
+        return (BATCH_NAME, *self.graph.shape(node)[1:]) if self._open(node) else self.graph.shape(node)
+
+    def target(self, node: fx.Node) -> str:
+        """A constant list with the shape of a node's tensor, as `Reshape` takes it: -1 stands for any batch."""
+        shape = self.graph.shape(node)
+        return self.integers((-1, *shape[1:]) if self._open(node) else shape)
+
+    def _open(self, node: fx.Node) -> bool:
+        return self.dynamic and tuple(self.graph.values[node].shape[:1]) == (0,)
+
+    def shape_of(self, node: fx.Node) -> str:
+        """The shape of a node's tensor when the network runs: a constant, or computed from the images."""
+        if not self._open(node):
+            return self.integers(self.graph.shape(node))
+        batch, whole = f"{node.name}_batch", f"{node.name}_shape"
+        self.protos.append(helper.make_node("Shape", [INPUT_NAME], [batch], name=batch, start=0, end=1))
+        rest = self.integers(self.graph.shape(node)[1:])
+        self.protos.append(helper.make_node("Concat", [batch, rest], [whole], name=whole, axis=0))
+        return whole
 
     def initializer(self, name: str, values: torch.Tensor | NDArray[Any]) -> str:
         """Store a constant tensor and return its name; a different tensor with a name in use gets another name."""
@@ -214,12 +240,13 @@ def _channel_shuffle(steps: Steps, node: fx.Node) -> None:
     """[B, g x C, H, W] -> [B, g, C, H, W] -> [B, C, g, H, W] -> [B, C x g, H, W], as exporters write it."""
     layer = steps.graph.layer(node)
     assert isinstance(layer, nn.ChannelShuffle)
-    batch, channels, height, width = shape = steps.graph.shape(node)
-    grouped = steps.integers((batch, layer.groups, channels // layer.groups, height, width))
+    batch, channels, height, width = steps.graph.shape(node)
+    first = -1 if steps.dynamic else batch
+    grouped = steps.integers((first, layer.groups, channels // layer.groups, height, width))
     apart, turned = f"{node.name}_apart", f"{node.name}_turned"
     steps.protos.append(helper.make_node("Reshape", [steps.first(node), grouped], [apart], name=apart))
     steps.protos.append(helper.make_node("Transpose", [apart], [turned], name=turned, perm=[0, 2, 1, 3, 4]))
-    steps.emit(node, "Reshape", [turned, steps.integers(shape)])
+    steps.emit(node, "Reshape", [turned, steps.target(node)])
 
 
 def _relu6(steps: Steps, node: fx.Node) -> None:
@@ -237,7 +264,7 @@ def _upsample(steps: Steps, node: fx.Node) -> None:
     if layer.mode != "bilinear" or layer.align_corners:
         raise unknown_step(steps.graph, node, f" of {layer.mode}")
     attributes = {"mode": "linear", "coordinate_transformation_mode": "half_pixel"}
-    steps.emit(node, "Resize", [steps.first(node), "", "", steps.integers(steps.graph.shape(node))], attributes)
+    steps.emit(node, "Resize", [steps.first(node), "", "", steps.shape_of(node)], attributes)
 
 
 def _linear(steps: Steps, node: fx.Node) -> None:
@@ -307,12 +334,12 @@ def _mean(steps: Steps, node: fx.Node) -> None:
 
 
 def _reshape(steps: Steps, node: fx.Node) -> None:
-    """Emit a step that changes only the shape; shapes are static."""
-    steps.emit(node, "Reshape", [steps.first(node), steps.integers(steps.graph.shape(node))])
+    """Emit a step that changes only the shape; shapes are static except for the batch."""
+    steps.emit(node, "Reshape", [steps.first(node), steps.target(node)])
 
 
 def _zeros(steps: Steps, node: fx.Node) -> None:
-    steps.emit(node, "ConstantOfShape", [steps.integers(steps.graph.shape(node))])
+    steps.emit(node, "ConstantOfShape", [steps.shape_of(node)])
 
 
 CONSTANTS = (torch.zeros_like,)  # functions that use only the shape of their input

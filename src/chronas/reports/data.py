@@ -96,6 +96,11 @@ class Report:
     front: Front | None = None
     beside: tuple[GivenResult, ...] = ()
 
+    @property
+    def in_float32(self) -> bool:
+        """Whether no network was quantised to int8."""
+        return all(network.float32_accuracy_percent is None for network in self.networks)
+
     def answer(self) -> TrainedNetwork | None:
         """The found network, or None without one.
 

@@ -159,11 +159,17 @@ def _mistaken(confusion: Confusion, number: int) -> str:
 def tiles(report: Report, answer: TrainedNetwork) -> list[Tile]:
     """Accuracy and costs of the found network, and its comparison with every other network."""
     notes = [] if report.test_images is None else [f"on {report.test_images:,} images not seen before"]
+    if answer.float32_accuracy_percent is not None:
+        notes.append(f"{answer.float32_accuracy_percent:.2f} % in float32")
     if answer.confusion is not None:
         notes.append(f"balanced {answer.confusion.balanced_accuracy_percent:.2f} %")
         notes.append(f"largest class {answer.confusion.largest_class_percent:.1f} %")
     found = [
-        Tile("Test accuracy", f"{answer.accuracy_percent:.2f} %", ", ".join(notes)),
+        Tile(
+            f"Test accuracy{'' if answer.int8_loss is None else ' in int8'}",
+            f"{answer.accuracy_percent:.2f} %",
+            ", ".join(notes),
+        ),
         *(cost_tile(answer, cost, report.limits.get(cost)) for cost in answer.costs),
     ]
     others = [
@@ -219,8 +225,10 @@ def front_content(front: Front) -> dict[str, Any]:
 def networks_table(networks: Sequence[TrainedNetwork]) -> Table:
     """Every trained network: accuracy, predicted and measured latency with the error, size."""
     latencies = ("predicted", "measured", "95 % interval", "prediction error")
-    columns = ("network", "test accuracy", *latencies, "MACs", "parameters")
-    return Table("Every trained network", columns, [network_row(network) for network in networks])
+    int8 = any(network.int8_loss is not None for network in networks)
+    columns = ("network", *(["int8 accuracy", "in float32"] if int8 else ["test accuracy"]), *latencies)
+    rows = [network_row(network, int8=int8) for network in networks]
+    return Table("Every trained network", (*columns, "MACs", "parameters"), rows)
 
 
 def costs_table(report: Report) -> Table | None:
@@ -269,12 +277,13 @@ def compared_table(search: SearchSummary) -> Table | None:
     return Table(caption, (*columns, *(f"predicted {cost_word(cost)}" for cost in costs), "architecture"), rows)
 
 
-def network_row(network: TrainedNetwork) -> list[str]:
-    """A network's row of `networks_table`."""
-    predicted, measured = network.latency.predicted, network.latency
+def network_row(network: TrainedNetwork, *, int8: bool) -> list[str]:
+    """A network's row of `networks_table`; with `int8`, its accuracy in float32 too."""
+    predicted, measured, before = network.latency.predicted, network.latency, network.float32_accuracy_percent
     return [
         network.name,
         f"{network.accuracy_percent:.2f} %",
+        *(["not known" if before is None else f"{before:.2f} %"] if int8 else []),
         "none" if predicted is None else f"{sentences.number_text(predicted)} ms",
         f"{sentences.number_text(measured.value)} ms",
         sentences.interval_text(measured),

@@ -10,6 +10,7 @@ from chronas.records import Estimate, GivenResult, NetworkOnBoth, TrainedNetwork
 from chronas.reports.data import Verdict
 from chronas.units import cost_word, duration_text, unit_of
 
+MOST_INT8_LOSS = 1.0  # points of accuracy
 NORMAL_975 = 1.959964  # the normal distribution's 0.975 quantile
 AS_WELL = (
     0.03  # Kendall's tau within this of the repeatability counts as equal: about one standard error at 400 networks
@@ -144,14 +145,14 @@ def _statistic_words(found: Estimate, statistic: str) -> list[str]:
 
 
 def _beside_accuracy(network: TrainedNetwork) -> str:
-    """The numbers to compare an accuracy with: guessing, and the mean over classes."""
-    known = network.confusion
-    if known is None:
-        return ""
-    return (
-        f" (balanced {known.balanced_accuracy_percent:.2f} %; always naming the largest class gives "
-        f"{known.largest_class_percent:.2f} %)"
-    )
+    """The numbers to compare an accuracy with: before quantisation, the mean over classes, and guessing."""
+    known, before, parts = network.confusion, network.float32_accuracy_percent, []
+    if before is not None:
+        parts.append(f"{before:.2f} % in float32")
+    if known is not None:
+        parts.append(f"balanced {known.balanced_accuracy_percent:.2f} %")
+        parts.append(f"always naming the largest class gives {known.largest_class_percent:.2f} %")
+    return ("" if before is None else " in int8") + (f" ({'; '.join(parts)})" if parts else "")
 
 
 def warnings_about(network: TrainedNetwork, test_images: int | None, longer: str) -> list[str]:
@@ -177,6 +178,11 @@ def warnings_about(network: TrainedNetwork, test_images: int | None, longer: str
                 f"It names nearly every image alike: its mean accuracy over classes is "
                 f"{known.balanced_accuracy_percent:.1f} %. Give more images of the rare classes."
             )
+    if network.int8_loss is not None and network.int8_loss > MOST_INT8_LOSS:
+        found.append(
+            f"int8 costs {network.int8_loss:.2f} points of accuracy: {more}, take a larger network (--size.width), or "
+            "float32 (--device.dtype float32)."
+        )
     if network.still_learning:
         found.append(f"Its training ended while its loss was still falling: {more}.")
     return found

@@ -16,10 +16,12 @@ if TYPE_CHECKING:
     from chronas.runs.beside import compare_with
     from chronas.runs.config import RunConfig, RunParts, search_costs
     from chronas.runs.cost_model import fit, fit_all, measure, predictor_folder
+    from chronas.runs.exported import EXPORTED, check_onnx, export, export_network, export_own, quantise
     from chronas.runs.fitted_size import fit_size, read_fitted_size
     from chronas.runs.front import read_front, search_front
     from chronas.runs.given_accuracy import confusion_of, scaling_words
     from chronas.runs.given_networks import GivenNetwork, as_given, read_network
+    from chronas.runs.int8 import INT8_MODEL, Int8Result, read_int8, write_int8
     from chronas.runs.network_costs import NetworkCosts, costs_of, device_of
     from chronas.runs.pipeline import execute, find, measure_found, show
     from chronas.runs.presets import make_preset, preset_summaries, searcher_settings
@@ -35,17 +37,7 @@ if TYPE_CHECKING:
     )
     from chronas.runs.summary import DEVICES_FILE, compare_devices, read_devices
     from chronas.runs.teacher import teacher_of
-    from chronas.runs.training import (
-        EXPORTED,
-        Trained,
-        check_onnx,
-        export,
-        export_network,
-        export_own,
-        read_trained,
-        train_architecture,
-        train_network,
-    )
+    from chronas.runs.training import Trained, read_trained, train_architecture, train_network
     from chronas.runs.warm_start import FIELDS, config_again
 
 __all__ = [
@@ -54,11 +46,13 @@ __all__ = [
     "FIELDS",
     "GivenNetwork",
     "DEFAULT_PRESET",
+    "INT8_MODEL",
     "LIMITS",
     "OWN_DATA_PRESET",
     "PRESETS",
     "Chosen",
     "Finder",
+    "Int8Result",
     "NetworkCosts",
     "Run",
     "RunConfig",
@@ -90,6 +84,7 @@ __all__ = [
     "measure",
     "measure_found",
     "predictor_folder",
+    "quantise",
     "read_architecture",
     "read_choice",
     "read_network",
@@ -97,6 +92,7 @@ __all__ = [
     "read_choices",
     "read_devices",
     "read_front",
+    "read_int8",
     "read_preprocessing",
     "read_trained",
     "search_costs",
@@ -107,6 +103,7 @@ __all__ = [
     "train_architecture",
     "train_network",
     "write_architecture",
+    "write_int8",
 ]
 
 __getattr__ = lazily(
@@ -121,14 +118,15 @@ __getattr__ = lazily(
         "given_accuracy": "confusion_of scaling_words",
         "given_networks": "GivenNetwork as_given read_network",
         "front": "read_front search_front",
+        "int8": "INT8_MODEL Int8Result read_int8 write_int8",
         "selection": "help_searches Chosen Finder read_choice read_choices",
         "network_costs": "NetworkCosts costs_of device_of",
         "pipeline": "execute find measure_found show",
         "presets": "make_preset preset_summaries searcher_settings",
         "run": "Run",
         "settings": "DEFAULT_PRESET LIMITS OWN_DATA_PRESET RunSettings TrainingSettings limits_alone",
-        "training": "EXPORTED Trained check_onnx export export_network export_own read_trained train_architecture "
-        "train_network",
+        "exported": "EXPORTED check_onnx export export_network export_own quantise",
+        "training": "Trained read_trained train_architecture train_network",
         "teacher": "teacher_of",
         "warm_start": "FIELDS config_again",
     },

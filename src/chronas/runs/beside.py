@@ -11,10 +11,11 @@ from chronas.files import read_as, write_json
 from chronas.measurement import time_networks, try_network
 from chronas.progress import Progress, silent
 from chronas.records import BesideNetworks, GivenResult
+from chronas.runs.exported import export_own
 from chronas.runs.given_accuracy import confusion_of
 from chronas.runs.given_networks import GivenNetwork, read_network
+from chronas.runs.int8 import INT8_MODEL
 from chronas.runs.run import Run
-from chronas.runs.training import export_own
 
 FILE, SCHEMA = "beside.json", "chronas.beside/1"
 FOUND = "found by this run"
@@ -45,7 +46,9 @@ def compare_with(
     if run.recorded:
         raise UsageError(f"the device of {run.folder} is not on this machine: compare where it is")
     export_own(run)
-    networks = [read_network(str(run.folder), space=run.space), *given]
+    int8 = run.folder / INT8_MODEL
+    own = int8 if run.facts.int8 and int8.exists() else run.folder
+    networks = [read_network(str(own), space=run.space), *given]
     confusions = []
     for number, each in enumerate(networks):
         progress("test", number, len(networks), each.name)

@@ -187,6 +187,16 @@ class Facts:
     sources: dict[str, str] = field(default_factory=dict)
     teacher: str | None = None
 
+    @property
+    def int8(self) -> bool:
+        """Whether the device computes in int8, so that trained networks are quantised on their own images."""
+        return self.device.get("dtype") == "int8"
+
+    @property
+    def batch(self) -> int:
+        """The number of images in one run of the device."""
+        return int(self.device.get("batch", 1))
+
 
 def require_registered(folder: Path, facts: Facts, parts: RunParts) -> None:
     """Check that all things that a run has by name are known here.

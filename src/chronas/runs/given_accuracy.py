@@ -5,20 +5,16 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-import numpy as np
-import onnxruntime
 import torch
 from torch import Tensor, nn
 
 from chronas.data import Dataset, Normalisation
-from chronas.errors import DataError, UsageError, said_as
+from chronas.errors import UsageError, said_as
 from chronas.networks import OnnxNetwork, Preprocessing
 from chronas.records import Confusion
 from chronas.runs.given_networks import GivenNetwork
+from chronas.runs.onnx_module import BATCH, OnnxModule
 from chronas.training import confusion_matrix
-
-BATCH = 100
-PROVIDER = "CPUExecutionProvider"
 
 
 def confusion_of(
@@ -69,7 +65,7 @@ def classifier_of(
         wanted, got = _words(given.input_shape), _words(data.shape)
         raise UsageError(f"{given.name} takes examples of {wanted}, the data has {got}")
     order = _order(given, data)
-    module = _Sessions(given.network) if isinstance(given.network, OnnxNetwork) else given.network
+    module = OnnxModule(given.network) if isinstance(given.network, OnnxNetwork) else given.network
     outputs = _outputs(given.name, module, data.shape)
     if outputs != (data.classes,):
         got = " x ".join(map(str, outputs))
@@ -125,36 +121,3 @@ def _outputs(name: str, module: nn.Module, shape: tuple[int, ...]) -> tuple[int,
     if not isinstance(output, Tensor):
         raise UsageError(f"{name} should give one tensor, got a {type(output).__name__}: return its logits alone")
     return tuple(output.shape[1:])
-
-
-class _Sessions(nn.Module):
-    """An ONNX file as a module, with ONNX Runtime on the CPU; a fixed batch is filled up with zeros."""
-
-    def __init__(self, network: OnnxNetwork) -> None:
-        super().__init__()
-        (first, *others) = network.inputs
-        if others or first.dtype != np.float32 or network.outputs != 1:
-            raise UsageError(
-                f"{network.name} should have one input of float32 numbers and one output to be tested on images"
-            )
-        self._network, self._name = network, first.name
-        self._batch = network.batch or BATCH
-        options = onnxruntime.SessionOptions()
-        options.intra_op_num_threads = torch.get_num_threads()  # those that training has, if it is a teacher
-        with said_as(DataError, f"ONNX Runtime does not run {network.name}"):
-            self._session = onnxruntime.InferenceSession(network.fixed(self._batch), options, providers=[PROVIDER])
-
-    def forward(self, images: Tensor) -> Tensor:
-        found = []
-        for at in range(0, len(images), self._batch):
-            part = images[at : at + self._batch]
-            filled = torch.zeros(self._batch, *part.shape[1:])
-            filled[: len(part)] = part
-            output = np.array(self._session.run(None, {self._name: filled.numpy()})[0], dtype=np.float32)
-            if len(output) != self._batch:
-                raise UsageError(
-                    f"{self._network.name} gives {len(output)} outputs for {self._batch} images, though its batch is "
-                    "open: export it again, with all its reshapes by the batch"
-                )
-            found.append(torch.from_numpy(output)[: len(part)])
-        return torch.cat(found)

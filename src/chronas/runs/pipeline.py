@@ -13,6 +13,7 @@ from chronas.errors import LimitMissedError
 from chronas.progress import Progress, silent
 from chronas.reports import Report, write_page
 from chronas.runs.cost_model import fit_all, look_first, measure
+from chronas.runs.exported import export_own
 from chronas.runs.fitted_size import fit_size
 from chronas.runs.forecast import Forecast
 from chronas.runs.front import search_front
@@ -20,7 +21,7 @@ from chronas.runs.network_costs import costs_of
 from chronas.runs.run import Run
 from chronas.runs.selection import Finder
 from chronas.runs.summary import FINAL, compare_devices, summarise, write_missed
-from chronas.runs.training import export_own, train_network, trained_weights
+from chronas.runs.training import deployed_file, train_network
 from chronas.spaces import Architecture
 
 
@@ -61,9 +62,10 @@ def execute(run: Run, progress: Progress = silent) -> Report:
 def measure_found(run: Run, networks: Mapping[str, Architecture], progress: Progress = silent) -> None:
     """Measure all networks with their trained weights in one campaign, so that they can be compared.
 
-    If the device is not here, nothing is measured. A run that reuses another run is compared with it.
+    In int8, the measured files are those that were calibrated and tested. If the device is not here, nothing is
+    measured. A run that reuses another run is compared with it.
     """
-    weights = {architecture: trained_weights(run, role) for role, architecture in networks.items()}
+    weights = {architecture: deployed_file(run, role) for role, architecture in networks.items()}
     costs_of(run, FINAL, list(weights), progress, weights=weights)
     if run.reused is not None and run.reused.device.fingerprint() != run.device.fingerprint():
         compare_devices(run, progress)

@@ -20,6 +20,7 @@ from chronas.runs.config import DataFacts, RunConfig
 from chronas.runs.cost_model import read_report
 from chronas.runs.front import FILE as FRONT
 from chronas.runs.front import read_front
+from chronas.runs.int8 import read_int8
 from chronas.runs.network_costs import NetworkCosts, beside_predicted, costs_of, measured, recorded
 from chronas.runs.run import Run
 from chronas.runs.selection import HISTORY_SCHEMA, SCORED_SCHEMA, read_choice
@@ -34,8 +35,11 @@ ROLES: tuple[Role, ...] = ("weight-0", "latency-term", "limit", "random", "rando
 FILES = {
     "model.safetensors": "trained weights",
     "model.onnx": "the network with its weights, checked against PyTorch",
+    "model.int8.onnx": "the network in int8, as it was tested and measured",
     "model.py": "the network's source; needs only torch",
     "architecture.json": "space, architecture and size",
+    "infer.py": "names an image's class; needs numpy, onnxruntime and pillow",
+    "infer.cpp": "the same in C++; needs ONNX Runtime's headers and library",
     "costs.parquet": "measured costs of the random networks",
     "journal.sqlite": "every sample that was measured",
     "predictor/predictor.safetensors": "the fitted predictor",
@@ -219,7 +223,7 @@ def trained_networks(run: Run) -> list[TrainedNetwork]:
                     role=role,
                     architecture=str(each.architecture),
                     space=run.space.name,
-                    accuracy_percent=each.accuracy_percent,
+                    accuracy_percent=each.accuracy_percent if each.int8 is None else each.int8.accuracy_percent,
                     validation_accuracy_percent=each.validation_accuracy_percent,
                     costs=beside_predicted(known, read_choice(folders[role]).predicted),
                     macs=each.macs,
@@ -227,6 +231,7 @@ def trained_networks(run: Run) -> list[TrainedNetwork]:
                     training_s=each.training_s,
                     confusion=each.by_class,
                     still_learning=each.still_learning,
+                    float32_accuracy_percent=None if each.int8 is None else each.accuracy_percent,
                 )
             )
     return networks
@@ -249,6 +254,12 @@ def notes(run: Run) -> list[str]:
         found.append(
             f"Not measured here: device {described(run.facts.device)} is not on this machine. The costs of a network "
             f"are those of the given table or, where the table lacks it, predicted."
+        )
+    int8 = read_int8(network_of(run))
+    if int8 is not None:
+        found.append(
+            f"Networks are quantised to int8 on {int8.calibration_images} training images. Accuracies are those of the "
+            "int8 files in ONNX Runtime, which were also measured at the end."
         )
     patience = run.config.recipe.patience
     for role in ROLES:

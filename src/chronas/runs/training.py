@@ -1,4 +1,4 @@
-"""The steps that train, test and export a network, each in `networks/<role>`."""
+"""The step that trains and tests a network, in `networks/<role>`."""
 
 from __future__ import annotations
 
@@ -6,19 +6,18 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-import numpy as np
-import onnxruntime
-import torch
-from torch import Tensor, nn
+from torch import Tensor
 
-from chronas.arguments import path_of, whole
+from chronas.arguments import path_of
 from chronas.data import Dataset, Normalisation, split
-from chronas.errors import DataError, MismatchError
+from chronas.errors import MismatchError
 from chronas.files import read_as, write_json
-from chronas.networks import Preprocessing, build, count, load_state, save_state, write_onnx, write_source
+from chronas.networks import Preprocessing, build, count, load_state
 from chronas.progress import Progress, silent
 from chronas.records import Confusion
 from chronas.runs.architecture_file import read_architecture, read_preprocessing, write_architecture
+from chronas.runs.exported import quantise
+from chronas.runs.int8 import INT8_MODEL, MOST_CLASSES, Int8Result, read_int8
 from chronas.runs.run import Run
 from chronas.spaces import Architecture, NetworkSize, Space
 from chronas.training import (
@@ -30,15 +29,11 @@ from chronas.training import (
     Teacher,
     confusion_matrix,
     keep_recalibrated,
-    load_best,
     train,
 )
 
 RESULT_SCHEMA = "chronas.result/1"
 INHERITED = "inherited.safetensors"  # weights of a nested supernet, in a network's folder
-EXPORTED = ("model.safetensors", "model.onnx", "model.py", "architecture.json")
-MOST_CLASSES = 200  # of a confusion matrix that is kept
-TOLERANCE = 1e-4  # relative difference allowed between PyTorch and the exported ONNX file
 
 
 @dataclass(frozen=True)
@@ -66,21 +61,30 @@ class Result:
 
 @dataclass(frozen=True, kw_only=True)
 class Trained(Result):
-    """A result with its architecture, size and folder name, which in a run is the role."""
+    """A result with its architecture, size and folder name, which in a run is the role.
+
+    Attributes:
+        int8: the test of its int8 file; None if there is none.
+    """
 
     role: str
     architecture: Architecture
     size: NetworkSize
     class_names: tuple[str, ...] = ()
+    int8: Int8Result | None = None
 
     @property
     def by_class(self) -> Confusion | None:
-        """The confusion matrix with the names of its classes; None if it is not known."""
-        return None if self.confusion is None else Confusion(self.class_names, self.confusion)
+        """The confusion matrix with the names of its classes, of the int8 file if there is one; None if not known."""
+        counts = self.confusion if self.int8 is None else self.int8.confusion
+        return None if counts is None else Confusion(self.class_names, counts)
 
 
 def train_network(run: Run, role: str, architecture: Architecture, progress: Progress = silent) -> Trained:
-    """Train an architecture by the run's recipe, keep the checkpoint with the best validation, and test it once."""
+    """Train an architecture by the run's recipe, keep the checkpoint with the best validation, and test it once.
+
+    On a device that computes in int8, also write and test its int8 file.
+    """
     folder = run.folder / "networks" / role
     if not (folder / "result.json").exists():
         inherited = load_state(folder / INHERITED)[0] if (folder / INHERITED).exists() else None
@@ -99,12 +103,23 @@ def train_network(run: Run, role: str, architecture: Architecture, progress: Pro
                 teacher=run.teacher,
                 progress=lambda step, done, total, note: shown(f"{step} {role}", done, total, note),
             )
+    if run.facts.int8 and read_int8(folder) is None:
+        with run.timed(f"quantise {role}", progress) as shown:
+            shown(f"quantise {role}", 0, 1, "calibrate and test")
+            quantise(folder, folder, run.data, batch=run.facts.batch, seed=run.config.seed, space=run.space)
+            shown(f"quantise {role}", 1, 1, "")
     return read_trained(folder, run.space)
 
 
 def trained_weights(run: Run, role: str) -> Path:
     """The file with the best weights of a network that `train_network` has trained."""
     return run.folder / "networks" / role / "training" / BEST
+
+
+def deployed_file(run: Run, role: str) -> Path:
+    """The file that is measured at the end: the int8 file, if the device takes it, or else the trained weights."""
+    int8 = run.folder / "networks" / role / INT8_MODEL
+    return int8 if run.facts.int8 and run.device.takes_onnx and int8.exists() else trained_weights(run, role)
 
 
 def train_architecture(
@@ -210,104 +225,11 @@ def read_trained(folder: Path, space: Space | None = None) -> Trained:
     result = read_as(folder / "result.json", RESULT_SCHEMA, Result)
     known = read_preprocessing(folder / "architecture.json")
     names = () if known is None else known.class_names
-    return Trained(**asdict(result), role=folder.name, architecture=architecture, size=size, class_names=names)
-
-
-def export(network_folder: Path, folder: Path, *, batch: int = 1, space: Space | None = None) -> list[Path]:
-    """Write `model.safetensors`, `model.onnx`, `model.py` and `architecture.json` of a trained network.
-
-    The ONNX file is run in ONNX Runtime and compared with PyTorch on random images before it is kept. The scaling of
-    pixels and the names of classes are in `model.py`, `architecture.json` and the ONNX file's metadata.
-
-    Args:
-        network_folder: a folder with `architecture.json` and `training/best.safetensors`.
-        folder: the folder to write to.
-        batch: the static batch of the ONNX file.
-        space: as for `read_architecture`.
-
-    Raises:
-        DataError: a file is damaged, or the exported network's outputs differ from PyTorch's.
-    """
-    if not (network_folder / "result.json").exists():
-        raise DataError(f"{network_folder} holds no trained network: train one with `chronas train` first")
-    architecture, size = read_architecture(network_folder / "architecture.json", space)
-    preprocessing = read_preprocessing(network_folder / "architecture.json")
-    network = build(architecture, size)
-    load_best(network, network_folder / "training")
-    network.eval()
-    described = {"architecture": str(architecture), "space": architecture.space.name}
-    paths = export_network(
-        network, folder, size.input_shape, batch=batch, preprocessing=preprocessing, content=described
+    return Trained(
+        **asdict(result),
+        role=folder.name,
+        architecture=architecture,
+        size=size,
+        class_names=names,
+        int8=read_int8(folder),
     )
-    write_source(folder / EXPORTED[2], architecture, size, preprocessing)
-    write_architecture(folder / EXPORTED[3], architecture, size, preprocessing)
-    return [*paths, *(folder / name for name in EXPORTED[2:])]
-
-
-def export_network(
-    network: nn.Module,
-    folder: Path,
-    input_shape: tuple[int, ...],
-    *,
-    batch: int = 1,
-    preprocessing: Preprocessing | None = None,
-    content: Mapping[str, str] | None = None,
-) -> list[Path]:
-    """Write `model.safetensors` and `model.onnx` of any network in eval mode, the ONNX file checked against PyTorch.
-
-    Args:
-        network: returns one tensor.
-        folder: the folder to write to.
-        input_shape: shape of one example, such as (3, 224, 224).
-        batch: the static batch of the ONNX file.
-        preprocessing: preprocessing of a trained network, for the ONNX file's metadata.
-        content: texts by name to store in the file of weights.
-
-    Raises:
-        UsageError: the network has no ONNX form.
-        DataError: the exported network's outputs differ from PyTorch's, or a file cannot be written.
-    """
-    batch = whole(batch, "batch", 1, 4096)
-    weights, onnx = (folder / name for name in EXPORTED[:2])
-    save_state(weights, network.state_dict(), dict(content or {}))
-    metadata = None if preprocessing is None else preprocessing.metadata()
-    write_onnx(onnx, network, input_shape, batch=batch, metadata=metadata)
-    try:
-        check_onnx(onnx, network, (batch, *input_shape))
-    except DataError:
-        onnx.unlink()
-        raise
-    return [weights, onnx]
-
-
-def export_own(run: Run) -> list[Path]:
-    """Export the run's own network into its folder; a complete export is kept.
-
-    Raises:
-        DataError: the network is not trained yet.
-    """
-    paths = [run.folder / name for name in EXPORTED]
-    if not all(path.exists() for path in paths):
-        if not (run.folder / "networks" / run.role / "result.json").exists():
-            raise DataError(f"{run.folder} has no trained network yet: run `chronas train {run.folder}` first")
-        export(run.folder / "networks" / run.role, run.folder, space=run.space)
-    return paths
-
-
-def check_onnx(path: Path, network: nn.Module, shape: tuple[int, ...]) -> float:
-    """The largest relative difference between ONNX Runtime and PyTorch on random images [B, C, H, W].
-
-    Raises:
-        DataError: the difference is above `TOLERANCE`.
-    """
-    images = torch.randn(shape, generator=torch.Generator().manual_seed(0))
-    with torch.no_grad():
-        expected = network(images).numpy()
-    session = onnxruntime.InferenceSession(str(path), providers=["CPUExecutionProvider"])
-    got = session.run(None, {session.get_inputs()[0].name: images.numpy()})[0]
-    difference = float(np.abs(got - expected).max() / max(np.abs(expected).max(), 1e-12))
-    if not difference <= TOLERANCE:
-        raise DataError(
-            f"{path} differs from PyTorch by {difference:.1e} relative, more than {TOLERANCE:.0e}: not usable"
-        )
-    return difference
