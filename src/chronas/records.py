@@ -235,6 +235,7 @@ class TrainedNetwork:
         confusion: what it says about each class; None for networks of earlier versions.
         still_learning: whether its training ended while its loss was still falling fast.
         float32_accuracy_percent: in int8, its accuracy on the test images before it was quantised; None otherwise.
+        int8_latency_share: in int8, its latency as a share of that in float32 in the same rounds; None if unknown.
     """
 
     name: str
@@ -250,6 +251,7 @@ class TrainedNetwork:
     confusion: Confusion | None = None
     still_learning: bool = False
     float32_accuracy_percent: Percent | None = None
+    int8_latency_share: float | None = None
 
     @property
     def int8_loss(self) -> float | None:

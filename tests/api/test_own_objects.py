@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import subprocess
 import sys
 import textwrap
@@ -269,8 +270,13 @@ def test_an_own_module_is_timed(device: str) -> None:
 def test_an_own_module_is_trained_exported_and_counted(data: chronas.Dataset, tmp_path: Path) -> None:
     model = chronas.train(small(), data, recipe=ONE_EPOCH, progress=False)
     assert 0 <= model.accuracy_percent <= 100
-    paths = model.export(tmp_path / "out")
-    assert {path.name for path in paths} == {"model.safetensors", "model.onnx"}
+    paths = model.export(tmp_path / "out", batch=None, calibration=data)
+    files = {"model.safetensors", "model.onnx", "model.int8.onnx", "infer.py", "infer.cpp"}
+    assert {path.name for path in paths} == files
+    tested = json.loads((tmp_path / "out" / "int8.json").read_text())["accuracy_percent"]
+    assert tested == pytest.approx(model.accuracy_percent, abs=10)
+    with pytest.raises(UsageError, match="int8 needs the scaling of pixels, which a module lacks"):
+        chronas.export(model.network, tmp_path / "plain", input_shape=(1, 8, 8), calibration=data)
     session = onnxruntime.InferenceSession(tmp_path / "out" / "model.onnx")
     image = torch.rand(1, 1, 8, 8)
     (logits,) = session.run(None, {session.get_inputs()[0].name: image.numpy()})

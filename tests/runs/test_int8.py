@@ -220,6 +220,21 @@ def test_the_report_and_the_answer_show_both_accuracies(int8_run: Run, capsys: p
     )
 
 
+def test_it_says_whether_int8_pays(int8_run: Run) -> None:
+    (network,) = show(int8_run).networks
+    share = network.int8_latency_share
+    assert share is not None and share > 0
+    words = verdict_on([network], network.name, {}, 60)
+    assert f"in int8 it takes {share:.2f} times its latency in float32" in words.text
+    for other, warned in ((0.8, False), (1.7, True)):
+        found = verdict_on([replace(network, int8_latency_share=other)], network.name, {}, 60)
+        assert any("int8 does not pay here" in each and f"{other:.2f}" in each for each in found.warnings) == warned
+    both = int8_run.folder / "networks" / "limit" / "both_dtypes.json"
+    before = both.stat().st_mtime_ns
+    execute(int8_run)
+    assert both.stat().st_mtime_ns == before, "it is measured once"
+
+
 def test_a_killed_quantisation_is_done_again_with_the_same_bytes(int8_run: Run, tmp_path: Path) -> None:
     shutil.copytree(int8_run.folder, tmp_path / "copy")
     copy = Run.open(tmp_path / "copy")
@@ -268,7 +283,7 @@ def int8_of(folder: Path) -> Int8Result:
 
 
 def test_the_warning_of_a_large_loss_says_what_would_help(int8_run: Run) -> None:
-    (network,) = show(int8_run).networks
+    network = replace(show(int8_run).networks[0], int8_latency_share=None)
     for loss, warned in ((0.9, False), (1.1, True), (-2.0, False)):
         other = replace(network, accuracy_percent=70.0, float32_accuracy_percent=70.0 + loss, still_learning=False)
         words = " ".join(verdict_on([other], other.name, {}, 60).warnings)

@@ -38,7 +38,7 @@ from chronas.spaces import Architecture, NetworkScale, make_space
 from chronas.training import LAUNCHED, ProcessGroup, Recipe, launched_group, make_recipe, recipe_for, recipe_words
 
 ELSEWHERE = frozenset({"--batch", "--dtype", "--out"})  # flags of an export that leaves a run's own as it is
-TRAINED = ("training", "result.json", "int8.json", INT8_MODEL)
+TRAINED = ("training", "result.json", "int8.json", "both_dtypes.json", INT8_MODEL)
 OURS = {"architecture.json", "training", "result.json"}
 
 

@@ -121,6 +121,8 @@ def verdict_on(
     accuracy = f"{network.accuracy_percent:.2f} % test accuracy{_beside_accuracy(network)}"
     parts = [f"{start[0].upper()}{start[1:]}: {accuracy} at {' and '.join(costs)}"]
     parts += [SOURCE_WORDS[network.source]] if network.source in SOURCE_WORDS else []
+    if network.int8_latency_share is not None:
+        parts.append(f"in int8 it takes {network.int8_latency_share:.2f} times its latency in float32")
     for role in ("weight-0", "random-search"):
         for other in networks:
             if other.role == role and other is not network:
@@ -182,6 +184,11 @@ def warnings_about(network: TrainedNetwork, test_images: int | None, longer: str
         found.append(
             f"int8 costs {network.int8_loss:.2f} points of accuracy: {more}, take a larger network (--size.width), or "
             "float32 (--device.dtype float32)."
+        )
+    if network.int8_latency_share is not None and network.int8_latency_share > 1:
+        found.append(
+            f"int8 does not pay here: the network takes {network.int8_latency_share:.2f} times its latency in float32. "
+            "Take float32 (--device.dtype float32), a wider network (--size.width), or another runtime."
         )
     if network.still_learning:
         found.append(f"Its training ended while its loss was still falling: {more}.")

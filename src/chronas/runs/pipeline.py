@@ -15,6 +15,7 @@ from chronas.reports import Report, write_page
 from chronas.runs.cost_model import fit_all, look_first, measure
 from chronas.runs.exported import export_own
 from chronas.runs.fitted_size import fit_size
+from chronas.runs.float32_beside import time_both
 from chronas.runs.forecast import Forecast
 from chronas.runs.front import search_front
 from chronas.runs.network_costs import costs_of
@@ -62,11 +63,12 @@ def execute(run: Run, progress: Progress = silent) -> Report:
 def measure_found(run: Run, networks: Mapping[str, Architecture], progress: Progress = silent) -> None:
     """Measure all networks with their trained weights in one campaign, so that they can be compared.
 
-    In int8, the measured files are those that were calibrated and tested. If the device is not here, nothing is
-    measured. A run that reuses another run is compared with it.
+    In int8, the measured files are those that were calibrated and tested, and the run's own network is also timed in
+    float32 beside. If the device is not here, nothing is measured. A run that reuses another run is compared with it.
     """
     weights = {architecture: deployed_file(run, role) for role, architecture in networks.items()}
     costs_of(run, FINAL, list(weights), progress, weights=weights)
+    time_both(run, progress)
     if run.reused is not None and run.reused.device.fingerprint() != run.device.fingerprint():
         compare_devices(run, progress)
 

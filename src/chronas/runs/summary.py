@@ -18,6 +18,7 @@ from chronas.reports import Report, SearchSummary, Verdict, verdict_on
 from chronas.runs.beside import read_beside
 from chronas.runs.config import DataFacts, RunConfig
 from chronas.runs.cost_model import read_report
+from chronas.runs.float32_beside import read_both
 from chronas.runs.front import FILE as FRONT
 from chronas.runs.front import read_front
 from chronas.runs.int8 import read_int8
@@ -232,6 +233,7 @@ def trained_networks(run: Run) -> list[TrainedNetwork]:
                     confusion=each.by_class,
                     still_learning=each.still_learning,
                     float32_accuracy_percent=None if each.int8 is None else each.accuracy_percent,
+                    int8_latency_share=None if (two := read_both(folders[role])) is None else two.share,
                 )
             )
     return networks
