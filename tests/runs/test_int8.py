@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import shutil
+import subprocess
+import sys
 from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
@@ -13,6 +15,7 @@ import numpy as np
 import onnx
 import onnxruntime
 import pytest
+from PIL import Image
 
 from chronas.cli.main import main
 from chronas.data import Normalisation, load_dataset
@@ -110,6 +113,22 @@ def test_an_export_in_int8_has_everything(batch: int | None, trained: Path, tmp_
         first = onnx.load(str(tmp_path / "out" / name)).graph.input[0].type.tensor_type.shape.dim[0]
         assert (first.dim_param, first.dim_value) == (("batch", 0) if batch is None else ("", batch))
     assert INT8_MODEL in (tmp_path / "out" / "infer.py").read_text()
+
+
+@pytest.mark.parametrize("int8", [False, True])
+def test_the_example_beside_an_export_names_what_the_model_names(int8: bool, trained: Path, tmp_path: Path) -> None:
+    data = load_dataset("digits")
+    export(trained, tmp_path / "out", calibration=data if int8 else None)
+    for number, pixels in enumerate(data.test.pixels[:8]):
+        Image.fromarray(pixels[0].numpy()).save(tmp_path / f"{number}.png")
+    images = [str(tmp_path / f"{number}.png") for number in range(8)]
+    command = [sys.executable, "-I", str(tmp_path / "out" / "infer.py"), *images]
+    answer = subprocess.run(command, capture_output=True, text=True, check=True)
+    path = tmp_path / "out" / (INT8_MODEL if int8 else "model.onnx")
+    session = onnxruntime.InferenceSession(str(path), providers=["CPUExecutionProvider"])
+    prepared = Normalisation.of(data.train)(data.test.pixels[:8]).numpy()
+    named = [data.class_names[session.run(None, {"images": image[None]})[0].argmax()] for image in prepared]
+    assert [line.split()[1] for line in answer.stdout.splitlines()] == named
 
 
 @pytest.mark.parametrize("name", ["onnxruntime-cpu", "openvino-cpu"])
@@ -271,8 +290,11 @@ def test_export_makes_int8_of_a_training_or_a_run(
         and answer["accuracy_percent"] == int8_of(of_run).accuracy_percent
     )
     assert not (copied.folder / INT8_MODEL).exists(), "the run itself is in float32"
-    assert main(["export", "--data", "digits", "--network", str(trained), "--out", str(tmp_path / "x")]) == 2
     network = ["--network", str(copied.folder / "networks" / "random")]
+    for flags in (["--network", str(trained)], [*network, "--dtype", "int8"]):
+        for images in (["--data", "digits"], ["--image-size", "8"]):
+            assert main(["export", *flags, *images, "--out", str(tmp_path / "x")]) == 2, "every option acts"
+    assert not (tmp_path / "x").exists()
     assert main(["export", *network, "--dtype", "int8", "--out", str(tmp_path / "random")]) == 0, "with the run's data"
 
 

@@ -189,7 +189,7 @@ COMMANDS = {
         "train:export",
         "ExportOptions",
         "Write a trained network as model.safetensors, model.onnx (checked against PyTorch) and model.py, which needs\n"
-        "only torch.\n\n"
+        "only torch, with examples of inference in Python and C++. --dtype int8 adds an int8 file and tests it.\n\n"
         "With a run folder, it exports the network of the run; --network exports any folder of `chronas train`.",
     ),
     "report": Command(

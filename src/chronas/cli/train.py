@@ -221,6 +221,8 @@ def _run_around(network: Path) -> Run | None:
 def _calibration(options: ExportOptions, own: Run | None) -> Dataset:
     """The data of the run, or that of the command line."""
     if own is not None:
+        if options.data is not None or options.image_size is not None:
+            raise UsageError(f"{own.folder} knows its images: leave --data and --image-size out")
         return own.data
     if options.data is None:
         raise UsageError(
@@ -233,8 +235,9 @@ def export(call: Call[ExportOptions]) -> int:
     """Export, then list the files."""
     options = call.options
     own = run_of(call, "export", ELSEWHERE)
-    if options.data is not None and options.dtype != "int8":
-        raise UsageError("--data is for --dtype int8, which is calibrated on images")
+    images = sorted(call.flags & {"--data", "--image-size"})
+    if images and options.dtype != "int8":
+        raise UsageError(f"{images[0]} is for --dtype int8, which is calibrated on images")
     tested = None
     if own is None or call.flags & ELSEWHERE:
         paths, tested = _exported(options, own)
