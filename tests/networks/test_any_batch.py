@@ -18,6 +18,7 @@ from chronas.runs import check_onnx, export_network
 from chronas.spaces import NetworkSize, make_space
 
 SHAPE = (3, 16, 16)
+SCALED = (3, 48, 48)  # images that a network halves
 ZEROS = "|none~0|+|none~0|nor_conv_3x3~1|+|skip_connect~0|none~1|none~2|"  # a cell with steps that give zeros
 
 
@@ -42,6 +43,13 @@ def by_the_exporter() -> nn.Module:
     ).eval()
 
 
+def scaling(space: str) -> nn.Module:
+    """A network that scales its images by half."""
+    text = str(make_space(space).sample(1, seed=1)[0]).partition(" | ")[2]
+    size = NetworkSize(input_shape=SCALED, outputs=7, width=16, depth=1, stem="small")
+    return build(make_space(space).parse(f"r50 w50 | {text}"), size).eval()
+
+
 NETWORKS = {
     **{space: lambda space=space: network_of(space) for space in ("darts", "nasbench201", "fbnet")},
     "zeros": zeros,
@@ -55,11 +63,11 @@ def outputs(model: bytes, images: Tensor) -> np.ndarray:
     return found
 
 
-def check(model: bytes, network: nn.Module) -> None:
+def check(model: bytes, network: nn.Module, shape: tuple[int, ...] = SHAPE) -> None:
     ends = [onnx.load_from_string(model).graph.input[0], onnx.load_from_string(model).graph.output[0]]
     assert [end.type.tensor_type.shape.dim[0].dim_param for end in ends] == ["batch", "batch"]
     for batch in (1, 3, 8):
-        images = torch.randn(batch, *SHAPE, generator=torch.Generator().manual_seed(batch))
+        images = torch.randn(batch, *shape, generator=torch.Generator().manual_seed(batch))
         with torch.no_grad():
             np.testing.assert_allclose(outputs(model, images), network(images).numpy(), rtol=1e-3, atol=1e-4)
 
@@ -70,6 +78,34 @@ def test_a_file_for_any_batch_computes_what_pytorch_does(name: str) -> None:
     model = onnx_bytes(network, SHAPE, batch=None)
     check(model, network)
     assert model == onnx_bytes(network, SHAPE, batch=None), "the same bytes each time"
+
+
+@pytest.mark.parametrize("space", ["mobilenetv3", "mobilenetv3-plain", "efficientnet-lite"])
+def test_so_does_one_that_scales_its_images_and_its_int8_file(space: str, tmp_path: Path) -> None:
+    network = scaling(space)
+    plain = export_network(network, tmp_path, SCALED, batch=None)[1].read_bytes()
+    check(plain, network, SCALED)
+    images = torch.randn(24, *SCALED, generator=torch.Generator().manual_seed(0))
+    int8 = quantised(plain, [{"images": part.numpy()} for part in images.split(8)])
+    kinds = [node.op_type for node in onnx.load_from_string(int8).graph.node]
+    assert "Resize" in kinds and "QuantizeLinear" in kinds
+    assert not {"Relu", "Clip"} & set(kinds), "they are part of their convolutions"
+    for batch in (1, 3):
+        got, expected = outputs(int8, images[:batch]), outputs(plain, images[:batch])
+        assert np.corrcoef(got.ravel(), expected.ravel())[0, 1] > 0.99
+
+
+def test_a_clip_that_leaves_zero_out_stays_in_int8() -> None:
+    images = {"images": np.random.default_rng(0).standard_normal((4, *SHAPE), dtype=np.float32)}
+    for low, stays in ((0.0, False), (0.5, True)):
+        plain = onnx.load_from_string(onnx_bytes(nn.Sequential(nn.Conv2d(3, 4, 3), nn.ReLU6()), SHAPE, batch=4))
+        bound = next(node for node in plain.graph.node if node.op_type == "Clip").input[1]
+        for each in plain.graph.initializer:
+            if each.name == bound:
+                each.CopyFrom(onnx.numpy_helper.from_array(np.array(low, dtype=np.float32), bound))
+        int8 = quantised(plain.SerializeToString(), [images])
+        assert ("Clip" in [node.op_type for node in onnx.load_from_string(int8).graph.node]) == stays
+        assert outputs(int8, torch.from_numpy(images["images"])).min() >= low - 0.02
 
 
 @pytest.mark.filterwarnings("ignore::UserWarning")

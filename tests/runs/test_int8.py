@@ -115,6 +115,17 @@ def test_an_export_in_int8_has_everything(batch: int | None, trained: Path, tmp_
     assert INT8_MODEL in (tmp_path / "out" / "infer.py").read_text()
 
 
+def test_so_has_one_of_a_network_that_scales_its_images(tmp_path: Path) -> None:
+    space, data = make_space("mobilenetv3"), load_dataset("digits")
+    architecture = space.parse(" | ".join(["r50 w50", *["k3_e3 k3_e3"] * 5]))
+    size = NetworkSize(input_shape=(1, 8, 8), outputs=10, width=16, depth=1)
+    train_architecture(tmp_path / "mine", architecture, size, data, RECIPE, validation_share=0.2, seed=0)
+    export(tmp_path / "mine", tmp_path / "out", batch=None, calibration=data)
+    before = read_trained(tmp_path / "mine").accuracy_percent
+    assert int8_of(tmp_path / "out").accuracy_percent == pytest.approx(before, abs=5)
+    assert accuracy(tmp_path / "out" / INT8_MODEL) == pytest.approx(int8_of(tmp_path / "out").accuracy_percent)
+
+
 @pytest.mark.parametrize("int8", [False, True])
 def test_the_example_beside_an_export_names_what_the_model_names(int8: bool, trained: Path, tmp_path: Path) -> None:
     data = load_dataset("digits")
