@@ -130,8 +130,8 @@ class LinearPredictor(Predictor):
         }
 
 
-class LookupConfig(BaseModel):
-    """No settings."""
+class NoSettings(BaseModel):
+    """The config of a predictor without settings."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
@@ -140,7 +140,7 @@ class Lookup(LinearPredictor):
     """base + sum of the costs of the chosen slots, in the unit of the cost."""
 
     name = "lookup"
-    Config = LookupConfig
+    Config = NoSettings
     minimum = 8
 
     @classmethod
@@ -180,17 +180,11 @@ class Lookup(LinearPredictor):
         return torch.eye(self.space.encoding_length, dtype=torch.float64)
 
 
-class MacsConfig(BaseModel):
-    """No settings."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-
 class Macs(LinearPredictor):
     """base + coefficient x MACs + coefficient x parameters, in the unit of the cost."""
 
     name = "macs"
-    Config = MacsConfig
+    Config = NoSettings
     minimum = 4
 
     def _design(self) -> Tensor:
