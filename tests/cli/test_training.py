@@ -131,7 +131,8 @@ def test_a_run_on_few_images_trains_as_photos_and_goes_on(tmp_path: Path, capsys
     flags = [
         flag for pair in zip(FLAGS[::2], FLAGS[1::2], strict=True) if pair[0] != "--recipe.epochs" for flag in pair
     ]
-    words = ["run", *flags, "--space", "nasbench201", "--no-baseline", "--train-steps", "2", "--recipe.ema", "0.5"]
+    words = ["run", *flags, "--preset", "digits-cpu", "--space", "nasbench201", "--no-baseline"]
+    words += ["--train-steps", "2", "--recipe.ema", "0.5"]
     words += ["--data", few_images(tmp_path / "mine.npz"), "--out", str(tmp_path / "run"), "--json"]
     told = "recipe for 72 training images: photos; --recipe NAME takes another"
     for _ in range(2):

@@ -16,6 +16,13 @@ from chronas.spaces.darts import GENOTYPES
 DARTS = make_space("darts")
 CIFAR = DARTS.sizes["cifar10"]
 SMALL = NetworkSize(input_shape=(1, 8, 8), outputs=10, width=4, depth=3)
+
+
+def small(space: Space) -> NetworkSize:
+    """Three cells in a row, or what a space allows that chooses its depth itself."""
+    return SMALL.model_copy(update={"depth": 1}) if space.topology.nested else SMALL
+
+
 every_space = pytest.mark.parametrize("space", [make_space(name) for name in SPACES], ids=list(SPACES))
 
 
@@ -61,7 +68,7 @@ def test_nasbench201_networks_have_the_tables_parameters_and_macs(shared_data: P
 )
 def test_any_input_gives_logits_and_a_graph(space: Space, shape: tuple[int, int, int]) -> None:
     for stem in space.topology.stems:
-        size = NetworkSize.model_validate(SMALL.model_dump() | {"input_shape": shape, "stem": stem, "width": 5})
+        size = NetworkSize.model_validate(small(space).model_dump() | {"input_shape": shape, "stem": stem, "width": 5})
         for architecture in space.sample(3, seed=1):
             network = build(architecture, size, auxiliary=True).eval()
             images = torch.randn(2, *shape)
@@ -75,7 +82,7 @@ def test_any_input_gives_logits_and_a_graph(space: Space, shape: tuple[int, int,
 def test_the_seed_alone_decides_the_weights(space: Space) -> None:
     architecture = space.sample(1, seed=0)[0]
     before = torch.get_rng_state()
-    first, again, other = (build(architecture, SMALL, seed=seed).state_dict() for seed in (1, 1, 2))
+    first, again, other = (build(architecture, small(space), seed=seed).state_dict() for seed in (1, 1, 2))
     assert torch.equal(before, torch.get_rng_state())
     assert all(torch.equal(first[name], again[name]) for name in first)
     assert not torch.equal(first["classifier.weight"], other["classifier.weight"])
@@ -83,8 +90,8 @@ def test_the_seed_alone_decides_the_weights(space: Space) -> None:
 
 @every_space
 def test_every_image_is_worked_on_alone_and_every_pixel_counts(space: Space) -> None:
-    architecture = max(space.sample(20, seed=0), key=lambda a: _parameters(build(a, SMALL)))
-    network = build(architecture, SMALL).eval()
+    architecture = max(space.sample(20, seed=0), key=lambda a: _parameters(build(a, small(space))))
+    network = build(architecture, small(space)).eval()
     images = torch.randn(3, 1, 8, 8, requires_grad=True)
     logits = network(images)
     assert torch.allclose(network(images[1:2]), logits[1:2], atol=1e-6)

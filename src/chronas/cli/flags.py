@@ -57,7 +57,7 @@ class RetargetOptions(RunOptions):
 
     HIDDEN: ClassVar[tuple[str, ...]] = (
         *("space", "searcher", "data", "data_limit", "image_size", "search_images", "search_validation_share"),
-        *("validation_share", "seed", "preset", "train_steps", "train_minutes", "teacher", "recipe"),
+        *("validation_share", "seed", "preset", "train_steps", "train_minutes", "teacher", "recipe", "fit_size"),
     )
 
     out: Path | None = Field(default=None, description="folder of the run (default: runs/RUN-DEVICE)")

@@ -37,6 +37,7 @@ FIELDS = (  # fields of a config that a run with a warm start cannot change, bec
     "validation_share",
     "seed",
     "size",
+    "fit_size",
     "recipe",
     "train_steps",
     "train_minutes",
