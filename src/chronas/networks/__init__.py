@@ -23,6 +23,7 @@ if TYPE_CHECKING:
         workload,
     )
     from chronas.networks.exported_program import read_exported
+    from chronas.networks.given_weights import FittedWeights, GivenWeights, fit_weights, read_weights
     from chronas.networks.graph import UntraceableError, wiring
     from chronas.networks.inference import INFERENCE, write_inference
     from chronas.networks.layers import ChainNetwork, ChainPlan, LayerPlan, make_block
@@ -49,11 +50,13 @@ if TYPE_CHECKING:
         work_by_differences,
     )
     from chronas.networks.source import model_source, write_source
+    from chronas.networks.weight_layouts import TRANSFORMS
 
 __all__ = [
     "INFERENCE",
     "INPUT_NAME",
     "OPERATIONS",
+    "TRANSFORMS",
     "BlockPlan",
     "CellPlan",
     "ChainNetwork",
@@ -65,12 +68,16 @@ __all__ = [
     "Counts",
     "DilatedConv",
     "DropPath",
+    "FittedWeights",
+    "GivenWeights",
     "Preprocessing",
     "InvertedPlan",
     "Layer",
     "MobileNetwork",
     "MobilePlan",
     "efficientnet_lite0",
+    "fit_weights",
+    "read_weights",
     "mobilenet_v3",
     "LayerPlan",
     "Network",
@@ -114,6 +121,7 @@ __getattr__ = lazily(
         "cells": "BlockPlan CellPlan DropPath Network NetworkPlan is_even set_drop_path",
         "counts": "Counts Layer Work Workload count workload",
         "exported_program": "read_exported",
+        "given_weights": "FittedWeights GivenWeights fit_weights read_weights",
         "graph": "UntraceableError wiring",
         "inference": "INFERENCE write_inference",
         "layers": "ChainNetwork ChainPlan LayerPlan make_block",
@@ -125,5 +133,6 @@ __getattr__ = lazily(
         "quantise": "quantised",
         "slot_counts": "SlotCounts SpaceCounts SpaceWork space_counts space_works work_by_differences",
         "source": "model_source write_source",
+        "weight_layouts": "TRANSFORMS",
     },
 )

@@ -194,7 +194,7 @@ def _module_layers(graph: Graph, node: fx.Node) -> Iterable[Layer]:
         tokens = math.prod(graph.shape(node)[1:-1])
         yield Layer("convolution", module.in_features, module.out_features, (1, 1), (1, 1), (tokens, 1), (tokens, 1))
     elif isinstance(module, nn.Conv2d):
-        (before, size_before), (after, size_after) = _sized(graph, node.all_input_nodes[0]), _sized(graph, node)
+        (before, size_before), (after, size_after) = _sized(graph, _unpadded(graph, node)), _sized(graph, node)
         channels, kernel, stride = (before, after), _pair(module.kernel_size), _pair(module.stride)
         yield Layer("convolution", *channels, kernel, stride, size_before, size_after, module.groups)
     elif isinstance(module, POOLINGS):
@@ -203,6 +203,13 @@ def _module_layers(graph: Graph, node: fx.Node) -> Iterable[Layer]:
         yield Layer("pooling", before, after, kernel, stride, size_before, size_after, before)
     elif not isinstance(module, NORMS) and next(module.parameters(), None) is not None:
         yield _other(graph, node, type(module).__name__)
+
+
+def _unpadded(graph: Graph, node: fx.Node) -> fx.Node:
+    """The input of a convolution, or that of the layer of zeros before it."""
+    source = node.all_input_nodes[0]
+    padded = source.op == "call_module" and isinstance(graph.layer(source), nn.ZeroPad2d)
+    return source.all_input_nodes[0] if padded else source
 
 
 def _other(graph: Graph, node: fx.Node, name: str) -> Layer:

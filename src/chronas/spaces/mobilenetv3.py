@@ -193,6 +193,8 @@ class EfficientNetLite(ElasticSpace):
         head=1280,
         features=0,
         activation="relu6",
+        same_padding=True,
+        epsilon=1e-3,
         operations=OPERATIONS,
     )
     sizes = {

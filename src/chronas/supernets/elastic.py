@@ -18,13 +18,14 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from chronas.errors import UsageError
-from chronas.networks import MobileNetwork, MobilePlan, build
+from chronas.networks import TRANSFORMS, MobileNetwork, MobilePlan, build, fit_weights
 from chronas.spaces import Architecture, ElasticTopology, NetworkSize, Space
-from chronas.supernets.kernels import depthwise
+from chronas.supernets.kernels import depthwise, trimmed
+from chronas.supernets.sorting import sort_channels
 from chronas.supernets.supernet import Supernet
 
 if TYPE_CHECKING:
-    from chronas.networks import InvertedPlan
+    from chronas.networks import FittedWeights, GivenWeights, InvertedPlan
 
 SKIP = "skip"
 
@@ -79,8 +80,9 @@ class ElasticSupernet(Supernet):
         if plan.image_size is not None:
             state = functional.interpolate(images, plan.image_size, mode="bilinear", align_corners=False)
             state = state.contiguous(memory_format=torch.channels_last)
-        stem = self.network.stem
-        state = _activated(stem, self._normed(stem, state, plan.stem_channels, plan.stem_stride))
+        stem: Any = self.network.stem
+        state = trimmed(state, plan.stem_trim, lambda x: self._convolved(stem, x, plan.stem_channels, plan.stem_stride))
+        state = _activated(stem, _norm(stem[1], state))
         for number, block in zip(numbers, plan.blocks, strict=True):
             state = self._block(number, block, state)
         head = self.network.head
@@ -92,10 +94,33 @@ class ElasticSupernet(Supernet):
         last = self.network.classifier
         return functional.linear(state, last.weight[:, : state.shape[1]], last.bias)
 
-    def weights_of(self, architecture: Architecture) -> dict[str, Tensor]:
+    def start_from(self, given: GivenWeights) -> FittedWeights:
+        """Take the weights of a file for the largest network, and say what was taken.
+
+        The channels inside of each block are sorted by importance, unless the file is of a nested supernet.
+
+        Raises:
+            MismatchError: the file has other names or shapes.
+            DataError: it has a number that is not finite.
+        """
+        epsilon = next(each.eps for each in self.network.modules() if isinstance(each, nn.BatchNorm2d))
+        transforms = {TRANSFORMS + name: matrix.data for name, matrix in self.transforms.items()}
+        found = fit_weights({**self.network.state_dict(), **transforms}, given, final=("classifier",), epsilon=epsilon)
+        self.network.load_state_dict({name: found.tensors[name] for name in self.network.state_dict()})
+        with torch.no_grad():
+            for name, matrix in self.transforms.items():
+                matrix.copy_(found.tensors[TRANSFORMS + name])
+        if not found.nested:
+            sort_channels(self.network)
+        return found
+
+    def weights_of(self, architecture: Architecture, *, statistics: bool = False) -> dict[str, Tensor]:
         """The weights of one architecture by their names in its network, as copies.
 
-        The running statistics of its batch norms are those of a new network: recalibrate them before use.
+        Args:
+            architecture: any of the space.
+            statistics: whether running statistics of batch norms are those of the largest network, where the numbers
+                of channels are equal. Otherwise they are those of a new network: recalibrate them before use.
         """
         plan, numbers = self._plan(architecture)
         fresh, source = build(architecture, self.size).state_dict(), self.network.state_dict()
@@ -105,7 +130,7 @@ class ElasticSupernet(Supernet):
             number, _, inner = rest.partition(".")
             there = f"blocks.{numbers[int(number)]}.{inner}" if part == "blocks" else name
             if "running" in name or "num_batches" in name:
-                found[name] = value
+                found[name] = source[there] if statistics and source[there].shape == value.shape else value
             elif part == "blocks" and inner == "depthwise.0.weight":
                 found[name] = self._kernel(numbers[int(number)], plan.blocks[int(number)]).detach()
             else:
@@ -123,17 +148,21 @@ class ElasticSupernet(Supernet):
         state = x
         if plan.inner != plan.channels_in:
             state = _activated(block.expand, self._normed(block.expand, state, plan.inner))
-        state = depthwise(state, self._kernel(number, plan), plan.stride)
+        kernel = self._kernel(number, plan)
+        state = trimmed(state, plan.trim, lambda x: depthwise(x, kernel, plan.stride))
         state = _activated(block.depthwise, _norm(block.depthwise[1], state))
         if plan.squeezed:
             state = state * self._gate(block.squeeze, plan, state)
         projected = self._normed(block.project, state, plan.channels_out)
         return x + projected if plan.stride == 1 and plan.channels_in == plan.channels_out else projected
 
-    def _normed(self, layer: Any, x: Tensor, channels: int, stride: int = 1) -> Tensor:
-        """The first `channels` of a convolution of the first channels of its input, and its batch norm."""
+    def _normed(self, layer: Any, x: Tensor, channels: int) -> Tensor:
+        """The first `channels` of a 1x1 convolution of the first channels of its input, and its batch norm."""
+        return _norm(layer[1], self._convolved(layer, x, channels, 1))
+
+    def _convolved(self, layer: Any, x: Tensor, channels: int, stride: int) -> Tensor:
         weight = layer[0].weight[:channels, : x.shape[1]].contiguous(memory_format=torch.channels_last)
-        return _norm(layer[1], functional.conv2d(x, weight, None, stride, weight.shape[2] // 2))
+        return functional.conv2d(x, weight, None, stride, weight.shape[2] // 2)
 
     def _gate(self, squeeze: Any, plan: InvertedPlan, x: Tensor) -> Tensor:
         """The factors [B, C, 1, 1] of squeeze-and-excitation."""

@@ -17,7 +17,7 @@ Letters: `B` images, `C` channels, `M` parts, `N` terms.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import torch
@@ -53,6 +53,17 @@ def depthwise(x: Tensor, kernel: Tensor, stride: int) -> Tensor:
         result: Tensor = _FiveColumns.apply(x, kernel, stride)  # type: ignore[no-untyped-call]
         return result
     return functional.conv2d(x, kernel, None, stride, kernel.shape[3] // 2, 1, len(kernel))
+
+
+def trimmed(x: Tensor, trim: tuple[int, int], convolve: Callable[[Tensor], Tensor]) -> Tensor:
+    """A convolution of stride 2 with `trim` (0 or 1) rows of padding less above an image and columns less to its left.
+
+    With a row of zeros more above, all results but the first row are those, as it moves the windows by two rows.
+    """
+    above, left = trim
+    if not above and not left:
+        return convolve(x)
+    return convolve(functional.pad(x, (left, 0, above, 0)))[:, :, above:, left:]
 
 
 class _FiveColumns(torch.autograd.Function):

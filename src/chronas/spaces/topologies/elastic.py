@@ -65,6 +65,8 @@ class ElasticTopology(Topology):
         head: channels of the published last 1x1 convolution.
         features: outputs of the published fully connected layer before the classifier, 0 without one.
         activation: activation of stem and head.
+        same_padding: whether images are padded as in TensorFlow, see `networks.mobile.with_same_padding`.
+        epsilon: number that batch norms add to the variance.
         operations: label, colour and kernels of the options.
     """
 
@@ -78,6 +80,8 @@ class ElasticTopology(Topology):
     head: int
     features: int
     activation: str
+    same_padding: bool = False
+    epsilon: float = 1e-5
     operations: Mapping[str, Operation] = field(default_factory=dict)
     scaling: tuple[int, ...] = (RESOLUTION, WIDTH)
     mixtures: bool = False
@@ -122,14 +126,14 @@ class ElasticTopology(Topology):
             size: size of the largest network.
             scale: options of resolution and width.
         """
-        from chronas.networks.mobile import MobilePlan
+        from chronas.networks.mobile import MobilePlan, with_same_padding
 
         stem, *_ = self.strides[size.stem]
         places = self.places(size, scale[1])
         blocks = [self._first_block(size, scale[1])]
         blocks += [self.block(name, *place) for name, place in zip(names, places, strict=True) if name != SKIP]
         scaled = self.pixels(size, scale[0])
-        return MobilePlan(
+        plan = MobilePlan(
             image_channels=size.input_shape[0],
             image_size=None if scaled == size.input_shape[1:] else scaled,
             stem_channels=blocks[0].channels_in,
@@ -140,7 +144,9 @@ class ElasticTopology(Topology):
             features=self.channels(self.features, size, scale[1]) if self.features else 0,
             activation=self.activation,
             classes=size.outputs,
+            epsilon=self.epsilon,
         )
+        return with_same_padding(plan, scaled) if self.same_padding else plan
 
     def channels(self, published: int, size: NetworkSize, width: int) -> int:
         """A number of channels in this size, under option `width` of the width."""
