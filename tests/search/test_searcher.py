@@ -15,7 +15,8 @@ from hypothesis import strategies as st
 
 from chronas.errors import DataError, DivergedError, MismatchError
 from chronas.search import Cost, ObjectiveConfig, TableEvaluator, Task
-from chronas.search.searcher import check_finite, check_same, skip_connections
+from chronas.search.checks import check_finite, check_same
+from chronas.search.searcher import skip_connections
 from chronas.spaces import make_space
 from chronas.spaces.darts import GENOTYPES
 

@@ -22,7 +22,7 @@ from chronas.data import DATASETS, Dataset, Normalisation, split
 from chronas.devices import Device
 from chronas.errors import UsageError, reason
 from chronas.measurement import Plan
-from chronas.networks import Preprocessing, build, write_inference, write_source
+from chronas.networks import Preprocessing, build, read_weights, write_inference, write_source
 from chronas.predictors import Predictor
 from chronas.progress import Displayed, Progress
 from chronas.records import Confusion, Estimate, TrainedNetwork, Trial
@@ -30,10 +30,13 @@ from chronas.runs import (
     DEFAULT_PRESET,
     INT8_MODEL,
     OWN_DATA_PRESET,
+    InitialWeights,
     Run,
     RunParts,
     execute,
     export_network,
+    initial_of,
+    initial_of_network,
     limits_alone,
     make_preset,
     searcher_settings,
@@ -85,6 +88,7 @@ def run(
     predictor: str | type[Predictor] | None = None,
     evaluate: ScoreFunction | None = None,
     teacher: str | Path | nn.Module | None = None,
+    init: str | Path | None = None,
     table: CostTable | None = None,
     progress: bool | Progress = True,
     **settings: Any,
@@ -102,6 +106,7 @@ def run(
         evaluate: scores architectures, instead of training by the searcher.
         teacher: a trained network that the final trainings learn from too: a file as for `chronas train --teacher`, or
             a module.
+        init: trained weights to begin with: a .safetensors, .pth or .pt file, as for `chronas run --init`.
         table: costs to use instead of measuring.
         progress: whether to show progress, or a function to call.
         settings: other fields of `chronas.runs.RunConfig`, such as `limit_ms=12`, `networks=100`. Without `recipe`, few
@@ -121,15 +126,19 @@ def run(
     base = make_preset(preset, names)
     if "train_minutes" not in settings and {"train_steps", "recipe"} & settings.keys():
         settings["train_minutes"] = None  # a length that is given replaces the preset's
-    if "fit_size" not in settings and "size" in settings:
-        settings["fit_size"] = False  # a size that is given stays
+    if "fit_size" not in settings and ("size" in settings or init is not None):
+        settings["fit_size"] = False  # a size that is given stays, and weights have one
     if isinstance(space, Space) and base.size.stem not in space.topology.stems:
         shape = {"depth": space.topology.small_depth, "stem": space.topology.stems[0]}
         base = base.model_copy(update={"size": base.size.model_copy(update=shape)})
+    if init is not None:
+        configs["init"] = str(init)
     config = changed(base, {**configs, **limits_alone(settings)})
     recipe_of = None if "recipe" in settings else _recipe_of(config.recipe)
     begun = Run.create(Path(out), config, command="chronas.run(...)", table=table, parts=parts, recipe_of=recipe_of)
     with shown_progress(progress) as shown:
+        if begun.initial is not None:
+            shown("init", 1, 1, begun.initial.words)
         report = execute(begun, shown)
     return FinishedRun(begun, report.verdict.text, report.verdict.met, report.networks)
 
@@ -235,6 +244,7 @@ def train(
     steps: int | None = None,
     minutes: float | None = None,
     teacher: str | Path | nn.Module | None = None,
+    init: str | Path | None = None,
     folder: str | Path | None = None,
     progress: bool | Progress = True,
 ) -> TrainedModel:
@@ -252,6 +262,7 @@ def train(
             number, once.
         teacher: a trained network to learn from too: a file as for `chronas train --teacher`, or a module, which is set
             to eval mode.
+        init: trained weights to begin with, by name and shape: a .safetensors, .pth or .pt file.
         folder: folder for checkpoints; None: a temporary folder.
         progress: whether to show progress, or a function to call.
 
@@ -271,15 +282,18 @@ def train(
     else:
         module = architecture
     _require_logits(module, dataset)
+    initial = None if init is None else _initial(init, architecture, module, built, dataset.classes, seed)
     normalisation = Normalisation.of(dataset.train)
     learnt_from = None if teacher is None else teacher_of(teacher, dataset, normalisation)
     images, validation = dataset.train, dataset.validation
     if validation is None:
         images, validation = split(dataset.train, validation_share, seed=seed)
     with shown_progress(progress) as shown, _temporary(folder) as checkpoints:
+        if initial is not None:
+            shown("init", 1, 1, initial.words)
         training = train_network(
             module, images, validation, normalisation, chosen, folder=checkpoints, seed=seed, budget=budget,
-            teacher=learnt_from, progress=shown,
+            teacher=learnt_from, init=None if initial is None else initial.given.checksum, progress=shown,
         )  # fmt: skip
     module.eval()
     matrix = confusion_matrix(module, dataset.test, normalisation, dataset.classes)
@@ -295,6 +309,26 @@ def train(
         confusion=Confusion(dataset.class_names, matrix.tolist()),
         still_learning=training.still_learning,
     )
+
+
+def _initial(
+    source: str | Path,
+    network: nn.Module | Architecture,
+    module: nn.Module,
+    size: NetworkSize | None,
+    classes: int,
+    seed: int,
+) -> InitialWeights:
+    """Load the weights of a file into a module, which is built from an architecture or the user's own."""
+    if isinstance(network, Architecture) and size is not None:
+        auxiliary = any(name.startswith("auxiliary") for name in module.state_dict())
+        found = initial_of(source, network, size, seed=seed, auxiliary=auxiliary)
+        weights = found.weights_of(network)
+    else:
+        found = initial_of_network(read_weights(source), module, classes)
+        weights = dict(found.tensors)
+    module.load_state_dict({**module.state_dict(), **weights})
+    return found
 
 
 def _budget(steps: int | None, minutes: float | None) -> Budget:

@@ -24,7 +24,7 @@ from chronas.errors import OutOfReachError, UsageError
 from chronas.predictors import Predictor
 from chronas.progress import Displayed, Progress
 from chronas.records import Trial
-from chronas.runs import search_costs, searcher_settings
+from chronas.runs import initial_of_space, search_costs, searcher_settings
 from chronas.search import (
     EVALUATORS,
     Cost,
@@ -117,6 +117,7 @@ def search(
     seed: int = 0,
     folder: str | Path | None = None,
     keep_scores: bool = False,
+    init: str | Path | None = None,
     progress: bool | Progress = True,
     **settings: Any,
 ) -> Found:
@@ -139,6 +140,8 @@ def search(
         seed: seed of everything random.
         folder: folder for the state of the search, so that the same call resumes it; None: a temporary folder.
         keep_scores: whether to go on with the scores in `folder` though `evaluate` has changed since.
+        init: trained weights that the supernet begins with, for the searcher `elastic`: a .safetensors, .pth or .pt
+            file.
         progress: whether to show progress, or a function to call.
         settings: fields of the searcher's config, such as `epochs=20`.
 
@@ -155,10 +158,12 @@ def search(
     priced = _costs(costs or {}, objective, searched, chosen)
     published = next(iter(searched.sizes.values()))
     dataset = None if data is None else load_data(data, progress=progress)
+    built = size or (published if dataset is None else published.for_data(dataset.shape, dataset.classes))
+    initial = None if init is None else initial_of_space(init, searched, built, seed=seed)
     kept = Path(tempfile.mkdtemp(prefix="chronas-") if folder is None else folder)
     task = Task(
         space=searched,
-        size=size or (published if dataset is None else published.for_data(dataset.shape, dataset.classes)),
+        size=built,
         folder=kept,
         images=None if dataset is None else SearchImages.of(dataset.train, validation_share, seed),
         costs=priced,
@@ -166,10 +171,13 @@ def search(
         seed=seed,
         evaluate=EVALUATORS[evaluate] if isinstance(evaluate, str) else evaluate,
         keep_scores=keep_scores,
+        init=None if initial is None else initial.given,
     )
     if folder is None:  # it lasts as long as the task, which the answer holds
         weakref.finalize(task, shutil.rmtree, kept, ignore_errors=True)
     with shown_progress(progress) as shown:
+        if initial is not None:
+            shown("init", 1, 1, initial.words)
         return Found(chosen.search(task, shown), task, chosen)
 
 

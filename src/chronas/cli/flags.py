@@ -57,7 +57,8 @@ class RetargetOptions(RunOptions):
 
     HIDDEN: ClassVar[tuple[str, ...]] = (
         *("space", "searcher", "data", "data_limit", "image_size", "search_images", "search_validation_share"),
-        *("validation_share", "seed", "preset", "train_steps", "train_minutes", "teacher", "recipe", "fit_size"),
+        *("validation_share", "seed", "preset", "train_steps", "train_minutes", "teacher", "init", "recipe"),
+        "fit_size",
     )
 
     out: Path | None = Field(default=None, description="folder of the run (default: runs/RUN-DEVICE)")

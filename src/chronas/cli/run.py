@@ -85,6 +85,8 @@ def config_of(call: Call[Any]) -> RunConfig:
     given = {name: getattr(call.options, name) for name in asked - {*NAMES}}
     if "fit_size" not in asked and any(flag.startswith("--size.") for flag in call.flags):
         given["fit_size"] = False  # a size that is given stays
+    if "fit_size" not in asked and call.options.init is not None:
+        given["fit_size"] = False  # the weights have a size
     if "train_minutes" not in asked and {EPOCHS, "--train-steps"} & call.flags:
         given["train_minutes"] = None  # a length that is given replaces the preset's
     groups = {PARTS.get(name, name): part for name, part in call.groups.items()}
@@ -106,6 +108,8 @@ def create(call: Call[Any], out: Path, table: CostTable | None = None) -> Run:
     own = Run.create(out, config, command=call.line, table=table, recipe_of=recipe_of)
     for text in filter(None, [recipe_words(call.options.recipe, *own.images_for_recipes, call.base.recipe)]):
         note(text)
+    if own.initial is not None:
+        note(f"init: {own.initial.words}")
     return own
 
 

@@ -24,6 +24,7 @@ from chronas.runs import (
     Run,
     Trained,
     export_own,
+    initial_of,
     measure_found,
     read_choices,
     read_front,
@@ -82,15 +83,23 @@ def _train(call: Call[TrainOptions], text: str, group: ProcessGroup) -> None:
     normalisation = Normalisation.of(data.train)
     teacher = None if options.teacher is None else teacher_of(options.teacher, data, normalisation)
     size = NetworkScale.model_validate(call.groups["size"]).for_data(data.shape, data.classes)
+    recipe, initial = changed_recipe(call, recipe_for(*chosen)), None
+    if options.init is not None:
+        auxiliary = recipe.auxiliary_weight > 0
+        initial = initial_of(options.init, architecture, size, seed=options.seed, auxiliary=auxiliary)
+        if group.first:
+            note(f"init: {initial.words}")
     with resumable("the same command"), _progress_of(group) as progress:
         train_architecture(
             options.out,
             architecture,
             size,
             data,
-            changed_recipe(call, recipe_for(*chosen)),
+            recipe,
             validation_share=options.validation_share,
             seed=options.seed,
+            initial=None if initial is None else initial.weights_of(architecture),
+            init=None if initial is None else initial.given.checksum,
             budget=options.budget,
             teacher=teacher,
             progress=progress,

@@ -249,7 +249,7 @@ def _same_kind(wanted: Tensor, value: Tensor, name: str, shown: str, given: Give
         where = "" if shown == name else f" ({excerpt(shown)} in the file)"
         raise MismatchError(
             f"{given.name}: {name}{where} should be {list(wanted.shape)}, got {list(value.shape)}: give the file's "
-            "size and architecture, or another file"
+            "size (--size.width) and architecture, or another file"
         )
     plain = value.reshape(wanted.shape).to(wanted.dtype)
     if not bool(torch.isfinite(plain).all()):

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from chronas.runs.given_accuracy import confusion_of, scaling_words
     from chronas.runs.given_networks import GivenNetwork, as_given, read_network
     from chronas.runs.int8 import INT8_MODEL, Int8Result, read_int8, write_int8
+    from chronas.runs.initial_weights import InitialWeights, initial_of, initial_of_network, initial_of_space
     from chronas.runs.network_costs import NetworkCosts, costs_of, device_of
     from chronas.runs.pipeline import execute, find, measure_found, show
     from chronas.runs.presets import make_preset, preset_summaries, searcher_settings
@@ -45,6 +46,7 @@ __all__ = [
     "EXPORTED",
     "FIELDS",
     "GivenNetwork",
+    "InitialWeights",
     "DEFAULT_PRESET",
     "INT8_MODEL",
     "LIMITS",
@@ -78,6 +80,9 @@ __all__ = [
     "fit",
     "fit_all",
     "help_searches",
+    "initial_of",
+    "initial_of_network",
+    "initial_of_space",
     "limits_alone",
     "make_preset",
     "preset_summaries",
@@ -119,6 +124,7 @@ __getattr__ = lazily(
         "given_networks": "GivenNetwork as_given read_network",
         "front": "read_front search_front",
         "int8": "INT8_MODEL Int8Result read_int8 write_int8",
+        "initial_weights": "InitialWeights initial_of initial_of_network initial_of_space",
         "selection": "help_searches Chosen Finder read_choice read_choices",
         "network_costs": "NetworkCosts costs_of device_of",
         "pipeline": "execute find measure_found show",

@@ -176,6 +176,7 @@ class Facts:
         reused: SHA-256 of the warm-start file copied from another run; None without one.
         sources: import paths of the classes of a user's own objects, by kind.
         teacher: checksum of the teacher; None without one.
+        init: SHA-256 of the file of weights that it begins with; None without one.
     """
 
     command: str
@@ -186,6 +187,7 @@ class Facts:
     reused: str | None = None
     sources: dict[str, str] = field(default_factory=dict)
     teacher: str | None = None
+    init: str | None = None
 
     @property
     def int8(self) -> bool:

@@ -25,6 +25,7 @@ from chronas.files import read_as, sha256, whole_folder, write_json
 from chronas.measurement import make_meter
 from chronas.predictors import Predictor, needed_for_folds, predictor_class
 from chronas.registry import import_path
+from chronas.runs import initial_weights
 from chronas.runs.config import (
     REGISTRIES,
     DataFacts,
@@ -38,6 +39,7 @@ from chronas.runs.config import (
 )
 from chronas.runs.fitted_size import read_fitted_size
 from chronas.runs.folder import RunFolder
+from chronas.runs.initial_weights import InitialWeights, initial_of_space
 from chronas.runs.teacher import require_same, teacher_of
 from chronas.runs.warm_start import REUSED, require_again, take_along, warm_start_file_of
 from chronas.search import Cost, ObjectiveConfig, Searcher, SearchImages, Task, make_searcher
@@ -134,7 +136,8 @@ class Run(RunFolder):
             reused = None if source is None else take_along(source, unfinished)
             teacher = None if run.teacher is None else run.teacher.checksum
             told = (command, created, versions(), run.device.fingerprint(), config.model_dump(mode="json"))
-            facts = Facts(*told, reused, sources, teacher)
+            init = None if run.initial is None else run.initial.given.checksum
+            facts = Facts(*told, reused, sources, teacher, init)
             write_json(unfinished / "run.json", SCHEMA, asdict(facts))
             write_json(unfinished / "data.json", DATA_SCHEMA, asdict(known))
             if table is not None:
@@ -170,7 +173,7 @@ class Run(RunFolder):
             raise UsageError(
                 f"predictor {predictor.name} needs {needed} measured networks, got --networks {self.config.networks}"
             )
-        _ = self.size, self.search_split, self.teacher  # these fail if the data does not fit
+        _ = self.size, self.search_split, self.teacher, self.initial  # these fail if the data does not fit
         if not self.recorded:
             for cost in self.config.costs:
                 make_meter(cost, self.device, self.size)  # fails if this machine cannot measure the cost
@@ -271,6 +274,15 @@ class Run(RunFolder):
         source = self.config.teacher if self.parts.teacher is None else self.parts.teacher
         known = self.facts.teacher if (self.folder / "run.json").exists() else None
         return require_same(teacher_of(source, self.data, self.normalisation), known, self.folder)
+
+    @functools.cached_property
+    def initial(self) -> InitialWeights | None:
+        """The weights that trainings and supernets begin with; raises as `initial_of_space` and `require_same`."""
+        if self.config.init is None:
+            return None
+        known = self.facts.init if (self.folder / "run.json").exists() else None
+        found = initial_of_space(self.config.init, self.space, self.size, seed=self.config.seed)
+        return initial_weights.require_same(found, known, self.folder)
 
     @functools.cached_property
     def normalisation(self) -> Normalisation:

@@ -321,7 +321,10 @@ def _prepared(
     trained = warm_start_file_of(run.reused) if searcher is None and run.reused is not None else None
     searcher = searcher or run.searcher
     costs = search_costs(objective, predictors, type(searcher))
-    return searcher, run.task(name, objective, costs, trained)
+    task = run.task(name, objective, costs, trained)
+    if searcher.takes_weights and run.initial is not None:
+        task = replace(task, init=run.initial.given)
+    return searcher, task
 
 
 def choose(run: Run, name: str, reranker: Reranker, limits: Mapping[str, float], progress: Progress = silent) -> Choice:

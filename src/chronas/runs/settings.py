@@ -29,6 +29,11 @@ class TrainingSettings(BaseModel):
         description="a trained network that trainings learn from too: .onnx, .pt2, FILE.py:FUNCTION (makes a module), "
         "or a folder of run, train or export",
     )
+    init: str | None = Field(
+        default=None,
+        description="trained weights to begin with: a .safetensors, .pth or .pt file, by name and shape; a last layer "
+        "of other classes is new",
+    )
 
     @model_validator(mode="after")
     def _one_budget(self) -> TrainingSettings:
@@ -116,6 +121,12 @@ class RunSettings(TrainingSettings):
     threads: int = Field(
         default=1, ge=1, le=1024, description="CPU threads of search and training; results differ in the last digits"
     )
+
+    @model_validator(mode="after")
+    def _size_of_weights(self) -> RunSettings:
+        if self.init is not None and self.fit_size:
+            raise ValueError("weights to begin with (--init) need networks of their size, so --fit-size cannot choose")
+        return self
 
     @property
     def limits(self) -> dict[str, float]:

@@ -152,6 +152,7 @@ def asked(run: Run) -> dict[str, str]:
         "predictor": f"{config.predictor}, from {config.networks} measured networks",
         "training": f"{config.training_length}, batch {config.recipe.batch}",
         **({} if config.teacher is None else {"teacher": config.teacher}),
+        **({} if config.init is None else {"initial weights": config.init}),
         "seed": str(config.seed),
         **({} if run.reused is None else {"supernet": f"that of a run for {run.reused.facts.device['name']}"}),
     }

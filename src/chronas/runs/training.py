@@ -88,6 +88,8 @@ def train_network(run: Run, role: str, architecture: Architecture, progress: Pro
     folder = run.folder / "networks" / role
     if not (folder / "result.json").exists():
         inherited = load_state(folder / INHERITED)[0] if (folder / INHERITED).exists() else None
+        if inherited is None and run.initial is not None:
+            inherited = run.initial.weights_of(architecture)
         with run.timed(f"train {role}", progress) as shown:
             train_architecture(
                 folder,
@@ -99,6 +101,7 @@ def train_network(run: Run, role: str, architecture: Architecture, progress: Pro
                 seed=run.config.seed,
                 initial=inherited,
                 retrain=run.config.retrain or inherited is None,
+                init=run.facts.init,
                 budget=run.config.budget,
                 teacher=run.teacher,
                 progress=lambda step, done, total, note: shown(f"{step} {role}", done, total, note),
@@ -133,6 +136,7 @@ def train_architecture(
     seed: int,
     initial: Mapping[str, Tensor] | None = None,
     retrain: bool = True,
+    init: str | None = None,
     budget: Budget | None = None,
     teacher: Teacher | None = None,
     progress: Progress = silent,
@@ -148,8 +152,9 @@ def train_architecture(
         recipe: training settings.
         validation_share: share of the training images that only chooses the checkpoint.
         seed: seed of weights, split, order and augmentation.
-        initial: weights to begin with, by name; None: random ones.
+        initial: weights to begin with, by name; None: random ones. Those of an auxiliary head can be left out.
         retrain: whether to train; otherwise the initial weights are kept and batch norms recalibrated.
+        init: SHA-256 of the file that they are from, which the training then belongs to.
         budget: steps or minutes, instead of the recipe's epochs.
         teacher: a trained network to learn from too.
         progress: called after each step.
@@ -164,7 +169,7 @@ def train_architecture(
     _begin(folder / "architecture.json", architecture, size, preprocessing, group)
     network = build(architecture, size, seed=seed, auxiliary=recipe.auxiliary_weight > 0)
     if initial is not None:
-        network.load_state_dict(dict(initial))
+        network.load_state_dict({**network.state_dict(), **initial})
     images, validation = data.train, data.validation
     if validation is None:
         images, validation = split(data.train, validation_share, seed=seed)
@@ -180,6 +185,7 @@ def train_architecture(
             seed=seed,
             budget=budget,
             teacher=teacher,
+            init=init,
             progress=progress,
             group=group,
         )

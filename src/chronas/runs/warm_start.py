@@ -42,6 +42,7 @@ FIELDS = (  # fields of a config that a run with a warm start cannot change, bec
     "train_steps",
     "train_minutes",
     "teacher",
+    "init",
 )
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -14,19 +13,19 @@ from pydantic import BaseModel, ConfigDict
 from torch import Tensor
 
 from chronas.data import Images, Normalisation, split
-from chronas.errors import DataError, DivergedError, MismatchError, UsageError
+from chronas.errors import DataError, MismatchError, UsageError
 from chronas.files import sha256, upgraded
-from chronas.networks import load_state
+from chronas.networks import GivenWeights, load_state
 from chronas.progress import Progress, silent
 from chronas.records import Trial
 from chronas.search import SEARCHERS
+from chronas.search.checks import check_same
 from chronas.search.objective import Cost, Objective, ObjectiveConfig, ScoreFunction, evaluator_identity, predicted
 from chronas.spaces import Architecture, NetworkSize, Space
 from chronas.training import SINGLE_PROCESS, ProcessGroup
 
 DATA_KEYS = ("input_shape", "outputs", "stem")  # fields of a size that trained weights depend on
 PROBES = 16  # random architectures whose costs identify the predictor in a checkpoint
-ROUNDING = 1e-5  # relative; float32 sums may differ by less between machines
 
 
 @dataclass(frozen=True)
@@ -68,6 +67,7 @@ class Task:
         keep_scores: whether to go on with the scores of a search in the folder whose evaluator was another.
         warm_start: file of another search with shared weights or trained networks to start from, with the same space,
             images and trained size; None for a cold start.
+        init: weights of a file that a supernet begins with, for searchers that take them; None: random ones.
         group: processes that search together, each with its part of every batch; the result equals that of one process
             up to rounding.
     """
@@ -82,6 +82,7 @@ class Task:
     evaluate: ScoreFunction | None = None
     keep_scores: bool = False
     warm_start: Path | None = None
+    init: GivenWeights | None = None
     group: ProcessGroup = SINGLE_PROCESS
 
     def identity(self) -> dict[str, Any]:
@@ -96,6 +97,7 @@ class Task:
             "seed": self.seed,
             "evaluate": None if self.evaluate is None else evaluator_identity(self.evaluate),
             "warm_start": None if self.warm_start is None else sha256(self.warm_start),
+            **({} if self.init is None else {"init": self.init.checksum}),
         }
 
     def needed_images(self) -> SearchImages:
@@ -216,6 +218,7 @@ class Searcher(ABC):
         weight_sharing: whether architectures are compared with shared weights; otherwise each is trained separately.
         needs_partial_channels: whether its supernet passes part of the channels around the operations.
         gives_weights: whether its results give trained weights for the networks that it finds.
+        takes_weights: whether it can begin with the weights of a file.
         warm_start: the file for warm starts of later searches; None if there is none.
         config: the settings.
     """
@@ -226,6 +229,7 @@ class Searcher(ABC):
     weight_sharing: ClassVar[bool] = True
     needs_partial_channels: ClassVar[bool] = False
     gives_weights: ClassVar[bool] = False
+    takes_weights: ClassVar[bool] = False
     warm_start: ClassVar[WarmStart | None] = None
     config: SearcherConfig
 
@@ -286,6 +290,11 @@ class Searcher(ABC):
             if images.shape != task.size.input_shape:
                 raise MismatchError(f"the size has images {task.size.input_shape}, the data {images.shape}")
         self.require_shared(task.group.size)
+        if task.init is not None and not self.takes_weights:
+            raise UsageError(
+                f"searcher {self.name} begins with random weights, so {task.init.name} does nothing: choose a searcher "
+                "such as elastic, or leave it out"
+            )
         if task.warm_start is not None:
             self.require_warm_start(task)
         objective = Objective(task.objective, task.costs)
@@ -337,37 +346,6 @@ def _alike(saved: dict[str, Any], wanted: dict[str, Any]) -> dict[str, Any]:
         key: _alike(value, wanted[key]) if isinstance(value, dict) and isinstance(wanted[key], dict) else value
         for key, value in found.items()
     }
-
-
-def check_same(saved: dict[str, Any], wanted: dict[str, Any], path: Path) -> None:
-    """Refuse a checkpoint of another task or with other settings.
-
-    Raises:
-        MismatchError: a setting differs; the message names it.
-    """
-    for key in sorted(saved.keys() | wanted.keys()):
-        old, new = saved.get(key), wanted.get(key)
-        if isinstance(old, dict) and isinstance(new, dict):
-            check_same({f"{key}.{k}": v for k, v in old.items()}, {f"{key}.{k}": v for k, v in new.items()}, path)
-        elif old != new and not (isinstance(old, float) and isinstance(new, float) and _close(old, new)):
-            raise MismatchError(
-                f"{path} is of a search with {key} = {old}, but {new} is asked for: "
-                "use the same settings or a new folder"
-            )
-
-
-def _close(old: float, new: float) -> bool:
-    return math.isclose(old, new, rel_tol=ROUNDING)
-
-
-def check_finite(value: float, what: str, epoch: int, learning_rate: float) -> None:
-    """Stop a search that has diverged.
-
-    Raises:
-        DivergedError: the value is nan or infinite.
-    """
-    if not abs(value) < float("inf"):
-        raise DivergedError(f"the {what} became {value} in epoch {epoch}: lower the learning rate ({learning_rate:g})")
 
 
 # ----

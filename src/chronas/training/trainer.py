@@ -91,6 +91,7 @@ def train(
     seed: int,
     budget: Budget | None = None,
     teacher: Teacher | None = None,
+    init: str | None = None,
     progress: Progress = silent,
     group: ProcessGroup = SINGLE_PROCESS,
 ) -> Training:
@@ -108,6 +109,7 @@ def train(
         budget: steps or minutes, instead of the recipe's epochs. The last epoch ends where the steps do. The number of
             steps for minutes is decided once, by timing some on a copy, and kept in `plan.json` of the folder.
         teacher: a trained network to learn from too; it sees the same images.
+        init: checksum of what the initial weights are from, so that the folder is not continued with others.
         progress: called every step with the step "train", and once more if the recipe's patience ends the training;
             with minutes also once with the step "plan training".
         group: processes that share every batch. The result equals that of one process up to rounding, also when a
@@ -132,7 +134,7 @@ def train(
     learner, batches = learner_of(network), batches_of()
     _require_usable(len(images) // batches.steps_per_epoch, recipe, validation, group)
     parts = Parts(network, learner_of, batches_of, validation, recipe, seed, group)
-    identity = _identity(network, images, validation, recipe, seed, teacher)
+    identity = _identity(network, images, validation, recipe, seed, teacher, init)
     total = planned_steps(budget or Budget(), parts, identity, folder, progress)
     identity["steps"] = None if budget in (None, Budget()) else total  # None: the recipe's epochs decide
     epochs = math.ceil(total / batches.steps_per_epoch)
@@ -236,6 +238,7 @@ def _identity(
     recipe: Recipe,
     seed: int,
     teacher: Teacher | None,
+    init: str | None,
 ) -> dict[str, Any]:
     """The facts that a checkpoint must match, as JSON."""
     return {
@@ -245,4 +248,5 @@ def _identity(
         "recipe": recipe.model_dump(mode="json"),
         "seed": seed,
         "teacher": None if teacher is None else teacher.checksum,
+        "init": init,
     }

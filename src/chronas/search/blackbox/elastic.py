@@ -30,9 +30,10 @@ from chronas.networks import load_state, save_state
 from chronas.records import Trial
 from chronas.search.blackbox.evolution import evolve
 from chronas.search.blackbox.loop import BlackBoxConfig, BlackBoxSearcher, Proposals
+from chronas.search.checks import check_finite, check_same
 from chronas.search.feasible import FeasibleSet
 from chronas.search.objective import SCORED, Evaluator, Score, Steps, unheard
-from chronas.search.searcher import SearcherConfig, Task, WarmStart, check_finite, check_same
+from chronas.search.searcher import SearcherConfig, Task, WarmStart
 from chronas.spaces import Architecture, Space
 from chronas.supernets import ElasticSupernet, build_supernet
 from chronas.training import Recipe
@@ -89,6 +90,7 @@ class Elastic(BlackBoxSearcher):
     Config: ClassVar[type[ElasticConfig]] = ElasticConfig
     config: ElasticConfig
     gives_weights: ClassVar[bool] = True
+    takes_weights: ClassVar[bool] = True
     warm_start: ClassVar[WarmStart | None] = WarmStart(FILE, frozenset(ElasticSupernetConfig.model_fields))
 
     @classmethod
@@ -124,11 +126,14 @@ class NestedSupernet(Evaluator):
 
         Raises:
             UsageError: the task has no images, or its size does not fit the space.
+            MismatchError: the weights to begin with have other names or shapes.
         """
         self.history: list[dict[str, Any]] = []
         self._task, self._config = task, config
         supernet = build_supernet(task.space, task.size, seed=task.seed)
         assert isinstance(supernet, ElasticSupernet)  # `Elastic.require` has checked the space
+        if task.init is not None:
+            supernet.start_from(task.init)
         self.supernet, self.mean = supernet, copy.deepcopy(supernet)
         self._weights: list[Tensor] = list(supernet.parameters())
         self._means: list[Tensor] = list(self.mean.parameters())
@@ -159,6 +164,7 @@ class NestedSupernet(Evaluator):
             "search_train": images.train.checksum(),
             "search_validation": images.validation.checksum(),
             "seed": task.seed,
+            **({} if task.init is None else {"init": task.init.checksum}),
         }
 
     def prepare(self, progress: Steps = unheard) -> None:

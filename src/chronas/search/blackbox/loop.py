@@ -24,10 +24,11 @@ from chronas.files import read_json, write_json
 from chronas.pareto import non_dominated
 from chronas.progress import Progress, silent
 from chronas.records import Trial, amounts_text
+from chronas.search.checks import check_same
 from chronas.search.derive import require_costs
 from chronas.search.feasible import FeasibleSet
 from chronas.search.objective import Evaluator, FunctionEvaluator, Objective
-from chronas.search.searcher import Searcher, SearcherConfig, SearchResult, Task, check_same, skip_connections
+from chronas.search.searcher import Searcher, SearcherConfig, SearchResult, Task, skip_connections
 from chronas.spaces import Architecture, Space
 
 SCHEMA = "chronas.sampling-search/2"

@@ -32,8 +32,9 @@ from chronas.errors import DataError, UsageError
 from chronas.files import fingerprint, upgraded
 from chronas.networks import load_state, save_state
 from chronas.search.blackbox.loop import BlackBoxConfig, BlackBoxSearcher
+from chronas.search.checks import check_finite, check_same
 from chronas.search.objective import Evaluator, Score, Steps, accuracy_of, unheard
-from chronas.search.searcher import SearcherConfig, Task, WarmStart, check_finite, check_same
+from chronas.search.searcher import SearcherConfig, Task, WarmStart
 from chronas.spaces import Architecture, Choice, Group, Space
 from chronas.supernets import Supernet, build_supernet, discrete_weights
 

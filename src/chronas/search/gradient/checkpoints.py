@@ -12,7 +12,7 @@ from torch.optim import Optimizer
 from chronas.errors import DataError, MismatchError
 from chronas.files import upgraded
 from chronas.networks import load_state, save_state
-from chronas.search.searcher import check_same
+from chronas.search.checks import check_same
 
 if TYPE_CHECKING:
     from chronas.search.gradient.loop import BilevelLoop

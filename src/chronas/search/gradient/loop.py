@@ -22,11 +22,12 @@ from torch import Tensor
 from torch.nn import functional
 
 from chronas.data import Augment, Batches
+from chronas.search.checks import check_finite
 from chronas.search.gradient.distributed import synced_batches
 from chronas.search.gradient.hypergradient import SgdStep, first_order, gradients_of, second_order
 from chronas.search.objective import Objective
 from chronas.search.relaxation import Relaxation, listed, padded
-from chronas.search.searcher import SearcherConfig, Task, check_finite, skip_connections
+from chronas.search.searcher import SearcherConfig, Task, skip_connections
 from chronas.spaces import Architecture
 from chronas.supernets import Supernet, build_supernet, discrete_weights
 
