@@ -21,8 +21,8 @@ if TYPE_CHECKING:
     from chronas.runs.front import read_front, search_front
     from chronas.runs.given_accuracy import confusion_of, scaling_words
     from chronas.runs.given_networks import GivenNetwork, as_given, read_network
-    from chronas.runs.int8 import INT8_MODEL, Int8Result, read_int8, write_int8
     from chronas.runs.initial_weights import InitialWeights, initial_of, initial_of_network, initial_of_space
+    from chronas.runs.int8 import INT8_MODEL, Int8Result, read_int8, write_int8
     from chronas.runs.network_costs import NetworkCosts, costs_of, device_of
     from chronas.runs.pipeline import execute, find, measure_found, show
     from chronas.runs.presets import make_preset, preset_summaries, searcher_settings
