@@ -14,8 +14,9 @@ from __future__ import annotations
 from chronas.api.comparing import Compared, Comparison, compare
 from chronas.api.measuring import count, fit, measure
 from chronas.api.objects import device, load_data, load_table, register, space
-from chronas.api.running import FinishedRun, TrainedModel, export, run, train
+from chronas.api.running import FinishedRun, run
 from chronas.api.searching import Found, search
+from chronas.api.training import TrainedModel, export, train
 
 __all__ = [
     "Compared",
