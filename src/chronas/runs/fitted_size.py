@@ -18,9 +18,9 @@ import torch
 from pydantic import TypeAdapter
 from torch.nn import functional
 
-from chronas.errors import UsageError
+from chronas.errors import DeviceError, UsageError
 from chronas.files import read_as, write_json
-from chronas.measurement import Plan, time_networks
+from chronas.measurement import Plan, time_networks, try_network
 from chronas.networks import build, count, space_counts
 from chronas.progress import Progress, silent
 from chronas.runs.warm_start import SIZE
@@ -67,29 +67,26 @@ class FittedSize:
 def fit_size(run: Run, progress: Progress = silent) -> None:
     """Choose the size of the run's networks and write `size.json`, if the config asks for it; once.
 
-    Without a limit on the latency and without minutes for training, or without the device, the config's size stays.
+    Without a limit on the latency and without minutes for training, or without the device, the config's size stays;
+    also if the space has none of the sizes.
+
+    Raises:
+        DeviceError: the device runs no network of any size.
     """
     limit_ms, path = run.config.limits.get(LATENCY, math.inf), run.folder / SIZE
     bounded = LATENCY in run.config.limits or run.config.train_minutes is not None
     if not run.config.fit_size or not bounded or run.recorded or path.exists():
         return
     sizes = ladder(run.space, run.data_facts.shape, run.data_facts.classes)
+    if not sizes:
+        return
     architecture = typical(run.space, sizes[0])
-    networks = [build(architecture, size).eval() for size in sizes]
 
     def shown(_: str, done: int, total: int, note: str) -> None:
         progress("size", done, total, f"{len(sizes)} sizes, {note}")
 
     with run.timed("size"):
-        timed = time_networks(
-            [(run.device, network, size.input_shape) for network, size in zip(networks, sizes, strict=True)],
-            PLAN,
-            shown,
-        )
-        tried = [
-            TriedSize(scale_of(size), latency.value, count(network, size.input_shape).macs)
-            for size, network, latency in zip(sizes, networks, timed, strict=True)
-        ]
+        tried = _measured(run, architecture, sizes, shown)
         chosen = _choose(run, architecture, tried, limit_ms)
     size, allowed = chosen.size, "" if math.isinf(limit_ms) else f" of {limit_ms:g} ms"
     text = (
@@ -100,6 +97,26 @@ def fit_size(run: Run, progress: Progress = silent) -> None:
         path, SCHEMA, TypeAdapter(FittedSize).dump_python(FittedSize(chosen.size, text, tuple(tried)), mode="json")
     )
     progress("size", 1, 1, text)
+
+
+def _measured(run: Run, architecture: Architecture, sizes: list[NetworkSize], progress: Progress) -> list[TriedSize]:
+    """The latency of one network in each size that the device runs; raises `DeviceError` if it runs none."""
+    able, error = [], None
+    for size in sizes:
+        network = build(architecture, size).eval()
+        try:
+            try_network(run.device, network, size.input_shape)
+        except DeviceError as failed:  # such as one that is too large for its memory
+            error = failed
+        else:
+            able.append((size, network))
+    if error is not None and not able:
+        raise error
+    timed = time_networks([(run.device, network, size.input_shape) for size, network in able], PLAN, progress)
+    return [
+        TriedSize(scale_of(size), latency.value, count(network, size.input_shape).macs)
+        for (size, network), latency in zip(able, timed, strict=True)
+    ]
 
 
 def read_fitted_size(run: Run) -> FittedSize | None:
