@@ -52,6 +52,7 @@ DIGITS: dict[str, dict[str, Any]] = {  # 8x8 images: a minute or two on a core
     "drnas": PARTIAL | SMALL_IMAGES | {"epochs": 14, "depth": 3},
     "proxyless": SMALL_IMAGES
     | {"epochs": 30, "batch": 32, "width": 8, "warmup_epochs": 1, "alphas_learning_rate": 0.1},
+    "elastic": SMALL_IMAGES | {"epochs": 30, "batch": 64, "crop_scale": 1.0, "color_jitter": 0.0},
 }
 CIFAR10: dict[str, dict[str, Any]] = {  # some thousand 32x32 images on two cores: minutes, much smaller than any paper
     # All deployed cells, as networks with fewer are good for other reasons (docs/log.md). Capacity counts little: six
@@ -65,6 +66,7 @@ CIFAR10: dict[str, dict[str, Any]] = {  # some thousand 32x32 images on two core
     "gdas": SHALLOW | {"epochs": 4},
     "drnas": PARTIAL | {"epochs": 4, "depth": 3},
     "proxyless": {"epochs": 10, "batch": 32, "width": 8, "warmup_epochs": 1, "alphas_learning_rate": 0.1},
+    "elastic": {"epochs": 10, "batch": 64, "crop_padding": 4, "crop_scale": 1.0, "rotation": 0.0, "color_jitter": 0.0},
 }
 NASBENCH201 = CIFAR10 | {
     # Six minutes on two cores, for a network that is trained for 200 epochs, so capacity counts. Chosen on
@@ -164,7 +166,6 @@ def photos_cpu(names: Names) -> RunConfig:
         searcher_config=searcher_settings("photos-cpu", name),
         data="digits",
         search_validation_share=0.3,
-        validation_share=0.05,  # few images: all count for the training, whose end is near its best
         threads=2,
         networks=80,
         fit_size=True,
