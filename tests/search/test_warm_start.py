@@ -24,7 +24,7 @@ SMALL = {"epochs": 2, "architectures": 12, "batch": 64, "width": 8, "depth": 1, 
 # `elastic` is for other spaces: tests/cli/test_elastic.py and tests/search/test_elastic.py
 LEARNING = [name for name in SEARCHERS if searcher_class(name).warm_start is not None and name != "elastic"]
 WITH_SUPERNET = [name for name in LEARNING if searcher_class(name).warm_start.file.endswith(".safetensors")]
-WITHOUT = [name for name in SEARCHERS if name not in LEARNING]
+WITHOUT = [name for name in SEARCHERS if searcher_class(name).warm_start is None]
 CONFIG = BilevelConfig(epochs=3, width=8, depth=1, crop_padding=1, learning_rate=0.1)
 
 
