@@ -29,7 +29,8 @@ def device(request: pytest.FixtureRequest) -> AnalyticalDevice:
 
 @pytest.mark.parametrize("space", SPACES)
 def test_a_network_costs_the_sum_of_its_layers(device, space: str) -> None:
-    size = NetworkSize(input_shape=(3, 16, 16), outputs=10, width=8, depth=2)
+    depth = 1 if make_space(space).topology.nested else 2
+    size = NetworkSize(input_shape=(3, 16, 16), outputs=10, width=8, depth=depth)
     architectures = make_space(space).sample(4, seed=1)
     costs = device.costs(architectures, size)
     for number, architecture in enumerate(architectures):

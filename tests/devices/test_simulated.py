@@ -5,6 +5,7 @@ import pytest
 
 from chronas.devices import make_device
 from chronas.devices.simulated import COLD, Simulated, SimulatedConfig
+from chronas.errors import UsageError
 from chronas.networks import build, count
 from chronas.spaces import SPACES, make_space
 
@@ -24,8 +25,12 @@ def test_without_noise_and_drift_a_run_takes_exactly_the_true_latency(name: str)
 
 
 @pytest.mark.parametrize("name", SPACES)
-def test_the_true_latency_is_a_sum_over_slots(name: str) -> None:
+def test_the_true_latency_is_a_sum_over_slots_unless_a_decision_scales_all_others(name: str) -> None:
     device, space = exact(), make_space(name)
+    if space.topology.scaling:
+        with pytest.raises(UsageError, match="no sums over slots"):
+            device.true_slot_costs(space, SIZES[name])
+        return
     architectures = space.sample(50, seed=1)
     base_ms, slots_ms = device.true_slot_costs(space, SIZES[name])
     expected = base_ms + space.encode(architectures).astype(np.float64) @ slots_ms

@@ -213,6 +213,11 @@ class SearchOptions(RunOptions, StepOptions):
 class TrainOptions(TrainingSettings, StepOptions):
     """Flags of `chronas train`."""
 
+    FIRST: ClassVar[tuple[str, ...]] = (
+        *("run", "again", "front", "architecture", "space", "data", "image_size", "recipe", "train_steps"),
+        *("train_minutes", "teacher", "init", "out", "threads", "seed", "json_answer"),
+    )
+
     front: tuple[int, ...] = Field(default=(), description="with a run folder: train these networks of its front")
     architecture: str | None = Field(
         default=None, description="text form: Genotype(normal=[...], ...) or |nor_conv_3x3~0|+|..."
