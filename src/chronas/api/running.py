@@ -12,19 +12,19 @@ from torch.utils.data import Dataset as TorchDataset
 
 from chronas.api.objects import changed, load_data, shown_progress
 from chronas.arguments import checked
-from chronas.data import DATASETS, Dataset
+from chronas.data import Dataset
 from chronas.devices import Device
 from chronas.predictors import Predictor
 from chronas.progress import Displayed, Progress
 from chronas.records import TrainedNetwork
 from chronas.runs import (
-    DEFAULT_PRESET,
-    OWN_DATA_PRESET,
     Run,
     RunParts,
     execute,
+    implied,
     limits_alone,
     make_preset,
+    preset_for,
     searcher_settings,
 )
 from chronas.search import ScoreFunction, Searcher
@@ -98,18 +98,14 @@ def run(
         LimitMissedError: no network keeps the limits when it is measured; the report is written anyway.
         UsageError: settings do not fit together, or the folder has another run.
     """
-    if preset is None:
-        named = data is None or (isinstance(data, str) and data in DATASETS.built_in)
-        preset = DEFAULT_PRESET if named else OWN_DATA_PRESET
+    preset = preset or preset_for(data)
     parts, names, configs = _parts(space, device, searcher, predictor, data, evaluate, preset)
     if teacher is not None:
         own = teacher if isinstance(teacher, nn.Module) else None
         parts, configs["teacher"] = replace(parts, teacher=own), str(teacher) if own is None else type(own).__name__
     base = make_preset(preset, names)
-    if "train_minutes" not in settings and {"train_steps", "recipe"} & settings.keys():
-        settings["train_minutes"] = None  # a length that is given replaces the preset's
-    if "fit_size" not in settings and ("size" in settings or init is not None):
-        settings["fit_size"] = False  # a size that is given stays, and weights have one
+    also = {"epochs"} if "recipe" in settings else set()
+    settings |= implied({*settings, *also, *(() if init is None else ("init",))})
     if isinstance(space, Space) and base.size.stem not in space.topology.stems:
         shape = {"depth": space.topology.small_depth, "stem": space.topology.stems[0]}
         base = base.model_copy(update={"size": base.size.model_copy(update=shape)})

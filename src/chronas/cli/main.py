@@ -15,8 +15,8 @@ from chronas.cli.output import Border, escape_unknown_characters
 from chronas.errors import UsageError, unknown_name
 
 HELP = ("-h", "--help")
-# Commands whose threads wait for each other asleep: on a busy machine, two threads that wait in a loop make a training
-# step two to three times slower. It would change PyTorch's latency with several threads, so not where that is timed.
+# Commands whose threads wait for each other asleep: on a busy machine, threads that wait in a loop take the time of the
+# others. It would change PyTorch's latency with several threads, so not where that is timed.
 TRAINING = ("demo", "run", "resume", "retarget", "search", "train")
 EPILOGUE = """Answers go to stdout (--json for programs), progress and notes to stderr.
 Exit codes: 0 done, 1 the answer is no (limit missed), 2 wrong use or a limit out of reach, 70 a fault of chronas,

@@ -12,7 +12,6 @@ from chronas.cli.flags import ReportOptions, ResumeOptions, RetargetOptions, Run
 from chronas.cli.options import Call, Groups
 from chronas.cli.output import note, resumable, write, write_json, write_table
 from chronas.cli.steps import EPOCHS, changed_recipe, check_training
-from chronas.data import DATASETS
 from chronas.devices import DEVICES, device_class
 from chronas.errors import UsageError
 from chronas.predictors import predictor_class
@@ -21,7 +20,6 @@ from chronas.records import Estimate
 from chronas.reports import BESIDE, BESIDE_COLUMNS, TWO_COLUMNS, Report, beside_rows, two_rows, two_words
 from chronas.runs import (
     FIELDS,
-    OWN_DATA_PRESET,
     Run,
     RunConfig,
     RunSettings,
@@ -29,8 +27,10 @@ from chronas.runs import (
     config_again,
     device_of,
     execute,
+    implied,
     limits_alone,
     make_preset,
+    preset_for,
     read_network,
     show,
 )
@@ -54,9 +54,9 @@ def with_recipe(base: RunConfig, options: RunOptions) -> RunConfig:
 
 
 def preset_of(options: RunOptions) -> str:
-    """The preset of a command line: the given one, or one for data that does not come with chronas."""
-    own = "data" in options.model_fields_set and options.data not in DATASETS.built_in
-    return OWN_DATA_PRESET if own and "preset" not in options.model_fields_set else options.preset
+    """The preset of a command line: the given one, or the usual one for its data."""
+    usual = "preset" not in options.model_fields_set and "data" in options.model_fields_set
+    return preset_for(options.data) if usual else options.preset
 
 
 def chosen_names(options: RunOptions) -> dict[str, str]:
@@ -83,12 +83,8 @@ def config_of(call: Call[Any]) -> RunConfig:
     base: RunConfig = call.base
     asked = {name for name in call.options.model_fields_set if name in RunSettings.model_fields}
     given = {name: getattr(call.options, name) for name in asked - {*NAMES}}
-    if "fit_size" not in asked and any(flag.startswith("--size.") for flag in call.flags):
-        given["fit_size"] = False  # a size that is given stays
-    if "fit_size" not in asked and call.options.init is not None:
-        given["fit_size"] = False  # the weights have a size
-    if "train_minutes" not in asked and {EPOCHS, "--train-steps"} & call.flags:
-        given["train_minutes"] = None  # a length that is given replaces the preset's
+    size = {"size"} if any(flag.startswith("--size.") for flag in call.flags) else set()
+    given |= implied({*asked, *size, *({"epochs"} if EPOCHS in call.flags else ())})
     groups = {PARTS.get(name, name): part for name, part in call.groups.items()}
     searcher: Any = groups["searcher_config"]
     timed = "minutes" in type(searcher).model_fields and "--searcher.minutes" not in call.flags

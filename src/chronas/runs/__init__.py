@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from chronas.runs.int8 import INT8_MODEL, Int8Result, read_int8, write_int8
     from chronas.runs.network_costs import NetworkCosts, costs_of, device_of
     from chronas.runs.pipeline import execute, find, measure_found, show
-    from chronas.runs.presets import make_preset, preset_summaries, searcher_settings
+    from chronas.runs.presets import make_preset, preset_for, preset_summaries, searcher_settings
     from chronas.runs.run import Run
     from chronas.runs.selection import Chosen, Finder, help_searches, read_choice, read_choices
     from chronas.runs.settings import (
@@ -34,6 +34,7 @@ if TYPE_CHECKING:
         OWN_DATA_PRESET,
         RunSettings,
         TrainingSettings,
+        implied,
         limits_alone,
     )
     from chronas.runs.summary import DEVICES_FILE, compare_devices, read_devices
@@ -83,7 +84,9 @@ __all__ = [
     "initial_of",
     "initial_of_network",
     "initial_of_space",
+    "implied",
     "limits_alone",
+    "preset_for",
     "make_preset",
     "preset_summaries",
     "measure",
@@ -128,9 +131,9 @@ __getattr__ = lazily(
         "selection": "help_searches Chosen Finder read_choice read_choices",
         "network_costs": "NetworkCosts costs_of device_of",
         "pipeline": "execute find measure_found show",
-        "presets": "make_preset preset_summaries searcher_settings",
+        "presets": "make_preset preset_for preset_summaries searcher_settings",
         "run": "Run",
-        "settings": "DEFAULT_PRESET LIMITS OWN_DATA_PRESET RunSettings TrainingSettings limits_alone",
+        "settings": "DEFAULT_PRESET LIMITS OWN_DATA_PRESET RunSettings TrainingSettings implied limits_alone",
         "exported": "EXPORTED check_onnx export export_network export_own quantise",
         "training": "Trained read_trained train_architecture train_network",
         "teacher": "teacher_of",

@@ -1,7 +1,7 @@
 """The step that chooses the size of a run's networks: stem, width and depth, by the limit and the time for training.
 
-A space has networks of any size, and only a few sizes fit a limit: at 96 pixels, networks of one stem take a tenth of
-another's time. So one typical network is measured in about twenty sizes, before the long part of a run. The size with
+A space has networks of any size, and only a few sizes fit a limit: networks of one stem take a fraction of the time
+of another's. So one typical network is measured in about twenty sizes, before the long part of a run. The size with
 the most operations is taken whose typical network leaves room below the limit and can be trained in the time.
 """
 

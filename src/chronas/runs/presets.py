@@ -12,13 +12,14 @@ from typing import Any
 from pydantic import ValidationError
 
 from chronas.arguments import checked
+from chronas.data import DATASETS
 from chronas.devices import device_class
 from chronas.errors import UsageError, reason, unknown_name
 from chronas.measurement import Plan
 from chronas.predictors import predictor_class
 from chronas.runs import PRESETS
 from chronas.runs.config import RunConfig
-from chronas.runs.settings import DEFAULT_SEARCHER, limits_alone
+from chronas.runs.settings import DEFAULT_PRESET, DEFAULT_SEARCHER, OWN_DATA_PRESET, limits_alone
 from chronas.search import Searcher, SearcherConfig, searcher_class
 from chronas.spaces import NetworkScale, make_space
 from chronas.training import make_recipe
@@ -120,6 +121,12 @@ def make_preset(name: str, changes: Mapping[str, Any] | None = None) -> RunConfi
         raise UsageError(reason(error)) from error
 
 
+def preset_for(data: object) -> str:
+    """The usual preset for data: `photos-cpu` if it does not come with chronas. None: no data is given."""
+    known = data is None or (isinstance(data, str) and data in DATASETS.built_in)
+    return DEFAULT_PRESET if known else OWN_DATA_PRESET
+
+
 def searcher_settings(preset: str, searcher: str | type[Searcher]) -> SearcherConfig:
     """The settings of a preset for a searcher; the searcher's defaults if the preset has none.
 
@@ -154,7 +161,7 @@ def digits_cpu(names: Names) -> RunConfig:
 
 
 def photos_cpu(names: Names) -> RunConfig:
-    """Your own photos in about twenty minutes on two cores; the size of the networks fits the limit.
+    """Your own photos on two cores, made for twenty minutes; the size of the networks fits the limit.
 
     The default for data that does not come with chronas.
     """

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from typing import Any
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
@@ -139,6 +139,20 @@ class RunSettings(TrainingSettings):
         """The weights above zero, by cost."""
         asked = {cost: getattr(self, field) for cost, field in WEIGHTS.items()}
         return {cost: weight for cost, weight in asked.items() if weight > 0}
+
+
+def implied(given: Collection[str]) -> dict[str, Any]:
+    """Settings of a preset that given ones replace, so that no given one is without effect.
+
+    Args:
+        given: names of settings; `epochs` for those of the recipe.
+    """
+    found: dict[str, Any] = {}
+    if "train_minutes" not in given and {"train_steps", "epochs"} & set(given):
+        found["train_minutes"] = None
+    if "fit_size" not in given and {"size", "init"} & set(given):  # weights have a size
+        found["fit_size"] = False
+    return found
 
 
 def limits_alone(changes: Mapping[str, Any]) -> dict[str, Any]:
