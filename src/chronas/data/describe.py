@@ -53,9 +53,14 @@ def _counts(labels: Tensor | None, classes: int) -> list[int]:
     return [0] * classes if labels is None else torch.bincount(labels, minlength=classes).tolist()
 
 
-def contact_sheet(dataset: Dataset) -> bytes:
-    """A PNG image with a row for each class: its name, and its first `PER_CLASS` training images."""
-    names = dataset.class_names[:MOST_ROWS]
+def contact_sheet(dataset: Dataset, rows: int = MOST_ROWS) -> bytes:
+    """A PNG image with a row for each class: its name, and its first `PER_CLASS` training images.
+
+    Args:
+        dataset: the images; of those with neither one channel nor three, the first channel is shown.
+        rows: number of classes, at most.
+    """
+    names = dataset.class_names[:rows]
     width, step = LABEL + PER_CLASS * (SIDE + MARGIN), SIDE + MARGIN
     sheet = Image.new("RGB", (width + MARGIN, len(names) * step + MARGIN), "white")
     draw = ImageDraw.Draw(sheet)
@@ -73,7 +78,7 @@ def contact_sheet(dataset: Dataset) -> bytes:
 
 def _picture(pixels: Tensor) -> Image.Image:
     array = pixels.numpy()
-    picture = Image.fromarray(array[0] if len(array) == 1 else np.ascontiguousarray(array.transpose(1, 2, 0)))
+    picture = Image.fromarray(np.ascontiguousarray(array.transpose(1, 2, 0)) if len(array) == 3 else array[0])
     picture.thumbnail((SIDE, SIDE))
     enlarged = max(picture.size) < SIDE
     scale = SIDE // max(picture.size) if enlarged else 1

@@ -1,4 +1,4 @@
-"""Networks that are a chain of blocks, built from a plan of plain data: FBNet's inverted residuals.
+"""Networks that are a chain of blocks, built from a plan of plain data: FBNet's inverted residuals, and convolutions.
 
 As in https://github.com/GATECH-EIC/HW-NAS-Bench (`FBNet_Infer`, `ConvBlock`, `Skip`); unlike there, no operation works
 in place, and residual branches can be dropped in training. Blocks in two groups shuffle their channels after the first
@@ -78,6 +78,7 @@ BLOCKS = {
     "k5_e3": BlockSpec(5, 3),
     "k5_e6": BlockSpec(5, 6),
 }
+KERNELS = {"conv_3x3": 3, "conv_5x5": 5, "sep_3x3": 3, "sep_5x5": 5}  # of the blocks without expansion
 
 
 class ConvBN(nn.Sequential):
@@ -110,6 +111,39 @@ class InvertedResidual(nn.Module):
         return x + self.drop_path(projected) if self.residual else projected
 
 
+class ConvLayer(nn.Module):
+    """A convolution over all channels, batch norm and ReLU; added to the input if the shape stays the same."""
+
+    def __init__(self, plan: LayerPlan) -> None:
+        super().__init__()
+        kernel = KERNELS[plan.block]
+        self.conv = nn.Sequential(ConvBN(plan.channels_in, plan.channels_out, kernel, plan.stride), nn.ReLU())
+        self.residual = plan.stride == 1 and plan.channels_in == plan.channels_out
+        self.drop_path = DropPath()
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        """[B, C_in, H, W] -> [B, C_out, H / stride, W / stride], rounded up."""
+        found: torch.Tensor = self.conv(x)
+        return x + self.drop_path(found) if self.residual else found
+
+
+class SeparableLayer(nn.Module):
+    """MobileNet's depthwise convolution and 1x1 convolution; added to the input if the shape stays the same."""
+
+    def __init__(self, plan: LayerPlan) -> None:
+        super().__init__()
+        kernel, inner = KERNELS[plan.block], plan.channels_in
+        self.depthwise = nn.Sequential(ConvBN(inner, inner, kernel, plan.stride, inner), nn.ReLU())
+        self.pointwise = nn.Sequential(ConvBN(inner, plan.channels_out), nn.ReLU())
+        self.residual = plan.stride == 1 and plan.channels_in == plan.channels_out
+        self.drop_path = DropPath()
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        """[B, C_in, H, W] -> [B, C_out, H / stride, W / stride], rounded up."""
+        found: torch.Tensor = self.pointwise(self.depthwise(x))
+        return x + self.drop_path(found) if self.residual else found
+
+
 class SkipLayer(nn.Sequential):
     """The identity (no module at all) if the shape stays the same; else 1x1 convolution, batch norm and ReLU."""
 
@@ -120,7 +154,14 @@ class SkipLayer(nn.Sequential):
             self.append(nn.ReLU())
 
 
-BLOCK_TYPES: Mapping[str, Callable[..., nn.Module]] = {**dict.fromkeys(BLOCKS, InvertedResidual), "skip": SkipLayer}
+BLOCK_TYPES: Mapping[str, Callable[..., nn.Module]] = {
+    **dict.fromkeys(BLOCKS, InvertedResidual),
+    "conv_3x3": ConvLayer,
+    "conv_5x5": ConvLayer,
+    "sep_3x3": SeparableLayer,
+    "sep_5x5": SeparableLayer,
+    "skip": SkipLayer,
+}
 
 
 def make_block(plan: LayerPlan, types: Mapping[str, Callable[..., nn.Module]] = BLOCK_TYPES) -> nn.Module:

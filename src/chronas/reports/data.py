@@ -72,6 +72,7 @@ class Report:
         two: comparison with another device, if the run reuses another run.
         front: the Pareto front, if it was asked for and found.
         beside: the found network and the user's own, measured side by side; empty if none were given.
+        examples: a picture of some training images of each class, PNG in base64, or None.
     """
 
     title: str
@@ -95,6 +96,7 @@ class Report:
     two: TwoDevices | None = None
     front: Front | None = None
     beside: tuple[GivenResult, ...] = ()
+    examples: str | None = None
 
     @property
     def in_float32(self) -> bool:

@@ -14,6 +14,7 @@ from chronas.registry import Registry, lazily
 if TYPE_CHECKING:
     from chronas.runs.architecture_file import read_architecture, read_preprocessing, write_architecture
     from chronas.runs.beside import compare_with
+    from chronas.runs.by_hand import five_convolutions
     from chronas.runs.config import RunConfig, RunParts, search_costs
     from chronas.runs.cost_model import fit, fit_all, measure, predictor_folder
     from chronas.runs.exported import EXPORTED, check_onnx, export, export_network, export_own, quantise
@@ -72,6 +73,7 @@ __all__ = [
     "costs_of",
     "device_of",
     "execute",
+    "five_convolutions",
     "export",
     "export_network",
     "export_own",
@@ -119,6 +121,7 @@ __getattr__ = lazily(
     {
         "architecture_file": "read_architecture read_preprocessing write_architecture",
         "beside": "compare_with",
+        "by_hand": "five_convolutions",
         "fitted_size": "fit_size read_fitted_size",
         "config": "search_costs RunConfig RunParts",
         "cost_model": "fit fit_all measure predictor_folder",

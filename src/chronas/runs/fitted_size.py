@@ -43,6 +43,7 @@ DRAWN = 51  # random networks whose median in operations is the typical one
 PLAN = Plan(warmup=2, repeats=5, rounds=3, max_rounds=3)
 ROOM = 0.6  # a typical network may take this share of the limit, so that larger ones can be found
 FEWEST_EPOCHS = 40  # of the training of a typical network in the given minutes; our choice
+FEWEST_STEPS = 2_500  # of the same; results/small-data.md has what fewer cost
 TIMED_STEPS = 4  # the fastest counts, because other work on the machine slows single ones
 
 
@@ -166,16 +167,17 @@ def scale_of(size: NetworkSize) -> NetworkScale:
 def _choose(run: Run, architecture: Architecture, tried: list[TriedSize], limit_ms: float) -> TriedSize:
     """The largest size with room below the limit that can be trained in the time; else the one trained for longest."""
     inside = [each for each in tried if each.latency_ms <= ROOM * limit_ms]
-    longest, epochs = min(tried, key=lambda each: each.latency_ms), 0.0
+    longest, most = min(tried, key=lambda each: each.latency_ms), 0.0
+    fewest = max(FEWEST_STEPS, FEWEST_EPOCHS * len(run.training_split[0]) / run.config.recipe.batch)
     for each in sorted(inside, key=lambda each: -each.macs):
-        if run.config.train_minutes is None or (possible := _epochs(run, architecture, each.size)) >= FEWEST_EPOCHS:
+        if run.config.train_minutes is None or (possible := _steps(run, architecture, each.size)) >= fewest:
             return each
-        longest, epochs = (each, possible) if possible > epochs else (longest, epochs)
+        longest, most = (each, possible) if possible > most else (longest, most)
     return longest
 
 
-def _epochs(run: Run, architecture: Architecture, scale: NetworkScale) -> float:
-    """The epochs of a typical network's training in the run's minutes, by a few timed steps."""
+def _steps(run: Run, architecture: Architecture, scale: NetworkScale) -> float:
+    """The steps of a typical network's training in the run's minutes, by a few timed ones."""
     assert run.config.train_minutes is not None
     size = scale.for_data(run.data_facts.shape, run.data_facts.classes)
     network = build(architecture, size).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
@@ -186,4 +188,4 @@ def _epochs(run: Run, architecture: Architecture, scale: NetworkScale) -> float:
         network.zero_grad(set_to_none=True)
         functional.cross_entropy(network(images), labels).backward()  # type: ignore[no-untyped-call]
         fastest_s = min(fastest_s, time.perf_counter() - began_s)
-    return 60.0 * run.config.train_minutes / (fastest_s / batch * len(run.training_split[0]))
+    return 60.0 * run.config.train_minutes / fastest_s

@@ -12,7 +12,9 @@ from collections.abc import Mapping
 from chronas.errors import LimitMissedError
 from chronas.progress import Progress, silent
 from chronas.reports import Report, write_page
+from chronas.runs.by_hand import beside_by_hand
 from chronas.runs.cost_model import fit_all, look_first, measure
+from chronas.runs.examples import write_examples
 from chronas.runs.exported import export_own
 from chronas.runs.fitted_size import fit_size
 from chronas.runs.float32_beside import time_both
@@ -39,6 +41,7 @@ def execute(run: Run, progress: Progress = silent) -> Report:
     """
     with run.working():
         forecast = Forecast(run, progress)
+        write_examples(run)
         try:
             fit_size(run, progress)
             look_first(run, progress)
@@ -56,6 +59,8 @@ def execute(run: Run, progress: Progress = silent) -> Report:
             train_network(run, role, architecture, forecast)
         export_own(run)
         measure_found(run, networks, progress)
+        if run.config.by_hand:
+            beside_by_hand(run, progress)
         forecast.finished()
         return show(run)
 

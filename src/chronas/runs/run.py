@@ -164,6 +164,8 @@ class Run(RunFolder):
                 f"searcher {searcher.name} gives no trained weights, so --no-retrain leaves nothing: take the searcher "
                 "elastic, or leave it out"
             )
+        if self.config.by_hand and self.recorded:
+            raise UsageError("a network written by hand is measured beside: --by-hand needs the device here")
         if (reason := predictor.unavailable()) is not None:
             raise UsageError(f"predictor {predictor.name} cannot be fitted: {reason}")
         for cost in [*self.config.objective.asked, *([LATENCY] if self.config.front is not None else [])]:

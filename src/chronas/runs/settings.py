@@ -117,6 +117,9 @@ class RunSettings(TrainingSettings):
         default=False,
         description="compare: search without latency, a random network of equal cost, random search in equal time",
     )
+    by_hand: bool = Field(
+        default=False, description="compare: five convolutions written by hand, trained as long on the same images"
+    )
     seed: int = Field(default=0, ge=0, description="seed of everything random")
     threads: int = Field(
         default=1, ge=1, le=1024, description="CPU threads of search and training; results differ in the last digits"

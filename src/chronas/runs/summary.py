@@ -18,6 +18,7 @@ from chronas.reports import Report, SearchSummary, Verdict, verdict_on
 from chronas.runs.beside import read_beside
 from chronas.runs.config import DataFacts, RunConfig
 from chronas.runs.cost_model import read_report
+from chronas.runs.examples import read_examples
 from chronas.runs.float32_beside import read_both
 from chronas.runs.front import FILE as FRONT
 from chronas.runs.front import read_front
@@ -113,6 +114,7 @@ def summarise(run: Run) -> Report:
         two=read_devices(run),
         front=read_front(run) if (run.folder / FRONT).exists() else None,
         beside=read_beside(run),
+        examples=read_examples(run),
     )
 
 

@@ -90,6 +90,7 @@ def config_again(
             "limit_energy_mj": None,
             "limit_peak_memory_mib": None,
             "baseline": False,
+            "by_hand": False,
         }
     )
 

@@ -49,6 +49,7 @@ SPACES = Registry(
     {
         "darts": "chronas.spaces.darts:Darts",
         "efficientnet-lite": "chronas.spaces.mobilenetv3:EfficientNetLite",
+        "convnet": "chronas.spaces.convnet:ConvNet",
         "fbnet": "chronas.spaces.fbnet:FBNet",
         "mobilenetv3": "chronas.spaces.mobilenetv3:MobileNetV3",
         "mobilenetv3-plain": "chronas.spaces.mobilenetv3:PlainMobileNetV3",

@@ -82,5 +82,9 @@ LAYER_OPERATIONS: Mapping[str, Operation] = {
     "k5_e1_g2": Operation(_BLOCK, colour=PURPLE, kernels=6),
     "k5_e3": Operation(_BLOCK, colour=PURPLE, kernels=3),
     "k5_e6": Operation(_BLOCK, colour=PURPLE, kernels=3),
+    "conv_3x3": Operation(f"{_LAYERS}:ConvLayer", colour=ORANGE),
+    "conv_5x5": Operation(f"{_LAYERS}:ConvLayer", colour=ORANGE),
+    "sep_3x3": Operation(f"{_LAYERS}:SeparableLayer", colour=GREY, kernels=2),
+    "sep_5x5": Operation(f"{_LAYERS}:SeparableLayer", colour=GREY, kernels=2),
     "skip": Operation(f"{_LAYERS}:SkipLayer", colour=GREEN, kernels=0, identity=True),
 }
