@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -84,6 +85,21 @@ def test_equal_networks_are_equally_fast_on_an_exact_device() -> None:
     larger = nn.Sequential(nn.Conv2d(3, 64, 3), nn.ReLU(), nn.Conv2d(64, 64, 3))
     found = chronas.compare({"large": larger, "small": module}, "simulated", input_shape=(3, 16, 16), progress=False)
     assert [each.network for each in found.rows] == ["small", "large"]
+
+
+def test_memory_and_energy_are_shown_where_they_are_known() -> None:
+    small = nn.Sequential(nn.Conv2d(3, 8, 3), nn.ReLU(), nn.Conv2d(8, 8, 3))
+    large = nn.Sequential(nn.Conv2d(3, 64, 3), nn.ReLU(), nn.Conv2d(64, 64, 3))
+    networks = {"small": small, "large": large}
+    exact = chronas.compare(networks, "simulated", input_shape=(3, 64, 64), plan=PLAN, progress=False)
+    assert all(each.costs["energy_mj"] > 0 for each in exact.rows) and "peak_memory_mib" not in exact.rows[0].costs
+    assert exact.frame["energy_mj"].is_sorted() and exact.frame["peak_memory_mib"].null_count() == 2
+    if sys.platform == "linux":
+        found = chronas.compare(networks, input_shape=(3, 128, 128), plan=PLAN, progress=False)
+        memory = {each.network: each.costs["peak_memory_mib"] for each in found.rows}
+        images = 4 * 64 * (126**2 + 124**2) / 2**20  # the large network's feature maps in float32
+        assert memory["large"] > memory["small"] > 0 and memory["large"] > images
+        assert "peak memory MiB" in found.columns()[0] and "peak memory" in found._repr_html_()
 
 
 def test_classes_in_another_order_are_put_right_and_other_classes_are_refused(finished: Run, tmp_path: Path) -> None:

@@ -5,7 +5,8 @@ from __future__ import annotations
 import math
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from contextlib import closing, suppress
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -17,12 +18,13 @@ from chronas.arguments import checked
 from chronas.data import Dataset, load_dataset
 from chronas.devices import Device, make_device
 from chronas.errors import ChronasError, DeviceError, UsageError
-from chronas.measurement import Plan, time_networks, try_network
+from chronas.measurement import OwnNetwork, Plan, make_meter, time_networks, try_network
 from chronas.networks import OnnxNetwork
 from chronas.progress import Displayed, Progress
 from chronas.records import Confusion, Estimate
 from chronas.runs import GivenNetwork, as_given, confusion_of
 from chronas.tables import to_pandas
+from chronas.units import COST_UNITS, cost_word
 
 if TYPE_CHECKING:
     import pandas
@@ -42,6 +44,7 @@ class Compared:
         macs: multiply-accumulates for one example; None if they are not known.
         parameters: numbers in its weights.
         confusion: the confusion matrix on the test images; None without data.
+        costs: energy in mJ and peak memory in MiB of a whole batch, by name, where this machine can measure them.
     """
 
     network: str
@@ -51,6 +54,7 @@ class Compared:
     macs: int | None
     parameters: int
     confusion: Confusion | None = None
+    costs: Mapping[str, float] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, eq=False)
@@ -73,6 +77,7 @@ class Comparison(Displayed):
     def columns(self) -> tuple[tuple[str, ...], list[tuple[object, ...]]]:
         """Headings and rows for people; None where nothing is known."""
         tested = any(each.confusion is not None for each in self.rows)
+        costs = [cost for cost in MEASURED if any(cost in each.costs for each in self.rows)]
         heads = ("network", "device", "latency ms", "95 % interval", "median", "p95", "MACs (million)", "parameters")
         rows: list[tuple[object, ...]] = []
         for each in self.rows:
@@ -80,8 +85,10 @@ class Comparison(Displayed):
             timed = (None,) * 4 if ms is None else (ms.value, f"{ms.low:.4g} to {ms.high:.4g}", ms.median, ms.p95)
             work = (None if each.macs is None else each.macs / 1e6, each.parameters)
             known = (None, None) if right is None else (right.accuracy_percent, right.balanced_accuracy_percent)
-            rows.append((each.network, each.device, *timed, *work, *(known if tested else ())))
-        return (*heads, *(("accuracy %", "balanced %") if tested else ())), rows
+            measured = (each.costs.get(cost) for cost in costs)
+            rows.append((each.network, each.device, *timed, *measured, *work, *(known if tested else ())))
+        words = (f"{cost_word(cost)} {COST_UNITS[cost]}" for cost in costs)
+        return (*heads[:6], *words, *heads[6:], *(("accuracy %", "balanced %") if tested else ())), rows
 
     def to_pandas(self) -> pandas.DataFrame:
         """The same as a pandas frame."""
@@ -100,9 +107,11 @@ LATENCIES = {  # column -> attribute of an estimate
     "latency_p95_ms": "p95",
 }
 ACCURACIES = {"accuracy": "accuracy_percent", "balanced_accuracy": "balanced_accuracy_percent"}  # of a confusion matrix
+MEASURED = ("energy_mj", "peak_memory_mib")
 SCHEMA = {
     **{"network": pl.String(), "device": pl.String()},
     **dict.fromkeys(LATENCIES, pl.Float64()),
+    **dict.fromkeys(MEASURED, pl.Float64()),
     **{"macs": pl.Int64(), "parameters": pl.Int64()},
     **dict.fromkeys(ACCURACIES, pl.Float64()),
     "why_not": pl.String(),
@@ -113,6 +122,7 @@ def _row(each: Compared) -> dict[str, object]:
     return {
         **{name: getattr(each, name) for name in ("network", "device", "macs", "parameters", "why_not")},
         **{column: getattr(each.latency, name, None) for column, name in LATENCIES.items()},
+        **{cost: each.costs.get(cost) for cost in MEASURED},
         **{column: getattr(each.confusion, name, None) for column, name in ACCURACIES.items()},
     }
 
@@ -159,6 +169,7 @@ def compare(
         tested = {} if data is None else _tested(given, data, (mean, std), shown)
         able, refused = _able(chosen, given)
         timed = time_networks([(device, each.network, each.shape) for device, each in able], plan or Plan(), shown)
+        costs = _costs(able, shown)
     found = {(device.name, each.name): ms for (device, each), ms in zip(able, timed, strict=True)}
     rows = []
     for each in given:
@@ -166,7 +177,8 @@ def compare(
         for name in names:
             why_not = refused.get((name, each.name))
             ms = found.get((name, each.name))
-            rows.append(Compared(each.name, name, ms, why_not, counts.macs, counts.parameters, right))
+            beside = costs.get((name, each.name), {})
+            rows.append(Compared(each.name, name, ms, why_not, counts.macs, counts.parameters, right, beside))
     rows.sort(key=lambda row: (names.index(row.device), math.inf if row.latency is None else row.latency.value))
     return Comparison(tuple(rows), {each.name: int(getattr(each.config, "batch", 1)) for each in chosen})
 
@@ -203,6 +215,25 @@ def _able(
         reasons = "; ".join(f"{name} on {device}: {why}" for (device, name), why in refused.items())
         raise DeviceError(f"no network can be measured: {reasons}")
     return able, refused
+
+
+def _costs(able: Sequence[tuple[Device, GivenNetwork]], progress: Progress) -> dict[tuple[str, str], dict[str, float]]:
+    """Energy and memory by device and network, where this machine can measure them."""
+    found: dict[tuple[str, str], dict[str, float]] = {}
+    for device in dict.fromkeys(device for device, _ in able):
+        networks = [each for other, each in able if other is device]
+        for cost in MEASURED:
+            try:
+                meter = make_meter(cost, device, None)
+            except DeviceError:
+                continue  # this machine has no sensor for it
+            with closing(meter):
+                for number, each in enumerate(networks):
+                    progress("measure", number, len(networks), f"{cost_word(cost)} on {device.name}")
+                    with suppress(DeviceError):  # such as a device that computes it for its own spaces only
+                        value = meter.read(OwnNetwork(each.network, each.shape), 0).value
+                        found.setdefault((device.name, each.name), {})[cost] = value
+    return found
 
 
 def _tested(

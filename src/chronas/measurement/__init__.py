@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from chronas.measurement.bundle.write import Manifest, write_bundle
     from chronas.measurement.campaign import run_campaign
     from chronas.measurement.journal import Journal, read_journal
-    from chronas.measurement.meter import COSTS, Meter, Reading, make_meter
+    from chronas.measurement.meter import COSTS, Meter, OwnNetwork, Reading, make_meter
     from chronas.measurement.sensors import SENSORS, Sensor, sensor_class
     from chronas.measurement.side_by_side import time_network, time_networks, try_network
     from chronas.measurement.state import CampaignState, Header, Readings, ReferenceRound
@@ -30,6 +30,7 @@ __all__ = [
     "Journal",
     "Manifest",
     "Meter",
+    "OwnNetwork",
     "Plan",
     "Reading",
     "Readings",
@@ -58,7 +59,7 @@ __getattr__ = lazily(
         "bundle.write": "Manifest write_bundle",
         "campaign": "run_campaign",
         "journal": "Journal read_journal",
-        "meter": "COSTS Meter Reading make_meter",
+        "meter": "COSTS Meter OwnNetwork Reading make_meter",
         "side_by_side": "time_network time_networks try_network",
         "state": "Readings CampaignState Header ReferenceRound",
         "sensors": "SENSORS Sensor sensor_class",

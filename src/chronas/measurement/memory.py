@@ -28,10 +28,11 @@ from pathlib import Path
 from typing import IO, Any, ClassVar, Protocol, cast
 
 import torch
+from torch import nn
 
 from chronas.devices import Device
 from chronas.errors import ChronasError, DeviceError
-from chronas.measurement.meter import Meter, Reading
+from chronas.measurement.meter import Meter, Network, OwnNetwork, Reading
 from chronas.measurement.state import REFERENCE_SEED
 from chronas.registry import Registry, packed, unpacked
 from chronas.spaces import Architecture, NetworkSize, Space
@@ -70,7 +71,9 @@ class MemoryMeter(Meter):
 class ResidentMemory(MemoryMeter):
     """Peak resident memory, measured in a separate process."""
 
-    def __init__(self, device: Device, size: NetworkSize, weights: Mapping[Architecture, Path] | None = None) -> None:
+    def __init__(
+        self, device: Device, size: NetworkSize | None, weights: Mapping[Architecture, Path] | None = None
+    ) -> None:
         """Check that the kernel reports peak memory.
 
         Raises:
@@ -93,12 +96,16 @@ class ResidentMemory(MemoryMeter):
         """Process id of the measuring process; None if none runs."""
         return None if self._process is None else self._process.pid
 
-    def _read(self, architecture: Architecture, index: int) -> Reading:  # noqa: ARG002 - memory has no noise of its own
-        weights = self.weights.get(architecture)
+    def _read(self, network: Network, index: int) -> Reading:  # noqa: ARG002 - memory has no noise of its own
         if self._process is None:
-            self._start(architecture.space)
-        answer = self._asked({"architecture": str(architecture), "weights": None if weights is None else str(weights)})
-        return Reading(answer["peak_memory_mib"])
+            self._start(None if isinstance(network, OwnNetwork) else network.space)
+        return Reading(self._asked(self._question(network))["peak_memory_mib"])
+
+    def _question(self, network: Network) -> dict[str, object]:
+        if isinstance(network, OwnNetwork):
+            return {"own": packed(network)}
+        weights = self.weights.get(network)
+        return {"architecture": str(network), "weights": None if weights is None else str(weights)}
 
     def _asked(self, question: Mapping[str, object]) -> dict[str, float]:
         process = self._process
@@ -116,7 +123,7 @@ class ResidentMemory(MemoryMeter):
             raise DeviceError(f"memory could not be measured: {answer['error']}")
         return answer
 
-    def _start(self, space: Space) -> None:
+    def _start(self, space: Space | None) -> None:
         self._errors = tempfile.TemporaryFile("w+", encoding="utf-8", errors="replace")  # noqa: SIM115 - until close
         pipe, command = subprocess.PIPE, [sys.executable, "-m", WORKER]
         environment = os.environ | ALLOCATOR
@@ -152,11 +159,11 @@ class CudaMemory(MemoryMeter):
         """PyTorch's counter."""
         return "cuda: torch.cuda.max_memory_allocated"
 
-    def _read(self, architecture: Architecture, index: int) -> Reading:
+    def _read(self, network: Network, index: int) -> Reading:
         gpu = cast("_OnGpu", self.device.config).gpu
         before = torch.cuda.memory_allocated(gpu)
         torch.cuda.reset_peak_memory_stats(gpu)  # not later: a CUDA graph takes its memory while it is captured
-        runner = self.device.prepare(architecture, self.size, weights=self.weights.get(architecture))
+        runner = self._prepared(network)
         try:
             runner.round(index, *RUNS)
             return Reading(mib_from_bytes(torch.cuda.max_memory_allocated(gpu) - before))
@@ -175,15 +182,16 @@ class SimulatedMemory(MemoryMeter):
         """The device's own formula."""
         return "simulated: weights and peak activations"
 
-    def _read(self, architecture: Architecture, index: int) -> Reading:  # noqa: ARG002 - it has no noise
-        return Reading(cast("_KnowsItsMemory", self.device).true_memory_mib(architecture, self.size))
+    def _read(self, network: Network, index: int) -> Reading:  # noqa: ARG002 - it has no noise
+        architecture, size = self._in_its_size(network)
+        return Reading(cast("_KnowsItsMemory", self.device).true_memory_mib(architecture, size))
 
     def close(self) -> None:
         """Do nothing: the meter holds no resources."""
 
 
 def make_memory_meter(
-    device: Device, size: NetworkSize, weights: Mapping[Architecture, Path] | None = None
+    device: Device, size: NetworkSize | None, weights: Mapping[Architecture, Path] | None = None
 ) -> MemoryMeter:
     """The memory meter of a device.
 
@@ -200,9 +208,10 @@ def make_memory_meter(
 # The process that measures resident memory: `python -m chronas.measurement.memory`, JSON lines in and out.
 #
 # The first line has device, config, space and size, pickled by the parent process; each further line has an
-# architecture and the file of its weights or null. Answers are one line each: {"peak_memory_mib": 33.6}, or {"error":
-# "..."}. Output of libraries goes to stderr.
+# architecture and the file of its weights or null, or a network of the user, pickled. Answers are one line each:
+# {"peak_memory_mib": 33.6}, or {"error": "..."}. Output of libraries goes to stderr.
 
+REFERENCE_SHAPE = (3, 16, 16)  # of the first network where there is no space
 STATUS = Path("/proc/self/status")
 CLEAR_REFS = Path("/proc/self/clear_refs")
 PEAK_TO_NOW = "5"  # https://docs.kernel.org/filesystems/proc.html, "clear_refs"
@@ -216,16 +225,30 @@ class Worker:
         torch.set_num_threads(1)  # more threads would stay in memory after building networks
         device, config, space, size = unpacked(first["things"])
         self.device: Device = device(config)
-        self.size: NetworkSize = size
-        self.space: Space = space
-        self.peak_mib(str(self.space.sample(1, REFERENCE_SEED)[0]), None)
+        self.size: NetworkSize | None = size
+        self.space: Space | None = space
+        own = OwnNetwork(nn.Sequential(nn.Conv2d(3, 8, 3), nn.Flatten()), REFERENCE_SHAPE)
+        self.peak_mib(own if space is None else space.sample(1, REFERENCE_SEED)[0])
 
-    def peak_mib(self, text: str, weights: str | None) -> float:
+    def answer(self, question: Mapping[str, Any]) -> float:
+        """The peak memory in MiB of the network in a question."""
+        if "own" in question:
+            (network,) = unpacked(question["own"])
+            self.peak_mib(network)  # it may be the first that uses a part of the runtime, which does not count
+            return self.peak_mib(network)
+        assert self.space is not None  # architectures come with their space
+        weights = question["weights"]
+        architecture = self.space.parse(question["architecture"])
+        return self.peak_mib(architecture, None if weights is None else Path(weights))
+
+    def peak_mib(self, network: Network, weights: Path | None = None) -> float:
         """The peak resident memory while a network runs, minus that before it was prepared, in MiB."""
-        architecture = self.space.parse(text)
         _give_back()
         before_mib = resident_mib("VmRSS")
-        runner = self.device.prepare(architecture, self.size, weights=None if weights is None else Path(weights))
+        if isinstance(network, OwnNetwork):
+            runner = self.device.prepare(network.network, network.shape)
+        else:
+            runner = self.device.prepare(network, self.size, weights=weights)
         _give_back()
         CLEAR_REFS.write_text(PEAK_TO_NOW, encoding="ascii")
         runner.round(0, *RUNS)
@@ -261,7 +284,7 @@ def main() -> None:
             if worker is None:
                 worker = Worker(question)
             else:
-                answer = {"peak_memory_mib": worker.peak_mib(question["architecture"], question["weights"])}
+                answer = {"peak_memory_mib": worker.answer(question)}
         except ChronasError as error:
             answer = {"error": str(error)}
         answers.write(json.dumps(answer) + "\n")

@@ -10,7 +10,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import ClassVar
+from typing import TYPE_CHECKING, ClassVar
 
 import numpy as np
 
@@ -21,6 +21,11 @@ from chronas.registry import Registry
 from chronas.spaces import Architecture, NetworkSize
 from chronas.units import MS_PER_S
 
+if TYPE_CHECKING:
+    from torch import nn
+
+    from chronas.networks import OnnxNetwork
+
 COSTS = Registry(
     "cost",
     {  # costs that can be measured besides latency_ms; the name of a cost ends in its unit
@@ -28,6 +33,22 @@ COSTS = Registry(
         "peak_memory_mib": "chronas.measurement.memory:make_memory_meter",
     },
 )
+
+
+@dataclass(frozen=True, eq=False)
+class OwnNetwork:
+    """A network of the user.
+
+    Attributes:
+        network: a module or an ONNX file.
+        shape: shape of one example for a module; None for an ONNX file, which has its own.
+    """
+
+    network: nn.Module | OnnxNetwork
+    shape: tuple[int, ...] | None = None
+
+
+Network = Architecture | OwnNetwork
 
 
 @dataclass(frozen=True)
@@ -49,13 +70,15 @@ class Meter(ABC):
     Attributes:
         cost: the key in `COSTS`.
         device: the device that runs the networks.
-        size: size of the networks.
+        size: size of the networks; None if all of them are the user's own.
         weights: files for networks with trained weights, as `Device.prepare` takes them.
     """
 
     cost: ClassVar[str]
 
-    def __init__(self, device: Device, size: NetworkSize, weights: Mapping[Architecture, Path] | None = None) -> None:
+    def __init__(
+        self, device: Device, size: NetworkSize | None, weights: Mapping[Architecture, Path] | None = None
+    ) -> None:
         self.device = device
         self.size = size
         self.weights = weights or {}
@@ -65,18 +88,18 @@ class Meter(ABC):
     def source(self) -> str:
         """The source of the numbers, in words; readings of different sources are not mixed."""
 
-    def read(self, architecture: Architecture, index: int) -> Reading:
+    def read(self, network: Network, index: int) -> Reading:
         """Measure a network once.
 
         Args:
-            architecture: architecture of the network.
+            network: an architecture, or a user's own network.
             index: the number of the round in its campaign; simulated noise depends on it.
 
         Raises:
             DeviceError: the sensor cannot be read, or the cost is not above zero.
             DataError: the weights are damaged or belong to another network.
         """
-        reading = self._read(architecture, index)
+        reading = self._read(network, index)
         if not (math.isfinite(reading.value) and reading.value > 0):
             raise DeviceError(
                 f"{self.cost} should be above zero, got {reading.value:g} by {self.source}: measure again"
@@ -84,8 +107,23 @@ class Meter(ABC):
         return reading
 
     @abstractmethod
-    def _read(self, architecture: Architecture, index: int) -> Reading:
+    def _read(self, network: Network, index: int) -> Reading:
         """One reading, before it is checked."""
+
+    def _prepared(self, network: Network) -> Runner:
+        if isinstance(network, OwnNetwork):
+            return self.device.prepare(network.network, network.shape)
+        return self.device.prepare(network, self.size, weights=self.weights.get(network))
+
+    def _in_its_size(self, network: Network) -> tuple[Architecture, NetworkSize]:
+        """The architecture and its size, for devices that compute a cost from them.
+
+        Raises:
+            DeviceError: the network is a user's own.
+        """
+        if isinstance(network, OwnNetwork) or self.size is None:
+            raise DeviceError(f"{self.cost} of a network of one's own is not known on device {self.device.name}")
+        return network, self.size
 
     @abstractmethod
     def close(self) -> None:
@@ -93,7 +131,7 @@ class Meter(ABC):
 
 
 def make_meter(
-    cost: str, device: Device, size: NetworkSize, weights: Mapping[Architecture, Path] | None = None
+    cost: str, device: Device, size: NetworkSize | None, weights: Mapping[Architecture, Path] | None = None
 ) -> Meter:
     """The meter of a cost in `COSTS` for a device.
 
@@ -111,7 +149,7 @@ class AnalyticalEnergyMeter(Meter):
     cost: ClassVar[str] = "energy_mj"
 
     def __init__(
-        self, device: AnalyticalDevice, size: NetworkSize, weights: Mapping[Architecture, Path] | None = None
+        self, device: AnalyticalDevice, size: NetworkSize | None, weights: Mapping[Architecture, Path] | None = None
     ) -> None:
         """Check that the device computes energy.
 
@@ -128,8 +166,9 @@ class AnalyticalEnergyMeter(Meter):
         """The device's own formula."""
         return f"estimated by {self.device.name}"
 
-    def _read(self, architecture: Architecture, index: int) -> Reading:  # noqa: ARG002 - all rounds are the same
-        return Reading(float(self._estimating.costs([architecture], self.size)[self.cost][0]))
+    def _read(self, network: Network, index: int) -> Reading:  # noqa: ARG002 - all rounds are the same
+        architecture, size = self._in_its_size(network)
+        return Reading(float(self._estimating.costs([architecture], size)[self.cost][0]))
 
     def close(self) -> None:
         """Do nothing: the meter holds no resources."""
@@ -158,7 +197,9 @@ class EnergyMeter(Meter):
 
     cost: ClassVar[str] = "energy_mj"
 
-    def __init__(self, device: Device, size: NetworkSize, weights: Mapping[Architecture, Path] | None = None) -> None:
+    def __init__(
+        self, device: Device, size: NetworkSize | None, weights: Mapping[Architecture, Path] | None = None
+    ) -> None:
         """Find the sensor.
 
         Raises:
@@ -166,15 +207,15 @@ class EnergyMeter(Meter):
         """
         super().__init__(device, size, weights)
         self.sensor = sensor_of(device)
-        self._runners: dict[Architecture, Runner] = {}
+        self._runners: dict[Network, Runner] = {}
 
     @property
     def source(self) -> str:
         """The sensor, and the hardware that it measures."""
         return f"{self.sensor.name}: {self.sensor.scope}"
 
-    def _read(self, architecture: Architecture, index: int) -> Reading:
-        runner = self._runner(architecture)
+    def _read(self, network: Network, index: int) -> Reading:
+        runner = self._runner(network)
         trial_ms = float(np.min(runner.round(index, *TRIAL)))
         running_s = max(RUNNING_S, RUNNING_PERIODS * self.sensor.period_s)
         runs = math.ceil(running_s * MS_PER_S / trial_ms)
@@ -189,11 +230,10 @@ class EnergyMeter(Meter):
             beside["background_cores"] = drawn.background_cores
         return Reading(drawn.energy_mj / runs, beside)
 
-    def _runner(self, architecture: Architecture) -> Runner:
-        if architecture not in self._runners:
-            weights = self.weights.get(architecture)
-            self._runners[architecture] = self.device.prepare(architecture, self.size, weights=weights)
-        return self._runners[architecture]
+    def _runner(self, network: Network) -> Runner:
+        if network not in self._runners:
+            self._runners[network] = self._prepared(network)
+        return self._runners[network]
 
     def close(self) -> None:
         """Close the networks."""
@@ -203,7 +243,7 @@ class EnergyMeter(Meter):
 
 
 def make_energy_meter(
-    device: Device, size: NetworkSize, weights: Mapping[Architecture, Path] | None = None
+    device: Device, size: NetworkSize | None, weights: Mapping[Architecture, Path] | None = None
 ) -> EnergyMeter | AnalyticalEnergyMeter:
     """A sensor's meter, or for a device that computes its energy, a meter that returns the computed value.
 

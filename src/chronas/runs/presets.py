@@ -166,13 +166,15 @@ def photos_cpu(names: Names) -> RunConfig:
 
     The default for data that does not come with chronas.
     """
-    space = names.get("space", "mobilenetv3-plain")
-    name, topology = names.get("searcher", DEFAULT_SEARCHER), make_space(space).topology
+    name = names.get("searcher", DEFAULT_SEARCHER)
+    space = names.get("space", "mobilenetv3-plain" if name == "elastic" else "convnet")
+    topology = make_space(space).topology
     stem = "small" if "small" in topology.stems else topology.stems[0]
     return RunConfig(
         **_names({**names, "space": space, "searcher": name}),
         searcher_config=searcher_settings("photos-cpu", name),
         data="digits",
+        validation_share=0.05,
         search_validation_share=0.3,
         threads=2,
         networks=80,
