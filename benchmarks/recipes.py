@@ -24,7 +24,7 @@ import torch
 from torch import nn
 
 from chronas.data import Dataset, Normalisation, load_dataset, write_photos
-from chronas.runs import teacher_of
+from chronas.runs import five_convolutions, teacher_of
 from chronas.training import Budget, Recipe, evaluate, make_recipe, train
 
 PIXELS = 64
@@ -49,22 +49,12 @@ ROWS: dict[str, dict[str, Any]] = {
 BASES = {"photos": "photos", "cifar10-cpu": "cifar10-cpu", "teacher": "photos"}  # row -> recipe that it begins with
 
 
-def network(classes: int, times: int = 1) -> nn.Module:
-    """Five convolutions of 3 x 3 with batch norm; `times` is the number of times that each is wider."""
-    layers: list[nn.Module] = []
-    before = 3
-    for channels, stride in ((32 * times, 2), (64 * times, 2), (96 * times, 2), (128 * times, 2), (128 * times, 1)):
-        layers += [nn.Conv2d(before, channels, 3, stride, 1, bias=False), nn.BatchNorm2d(channels), nn.ReLU()]
-        before = channels
-    return nn.Sequential(*layers, nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(before, classes))
-
-
 def trained(
     data: Dataset, recipe: Recipe, budget: Budget, seed: int, times: int = 1, teacher: nn.Module | None = None
 ) -> nn.Module:
     """One trained network, in eval mode."""
     torch.manual_seed(seed)
-    found, normalisation = network(data.classes, times), Normalisation.of(data.train)
+    found, normalisation = five_convolutions(data.classes, times=times), Normalisation.of(data.train)
     told = None if teacher is None else teacher_of(teacher, data, normalisation)
     with tempfile.TemporaryDirectory() as folder:
         train(

@@ -22,7 +22,7 @@ HANG_S = 240
 def test_the_flags_ask_for_the_same_run_as_python_and_a_finished_run_is_not_done_again(
     copied: Run, capsys: Capture
 ) -> None:
-    assert main(["demo", *FLAGS, "--out", str(copied.folder), "--json"]) == 0
+    assert main(["run", "--preset", "digits-cpu", *FLAGS, "--out", str(copied.folder), "--json"]) == 0
     answer = json.loads(capsys.readouterr().out)
     assert {network["network"] for network in answer["networks"]} >= {"latency term", "accuracy alone"}
     assert Path(answer["report"]).read_text().startswith("<!DOCTYPE html>")
@@ -115,7 +115,7 @@ def test_a_run_killed_by_the_kernel_goes_on_to_the_same_bits(finished: Run, tmp_
 
 
 def start(folder: Path) -> subprocess.Popen[str]:
-    command = [sys.executable, "-m", "chronas", "demo", *FLAGS, "--out", str(folder / "run")]
+    command = [sys.executable, "-m", "chronas", "run", "--preset", "digits-cpu", *FLAGS, "--out", str(folder / "run")]
     environment = {**os.environ, "OMP_NUM_THREADS": "1"}
     return subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True, env=environment)
 

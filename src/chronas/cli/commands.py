@@ -57,12 +57,13 @@ class Command:
 
 COMMANDS = {
     "demo": Command(
-        "the whole loop on digits and this CPU, in minutes",
+        "the whole loop on pictures made on the spot and this CPU, in minutes",
         "run:demo",
-        "RunOptions",
-        "The whole loop in minutes: measure random DARTS networks on this CPU, learn their latency, search\n"
-        "handwritten digits with and without a latency term, train what was found, compare with random networks,\n"
-        "write report.html. The settings are those of `chronas run --preset digits-cpu`.",
+        "DemoOptions",
+        "The whole loop in minutes, on pictures of textured shapes that are made on the spot: measure random networks\n"
+        "of NAS-Bench-201 on this CPU, learn their latency, search with and without a latency term, train what was\n"
+        "found, and compare with random networks and with five convolutions written by hand. The settings are\n"
+        "those of `chronas run --preset shapes-cpu`.",
         LOOP,
         "groups_of",
     ),

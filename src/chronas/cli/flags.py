@@ -9,7 +9,7 @@ from pydantic import Field
 
 from chronas.arguments import LARGEST_SEED
 from chronas.cli.options import Options
-from chronas.runs import DEFAULT_PRESET, OWN_DATA_PRESET, RunSettings, TrainingSettings
+from chronas.runs import DEFAULT_PRESET, DEMO_PRESET, OWN_DATA_PRESET, RunSettings, TrainingSettings
 from chronas.units import MeasuredCost
 
 RUN_FOLDER = "run folder whose step is done; its settings are in it"
@@ -30,7 +30,7 @@ class StepOptions(Options):
 
 
 class RunOptions(RunSettings, Options):
-    """Flags of `chronas run` and `chronas demo`; the preset gives the other settings."""
+    """Flags of `chronas run`; the preset gives the other settings."""
 
     FIRST: ClassVar[tuple[str, ...]] = (
         *("preset", "out", "data", "device", "space", "limit_ms", "limit_energy_mj", "front", "searcher"),
@@ -44,6 +44,13 @@ class RunOptions(RunSettings, Options):
     )
     recipe: str = Field(default="auto", description=RECIPE)
     out: Path | None = Field(default=None, description="folder of the run (default: runs/PRESET)")
+
+
+class DemoOptions(RunOptions):
+    """Flags of `chronas demo`."""
+
+    preset: str = Field(default=DEMO_PRESET, description="settings to begin with")
+    out: Path | None = Field(default=None, description="folder of the run (default: runs/demo)")
 
 
 class RetargetOptions(RunOptions):

@@ -8,7 +8,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from chronas.cli.flags import ReportOptions, ResumeOptions, RetargetOptions, RunOptions
+from chronas.cli.flags import DemoOptions, ReportOptions, ResumeOptions, RetargetOptions, RunOptions
 from chronas.cli.options import Call, Groups
 from chronas.cli.output import note, resumable, write, write_json, write_table
 from chronas.cli.steps import EPOCHS, changed_recipe, check_training
@@ -55,7 +55,8 @@ def with_recipe(base: RunConfig, options: RunOptions) -> RunConfig:
 
 def preset_of(options: RunOptions) -> str:
     """The preset of a command line: the given one, or the usual one for its data."""
-    usual = "preset" not in options.model_fields_set and "data" in options.model_fields_set
+    given = options.model_fields_set
+    usual = "preset" not in given and "data" in given and not isinstance(options, DemoOptions)
     return preset_for(options.data) if usual else options.preset
 
 
@@ -115,8 +116,8 @@ def run(call: Call[RunOptions]) -> int:
     return finish(create(call, out), as_json=call.options.json_answer)
 
 
-def demo(call: Call[RunOptions]) -> int:
-    """Run the preset `digits-cpu`."""
+def demo(call: Call[DemoOptions]) -> int:
+    """Run the preset of the demo."""
     out = call.options.out or Path("runs/demo")
     return finish(create(call, out), as_json=call.options.json_answer)
 

@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from chronas.runs.selection import Chosen, Finder, help_searches, read_choice, read_choices
     from chronas.runs.settings import (
         DEFAULT_PRESET,
+        DEMO_PRESET,
         LIMITS,
         OWN_DATA_PRESET,
         RunSettings,
@@ -50,6 +51,7 @@ __all__ = [
     "GivenNetwork",
     "InitialWeights",
     "DEFAULT_PRESET",
+    "DEMO_PRESET",
     "INT8_MODEL",
     "LIMITS",
     "OWN_DATA_PRESET",
@@ -136,7 +138,8 @@ __getattr__ = lazily(
         "pipeline": "execute find measure_found show",
         "presets": "make_preset preset_for preset_summaries searcher_settings",
         "run": "Run",
-        "settings": "DEFAULT_PRESET LIMITS OWN_DATA_PRESET RunSettings TrainingSettings implied limits_alone",
+        "settings": "DEFAULT_PRESET DEMO_PRESET LIMITS OWN_DATA_PRESET RunSettings TrainingSettings "
+        "implied limits_alone",
         "exported": "EXPORTED check_onnx export export_network export_own quantise",
         "training": "Trained read_trained train_architecture train_network",
         "teacher": "teacher_of",
@@ -149,6 +152,7 @@ PRESETS = Registry(
     {
         "digits-cpu": "chronas.runs.presets:digits_cpu",
         "photos-cpu": "chronas.runs.presets:photos_cpu",
+        "shapes-cpu": "chronas.runs.presets:shapes_cpu",
         "cifar10-cpu": "chronas.runs.presets:cifar10_cpu",
         "darts-cifar10": "chronas.runs.presets:darts_cifar10",
         "pcdarts-cifar10": "chronas.runs.presets:pcdarts_cifar10",

@@ -82,8 +82,13 @@ PHOTOS: dict[str, dict[str, Any]] = {  # some hundred photos on two cores: about
     "random": {"architectures": 8, "epochs": 6, "batch": 32, "learning_rate": 0.05},
     "elastic": {"minutes": 6.0},
 }
+SHAPES: dict[str, dict[str, Any]] = CIFAR10 | {  # 2,000 images of 32x32 pixels on two cores: a minute
+    "bayesian": {"architectures": 40, "initial_random": 16, "epochs": 4, "batch": 64, "learning_rate": 0.1}
+    | {"crop_padding": 2, "image_stride": 2, "workers": 2, "seconds": 60.0, "macs_weight": 0.25, "synflow_weight": 0.0},
+}
 SEARCHER_SETTINGS = {
     "photos-cpu": PHOTOS,
+    "shapes-cpu": SHAPES,
     "digits-cpu": DIGITS,
     "cifar10-cpu": CIFAR10,
     "nasbench201-cifar10": NASBENCH201,
@@ -158,6 +163,25 @@ def digits_cpu(names: Names) -> RunConfig:
         recipe=make_recipe("digits-small"),
         latency_weight=1.2,
         baseline=True,
+    )
+
+
+def shapes_cpu(names: Names) -> RunConfig:
+    """Pictures of textured shapes, made on the spot, in minutes on two cores; the preset of `chronas demo`."""
+    searcher = names.get("searcher", DEFAULT_SEARCHER)
+    space = names.get("space", "nasbench201")
+    return RunConfig(
+        **_names({**names, "space": space, "searcher": searcher}),
+        searcher_config=searcher_settings("shapes-cpu", searcher),
+        data="shapes",
+        threads=2,
+        networks=120,
+        size=NetworkScale(width=8, depth=1),
+        plan=SMALL_PLAN,
+        recipe=make_recipe("photos").model_copy(update={"epochs": 12, "batch": 64}),
+        latency_weight=0.05,
+        baseline=True,
+        by_hand=True,
     )
 
 

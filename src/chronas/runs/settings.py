@@ -10,6 +10,7 @@ from pydantic import BaseModel, ConfigDict, Field, model_validator
 from chronas.training import Budget, TrainMinutes, TrainSteps
 
 LARGEST_WEIGHT = 1e6
+DEMO_PRESET = "shapes-cpu"
 OWN_DATA_PRESET = "photos-cpu"  # for data that does not come with chronas
 DEFAULT_PRESET = "digits-cpu"
 DEFAULT_SEARCHER = "bayesian"  # found the best networks on NAS-Bench-201: results/truth-nasbench201.md
