@@ -38,7 +38,10 @@ def test_another_limit_on_the_same_device_measures_no_table_and_trains_nothing(
     [network] = json.loads(said.out)["networks"][:1]
     assert network["latency_ms"] <= 1.5
     assert not (tmp_path / "second" / "journal.sqlite").exists()
-    assert "loss" not in said.err
+    assert "loss" not in said.err and "fit: " not in said.err
+    for name in ("predictor.safetensors", "report.json"):
+        place = Path("predictor", name)
+        assert (tmp_path / "second" / place).read_bytes() == (first / place).read_bytes()
     result = json.loads((tmp_path / "second" / "networks" / "limit" / "result.json").read_text())
     assert result["steps"] == 0
     assert (tmp_path / "second" / "model.onnx").exists()

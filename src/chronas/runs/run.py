@@ -41,7 +41,7 @@ from chronas.runs.fitted_size import read_fitted_size
 from chronas.runs.folder import RunFolder
 from chronas.runs.initial_weights import InitialWeights, initial_of_space
 from chronas.runs.teacher import require_same, teacher_of
-from chronas.runs.warm_start import REUSED, require_again, take_along, warm_start_file_of
+from chronas.runs.warm_start import REUSED, require_again, same_predictor, take_along, warm_start_file_of
 from chronas.search import Cost, ObjectiveConfig, Searcher, SearchImages, Task, make_searcher
 from chronas.spaces import NetworkSize, Space, make_space
 from chronas.tables import CostTable
@@ -133,7 +133,8 @@ class Run(RunFolder):
         sources = {kind: import_path(each) for kind in REGISTRIES if (each := getattr(run.parts, kind)) is not None}
         known = run.data_facts
         with whole_folder(folder) as unfinished:
-            reused = None if source is None else take_along(source, unfinished)
+            same = source is not None and same_predictor(source, config, table)
+            reused = None if source is None else take_along(source, unfinished, predictor=same)
             teacher = None if run.teacher is None else run.teacher.checksum
             told = (command, created, versions(), run.device.fingerprint(), config.model_dump(mode="json"))
             init = None if run.initial is None else run.initial.given.checksum

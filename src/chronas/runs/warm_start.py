@@ -17,6 +17,7 @@ from chronas.errors import DataError, UsageError
 from chronas.files import sha256
 from chronas.runs.config import RunConfig
 from chronas.search import SEARCHERS, SearcherConfig, searcher_class
+from chronas.tables import CostTable
 from chronas.training import BEST
 
 if TYPE_CHECKING:
@@ -26,6 +27,7 @@ REUSED = "reused"
 NETWORK = ("choice.json", "architecture.json", "result.json", f"training/{BEST}")
 SIZE = "size.json"  # the chosen size, which the weights belong to
 BESIDE = ("run.json", "data.json", "costs.parquet", "timings.json")
+FITTED = ("predictor.safetensors", "report.json")
 FIELDS = (  # fields of a config that a run with a warm start cannot change, because the trained weights depend on them
     "space",
     "searcher",
@@ -116,8 +118,25 @@ def require_again(source: Run, config: RunConfig) -> None:
         )
 
 
-def take_along(source: Run, folder: Path) -> str:
+def same_predictor(source: Run, config: RunConfig, table: CostTable | None) -> bool:
+    """Whether a run with this config and table would fit the predictor that the source has fitted."""
+    fields = ("device", "device_config", "predictor", "predictor_config", "seed")
+    known = source.folder / "costs.parquet"
+    return (
+        table is not None
+        and known.exists()
+        and all(getattr(config, name) == getattr(source.config, name) for name in fields)
+        and table.frame.equals(CostTable.load(known, source.space).frame)
+    )
+
+
+def take_along(source: Run, folder: Path, *, predictor: bool = False) -> str:
     """Copy the needed files of a run into `folder/reused`; returns the SHA-256 of the warm-start file.
+
+    Args:
+        source: the run.
+        folder: the new run's folder.
+        predictor: whether the new run also takes the fitted predictors as its own.
 
     Raises:
         UsageError: as `warm_start_file_of`.
@@ -127,7 +146,11 @@ def take_along(source: Run, folder: Path) -> str:
     role = Path("networks", source.role)
     wanted = [*BESIDE, *(str(role / name) for name in NETWORK), str(warm_start.relative_to(source.folder))]
     wanted += [str(path.relative_to(source.folder)) for path in (source.folder / "predictor").rglob("*.safetensors")]
-    places = [(name, folder / REUSED / name) for name in (*wanted, SIZE)] + [(SIZE, folder / SIZE)]
+    own = [SIZE]
+    if predictor:
+        files = [path for name in FITTED for path in (source.folder / "predictor").rglob(name)]
+        own += [str(path.relative_to(source.folder)) for path in files]
+    places = [(name, folder / REUSED / name) for name in (*wanted, SIZE)] + [(name, folder / name) for name in own]
     try:
         for name, place in places:
             if (source.folder / name).exists():
