@@ -1,8 +1,9 @@
 """Make the README's two pictures: a report (docs/report.png) and the explorer's page (docs/explorer.png).
 
 python docs/pictures.py --accuracies accuracy.parquet
+python docs/pictures.py --photos runs/mine  # a finished run: docs/photos.png and docs/photos-report.png
 
-It searches NAS-Bench-201 on handwritten digits within a limit, with all comparisons, which takes two minutes or so.
+The first line searches NAS-Bench-201 on handwritten digits within a limit, with all comparisons, which takes two minutes or so.
 The accuracies are NAS-Bench-201's: columns `arch_str` and percent; without them the explorer shows sizes in their
 place. It drives the system's Chromium by Playwright, which the extra `dev` brings.
 """
@@ -45,12 +46,19 @@ def main() -> None:
     parser.add_argument("--limit-ms", default="0.035", help="of the search; about the median network's latency")
     parser.add_argument("--accuracies", help="Parquet file of NAS-Bench-201's accuracies, for the explorer")
     parser.add_argument("--run", type=Path, help="folder of a finished run to show instead of a new one")
+    parser.add_argument(
+        "--photos", type=Path, help="folder of a finished run on photos; then only its pictures are made"
+    )
     options = parser.parse_args()
     with tempfile.TemporaryDirectory() as folder, sync_playwright() as driver:
-        run = options.run or searched(Path(folder) / "run", options.limit_ms)
         # without a graphics card, plots of many dots are drawn by the CPU
         flags = ["--no-sandbox", "--enable-unsafe-swiftshader"]
         browser = driver.chromium.launch(executable_path=shutil.which("chromium"), args=flags)
+        if options.photos is not None:
+            save(Image.open(options.photos / "examples.png").convert("RGB"), options.out / "photos.png")
+            save(picture_of_report(browser, options.photos), options.out / "photos-report.png")
+            return
+        run = options.run or searched(Path(folder) / "run", options.limit_ms)
         save(picture_of_report(browser, run), options.out / "report.png")
         save(picture_of_explorer(browser, options.accuracies), options.out / "explorer.png")
         browser.close()

@@ -13,7 +13,7 @@ from html import escape
 from typing import Any
 
 from chronas.predictors import PredictorReport
-from chronas.records import TrainedNetwork
+from chronas.records import Estimate, GivenResult, TrainedNetwork
 from chronas.reports.data import SearchSummary
 from chronas.reports.sentences import interval_text, number_text
 
@@ -54,6 +54,9 @@ MARKS = {
     "random-search": Mark("random search", "#c2649a", "diamond", "dot"),
     "random": Mark("random", "#858b94", "x", "dashdot"),
 }
+OWN = "own"  # of a user's networks beside those of a run
+PLANE_MARKS = {**MARKS, OWN: Mark("your own network", "#7a4a9c", "triangle-up", "solid")}
+LONGEST_NAME = 28  # of a network on a plane, in characters
 LIMIT_COLOUR = "#dc4a3d"
 
 
@@ -124,31 +127,56 @@ SIDES = {  # offset of a name from its point, in widths to the right and heights
 POINT = 0.022  # half of a mark's size, as a share of the figure
 
 
-def plane(networks: Sequence[TrainedNetwork], limit_ms: float | None) -> Figure:
-    """Accuracy over measured latency of every trained network, with intervals and the limit."""
-    xs = [x for n in networks for x in (n.latency.low, n.latency.high)]
+@dataclass(frozen=True)
+class Point:
+    """A network on the plane of accuracy and latency; `role` is a key of `PLANE_MARKS`."""
+
+    name: str
+    role: str
+    accuracy_percent: float
+    latency: Estimate
+
+
+def points_of(networks: Sequence[TrainedNetwork], beside: Sequence[GivenResult]) -> list[Point]:
+    """The networks of a run, and the user's own beside them; the end of a long name is kept."""
+    own = [Point(n.name, n.role, n.accuracy_percent, n.latency) for n in networks]
+    names = [n.name if len(n.name) <= LONGEST_NAME else f"…{n.name[1 - LONGEST_NAME :]}" for n in beside]
+    return own + [Point(name, OWN, n.accuracy_percent, n.latency) for name, n in zip(names, beside, strict=True)]
+
+
+def plane(networks: Sequence[TrainedNetwork], limit_ms: float | None, beside: Sequence[GivenResult] = ()) -> Figure:
+    """Accuracy over measured latency of every trained network, with intervals and the limit.
+
+    Args:
+        networks: the networks of a run.
+        limit_ms: limit on the latency, if there is one.
+        beside: the user's own networks.
+    """
+    points = points_of(networks, beside)
+    xs = [x for n in points for x in (n.latency.low, n.latency.high)]
     x_range = padded([*xs, *([] if limit_ms is None else [limit_ms])], 0.08)
-    y_range = padded([n.accuracy_percent for n in networks], 0.2)
-    sides = label_sides(networks, x_range, y_range)
+    y_range = padded([n.accuracy_percent for n in points], 0.2)
+    sides = label_sides(points, x_range, y_range)
     data = [
-        role_trace(role, [(n, side) for n, side in zip(networks, sides, strict=True) if n.role == role])
-        for role in MARKS
-        if any(n.role == role for n in networks)
+        role_trace(role, [(n, side) for n, side in zip(points, sides, strict=True) if n.role == role])
+        for role in PLANE_MARKS
+        if any(n.role == role for n in points)
     ]
     marks = {} if limit_ms is None else limit_line(limit_ms, "ms", vertical=True)
     frame = layout(axis("measured latency (ms)") | {"range": x_range}, axis("test accuracy (%)") | {"range": y_range})
+    own = " Your own networks were measured in a later campaign on the same device." if beside else ""
     return Figure(
         "Every trained network",
         "Test accuracy and measured latency of every trained network; horizontal bars are 95 % intervals of the "
-        "latency. Up and to the left is better.",
+        f"latency. Up and to the left is better.{own}",
         data,
         frame | marks,
     )
 
 
-def role_trace(role: str, networks: Sequence[tuple[TrainedNetwork, str]]) -> Json:
+def role_trace(role: str, networks: Sequence[tuple[Point, str]]) -> Json:
     """The trace of the networks with one role, each with the side of its label ("" for none)."""
-    mark = MARKS[role]
+    mark = PLANE_MARKS[role]
     found = [n for n, _ in networks]
     return {
         "type": "scatter",
@@ -174,9 +202,7 @@ def role_trace(role: str, networks: Sequence[tuple[TrainedNetwork, str]]) -> Jso
     }
 
 
-def label_sides(
-    networks: Sequence[TrainedNetwork], x_range: tuple[float, float], y_range: tuple[float, float]
-) -> list[str]:
+def label_sides(networks: Sequence[Point], x_range: tuple[float, float], y_range: tuple[float, float]) -> list[str]:
     """For each network, the first side of its point on which its name overlaps no interval and no other name.
 
     "" if there is none; then the name is only in the table and on hover.
@@ -200,7 +226,7 @@ def label_sides(
     return sides
 
 
-def label_box(network: TrainedNetwork, x: float, y: float, side: str) -> Box:
+def label_box(network: Point, x: float, y: float, side: str) -> Box:
     """The box of a network's name on this side of the point (x, y), as shares of a small figure."""
     width = LABEL_WIDTH * len(network.name)
     left, bottom = x + SIDES[side][0] * width, y + SIDES[side][1] * LABEL_HEIGHT
