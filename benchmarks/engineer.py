@@ -3,11 +3,12 @@
     python benchmarks/engineer.py --seeds 3 [--limit-ms 3] [--train-minutes 11] [--threads 2] [--tight] [--tuned]
 
 For each seed, photos are made on the spot: 600 in a folder for `chronas run --data FOLDER --limit-ms 3`, and 1,000
-hidden ones. The baseline has five convolutions at 64 x 64 pixels, and is trained on all 600 photos with SGD, flips and crops for
-as many minutes as the run trains its network, which has 80 % of them, as it sets a fifth apart for its own test; `--tuned` trains it once more by the recipe `photos`. `--tight` runs once
-more with the baseline's latency as the limit. Accuracies are on the hidden photos, of the ONNX files in ONNX Runtime;
-latencies are measured side by side. Prints a row for each network, and last one line of JSON. Bars: at most 20 minutes,
-the found network 3 points better than the baseline, and 1 point better at its latency.
+hidden ones. The baseline has five convolutions at 64 x 64 pixels. It is trained with SGD, flips and crops for as many
+minutes as the run trains its network, on all 600 photos; the run sets a fifth of them apart for its own test. `--tuned`
+trains the baseline once more by the recipe `photos`. `--tight` runs once more with the baseline's latency as the limit.
+Accuracies are on the hidden photos, of the ONNX files in ONNX Runtime; latencies are measured side by side. Prints a
+row for each network, and last one line of JSON. Bars: at most 20 minutes, the found network 3 points better than the
+baseline, and 1 point better at its latency.
 """
 
 from __future__ import annotations

@@ -1,9 +1,10 @@
 """Make the README's two pictures: a report (docs/report.png) and the explorer's page (docs/explorer.png).
 
 python docs/pictures.py --accuracies accuracy.parquet
-python docs/pictures.py --photos runs/mine  # a finished run: docs/photos.png and docs/photos-report.png
+python docs/pictures.py --photos runs/mine
 
-The first line searches NAS-Bench-201 on handwritten digits within a limit, with all comparisons, which takes two minutes or so.
+The second line shows a finished run on photos: docs/photos.png and docs/photos-report.png. The first one searches
+NAS-Bench-201 on handwritten digits within a limit, with all comparisons, which takes two minutes or so.
 The accuracies are NAS-Bench-201's: columns `arch_str` and percent; without them the explorer shows sizes in their
 place. It drives the system's Chromium by Playwright, which the extra `dev` brings.
 """

@@ -61,9 +61,9 @@ COMMANDS = {
         "run:demo",
         "DemoOptions",
         "The whole loop in minutes, on pictures of textured shapes that are made on the spot: measure random networks\n"
-        "of NAS-Bench-201 on this CPU, learn their latency, search with and without a latency term, train what was\n"
-        "found, and compare with random networks and with five convolutions written by hand. The settings are\n"
-        "those of `chronas run --preset shapes-cpu`.",
+        "on this CPU, learn their latency, search with and without a latency term, train what was found, and compare\n"
+        "with random networks and with five convolutions written by hand. The settings are those of\n"
+        "`chronas run --preset shapes-cpu`.",
         LOOP,
         "groups_of",
     ),

@@ -29,11 +29,11 @@ HUES = 0.06  # standard deviation of a class's hues, in turns of the colour circ
 USUAL = 0.9  # share of shapes with the texture of their class
 
 
-SIDE, TRAIN, TEST = 32, 2000, 1000  # of the data set `shapes`
+SIDE, TRAIN, TEST = 32, 2000, 4000  # of the data set `shapes`
 
 
 def read_shapes(progress: Progress) -> RawDataset:
-    """The data set `shapes`: 2,000 training and 1,000 test images of 3x32x32, equally many of each class.
+    """The data set `shapes`: 2,000 training and 4,000 test images of 3x32x32, equally many of each class.
 
     They are the same in every run with one version of Pillow.
     """

@@ -83,8 +83,8 @@ PHOTOS: dict[str, dict[str, Any]] = {  # some hundred photos on two cores: about
     "elastic": {"minutes": 6.0},
 }
 SHAPES: dict[str, dict[str, Any]] = CIFAR10 | {  # 2,000 images of 32x32 pixels on two cores: a minute
-    "bayesian": {"architectures": 40, "initial_random": 16, "epochs": 4, "batch": 64, "learning_rate": 0.1}
-    | {"crop_padding": 2, "image_stride": 2, "workers": 2, "seconds": 60.0, "macs_weight": 0.25, "synflow_weight": 0.0},
+    "bayesian": {"architectures": 48, "initial_random": 20, "epochs": 3, "batch": 32, "learning_rate": 0.05}
+    | {"crop_padding": 2, "workers": 2, "seconds": 60.0, "macs_weight": 0.25, "synflow_weight": 0.0},
 }
 SEARCHER_SETTINGS = {
     "photos-cpu": PHOTOS,
@@ -150,6 +150,13 @@ def searcher_settings(preset: str, searcher: str | type[Searcher]) -> SearcherCo
     return found.Config.model_validate({key: value for key, value in settings.items() if key in known})
 
 
+def _small_size(space: str, width: int) -> NetworkScale:
+    """The usual small size of a space, with a stem that halves the image if it has one."""
+    topology = make_space(space).topology
+    stem = "small" if "small" in topology.stems else topology.stems[0]
+    return NetworkScale(width=width, depth=topology.small_depth, stem=stem)
+
+
 def digits_cpu(names: Names) -> RunConfig:
     """8x8 digits in minutes, much smaller than a paper's settings; the preset of `chronas demo`."""
     searcher = names.get("searcher", DEFAULT_SEARCHER)
@@ -169,17 +176,17 @@ def digits_cpu(names: Names) -> RunConfig:
 def shapes_cpu(names: Names) -> RunConfig:
     """Pictures of textured shapes, made on the spot, in minutes on two cores; the preset of `chronas demo`."""
     searcher = names.get("searcher", DEFAULT_SEARCHER)
-    space = names.get("space", "nasbench201")
+    space = names.get("space", "convnet")
     return RunConfig(
         **_names({**names, "space": space, "searcher": searcher}),
         searcher_config=searcher_settings("shapes-cpu", searcher),
         data="shapes",
         threads=2,
-        networks=120,
-        size=NetworkScale(width=8, depth=1),
+        networks=100,
+        size=_small_size(space, width=24),
         plan=SMALL_PLAN,
-        recipe=make_recipe("photos").model_copy(update={"epochs": 12, "batch": 64}),
-        latency_weight=0.05,
+        recipe=make_recipe("photos").model_copy(update={"epochs": 15}),
+        latency_weight=0.03,
         baseline=True,
         by_hand=True,
     )
@@ -192,8 +199,6 @@ def photos_cpu(names: Names) -> RunConfig:
     """
     name = names.get("searcher", DEFAULT_SEARCHER)
     space = names.get("space", "mobilenetv3-plain" if name == "elastic" else "convnet")
-    topology = make_space(space).topology
-    stem = "small" if "small" in topology.stems else topology.stems[0]
     return RunConfig(
         **_names({**names, "space": space, "searcher": name}),
         searcher_config=searcher_settings("photos-cpu", name),
@@ -203,7 +208,7 @@ def photos_cpu(names: Names) -> RunConfig:
         threads=2,
         networks=80,
         fit_size=True,
-        size=NetworkScale(width=16, depth=topology.small_depth, stem=stem),
+        size=_small_size(space, width=16),
         plan=SMALL_PLAN.model_copy(update={"block": 40}),  # networks of millions of weights in memory at a time
         recipe=make_recipe("photos"),
         train_minutes=11.0,
