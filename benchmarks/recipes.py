@@ -41,12 +41,14 @@ ROWS: dict[str, dict[str, Any]] = {
     "random parts": {"crop_scale": 0.6, "crop_padding": 0},
     "turns": {"rotation": 10.0},
     "colours": {"color_jitter": 0.2},
+    "TrivialAugment": {"trivial_augment": True},
     "AdamW": {**ADAMW, "warmup": 0.1},
     "photos": {},
+    "photos and TrivialAugment": {"trivial_augment": True},
     "cifar10-cpu": {},
     "teacher": {},
 }
-BASES = {"photos": "photos", "cifar10-cpu": "cifar10-cpu", "teacher": "photos"}  # row -> recipe that it begins with
+BASES = {"photos": "photos", "photos and TrivialAugment": "photos", "cifar10-cpu": "cifar10-cpu", "teacher": "photos"}  # row -> recipe that it begins with
 
 
 def trained(

@@ -26,7 +26,8 @@ PUBLISHED = {
     "label_smoothing": 0.0,
 }
 OFF = {"optimizer": "sgd", "warmup": 0.0, "ema": 0.0, "mixup": 0.0, "patience": 0} | {
-    "distill_weight": 0.5, "temperature": 4.0, "crop_scale": 1.0, "rotation": 0.0, "color_jitter": 0.0
+    "distill_weight": 0.5, "temperature": 4.0, "crop_scale": 1.0, "rotation": 0.0, "color_jitter": 0.0,
+    "trivial_augment": False,
 }  # fmt: skip
 
 

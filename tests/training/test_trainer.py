@@ -107,7 +107,7 @@ def test_a_training_of_an_earlier_version_goes_on(tmp_path: Path, parts: tuple[I
     recipe = content["identity"]["recipe"]
     for name in ("optimizer", "warmup", "ema", "mixup", "crop_scale", "rotation", "color_jitter"):
         del recipe[name]
-    for name in ("patience", "distill_weight", "temperature"):
+    for name in ("patience", "distill_weight", "temperature", "trivial_augment"):
         del recipe[name]
     del content["identity"]["steps"], content["identity"]["teacher"]
     save_state(path, tensors, content)

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 from chronas.registry import lazily
 
 if TYPE_CHECKING:
-    from chronas.data.augment import Augment, ColorJitter, CropScale, Rotation
+    from chronas.data.augment import Augment, ColorJitter, CropScale, Rotation, TrivialAugment
     from chronas.data.datasets import DATASETS, limited_dataset, load_dataset
     from chronas.data.describe import ClassCounts, class_counts, contact_sheet, largest_share
     from chronas.data.images import Dataset, Images, Normalisation, limited, read_torch, split
@@ -26,6 +26,7 @@ __all__ = [
     "ColorJitter",
     "CropScale",
     "Rotation",
+    "TrivialAugment",
     "ClassCounts",
     "Dataset",
     "Images",
@@ -49,7 +50,7 @@ __getattr__ = lazily(
         "describe": "ClassCounts class_counts contact_sheet largest_share",
         "datasets": "DATASETS limited_dataset load_dataset",
         "images": "Dataset Images Normalisation limited split read_torch",
-        "augment": "Augment ColorJitter CropScale Rotation",
+        "augment": "Augment ColorJitter CropScale Rotation TrivialAugment",
         "shapes": "write_photos",
         "loader": "Batches every_batch spread_batches",
     },

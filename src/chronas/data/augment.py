@@ -16,14 +16,17 @@ from torch import Tensor
 from torch.nn import functional
 
 from chronas.data.images import Normalisation
+from chronas.data.trivial_augment import LUMA, trivial_augment
 
 MOST_STRETCH = math.log(4 / 3)  # of the ratio of width to height of a random part
-LUMA = (0.299, 0.587, 0.114)  # shares of red, green and blue in grey, ITU-R BT.601
 
 CropScale = Annotated[
     float, Field(gt=0, le=1, description="smallest share of the area of a random crop, which is scaled up again")
 ]
 Rotation = Annotated[float, Field(ge=0, le=180, description="largest random turn of images, in degrees")]
+TrivialAugment = Annotated[
+    bool, Field(description="one random change of each image, of 13: colours, sharpness, turns, shears and shifts")
+]
 ColorJitter = Annotated[
     float, Field(ge=0, lt=1, description="largest random change of brightness, contrast and saturation, as a share")
 ]
@@ -40,6 +43,7 @@ class Augment(BaseModel):
     crop_scale: CropScale = 1.0
     rotation: Rotation = 0.0
     color_jitter: ColorJitter = 0.0
+    trivial_augment: TrivialAugment = False
 
     def __call__(self, pixels: Tensor, normalisation: Normalisation, generator: torch.Generator) -> Tensor:
         """Augment and normalise uint8 `pixels` to float32 [B, C, H, W]."""
@@ -48,6 +52,8 @@ class Augment(BaseModel):
             moved = self._warp(moved.float(), generator)
         if self.color_jitter:
             moved = self._recoloured(moved.float(), generator)
+        if self.trivial_augment:
+            moved = trivial_augment(moved.float(), generator)
         normalised = normalisation(moved)
         return normalised.mul_(self._kept(normalised, generator)) if self.cutout else normalised
 

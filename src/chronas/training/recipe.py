@@ -13,7 +13,7 @@ from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from chronas.data import DATASETS, Augment, ColorJitter, CropScale, Rotation
+from chronas.data import DATASETS, Augment, ColorJitter, CropScale, Rotation, TrivialAugment
 from chronas.training import RECIPES
 
 WARMUP_FROM = 1e-3  # share of all steps whose learning rate the first step of a warm-up has
@@ -50,6 +50,7 @@ class Recipe(BaseModel):
     crop_scale: CropScale = 1.0
     rotation: Rotation = 0.0
     color_jitter: ColorJitter = 0.0
+    trivial_augment: TrivialAugment = False
 
     def augment(self) -> Augment:
         """The random changes to training images."""

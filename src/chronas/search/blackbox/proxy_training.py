@@ -36,7 +36,12 @@ from chronas.search.searcher import SearcherConfig, Task
 from chronas.spaces import Architecture, NetworkSize, Space
 from chronas.training import Recipe, accuracy_and_loss, train
 
-UNUSED = {"patience", "distill_weight", "temperature"}  # by proxy trainings; journals of earlier versions lack them
+UNUSED = {
+    "patience",
+    "distill_weight",
+    "temperature",
+    "trivial_augment",
+}  # by proxy trainings; journals of earlier versions lack them
 ALONE_S = 1.0  # interval at which a process checks whether its parent still runs
 
 
