@@ -48,7 +48,12 @@ ROWS: dict[str, dict[str, Any]] = {
     "cifar10-cpu": {},
     "teacher": {},
 }
-BASES = {"photos": "photos", "photos and TrivialAugment": "photos", "cifar10-cpu": "cifar10-cpu", "teacher": "photos"}  # row -> recipe that it begins with
+BASES = {
+    "photos": "photos",
+    "photos and TrivialAugment": "photos",
+    "cifar10-cpu": "cifar10-cpu",
+    "teacher": "photos",
+}  # row -> recipe that it begins with
 
 
 def trained(

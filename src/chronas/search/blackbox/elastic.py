@@ -14,25 +14,24 @@ from __future__ import annotations
 
 import copy
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping
 from typing import Any, ClassVar, Self
 
 import numpy as np
 import torch
 from pydantic import Field
-from torch import Tensor
+from torch import Tensor, nn
 from torch.nn import functional
 
-from chronas.data import Augment, Batches, ColorJitter, CropScale, Rotation, spread_batches
-from chronas.errors import DataError, UsageError
-from chronas.files import fingerprint, upgraded
-from chronas.networks import load_state, save_state
+from chronas.data import Augment, Batches, ColorJitter, CropScale, Rotation, TrivialAugment, spread_batches
+from chronas.errors import UsageError
 from chronas.records import Trial
 from chronas.search.blackbox.evolution import evolve
 from chronas.search.blackbox.loop import BlackBoxConfig, BlackBoxSearcher, Proposals
-from chronas.search.checks import check_finite, check_same
+from chronas.search.blackbox.trained_supernet import TrainedSupernet
+from chronas.search.checks import check_finite
 from chronas.search.feasible import FeasibleSet
-from chronas.search.objective import SCORED, Evaluator, Score, Steps, unheard
+from chronas.search.objective import SCORED, Score, Steps, unheard
 from chronas.search.searcher import SearcherConfig, Task, WarmStart
 from chronas.spaces import Architecture, Space
 from chronas.supernets import ElasticSupernet, build_supernet
@@ -69,6 +68,7 @@ class ElasticSupernetConfig(SearcherConfig):
     crop_scale: CropScale = 0.6
     rotation: Rotation = 10.0
     color_jitter: ColorJitter = 0.2
+    trivial_augment: TrivialAugment = False
 
 
 class ElasticConfig(BlackBoxConfig, ElasticSupernetConfig):
@@ -114,12 +114,15 @@ class Elastic(BlackBoxSearcher):
         return sorted(trials, key=lambda each: (each.value, each.losses))
 
 
-class NestedSupernet(Evaluator):
+class NestedSupernet(TrainedSupernet):
     """Trains a nested supernet once, in the task's folder, and scores and gives parts of it.
 
-    Attributes:
-        history: a row for each epoch of its training: `epoch`, `train_loss` of the largest network, `learning_rate`.
+    In its history, `train_loss` is that of the largest network.
     """
+
+    words: ClassVar[str] = "nested supernet"
+    settings: ClassVar[type[ElasticSupernetConfig]] = ElasticSupernetConfig
+    file: ClassVar[str] = FILE
 
     def __init__(self, task: Task, config: ElasticSupernetConfig) -> None:
         """Create the supernet, without training it.
@@ -128,8 +131,8 @@ class NestedSupernet(Evaluator):
             UsageError: the task has no images, or its size does not fit the space.
             MismatchError: the weights to begin with have other names or shapes.
         """
-        self.history: list[dict[str, Any]] = []
-        self._task, self._config = task, config
+        super().__init__(task, config)
+        self._config = config
         supernet = build_supernet(task.space, task.size, seed=task.seed)
         assert isinstance(supernet, ElasticSupernet)  # `Elastic.require` has checked the space
         if task.init is not None:
@@ -151,21 +154,13 @@ class NestedSupernet(Evaluator):
         """The number of training steps; with a time for them, known after the first ones."""
         return self._epochs * self._batches.steps_per_epoch
 
-    def identity(self) -> str:
-        """The space, the settings of the supernet and the images."""
-        return f"nested supernet {fingerprint(self._identity())}"
+    @property
+    def _networks(self) -> Mapping[str, nn.Module]:
+        return {"supernet": self.supernet, "mean": self.mean}
 
     def _identity(self) -> dict[str, Any]:
-        task, images = self._task, self._task.needed_images()
-        return {
-            "space": task.space.name,
-            "size": task.size.model_dump(mode="json"),
-            "config": self._config.model_dump(mode="json", include=set(ElasticSupernetConfig.model_fields)),
-            "search_train": images.train.checksum(),
-            "search_validation": images.validation.checksum(),
-            "seed": task.seed,
-            **({} if task.init is None else {"init": task.init.checksum}),
-        }
+        init = self._task.init
+        return super()._identity() | ({} if init is None else {"init": init.checksum})
 
     def prepare(self, progress: Steps = unheard) -> None:
         """Train the supernet, or resume from the last checkpoint, with the same bits on a CPU.
@@ -196,19 +191,6 @@ class NestedSupernet(Evaluator):
         if not (self._task.folder / FILE).exists():
             self._save()  # also after a warm start, so that a third search can start from this folder
 
-    def evaluate(self, architectures: Sequence[Architecture], progress: Steps = unheard) -> list[Score]:
-        """The validation accuracy in percent and the validation loss of each architecture."""
-        found = []
-        for architecture in architectures:
-            found.append(self._score(architecture))
-            progress(len(found), f"validation {found[-1].accuracy:.1f} %")
-        return found
-
-    def score(self, architectures: Sequence[Architecture]) -> list[float]:
-        """As `evaluate`, after `prepare`, because a finished search that was loaded has not prepared the supernet."""
-        self.prepare()
-        return [each.accuracy for each in self.evaluate(architectures)]
-
     def weights(self, architecture: Architecture) -> dict[str, Tensor]:
         """The weights of an architecture, by name in its network; see `ElasticSupernet.weights_of`."""
         self.prepare()
@@ -229,10 +211,7 @@ class NestedSupernet(Evaluator):
     def _set_learning_rate(self, step: int) -> float:
         config = self._config
         plan = Recipe(learning_rate=config.learning_rate, warmup=config.warmup)
-        rate = plan.learning_rate_at(step / max(1, self.preparation))
-        for group in self._optimiser.param_groups:
-            group["lr"] = rate
-        return rate
+        return self._set_rate(plan.learning_rate_at(step / max(1, self.preparation)))
 
     def _step(self, generator: np.random.Generator) -> float:
         """One optimiser step on the next batch; returns the loss of the largest network."""
@@ -269,43 +248,24 @@ class NestedSupernet(Evaluator):
         return Score(100.0 * right / count, validation_loss=loss / count)
 
     def _save(self) -> None:
-        tensors = {f"supernet.{name}": value for name, value in self.supernet.state_dict().items()}
-        tensors |= {f"mean.{name}": value for name, value in self.mean.state_dict().items()}
         state = self._optimiser.state
-        tensors |= {
+        tensors = {
             f"optimiser.{number}.{key}": value
             for number, weight in enumerate(self._weights)
             for key, value in state.get(weight, {}).items()
         }
-        content = {
-            "identity": self._identity(),
-            "batches": self._batches.state(),
-            "history": self.history,
-            "epochs": self._epochs,
-        }
-        save_state(self._task.folder / FILE, tensors, content)
+        self._write(tensors, {"epochs": self._epochs})
 
     def _restore(self) -> bool:
         """Load the last checkpoint, or that of a warm start; False if there is none."""
-        path = self._task.folder / FILE
-        if not path.exists():
-            if self._task.warm_start is None:
-                return False
-            path = self._task.warm_start
-        tensors, content = load_state(path)
-        if "identity" not in content or "epochs" not in content:
-            raise DataError(f"{path} is no checkpoint of a nested supernet: use another folder")
-        check_same(upgraded(content["identity"]), self._identity(), path)
-        try:
-            for prefix, network in (("supernet", self.supernet), ("mean", self.mean)):
-                network.load_state_dict({name: tensors[f"{prefix}.{name}"] for name in network.state_dict()})
-        except (KeyError, RuntimeError) as error:
-            raise DataError(f"{path} is of another version of chronas: search again in a new folder") from error
+        found = self._read(["epochs"])
+        if found is None:
+            return False
+        tensors, content = found
         for name, value in tensors.items():
             kind, _, rest = name.partition(".")
             if kind == "optimiser":
                 number, _, key = rest.partition(".")
                 self._optimiser.state[self._weights[int(number)]][key] = value
-        self._batches.restore(content["batches"])
-        self.history[:], self._epochs = content["history"], content["epochs"]
+        self._epochs = content["epochs"]
         return True

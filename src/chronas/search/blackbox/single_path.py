@@ -18,22 +18,21 @@ from __future__ import annotations
 import copy
 import itertools
 import math
-from collections.abc import Iterator, Sequence
-from typing import Any, ClassVar
+from collections.abc import Iterator, Mapping, Sequence
+from typing import ClassVar
 
 import numpy as np
 import torch
 from pydantic import Field
-from torch import Tensor
+from torch import Tensor, nn
 from torch.nn import functional
 
 from chronas.data import Augment, Batches
-from chronas.errors import DataError, UsageError
-from chronas.files import fingerprint, upgraded
-from chronas.networks import load_state, save_state
+from chronas.errors import UsageError
 from chronas.search.blackbox.loop import BlackBoxConfig, BlackBoxSearcher
-from chronas.search.checks import check_finite, check_same
-from chronas.search.objective import Evaluator, Score, Steps, accuracy_of, unheard
+from chronas.search.blackbox.trained_supernet import TrainedSupernet
+from chronas.search.checks import check_finite
+from chronas.search.objective import Score, Steps, accuracy_of, unheard
 from chronas.search.searcher import SearcherConfig, Task, WarmStart
 from chronas.spaces import Architecture, Choice, Group, Space
 from chronas.supernets import Supernet, build_supernet, discrete_weights
@@ -79,12 +78,12 @@ class SinglePathSearcher(BlackBoxSearcher):
         return SinglePathSupernet(task, self.config, self._supernet)
 
 
-class SinglePathSupernet(Evaluator):
-    """Trains a supernet once, in the task's folder, and scores architectures with it.
+class SinglePathSupernet(TrainedSupernet):
+    """Trains a supernet once, in the task's folder, and scores architectures with it."""
 
-    Attributes:
-        history: a row for each epoch of its training: `epoch`, `train_loss`, `learning_rate`.
-    """
+    words: ClassVar[str] = "supernet of paths"
+    settings: ClassVar[type[SinglePathConfig]] = SinglePathConfig
+    file: ClassVar[str] = FILE
 
     def __init__(self, task: Task, config: SinglePathConfig, supernet: Supernet | None = None) -> None:
         """Create the supernet, without training it.
@@ -100,8 +99,8 @@ class SinglePathSupernet(Evaluator):
         space = task.space
         if config.fair and any(len(space.assignments(group)) != _free(space, group) for group in space.groups):
             raise UsageError(f"space {space.name} forbids some choices together, so fair paths do not exist")
-        self.history: list[dict[str, Any]] = []
-        self._task, self._config = task, config
+        super().__init__(task, config)
+        self._config = config
         channels, *sizes = task.size.input_shape
         if config.image_stride > min(sizes):
             raise UsageError(f"images of {sizes[0]}x{sizes[1]} pixels have no squares of {config.image_stride}")
@@ -124,20 +123,9 @@ class SinglePathSupernet(Evaluator):
         self._batches = Batches(images.train, config.batch, images.normalisation, seed=2 * task.seed, augment=augment)
         self.preparation = config.epochs * self._batches.steps_per_epoch
 
-    def identity(self) -> str:
-        """The space, the settings of the supernet and the images."""
-        return f"supernet of paths {fingerprint(self._identity())}"
-
-    def _identity(self) -> dict[str, Any]:
-        task, images = self._task, self._task.needed_images()
-        return {
-            "space": task.space.name,
-            "size": task.size.model_dump(mode="json"),
-            "config": self._config.model_dump(mode="json", include=set(SinglePathConfig.model_fields)),
-            "search_train": images.train.checksum(),
-            "search_validation": images.validation.checksum(),
-            "seed": task.seed,
-        }
+    @property
+    def _networks(self) -> Mapping[str, nn.Module]:
+        return {"supernet": self.supernet}
 
     def prepare(self, progress: Steps = unheard) -> None:
         """Train the supernet, or resume from the last epoch's checkpoint, with the same bits on a CPU.
@@ -164,28 +152,12 @@ class SinglePathSupernet(Evaluator):
         if not (self._task.folder / FILE).exists():
             self._save()  # also after a warm start, so that a third search can start from this folder
 
-    def evaluate(self, architectures: Sequence[Architecture], progress: Steps = unheard) -> list[Score]:
-        """The validation accuracy of each architecture in percent."""
-        found = []
-        for architecture in architectures:
-            found.append(Score(self._accuracy(architecture)))
-            progress(len(found), f"validation {found[-1].accuracy:.1f} %")
-        return found
-
-    def score(self, architectures: Sequence[Architecture]) -> list[float]:
-        """As `evaluate`, after `prepare`, because a finished search that was loaded has not prepared the supernet."""
-        self.prepare()
-        return [each.accuracy for each in self.evaluate(architectures)]
-
     def _uniform(self, generator: np.random.Generator) -> Iterator[list[Architecture]]:
         while True:
             yield [self._task.space.draw(generator)]
 
     def _set_learning_rate(self, step: int) -> float:
-        rate = self._config.learning_rate * (1 + math.cos(math.pi * step / self.preparation)) / 2
-        for group in self._optimiser.param_groups:
-            group["lr"] = rate
-        return rate
+        return self._set_rate(self._config.learning_rate * (1 + math.cos(math.pi * step / self.preparation)) / 2)
 
     def _step(self, paths: Sequence[Architecture]) -> float:
         """One optimiser step on the next batch along some paths; returns the mean loss."""
@@ -203,10 +175,12 @@ class SinglePathSupernet(Evaluator):
         self._optimiser.step()
         return total / len(paths)
 
-    def _accuracy(self, architecture: Architecture) -> float:
+    def _score(self, architecture: Architecture) -> Score:
         images, weights = self._task.needed_images(), discrete_weights(architecture)[0]
-        return accuracy_of(
-            lambda pixels: self.supernet(self._shrunk(pixels), weights), images.validation, images.normalisation
+        return Score(
+            accuracy_of(
+                lambda pixels: self.supernet(self._shrunk(pixels), weights), images.validation, images.normalisation
+            )
         )
 
     def _shrunk(self, images: Tensor) -> Tensor:
@@ -215,35 +189,21 @@ class SinglePathSupernet(Evaluator):
         return images if stride == 1 else functional.avg_pool2d(images, stride, ceil_mode=True)
 
     def _save(self) -> None:
-        tensors = {f"supernet.{name}": value for name, value in self.supernet.state_dict().items()}
         state = self._optimiser.state
-        tensors |= {
+        momenta = {
             f"momentum.{number}": state[weight]["momentum_buffer"]
             for number, weight in enumerate(self._weights)
             if weight in state and state[weight]["momentum_buffer"] is not None
         }
-        content = {"identity": self._identity(), "batches": self._batches.state(), "history": self.history}
-        save_state(self._task.folder / FILE, tensors, content)
+        self._write(momenta, {})
 
     def _restore(self) -> None:
-        path = self._task.folder / FILE
-        if not path.exists():
-            if self._task.warm_start is None:
-                return
-            path = self._task.warm_start
-        tensors, content = load_state(path)
-        if "identity" not in content:
-            raise DataError(f"{path} is no checkpoint of a supernet of paths: use another folder")
-        check_same(upgraded(content["identity"]), self._identity(), path)
-        try:
-            self.supernet.load_state_dict({name: tensors[f"supernet.{name}"] for name in self.supernet.state_dict()})
-        except (KeyError, RuntimeError) as error:
-            raise DataError(f"{path} is of another version of chronas: search again in a new folder") from error
+        found = self._read()
+        if found is None:
+            return
         for number, weight in enumerate(self._weights):
-            if f"momentum.{number}" in tensors:
-                self._optimiser.state[weight]["momentum_buffer"] = tensors[f"momentum.{number}"]
-        self._batches.restore(content["batches"])
-        self.history[:] = content["history"]
+            if f"momentum.{number}" in found[0]:
+                self._optimiser.state[weight]["momentum_buffer"] = found[0][f"momentum.{number}"]
 
 
 def _free(space: Space, group: Group) -> int:
