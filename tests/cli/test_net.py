@@ -89,8 +89,8 @@ def test_a_report_shows_networks_beside_the_found_one_and_keeps_them(
     assert main(words) == 0
     assert json.loads(capsys.readouterr().out)["beside"] == answer["beside"]
     page = (copied.folder / "report.html").read_text()
-    assert "Beside your networks" in page and "mine.py:make" in page
-    assert '"name": "your own network"' in page  # on the plane of accuracy and latency
+    assert "Beside other networks" in page and "mine.py:make" in page
+    assert '"name": "not searched"' in page  # on the plane of accuracy and latency
 
 
 @pytest.mark.parametrize(

@@ -55,7 +55,7 @@ MARKS = {
     "random": Mark("random", "#858b94", "x", "dashdot"),
 }
 OWN = "own"  # of a user's networks beside those of a run
-PLANE_MARKS = {**MARKS, OWN: Mark("your own network", "#7a4a9c", "triangle-up", "solid")}
+PLANE_MARKS = {**MARKS, OWN: Mark("not searched", "#7a4a9c", "triangle-up", "solid")}
 LONGEST_NAME = 28  # of a network on a plane, in characters
 LIMIT_COLOUR = "#dc4a3d"
 
@@ -164,7 +164,7 @@ def plane(networks: Sequence[TrainedNetwork], limit_ms: float | None, beside: Se
     ]
     marks = {} if limit_ms is None else limit_line(limit_ms, "ms", vertical=True)
     frame = layout(axis("measured latency (ms)") | {"range": x_range}, axis("test accuracy (%)") | {"range": y_range})
-    own = " Your own networks were measured in a later campaign on the same device." if beside else ""
+    own = " Networks that were not searched were measured in a later campaign on the same device." if beside else ""
     return Figure(
         "Every trained network",
         "Test accuracy and measured latency of every trained network; horizontal bars are 95 % intervals of the "

@@ -345,7 +345,7 @@ def _time_words(two: TwoDevices) -> list[str]:
 
 # ---- networks of the user beside the found one
 
-BESIDE = "The found network beside yours, measured in the same rounds"
+BESIDE = "The found network beside others, measured in the same rounds"
 BESIDE_COLUMNS = (
     *("network", "test accuracy", "balanced", "latency", "95 % interval", "median of single runs", "p95"),
     *("MACs", "parameters"),
