@@ -280,6 +280,8 @@ class FrontNetwork:
         latency: predicted, and then measured or looked up.
         dominated: whether a network with higher accuracy in the search is at least as fast.
         missed: names of the costs that exceed the run's limits.
+        folder: the folder below the run's with its weights and files; None if the search gives no weights.
+        test_percent: accuracy on the test images with these weights.
     """
 
     architecture: str
@@ -287,6 +289,8 @@ class FrontNetwork:
     latency: Estimate
     dominated: bool
     missed: list[str] = field(default_factory=list)
+    folder: str | None = None
+    test_percent: Percent | None = None
 
 
 @checked(frozen=True, config=STRICT)

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from chronas.cli.main import main
-from chronas.runs import Run
+from chronas.runs import Run, read_front, read_trained
 
 RUN = (
     "run --preset photos-cpu --data digits --data-limit 200 --searcher elastic --searcher.epochs 2 --searcher.batch 64 "
@@ -45,6 +45,27 @@ def test_another_limit_on_the_same_device_measures_no_table_and_trains_nothing(
     result = json.loads((tmp_path / "second" / "networks" / "limit" / "result.json").read_text())
     assert result["steps"] == 0
     assert (tmp_path / "second" / "model.onnx").exists()
+
+
+def test_a_front_has_networks_with_weights_that_can_be_trained_further(
+    first: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    command = ["retarget", str(first), "--front", "3", "--no-retrain", "--out", str(tmp_path / "front")]
+    assert main(command) == 0
+    run = Run.open(tmp_path / "front")
+    front = read_front(run)
+    assert 1 <= len(front.networks) <= 3
+    for number, network in enumerate(front.networks, start=1):
+        assert network.folder == f"front/{number}"
+        trained = read_trained(run.folder / network.folder)
+        assert str(trained.architecture) == network.architecture and trained.steps == 0
+        assert trained.accuracy_percent == network.test_percent
+        assert (run.folder / network.folder / "model.onnx").exists()
+    assert "test accuracy" in (run.folder / "report.html").read_text()
+    capsys.readouterr()
+    assert main(["search", str(run.folder)]) == 0
+    assert "their weights and files are in front/NUMBER" in capsys.readouterr().out
+    assert (run.folder / "networks" / "front-1" / "inherited.safetensors").exists()
 
 
 def test_no_retrain_is_for_searchers_that_give_weights(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

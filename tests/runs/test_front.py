@@ -9,7 +9,7 @@ import pytest
 from chronas.errors import UsageError
 from chronas.predictors import Lookup
 from chronas.records import Estimate, Trial
-from chronas.reports import front_rows
+from chronas.reports import front_table
 from chronas.reports.front import front_figure
 from chronas.runs import Run, search_front
 from chronas.runs.front import front_of
@@ -54,7 +54,7 @@ def test_a_network_that_was_found_over_a_limit_is_told_of_and_beats_nothing() ->
     assert [each.missed for each in front.networks] == [[], ["latency_ms"], [], []]
     assert [each.dominated for each in front.networks] == [False, False, False, False]
     assert front.hypervolume == pytest.approx((10 - 1) * (40 - 10) + (10 - 3) * (50 - 40) + (10 - 3.8) * (55 - 50))
-    assert [row[5] for row in front_rows(front)] == ["kept", "over the latency limit", "kept", "kept"]
+    assert [row[5] for row in front_table(front)[1]] == ["kept", "over the latency limit", "kept", "kept"]
     names = [trace["name"] for trace in front_figure(front).data]
     assert names == ["predicted", "on the front", "over a limit"]
     nothing = front_of(chosen, measured, 10.0, 10.0, {"latency_ms": 0.5})

@@ -24,7 +24,7 @@ from chronas.devices import described
 from chronas.errors import UsageError
 from chronas.progress import progress_display
 from chronas.records import Front
-from chronas.reports import FRONT_COLUMNS, front_rows, front_words
+from chronas.reports import front_table, front_words
 from chronas.runs import (
     DEVICES_FILE,
     EXPORTED,
@@ -95,7 +95,15 @@ def _search(run: Run, *, again: bool, as_json: bool) -> int:
     with run.working(), resumable(f"chronas search {run.folder}"), progress_display() as progress:
         if again:
             run.set_aside(
-                "search", "networks", "missed.json", DEVICES_FILE, "front.json", "front.sqlite", *EXPORTED, INT8_MODEL
+                "search",
+                "networks",
+                "missed.json",
+                DEVICES_FILE,
+                "front.json",
+                "front.sqlite",
+                "front",
+                *EXPORTED,
+                INT8_MODEL,
             )
         table = measure(run, progress)
         predictors = fit_all(run, table, progress)
@@ -119,9 +127,12 @@ def show_answer(run: Run, choices: Mapping[str, Chosen], front: Front | None, *,
         lines.append([role, *known.values(), *[None] * (len(columns) - len(known)), choice.architecture])
     write_table(("network", *columns, "architecture"), lines)
     if front is not None:
-        write("\nThe front; accuracies are the search's own, as nothing of it is trained yet")
-        write_table(FRONT_COLUMNS, front_rows(front))
-        write(f"{front_words(front)} Train any of them: chronas train {run.folder} --front NUMBER")
+        weighted = any(network.folder is not None for network in front.networks)
+        kept = "their weights and files are in front/NUMBER" if weighted else "nothing of it is trained yet"
+        write(f"\nThe front; accuracies are the search's own; {kept}")
+        write_table(*front_table(front))
+        further = "Train any of them further" if weighted else "Train any of them"
+        write(f"{front_words(front)} {further}: chronas train {run.folder} --front NUMBER")
     if run.recorded:
         how = "the table's own" if choices[run.role].costs[LATENCY].source == "table" else "predicted"
         write(f"not measured here: device {described(run.facts.device)} is not on this machine; costs are {how}")

@@ -9,7 +9,7 @@ from __future__ import annotations
 from chronas.reports.comparison import comparison_figures, write_comparison
 from chronas.reports.data import Report, SearchSummary, Verdict
 from chronas.reports.draw import cell_title, draw
-from chronas.reports.front import FRONT_COLUMNS, front_rows, front_words
+from chronas.reports.front import front_table, front_words
 from chronas.reports.page import write_page
 from chronas.reports.sentences import (
     BESIDE,
@@ -26,7 +26,6 @@ from chronas.reports.sentences import (
 __all__ = [
     "BESIDE",
     "BESIDE_COLUMNS",
-    "FRONT_COLUMNS",
     "TWO_COLUMNS",
     "Report",
     "SearchSummary",
@@ -35,7 +34,7 @@ __all__ = [
     "cell_title",
     "comparison_figures",
     "draw",
-    "front_rows",
+    "front_table",
     "front_words",
     "verdict_on",
     "number_text",

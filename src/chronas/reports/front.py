@@ -18,7 +18,6 @@ from chronas.reports.sentences import number_text
 from chronas.spaces import Cell, Space, label_of, make_space
 from chronas.units import COST_UNITS, cost_word
 
-FRONT_COLUMNS = ("network", "accuracy", "predicted", "latency", "at most", "", "architecture")
 PREDICTED, KEPT, BEATEN = MARKS["random"], MARKS["limit"], MARKS["weight-0"]
 
 
@@ -48,12 +47,17 @@ def front_words(front: Front) -> str:
     )
 
 
-def front_rows(front: Front) -> list[list[str]]:
-    """Number, accuracy, predicted and measured latency, its upper end, status, and architecture of each network."""
-    return [
+def front_table(front: Front) -> tuple[tuple[str, ...], list[list[str]]]:
+    """Headings and rows: number, accuracies, predicted and measured latency, its upper end, status, architecture.
+
+    The test accuracy stands there if the networks have weights of the search.
+    """
+    tested = any(network.test_percent is not None for network in front.networks)
+    rows = [
         [
             str(number),
             f"{network.accuracy_percent:.2f} %",
+            *([] if not tested else ["none" if network.test_percent is None else f"{network.test_percent:.2f} %"]),
             f"{number_text(network.latency.predicted)} ms" if network.latency.predicted is not None else "none",
             f"{number_text(network.latency.value)} ms",
             f"{number_text(network.latency.high)} ms",
@@ -62,6 +66,8 @@ def front_rows(front: Front) -> list[list[str]]:
         ]
         for number, network in enumerate(front.networks, 1)
     ]
+    accuracies = ("accuracy", "test accuracy") if tested else ("accuracy",)
+    return ("network", *accuracies, "predicted", "latency", "at most", "", "architecture"), rows
 
 
 def _mark(network: FrontNetwork) -> str:

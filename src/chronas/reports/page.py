@@ -21,7 +21,7 @@ from chronas.reports import sentences
 from chronas.reports.data import Report, SearchSummary
 from chronas.reports.draw import draw
 from chronas.reports.figures import MARKS, learning_figure, plane, predicted_against_measured, supernet_scores
-from chronas.reports.front import FRONT_COLUMNS, front_figure, front_rows, front_words, operation_weights, search_curves
+from chronas.reports.front import front_figure, front_table, front_words, operation_weights, search_curves
 from chronas.reports.sentences import TWO_COLUMNS, two_rows, two_words
 from chronas.spaces import Space, make_space
 from chronas.units import cost_word, duration_text
@@ -220,7 +220,7 @@ def front_content(front: Front) -> dict[str, Any]:
     return {
         "words": front_words(front),
         "figure": front_figure(front),
-        "table": Table("Every network of the front", FRONT_COLUMNS, front_rows(front)),
+        "table": Table("Every network of the front", *front_table(front)),
     }
 
 

@@ -10,26 +10,30 @@ import numpy as np
 
 from chronas.errors import UsageError
 from chronas.files import read_as, write_json
+from chronas.networks import save_state
 from chronas.pareto import hypervolume, non_dominated
 from chronas.predictors import Predictor
 from chronas.progress import Progress, silent
 from chronas.records import Front, FrontNetwork, Trial
 from chronas.runs.config import require_usable, search_costs
+from chronas.runs.exported import export
 from chronas.runs.network_costs import NetworkCosts, costs_of
 from chronas.runs.run import Run
 from chronas.runs.selection import search
-from chronas.search import find_front
+from chronas.runs.training import INHERITED, read_trained, train_architecture
+from chronas.search import SearchResult, find_front
 from chronas.tables import CostTable
 from chronas.units import LATENCY
 
-FILE = "front.json"
+FILE, FOLDER = "front.json", "front"
 SCHEMA = "chronas.front/2"
 
 
 def search_front(run: Run, predictors: Mapping[str, Predictor], table: CostTable, progress: Progress = silent) -> Front:
     """The front of the run's own search, stored in `front.json`; an existing front is loaded.
 
-    The finished search is loaded, so this only adds the searcher's work for each limit, and one campaign.
+    The finished search is loaded, so this only adds the searcher's work for each limit, and one campaign. If the search
+    gives weights, each network has them in `front/<number>`, with its test and its exported files.
 
     Args:
         run: a run whose config asks for a front.
@@ -52,8 +56,35 @@ def search_front(run: Run, predictors: Mapping[str, Predictor], table: CostTable
         costs = costs_of(run, "front", [each.architecture for each in chosen], progress)
         reference = float(table.costs().max()), 100.0 / run.data_facts.classes
         front = front_of(chosen, costs, *reference, run.config.limits)
+        if searcher.gives_weights:
+            front = replace(front, networks=_with_weights(run, found, front.networks, progress))
         write_json(run.folder / FILE, SCHEMA, asdict(front))
     return read_front(run)
+
+
+def _with_weights(
+    run: Run, found: SearchResult, networks: Sequence[FrontNetwork], progress: Progress
+) -> list[FrontNetwork]:
+    """The networks with the search's weights: recalibrated, tested and exported, each in `front/<number>`."""
+    done = []
+    for number, network in enumerate(networks, start=1):
+        progress("front", number - 1, len(networks), f"weights of network {number}")
+        place, architecture = f"{FOLDER}/{number}", run.space.parse(network.architecture)
+        folder, weights = run.folder / place, found.weights(architecture)
+        assert weights is not None  # as the searcher gives weights
+        further = run.folder / "networks" / f"front-{number}" / INHERITED  # where `chronas train --front` begins
+        further.parent.mkdir(parents=True, exist_ok=True)
+        save_state(further, weights, {"architecture": network.architecture})
+        if not (folder / "result.json").exists():
+            train_architecture(
+                folder, architecture, run.size, run.data, run.config.recipe,
+                validation_share=run.config.validation_share, seed=run.config.seed,
+                initial=weights, retrain=False, init=run.facts.init,
+            )  # fmt: skip
+        export(folder, folder, space=run.space)
+        done.append(replace(network, folder=place, test_percent=read_trained(folder, run.space).accuracy_percent))
+    progress("front", len(networks), len(networks), "")
+    return done
 
 
 def front_of(
