@@ -29,7 +29,7 @@ def test_is_found_by_its_name(space: Space) -> None:
 
 
 def test_an_unknown_name_lists_the_valid_ones() -> None:
-    with pytest.raises(UsageError, match=r"did you mean darts.*valid names are darts"):
+    with pytest.raises(UsageError, match=r"did you mean darts.*valid names are convnet, darts"):
         make_space("dart")
 
 

@@ -53,7 +53,7 @@ def changed(images: Tensor, kinds: list[str], strengths: Tensor, signs: Tensor) 
     """
 
     def amount(kind: str) -> Tensor:
-        """How much of a change each image has [B]; 0 for another change."""
+        """The amount of a change of each image [B]; 0 for another change."""
         asked = torch.tensor([each == kind for each in kinds])
         return torch.where(asked, strengths * signs * MOST[kind], 0.0)
 

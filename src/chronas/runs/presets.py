@@ -198,12 +198,12 @@ def photos_cpu(names: Names) -> RunConfig:
     The default for data that does not come with chronas.
     """
     name = names.get("searcher", DEFAULT_SEARCHER)
-    space = names.get("space", "mobilenetv3-plain" if name == "elastic" else "convnet")
+    nested = searcher_class(name).gives_weights
+    space = names.get("space", "mobilenetv3-plain" if nested else "convnet")
     return RunConfig(
         **_names({**names, "space": space, "searcher": name}),
         searcher_config=searcher_settings("photos-cpu", name),
         data="digits",
-        validation_share=0.05,
         search_validation_share=0.3,
         threads=2,
         networks=80,
