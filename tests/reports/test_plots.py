@@ -8,6 +8,7 @@ import plotly.graph_objects as go
 import pytest
 from sample import latency, sample_networks, sample_predictor, sample_report, sample_search
 
+from chronas.records import GivenResult
 from chronas.reports.figures import (
     MARKS,
     Figure,
@@ -17,6 +18,7 @@ from chronas.reports.figures import (
     limit_line,
     padded,
     plane,
+    points_of,
     predicted_against_measured,
     supernet_scores,
 )
@@ -150,3 +152,15 @@ def test_operation_weights_are_shares_of_one(space: str) -> None:
 def test_diagonal_and_points_share_their_axes() -> None:
     layout = predicted_against_measured(sample_predictor("darts")).layout
     assert layout["xaxis"]["range"] == layout["yaxis"]["range"]
+
+
+def test_networks_beside_stand_where_their_ratio_to_the_found_one_puts_them() -> None:
+    networks = list(sample_networks("darts", "limit"))
+    found = networks[0]
+    slow = replace(found.latency, value=3.0 * found.latency.value)  # a campaign in a slow moment
+    twice = replace(slow, value=2 * slow.value, low=2 * slow.value, high=2 * slow.value)
+    beside = [GivenResult(name, 50.0, 50.0, latency, None, 1) for name, latency in (("found", slow), ("m" * 50, twice))]
+    *own, other = points_of(networks, beside)
+    assert [point.name for point in own] == [network.name for network in networks]
+    assert other.latency.value == pytest.approx(2 * found.latency.value)
+    assert other.name == "…" + "m" * 27

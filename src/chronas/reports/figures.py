@@ -8,7 +8,7 @@ colours by CSS, so figures follow its light or dark theme. Colours are of Okabe 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from html import escape
 from typing import Any
 
@@ -138,19 +138,30 @@ class Point:
 
 
 def points_of(networks: Sequence[TrainedNetwork], beside: Sequence[GivenResult]) -> list[Point]:
-    """The networks of a run, and the user's own beside them; the end of a long name is kept."""
-    own = [Point(n.name, n.role, n.accuracy_percent, n.latency) for n in networks]
-    names = [n.name if len(n.name) <= LONGEST_NAME else f"…{n.name[1 - LONGEST_NAME :]}" for n in beside]
-    return own + [Point(name, OWN, n.accuracy_percent, n.latency) for name, n in zip(names, beside, strict=True)]
+    """The networks of a run, and others beside the found one; the end of a long name is kept.
+
+    The others were measured in another campaign, where the machine may have been faster or slower. So they stand where
+    their ratio to the found network puts them, which was measured in the same rounds.
+    """
+    points = [Point(n.name, n.role, n.accuracy_percent, n.latency) for n in networks]
+    if not beside:
+        return points
+    ratio = networks[0].latency.value / beside[0].latency.value
+    for each in beside[1:]:
+        name = each.name if len(each.name) <= LONGEST_NAME else f"…{each.name[1 - LONGEST_NAME :]}"
+        ms = each.latency
+        moved = replace(ms, value=ratio * ms.value, low=ratio * ms.low, high=ratio * ms.high)
+        points.append(Point(name, OWN, each.accuracy_percent, moved))
+    return points
 
 
 def plane(networks: Sequence[TrainedNetwork], limit_ms: float | None, beside: Sequence[GivenResult] = ()) -> Figure:
     """Accuracy over measured latency of every trained network, with intervals and the limit.
 
     Args:
-        networks: the networks of a run.
+        networks: the networks of a run, the found one first.
         limit_ms: limit on the latency, if there is one.
-        beside: the user's own networks.
+        beside: the found network and others, measured in the same rounds; empty if there are none.
     """
     points = points_of(networks, beside)
     xs = [x for n in points for x in (n.latency.low, n.latency.high)]
@@ -164,7 +175,11 @@ def plane(networks: Sequence[TrainedNetwork], limit_ms: float | None, beside: Se
     ]
     marks = {} if limit_ms is None else limit_line(limit_ms, "ms", vertical=True)
     frame = layout(axis("measured latency (ms)") | {"range": x_range}, axis("test accuracy (%)") | {"range": y_range})
-    own = " Networks that were not searched were measured in a later campaign on the same device." if beside else ""
+    own = (
+        " Networks that were not searched are placed by their ratio to the found one in the same rounds."
+        if beside
+        else ""
+    )
     return Figure(
         "Every trained network",
         "Test accuracy and measured latency of every trained network; horizontal bars are 95 % intervals of the "

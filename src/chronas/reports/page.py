@@ -94,9 +94,7 @@ def _content(report: Report, space: Space | None) -> dict[str, Any]:
         "classes": None if answer is None or answer.confusion is None else classes_content(answer.confusion),
         "two": None if report.two is None else two_content(report.two, space),
         "facts": {} if answer is None else facts(answer),
-        "plane": plane(report.networks, report.limits.get("latency_ms"), report.beside[1:])
-        if report.networks
-        else None,
+        "plane": plane(report.networks, report.limits.get("latency_ms"), report.beside) if report.networks else None,
         "front": None if report.front is None else front_content(report.front),
         "networks": networks_table(report.networks),
         "costs": costs_table(report),

@@ -43,7 +43,7 @@ DRAWN = 51  # random networks whose median in operations is the typical one
 PLAN = Plan(warmup=2, repeats=5, rounds=3, max_rounds=3)
 ROOM = 0.6  # a typical network may take this share of the limit, so that larger ones can be found
 FEWEST_EPOCHS = 40  # of the training of a typical network in the given minutes; our choice
-FEWEST_STEPS = 2_500  # of the same; results/small-data.md has what fewer cost
+FEWEST_STEPS = 2_500  # of the same; our choice
 TIMED_STEPS = 4  # the fastest counts, because other work on the machine slows single ones
 
 
