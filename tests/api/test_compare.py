@@ -102,6 +102,20 @@ def test_memory_and_energy_are_shown_where_they_are_known() -> None:
         assert "peak memory MiB" in found.columns()[0] and "peak memory" in found._repr_html_()
 
 
+@pytest.mark.skipif(sys.platform != "linux", reason="the kernel's counter of peak memory is Linux's")
+def test_memory_is_known_of_modules_of_ones_own_files_and_of_exported_programs(mine: str, tmp_path: Path) -> None:
+    program = str(tmp_path / "program.pt2")
+    module = nn.Sequential(nn.Conv2d(1, 4, 3), nn.ReLU(), nn.Flatten(), nn.Linear(144, 10)).eval()
+    torch.export.save(torch.export.export(module, (torch.zeros(1, 1, 8, 8),)), program)
+    devices = ["onnxruntime-cpu", "eager-cpu"]
+    found = chronas.compare([program, f"{mine}:make"], devices, input_shape=(1, 8, 8), plan=PLAN, progress=False)
+    known = {(each.network, each.device): each for each in found.rows}
+    for network in (program, f"{mine}:make"):
+        assert known[network, "onnxruntime-cpu"].costs["peak_memory_mib"] > 0
+        each = known[network, "eager-cpu"]  # which runs the module itself, in another process
+        assert ("peak_memory_mib" in each.costs) != ("process that measures memory" in str(each.unknown))
+
+
 def test_classes_in_another_order_are_put_right_and_other_classes_are_refused(finished: Run, tmp_path: Path) -> None:
     data = load_dataset("digits", limit=100)
     proto = onnx.load(finished.folder / "model.onnx")

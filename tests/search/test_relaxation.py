@@ -152,6 +152,9 @@ def latency_like_mlp(space: Space) -> Callable[[Tensor], Tensor]:
     return lambda codes: torch.nn.functional.silu(codes @ features.T @ first.T) @ second + 5.0
 
 
+LEAST_COSINES = {"convnet": 0.88}  # 0.89 with 20,000 samples too: the bias of straight-through gradients
+
+
 @pytest.mark.parametrize("name", MIXED_SPACES)
 @pytest.mark.parametrize("spread", [1e-3, 1.0])
 def test_gradient_of_a_regressor_points_where_the_score_function_points(name: str, spread: float) -> None:
@@ -161,8 +164,7 @@ def test_gradient_of_a_regressor_points_where_the_score_function_points(name: st
     relaxation = Relaxation(space, alphas, edges)
     straight = gradient(cost(relaxation.sample(2_000, torch.Generator().manual_seed(0))).mean(), alphas, edges)
     exact = conditional_gradient(relaxation, cost, alphas, edges)
-    # straight-through gradients are biased where a regressor is not linear; convnet has 0.894, the others more than 0.9
-    assert float(torch.cosine_similarity(straight, exact, dim=0)) >= 0.88
+    assert float(torch.cosine_similarity(straight, exact, dim=0)) >= LEAST_COSINES.get(name, 0.9)
 
 
 def conditional_gradient(

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from contextlib import closing, suppress
+from contextlib import closing
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -45,6 +45,7 @@ class Compared:
         parameters: numbers in its weights.
         confusion: the confusion matrix on the test images; None without data.
         costs: energy in mJ and peak memory in MiB of a whole batch, by name, where this machine can measure them.
+        unknown: the reason of each cost that the machine can measure, but not for this network.
     """
 
     network: str
@@ -55,6 +56,7 @@ class Compared:
     parameters: int
     confusion: Confusion | None = None
     costs: Mapping[str, float] = field(default_factory=dict)
+    unknown: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, eq=False)
@@ -177,8 +179,8 @@ def compare(
         for name in names:
             why_not = refused.get((name, each.name))
             ms = found.get((name, each.name))
-            beside = costs.get((name, each.name), {})
-            rows.append(Compared(each.name, name, ms, why_not, counts.macs, counts.parameters, right, beside))
+            beside = costs.get((name, each.name), ({}, {}))
+            rows.append(Compared(each.name, name, ms, why_not, counts.macs, counts.parameters, right, *beside))
     rows.sort(key=lambda row: (names.index(row.device), math.inf if row.latency is None else row.latency.value))
     return Comparison(tuple(rows), {each.name: int(getattr(each.config, "batch", 1)) for each in chosen})
 
@@ -217,9 +219,11 @@ def _able(
     return able, refused
 
 
-def _costs(able: Sequence[tuple[Device, GivenNetwork]], progress: Progress) -> dict[tuple[str, str], dict[str, float]]:
-    """Energy and memory by device and network, where this machine can measure them."""
-    found: dict[tuple[str, str], dict[str, float]] = {}
+def _costs(
+    able: Sequence[tuple[Device, GivenNetwork]], progress: Progress
+) -> dict[tuple[str, str], tuple[dict[str, float], dict[str, str]]]:
+    """By device and network: energy and memory, where this machine can measure them, and the reasons of the others."""
+    found: dict[tuple[str, str], tuple[dict[str, float], dict[str, str]]] = {}
     for device in dict.fromkeys(device for device, _ in able):
         networks = [each for other, each in able if other is device]
         for cost in MEASURED:
@@ -230,9 +234,11 @@ def _costs(able: Sequence[tuple[Device, GivenNetwork]], progress: Progress) -> d
             with closing(meter):
                 for number, each in enumerate(networks):
                     progress("measure", number, len(networks), f"{cost_word(cost)} on {device.name}")
-                    with suppress(DeviceError):  # such as a device that computes it for its own spaces only
-                        value = meter.read(OwnNetwork(each.network, each.shape), 0).value
-                        found.setdefault((device.name, each.name), {})[cost] = value
+                    values, reasons = found.setdefault((device.name, each.name), ({}, {}))
+                    try:
+                        values[cost] = meter.read(OwnNetwork(each.network, each.shape), 0).value
+                    except DeviceError as error:
+                        reasons[cost] = str(error)
     return found
 
 

@@ -37,6 +37,7 @@ class RunOptions(RunSettings, Options):
         *("predictor", "networks", "baseline", "train_minutes", "seed", "json_answer"),
     )
     PRESET: ClassVar[bool] = True
+    BY_DATA: ClassVar[bool] = True  # the usual preset depends on the data
 
     preset: str = Field(
         default=DEFAULT_PRESET,
@@ -48,6 +49,8 @@ class RunOptions(RunSettings, Options):
 
 class DemoOptions(RunOptions):
     """Flags of `chronas demo`."""
+
+    BY_DATA: ClassVar[bool] = False
 
     preset: str = Field(default=DEMO_PRESET, description="settings to begin with")
     out: Path | None = Field(default=None, description="folder of the run (default: runs/demo)")

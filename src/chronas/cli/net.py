@@ -19,6 +19,7 @@ from chronas.measurement import Plan
 from chronas.names import spreadsheet_cell
 from chronas.progress import progress_display
 from chronas.runs import as_given, scaling_words
+from chronas.units import cost_word
 
 
 def groups_of(options: NetOptions) -> Groups:
@@ -83,3 +84,5 @@ def _show(found: Comparison, plan: Plan) -> None:
     for each in found.rows:
         if each.why_not is not None:
             write(f"Not measured: {each.network} on {each.device}, because {each.why_not}")
+        for cost, why in each.unknown.items():
+            write(f"No {cost_word(cost)} of {each.network} on {each.device}: {why}")

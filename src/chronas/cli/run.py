@@ -56,7 +56,7 @@ def with_recipe(base: RunConfig, options: RunOptions) -> RunConfig:
 def preset_of(options: RunOptions) -> str:
     """The preset of a command line: the given one, or the usual one for its data."""
     given = options.model_fields_set
-    usual = "preset" not in given and "data" in given and not isinstance(options, DemoOptions)
+    usual = options.BY_DATA and "preset" not in given and "data" in given
     return preset_for(options.data) if usual else options.preset
 
 

@@ -26,6 +26,7 @@ from chronas.progress import progress_display
 from chronas.records import Front
 from chronas.reports import front_table, front_words
 from chronas.runs import (
+    BESIDE_FILE,
     DEVICES_FILE,
     EXPORTED,
     INT8_MODEL,
@@ -102,6 +103,7 @@ def _search(run: Run, *, again: bool, as_json: bool) -> int:
                 "front.json",
                 "front.sqlite",
                 "front",
+                BESIDE_FILE,
                 *EXPORTED,
                 INT8_MODEL,
             )

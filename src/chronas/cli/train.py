@@ -19,6 +19,7 @@ from chronas.errors import UsageError
 from chronas.files import other_names, whole_folder
 from chronas.progress import Progress, progress_display, silent
 from chronas.runs import (
+    BESIDE_FILE,
     EXPORTED,
     INT8_MODEL,
     Run,
@@ -129,7 +130,7 @@ def _of_run(run: Run, options: TrainOptions) -> int:
     with run.working(), resumable(_command(run, options.front)), progress_display() as progress:
         chosen = _of_front(run, options.front) if options.front else read_choices(run)
         if options.again:
-            run.set_aside(*(() if options.front else (*EXPORTED, INT8_MODEL)))
+            run.set_aside(*(() if options.front else (*EXPORTED, INT8_MODEL, BESIDE_FILE)))
             run.set_aside(*(f"networks/{role}/{name}" for role in chosen for name in TRAINED))
         trained = [train_network(run, role, architecture, progress) for role, architecture in chosen.items()]
         if not options.front:  # those of a front are measured already

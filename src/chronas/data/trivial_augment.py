@@ -1,7 +1,7 @@
 """TrivialAugment (Müller and Hutter, arXiv 2103.10158): one random change of each image, of a random strength.
 
-Our choices: whole batches without a loop over images; thirteen of the fourteen changes, as equalising histograms is no
-sum over pixels; the first ranges of the paper ("RA"), not its wide ones; what moves out of the image is mirrored.
+Our choices: whole batches without a loop over images; thirteen of the fourteen changes, without equalised
+histograms; the first ranges of the paper ("RA"), not its wide ones; what moves out of the image is mirrored.
 """
 
 from __future__ import annotations
@@ -12,12 +12,9 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-_Amount = Callable[[str], Tensor]
-
-CHANGES = (
-    *("identity", "brightness", "contrast", "saturation", "sharpness", "posterize", "solarize", "autocontrast"),
-    *("rotate", "shear_x", "shear_y", "translate_x", "translate_y"),
-)
+COLOURS = ("brightness", "contrast", "saturation", "sharpness", "posterize", "solarize", "autocontrast")
+MOVES = ("rotate", "shear_x", "shear_y", "translate_x", "translate_y")
+CHANGES = ("identity", *COLOURS, *MOVES)
 MOST = {  # the strongest change: degrees, slopes, shares of the side, shares of the difference, bits that are cut off
     **{"rotate": 30.0, "shear_x": 0.3, "shear_y": 0.3, "translate_x": 10 / 32, "translate_y": 10 / 32},
     **dict.fromkeys(("brightness", "contrast", "saturation", "sharpness"), 0.9),
@@ -52,24 +49,25 @@ def changed(images: Tensor, kinds: list[str], strengths: Tensor, signs: Tensor) 
         signs: -1 or 1 for each image [B]; of those changes that have two directions.
     """
 
+    def asked(kind: str) -> Tensor:
+        """True for the images that get this change [B]."""
+        return torch.tensor([each == kind for each in kinds])
+
     def amount(kind: str) -> Tensor:
         """The amount of a change of each image [B]; 0 for another change."""
-        asked = torch.tensor([each == kind for each in kinds])
-        return torch.where(asked, strengths * signs * MOST[kind], 0.0)
+        return torch.where(asked(kind), strengths * signs * MOST[kind], 0.0)
 
-    found = _moved(images, amount) if any(kind in kinds for kind in CHANGES[8:]) else images
+    found = _moved(images, amount) if any(kind in kinds for kind in MOVES) else images
     found = _recoloured(found, amount)
-    asked = torch.tensor([each == "posterize" for each in kinds]).view(-1, 1, 1, 1)
     step = 2.0 ** torch.round(strengths * MOST["posterize"]).view(-1, 1, 1, 1)
-    found = torch.where(asked, torch.floor(found / step) * step, found)
-    asked = torch.tensor([each == "solarize" for each in kinds]).view(-1, 1, 1, 1)
-    bright = found >= (GREYS * (1 - strengths)).view(-1, 1, 1, 1)
-    found = torch.where(asked & bright, GREYS - found, found)
-    asked = torch.tensor([each == "autocontrast" for each in kinds]).view(-1, 1, 1, 1)
-    return torch.where(asked, _stretched(found), found)
+    inverted = torch.where(found >= (GREYS * (1 - strengths)).view(-1, 1, 1, 1), GREYS - found, found)
+    others = {"posterize": torch.floor(found / step) * step, "solarize": inverted, "autocontrast": _stretched(found)}
+    for kind, image in others.items():
+        found = torch.where(asked(kind).view(-1, 1, 1, 1), image, found)
+    return found
 
 
-def _moved(images: Tensor, amount: _Amount) -> Tensor:
+def _moved(images: Tensor, amount: Callable[[str], Tensor]) -> Tensor:
     """Turn, shear or shift."""
     aspect = images.shape[2] / images.shape[3]
     angle = torch.deg2rad(amount("rotate"))
@@ -82,7 +80,7 @@ def _moved(images: Tensor, amount: _Amount) -> Tensor:
     return functional.grid_sample(images, grid, padding_mode="reflection", align_corners=False)
 
 
-def _recoloured(images: Tensor, amount: _Amount) -> Tensor:
+def _recoloured(images: Tensor, amount: Callable[[str], Tensor]) -> Tensor:
     """Move away from, or towards, black, the mean grey, each pixel's grey, and the smoothed image."""
     channels = images.shape[1]
     grey = images

@@ -27,13 +27,15 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import IO, Any, ClassVar, Protocol, cast
 
+import onnx
 import torch
 from torch import nn
 
 from chronas.devices import Device
-from chronas.errors import ChronasError, DeviceError
-from chronas.measurement.meter import Meter, Network, OwnNetwork, Reading
+from chronas.errors import ChronasError, DeviceError, said_as
+from chronas.measurement.meter import Meter, Network, OwnNetwork, Reading, prepared
 from chronas.measurement.state import REFERENCE_SEED
+from chronas.networks import OnnxNetwork, onnx_bytes
 from chronas.registry import Registry, packed, unpacked
 from chronas.spaces import Architecture, NetworkSize, Space
 from chronas.units import MIB_PER_KIB, mib_from_bytes
@@ -103,7 +105,8 @@ class ResidentMemory(MemoryMeter):
 
     def _question(self, network: Network) -> dict[str, object]:
         if isinstance(network, OwnNetwork):
-            return {"own": packed(network)}
+            with said_as(DeviceError, "it cannot be given to the process that measures memory"):
+                return {"own": packed(_portable(network, self.device))}
         weights = self.weights.get(network)
         return {"architecture": str(network), "weights": None if weights is None else str(weights)}
 
@@ -190,6 +193,14 @@ class SimulatedMemory(MemoryMeter):
         """Do nothing: the meter holds no resources."""
 
 
+def _portable(own: OwnNetwork, device: Device) -> OwnNetwork:
+    """The same network as an ONNX file where the device takes one: modules may have classes of the user's own files."""
+    if not (device.takes_onnx and isinstance(own.network, nn.Module) and own.shape is not None):
+        return own
+    content = onnx_bytes(own.network, own.shape, batch=int(getattr(device.config, "batch", 1)))
+    return OwnNetwork(OnnxNetwork(type(own.network).__name__, onnx.load_from_string(content)))
+
+
 def make_memory_meter(
     device: Device, size: NetworkSize | None, weights: Mapping[Architecture, Path] | None = None
 ) -> MemoryMeter:
@@ -233,7 +244,8 @@ class Worker:
     def answer(self, question: Mapping[str, Any]) -> float:
         """The peak memory in MiB of the network in a question."""
         if "own" in question:
-            (network,) = unpacked(question["own"])
+            with said_as(DeviceError, "the process that measures memory cannot read it"):
+                (network,) = unpacked(question["own"])
             self.peak_mib(network)  # it may be the first that uses a part of the runtime, which does not count
             return self.peak_mib(network)
         assert self.space is not None  # architectures come with their space
@@ -245,10 +257,7 @@ class Worker:
         """The peak resident memory while a network runs, minus that before it was prepared, in MiB."""
         _give_back()
         before_mib = resident_mib("VmRSS")
-        if isinstance(network, OwnNetwork):
-            runner = self.device.prepare(network.network, network.shape)
-        else:
-            runner = self.device.prepare(network, self.size, weights=weights)
+        runner = prepared(self.device, network, self.size, weights)
         _give_back()
         CLEAR_REFS.write_text(PEAK_TO_NOW, encoding="ascii")
         runner.round(0, *RUNS)

@@ -51,6 +51,20 @@ class OwnNetwork:
 Network = Architecture | OwnNetwork
 
 
+def prepared(device: Device, network: Network, size: NetworkSize | None, weights: Path | None = None) -> Runner:
+    """A network ready to run, of any kind; raises as `Device.prepare`.
+
+    Args:
+        device: the device.
+        network: an architecture, or a user's own network.
+        size: size of an architecture.
+        weights: file of an architecture's weights.
+    """
+    if isinstance(network, OwnNetwork):
+        return device.prepare(network.network, network.shape)
+    return device.prepare(network, size, weights=weights)
+
+
 @dataclass(frozen=True)
 class Reading:
     """One measurement of a cost.
@@ -111,9 +125,8 @@ class Meter(ABC):
         """One reading, before it is checked."""
 
     def _prepared(self, network: Network) -> Runner:
-        if isinstance(network, OwnNetwork):
-            return self.device.prepare(network.network, network.shape)
-        return self.device.prepare(network, self.size, weights=self.weights.get(network))
+        weights = None if isinstance(network, OwnNetwork) else self.weights.get(network)
+        return prepared(self.device, network, self.size, weights)
 
     def _in_its_size(self, network: Network) -> tuple[Architecture, NetworkSize]:
         """The architecture and its size, for devices that compute a cost from them.

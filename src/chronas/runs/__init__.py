@@ -13,7 +13,7 @@ from chronas.registry import Registry, lazily
 
 if TYPE_CHECKING:
     from chronas.runs.architecture_file import read_architecture, read_preprocessing, write_architecture
-    from chronas.runs.beside import compare_with
+    from chronas.runs.beside import BESIDE_FILE, compare_with
     from chronas.runs.by_hand import five_convolutions
     from chronas.runs.config import RunConfig, RunParts, search_costs
     from chronas.runs.cost_model import fit, fit_all, measure, predictor_folder
@@ -45,6 +45,7 @@ if TYPE_CHECKING:
     from chronas.runs.warm_start import FIELDS, config_again
 
 __all__ = [
+    "BESIDE_FILE",
     "DEVICES_FILE",
     "EXPORTED",
     "FIELDS",
@@ -122,7 +123,7 @@ __getattr__ = lazily(
     __name__,
     {
         "architecture_file": "read_architecture read_preprocessing write_architecture",
-        "beside": "compare_with",
+        "beside": "BESIDE_FILE compare_with",
         "by_hand": "five_convolutions",
         "fitted_size": "fit_size read_fitted_size",
         "config": "search_costs RunConfig RunParts",

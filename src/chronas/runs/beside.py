@@ -17,7 +17,7 @@ from chronas.runs.given_networks import GivenNetwork, read_network
 from chronas.runs.int8 import INT8_MODEL
 from chronas.runs.run import Run
 
-FILE, SCHEMA = "beside.json", "chronas.beside/1"
+BESIDE_FILE, SCHEMA = "beside.json", "chronas.beside/1"
 FOUND = "found by this run"
 
 
@@ -63,7 +63,7 @@ def compare_with(
         name = FOUND if number == 0 else each.name
         accuracies = right.accuracy_percent, right.balanced_accuracy_percent
         results.append(GivenResult(name, *accuracies, ms, counts.macs, counts.parameters))
-    write_json(run.folder / FILE, SCHEMA, asdict(BesideNetworks(tuple(results))))
+    write_json(run.folder / BESIDE_FILE, SCHEMA, asdict(BesideNetworks(tuple(results))))
 
 
 def read_beside(run: Run) -> tuple[GivenResult, ...]:
@@ -72,7 +72,7 @@ def read_beside(run: Run) -> tuple[GivenResult, ...]:
     Raises:
         DataError: the file is damaged.
     """
-    path = run.folder / FILE
+    path = run.folder / BESIDE_FILE
     return read_as(path, SCHEMA, BesideNetworks).networks if path.exists() else ()
 
 

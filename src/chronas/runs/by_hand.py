@@ -11,7 +11,7 @@ from torch import nn
 
 from chronas.networks import Preprocessing
 from chronas.progress import Progress, silent
-from chronas.runs.beside import FILE, compare_with
+from chronas.runs.beside import BESIDE_FILE, compare_with
 from chronas.runs.exported import export_network
 from chronas.runs.given_networks import GivenNetwork
 from chronas.runs.run import Run
@@ -45,7 +45,7 @@ def beside_by_hand(run: Run, progress: Progress = silent) -> None:
         run: a finished run whose device is here.
         progress: called after each step.
     """
-    if (run.folder / FILE).exists():
+    if (run.folder / BESIDE_FILE).exists():
         return
     data, folder = run.data, run.folder / FOLDER
     torch.manual_seed(run.config.seed)

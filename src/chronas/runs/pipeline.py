@@ -59,8 +59,6 @@ def execute(run: Run, progress: Progress = silent) -> Report:
             train_network(run, role, architecture, forecast)
         export_own(run)
         measure_found(run, networks, progress)
-        if run.config.by_hand:
-            beside_by_hand(run, progress)
         forecast.finished()
         return show(run)
 
@@ -69,13 +67,16 @@ def measure_found(run: Run, networks: Mapping[str, Architecture], progress: Prog
     """Measure all networks with their trained weights in one campaign, so that they can be compared.
 
     In int8, the measured files are those that were calibrated and tested, and the run's own network is also timed in
-    float32 beside. If the device is not here, nothing is measured. A run that reuses another run is compared with it.
+    float32 beside. If the device is not here, nothing is measured. A run that reuses another run is compared with it,
+    and with `by_hand` five convolutions are trained and measured beside it.
     """
     weights = {architecture: deployed_file(run, role) for role, architecture in networks.items()}
     costs_of(run, FINAL, list(weights), progress, weights=weights)
     time_both(run, progress)
     if run.reused is not None and run.reused.device.fingerprint() != run.device.fingerprint():
         compare_devices(run, progress)
+    if run.config.by_hand:
+        beside_by_hand(run, progress)
 
 
 def find(run: Run, finder: Finder) -> dict[str, Architecture]:

@@ -150,15 +150,15 @@ def searcher_settings(preset: str, searcher: str | type[Searcher]) -> SearcherCo
     return found.Config.model_validate({key: value for key, value in settings.items() if key in known})
 
 
-def _small_size(space: str, width: int) -> NetworkScale:
-    """The usual small size of a space, with a stem that halves the image if it has one."""
+def _small_size(space: str, width: int, depth: int | None = None) -> NetworkScale:
+    """The usual small size of a space, or another depth, with a stem that halves the image if it has one."""
     topology = make_space(space).topology
     stem = "small" if "small" in topology.stems else topology.stems[0]
-    return NetworkScale(width=width, depth=topology.small_depth, stem=stem)
+    return NetworkScale(width=width, depth=depth or topology.small_depth, stem=stem)
 
 
 def digits_cpu(names: Names) -> RunConfig:
-    """8x8 digits in minutes, much smaller than a paper's settings; the preset of `chronas demo`."""
+    """8x8 digits in minutes, much smaller than a paper's settings."""
     searcher = names.get("searcher", DEFAULT_SEARCHER)
     return RunConfig(
         **_names({"searcher": searcher, **names}),
@@ -183,7 +183,7 @@ def shapes_cpu(names: Names) -> RunConfig:
         data="shapes",
         threads=2,
         networks=100,
-        size=_small_size(space, width=8).model_copy(update={"depth": 1}),
+        size=_small_size(space, width=8, depth=1),
         plan=SMALL_PLAN,
         recipe=make_recipe("photos").model_copy(update={"epochs": 10}),
         latency_weight=0.02,

@@ -1,7 +1,6 @@
 """Small networks for small data: ten layers, each a convolution over all channels, a separable one, or left out.
 
-A convolution over all channels does many operations for each number that it loads, so on a CPU it trains and runs
-faster than its count of operations suggests. Blocks that keep their shape have a residual connection (He et al.,
+Blocks that keep their shape have a residual connection (He et al.,
 https://arxiv.org/abs/1512.03385); separable blocks are MobileNet's (https://arxiv.org/abs/1704.04861), and `k3_e3` is
 MobileNetV2's inverted residual (https://arxiv.org/abs/1801.04381). Stages, channels and strides are our choice.
 
