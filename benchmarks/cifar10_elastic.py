@@ -14,7 +14,6 @@ import argparse
 import json
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import torch
@@ -40,10 +39,9 @@ def main() -> None:
     options = parser.parse_args()
     words = [*FLAGS.split(), "--data", options.data, "--data-limit", str(options.images), "--limit-ms", str(LIMIT_MS)]
     words += ["--searcher.minutes", str(options.minutes), "--size.stem", options.stem, "--size.width", "16"]
-    began = time.monotonic()
     subprocess.run([sys.executable, "-m", "chronas", "run", *words, "--out", str(options.out)], check=False)
-    minutes = (time.monotonic() - began) / 60
     run = Run.open(options.out)
+    minutes = sum(run.timings.values()) / 60  # also of a run that was stopped and resumed
     found, front = read_trained(run.folder / "networks" / run.role), read_front(run).networks
     print(f"run: {minutes:.1f} min, found {found.accuracy_percent:.2f} %", flush=True)
     for number, network in enumerate(front, start=1):
