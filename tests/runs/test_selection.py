@@ -43,6 +43,19 @@ def test_the_random_network_is_the_nearest_of_the_table_by_measured_cost(wanted_
     assert (choice.tried, choice.compared, choice.margin) == ((), (), None)
 
 
+def test_the_random_network_is_another_than_the_found_one(copied: Run) -> None:
+    shutil.rmtree(copied.folder / "networks" / "random")
+    finder = finder_of(copied)
+    known_ms, row = finder.table.costs(), 3
+    found = finder.table.architectures()[row]
+    value = {"value": float(known_ms[row]), "low": float(known_ms[row]), "high": float(known_ms[row])}
+    change_choice(copied, "latency-term", architecture=str(found), costs={"latency_ms": value})
+    architecture = finder.random()
+    assert architecture != found
+    others = np.delete(np.abs(known_ms - known_ms[row]), row)
+    assert abs(read_choice(copied.folder / "networks" / "random").latency_ms - known_ms[row]) == others.min()
+
+
 def test_a_choice_that_is_there_is_taken_as_it_is(copied: Run) -> None:
     other = copied.space.sample(1, 1234)[0]
     for role in ("latency-term", "weight-0", "random", "random-search"):

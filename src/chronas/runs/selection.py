@@ -102,10 +102,15 @@ class Finder:
         return self._searched("weight-0", ObjectiveConfig())
 
     def random(self) -> Architecture:
-        """The random architecture of the table whose latency is nearest to that of the run's own network."""
+        """The random architecture of the table whose latency is nearest to that of the run's own network.
+
+        The table may have that network itself, or one with the same graph; those are left out.
+        """
         if not (self._folder("random") / "choice.json").exists():
-            wanted_ms = read_choice(self._folder(self.run.role)).latency_ms
-            row = int(np.argmin(np.abs(self.table.costs() - wanted_ms)))
+            own = read_choice(self._folder(self.run.role))
+            graph = self.run.space.parse(own.architecture).pruned().canonical()
+            same = [each.pruned().canonical() == graph for each in self.table.architectures()]
+            row = int(np.argmin(np.where(same, np.inf, np.abs(self.table.costs() - own.latency_ms))))
             costs = of_row(self.table, row, [])
             assert costs is not None  # every row of a table has a latency
             self._keep("random", self.table.architectures()[row], costs)
